@@ -1,0 +1,57 @@
+"""What is known of an architecture before anything is trained: its exact costs, whatever kind of space it is from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas.evaluate.cost import network_cost
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.space import SearchSpace, decode
+
+
+class KnownCosts:
+    """Metrics known before training, by architecture; each is worked out once.
+
+    In this order: the space's own ``costs(genes)``; arithmetic on the stage table of ``decode``; the module of
+    ``build`` counted on the meta device at the space's ``resolution``; else nothing.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+        self._known: dict[tuple[int, ...], dict[str, float]] = {}
+
+    def __call__(self, architecture: Architecture) -> dict[str, float]:
+        """Return the metrics by name, for instance ``macs`` and ``params``.
+
+        Raises:
+            InputError: if the genotype makes no network, or the space's own costs have the wrong shape.
+        """
+        if architecture.genes not in self._known:
+            self._known[architecture.genes] = self._count(architecture)
+        return self._known[architecture.genes]
+
+    def _count(self, architecture: Architecture) -> dict[str, float]:
+        own = getattr(self.space, "costs", None)
+        if own is not None:
+            columns = own(np.asarray([architecture.genes], dtype=np.int64))
+            return {name: self._single(name, column) for name, column in columns.items()}
+        network = decode(self.space, architecture)
+        if network is not None:
+            cost = network_cost(network)
+            return {"macs": cost.macs, "params": cost.params}
+        if hasattr(self.space, "build"):
+            from nas.evaluate.module_cost import module_cost
+
+            cost = module_cost(lambda: self.space.build(architecture), getattr(self.space, "resolution", None))  # type: ignore[attr-defined]
+            return {"params": cost.params} | ({"macs": cost.macs} if cost.macs else {})
+        return {}
+
+    def _single(self, name: str, column: object) -> float:
+        values = np.asarray(column)
+        if values.shape != (1,):
+            raise InputError(
+                f"space '{self.space.name}': costs(genes)['{name}']: expected an array of shape (n,) = (1,), "
+                f"got {values.shape}"
+            )
+        return values[0].item()  # type: ignore[no-any-return]

@@ -1,0 +1,28 @@
+"""MACs and params of any torch module, counted on the meta device: no memory, no arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nas.evaluate.cost import Cost
+from nas.search_spaces.network import INPUT_CHANNELS
+
+
+def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
+    """Count a module's multiply-adds for one image of side ``resolution`` and its parameters.
+
+    ``FlopCounterMode`` counts two operations for each multiply-add. Without a resolution MACs are 0, meaning unknown.
+    """
+    with torch.device("meta"):
+        module = build().to("meta").eval()
+        params = sum(parameter.numel() for parameter in module.parameters())
+        if resolution is None:
+            return Cost(0, params)
+        image = torch.empty(1, INPUT_CHANNELS, resolution, resolution)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            module(image)
+    return Cost(counter.get_total_flops() // 2, params)

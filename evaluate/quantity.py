@@ -1,0 +1,49 @@
+"""Quantities as people write them: ``400M``, ``0.4G``, ``4e8``, ``5.3M``, ``20ms``, ``10m``."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from nas.search_spaces.errors import InputError
+
+_COUNT = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+_SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_FORM = re.compile(r"\s*([0-9][0-9_,]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([a-zA-Z]*)\s*")
+
+
+def parse_count(text: str | float, what: str) -> float:
+    """Parse MACs, params and the like: a number with an optional K, M, G (or B), T.
+
+    Raises:
+        InputError: naming ``what`` if it is no positive quantity.
+    """
+    return _parse(text, what, {**_COUNT, **{unit.lower(): value for unit, value in _COUNT.items()}}, "400M, 0.4G or 4e8")
+
+
+def parse_seconds(text: str | float, what: str) -> float:
+    """Parse a duration in seconds: a number with an optional ms, s, m (or min), h.
+
+    Raises:
+        InputError: naming ``what`` if it is no positive duration.
+    """
+    return _parse(text, what, _SECONDS, "90, 90s, 10m or 2h")
+
+
+def format_quantity(value: float) -> str:
+    """Write a count with three or four digits and its unit: ``385.8M``, ``1.83G``, ``960``."""
+    for unit in ("T", "G", "M", "K"):
+        if abs(value) >= _COUNT[unit]:
+            scaled = value / _COUNT[unit]
+            return f"{scaled:.2f}{unit}" if scaled < 10 else f"{scaled:.1f}{unit}"
+    return f"{value:g}"
+
+
+def _parse(text: str | float, what: str, units: dict[str, float], examples: str) -> float:
+    match = _FORM.fullmatch(str(text))
+    value = math.nan
+    if match and match.group(2) in units:
+        value = float(match.group(1).replace(",", "").replace("_", "")) * units[match.group(2)]
+    if not (math.isfinite(value) and value > 0):
+        raise InputError(f"{what}: expected a positive quantity such as {examples}, got '{text}'")
+    return value

@@ -1,0 +1,1 @@
+"""What can be built: genotypes, stage tables, spaces and their modules."""

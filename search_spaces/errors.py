@@ -1,0 +1,74 @@
+"""The errors a person can do something about, and how they are worded."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+class InputError(ValueError):
+    """A mistake in what was given: says what was expected, what was got and what to do (exit status 2)."""
+
+
+class WorkError(RuntimeError):
+    """The work itself failed although the input was right: a full disk, a lost cluster (exit status 1)."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'? Known: a, b, x"`` for a misspelt ``name``."""
+    names = list(known)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{close[0]}'?" if close else "."
+    return f"{hint} Known: {', '.join(names)}"
+
+
+def explain(error: ValidationError, root: Any, source: str) -> str:
+    """Word a pydantic error as one message: the key, what was expected, what was got, the nearest valid name.
+
+    Args:
+        error: what pydantic raised.
+        root: the type that was validated (a pydantic model or a dataclass), to find the valid names.
+        source: where the data came from, for instance a file's path.
+    """
+    lines = []
+    for item in error.errors():
+        location = item["loc"]
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            names = _field_types(_type_at(root, location[:-1]))
+            lines.append(f"unknown key '{key}'{nearest_name(str(location[-1]), names)}")
+        elif item["type"] in ("missing", "missing_argument"):
+            lines.append(f"missing key '{key}'")
+        elif item["type"] == "value_error":
+            text = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{key}: {text}" if key else text)
+        else:
+            lines.append(f"{key or 'the document'}: {_plain_words(item['msg'])}, got {item['input']!r}")
+    return f"{source}: " + "; ".join(dict.fromkeys(lines))
+
+
+def _plain_words(message: str) -> str:
+    message = message[0].lower() + message[1:].replace("valid array", "list").replace("valid dictionary", "mapping")
+    return message.replace("input should be", "expected").split(" or an instance of ")[0]
+
+
+def _field_types(owner: Any) -> dict[str, Any]:
+    if dataclasses.is_dataclass(owner) or hasattr(owner, "model_fields"):
+        hints = typing.get_type_hints(owner)
+        names = owner.model_fields if hasattr(owner, "model_fields") else [f.name for f in dataclasses.fields(owner)]
+        return {name: hints[name] for name in names}
+    return {}
+
+
+def _type_at(root: Any, location: tuple[int | str, ...]) -> Any:
+    """Walk from a model's type along a pydantic location to the type that stands there."""
+    owner = root
+    for part in location:
+        owner = typing.get_args(owner)[0] if isinstance(part, int) else _field_types(owner).get(part)
+    return owner

@@ -1,0 +1,71 @@
+"""The small, frozen, plain values that flow between the rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["ok", "failed", "pruned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The genotype: one option index for each decision of a space.
+
+    Attributes:
+        space: name of the space the genes belong to.
+        genes: option indices, ``0 <= genes[i] < space.gene_sizes[i]``.
+    """
+
+    space: str
+    genes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came of evaluating one architecture. A crash, a NaN, an out-of-memory or a time-out is a value.
+
+    Attributes:
+        architecture: what was evaluated.
+        status: ``ok``, ``failed`` or ``pruned``.
+        metrics: ``accuracy`` (a fraction) and whatever else the evaluator measured.
+        seconds: wall time spent, waiting for a worker excluded.
+        error: the reason of a failure, in one line.
+        fault: the kind of failure: ``exception`` (raised by the evaluator's code), ``diverged``,
+            ``out_of_memory``, ``timeout`` or ``worker_died``; empty where nothing failed.
+        details: the traceback of an exception, for the log.
+    """
+
+    architecture: Architecture
+    status: Status
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str | None = None
+    fault: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One finished line of a run: an evaluation with its number, its reward and its exact costs among the metrics.
+
+    Attributes:
+        number: 0-based, in the order of proposal.
+        architecture: the genotype that was evaluated.
+        status: ``ok``, ``failed`` or ``pruned``.
+        metrics: ``accuracy`` (a fraction), ``macs``, ``params`` and whatever else is known.
+        reward: the number to maximise; ``None`` unless the status is ``ok``.
+        seconds: wall time of the evaluation.
+        error: the reason of a failure, in one line.
+        choices: the genes' values by the decision's name.
+    """
+
+    number: int
+    architecture: Architecture
+    status: Status
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    reward: float | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    choices: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,97 @@
+"""What a search space is, and what can be done with any of them.
+
+A space needs a ``name``, its ``gene_sizes``, and at most one of ``decode(architecture) -> Network`` or
+``build(architecture) -> torch.nn.Module``; a table of measured values needs neither. It may also offer
+``costs(genes) -> dict of arrays`` and ``gene_names``. Nothing has to be subclassed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import product
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Architecture
+
+
+@runtime_checkable
+class SearchSpace(Protocol):
+    """The least a space must have."""
+
+    name: str
+    gene_sizes: Sequence[int]
+
+
+def check_space(space: object, source: str) -> SearchSpace:
+    """Return ``space`` if it honours the contract.
+
+    Raises:
+        InputError: naming what is missing or wrong.
+    """
+    for attribute, expected in (("name", "a string"), ("gene_sizes", "a sequence of option counts")):
+        if not hasattr(space, attribute):
+            raise InputError(f"{source}: a space needs the attribute '{attribute}' ({expected}), found none")
+    assert isinstance(space, SearchSpace)
+    sizes = list(space.gene_sizes)
+    if not sizes or any(int(size) != size or size < 1 for size in sizes):
+        raise InputError(f"{source}: gene_sizes: expected one whole number of at least 1 for each gene, got {sizes}")
+    if hasattr(space, "decode") and hasattr(space, "build"):
+        raise InputError(f"{source}: expected decode or build, got both; keep decode where there is a stage table")
+    return space
+
+
+def size(space: SearchSpace) -> int:
+    """Return how many genotypes there are."""
+    return math.prod(int(count) for count in space.gene_sizes)
+
+
+def sample(space: SearchSpace, generator: np.random.Generator) -> Architecture:
+    """Draw a genotype uniformly."""
+    genes = generator.integers(0, np.asarray(space.gene_sizes))
+    return Architecture(space.name, tuple(int(gene) for gene in genes))
+
+
+def check(space: SearchSpace, architecture: Architecture) -> None:
+    """Check that a genotype belongs to the space.
+
+    Raises:
+        InputError: if it is of another space, of the wrong length, or an option does not exist.
+    """
+    if architecture.space != space.name:
+        raise InputError(f"expected an architecture of space '{space.name}', got one of '{architecture.space}'")
+    if len(architecture.genes) != len(space.gene_sizes):
+        raise InputError(f"expected {len(space.gene_sizes)} genes, got {len(architecture.genes)}")
+    for index, (gene, options) in enumerate(zip(architecture.genes, space.gene_sizes, strict=True)):
+        if not 0 <= gene < options:
+            raise InputError(f"gene {index}: expected an option index from 0 to {options - 1}, got {gene}")
+
+
+def enumerate_space(space: SearchSpace) -> Iterator[Architecture]:
+    """Yield every genotype in lexicographic order."""
+    for genes in product(*(range(int(count)) for count in space.gene_sizes)):
+        yield Architecture(space.name, genes)
+
+
+def decode(space: SearchSpace, architecture: Architecture) -> Network | None:
+    """Return the stage table of a genotype, or ``None`` for a space without stage tables."""
+    method = getattr(space, "decode", None)
+    return method(architecture) if method else None
+
+
+def network_key(space: SearchSpace, architecture: Architecture) -> Hashable:
+    """Return a key that is equal for genotypes that decode to the same network."""
+    network = decode(space, architecture)
+    return architecture.genes if network is None else network.signature()
+
+
+def choices(space: SearchSpace, architecture: Architecture) -> dict[str, object]:
+    """Return the values chosen, by the decision's name (``gene0``, ... where the space names none)."""
+    method = getattr(space, "choices", None)
+    if method:
+        return dict(method(architecture))
+    return {f"gene{index}": gene for index, gene in enumerate(architecture.genes)}
