@@ -1,0 +1,64 @@
+"""Which evaluator a run uses, as a small recipe that travels to the workers and is made there, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.evaluate.data import ImageData
+from nas.evaluate.faults import Evaluator
+from nas.evaluate.proxy_settings import ProxySettings
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.library import instantiate_space
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.user_code import UserCode
+
+PROXY = "proxy"
+EVALUATORS = {PROXY: "trains each network for a few epochs and scores it on the validation part"}
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatorRecipe:
+    """How to make an evaluator in any process.
+
+    Attributes:
+        proxy: the shipped proxy's settings, or
+        code: the user's class, made with
+        options: these keyword arguments.
+        space_code: the source of a user's space, for those whose ``build`` makes the modules.
+        device: where proxies train: ``auto``, ``cpu`` or ``cuda``.
+        timeout_s: time limit of one evaluation.
+    """
+
+    proxy: ProxySettings | None = None
+    code: UserCode | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    space_code: UserCode | None = None
+    device: str = "auto"
+    timeout_s: float | None = None
+
+    def make(self, data: ImageData | None) -> Evaluator:
+        """Make the evaluator in this process.
+
+        Raises:
+            InputError: if the user's class has no ``evaluate``.
+            Exception: whatever the user's constructor raises.
+        """
+        if self.code is not None:
+            evaluator: Evaluator = self.code.load()(**self.options)
+            if not callable(getattr(evaluator, "evaluate", None)):
+                raise InputError(f"evaluator {self.code.class_name}: needs a method evaluate(architecture, network)")
+            return evaluator
+        from nas.evaluate.cpu_tuning import tune_for_training
+        from nas.evaluate.proxy import ProxyEvaluator
+
+        assert self.proxy is not None and data is not None
+        tune_for_training()
+        return ProxyEvaluator(self.proxy, data, self.device, self._module_builder())
+
+    def _module_builder(self) -> Callable[[Architecture], Any] | None:
+        if self.space_code is None:
+            return None
+        build: Callable[[Architecture], Any] | None = getattr(instantiate_space(self.space_code), "build", None)
+        return build

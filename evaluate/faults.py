@@ -1,0 +1,127 @@
+"""Evaluating without ever raising: whatever goes wrong in a trial becomes a value with its reason."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Literal, Protocol
+
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Architecture, Evaluation
+from nas.search_spaces.user_code import describe
+
+
+class Evaluator(Protocol):
+    """What a user writes. If ``evaluate`` has a parameter ``seed``, it gets the trial's."""
+
+    def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:
+        """Return metrics by name, at least ``accuracy``, a fraction."""
+        ...
+
+
+class Diverged(RuntimeError):
+    """Training left the finite numbers."""
+
+
+class TimeLimitExceeded(BaseException):
+    """A trial's time is up. No ``Exception``, so that user code does not swallow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One evaluation to be done.
+
+    Attributes:
+        number: of the trial.
+        architecture: the genotype.
+        network: its stage table, ``None`` for spaces without.
+        seed: of every random draw in the evaluation.
+        method: ``evaluate``, or ``test`` for the winner's score on the test part.
+    """
+
+    number: int
+    architecture: Architecture
+    network: Network | None
+    seed: int
+    method: Literal["evaluate", "test"] = "evaluate"
+
+
+def evaluate_safely(evaluator: Evaluator, job: Job, timeout_s: float | None) -> Evaluation:
+    """Run one job and return what came of it; only ``KeyboardInterrupt`` passes through."""
+    start = time.perf_counter()
+
+    def failed(fault: str, error: str, details: str = "") -> Evaluation:
+        seconds = time.perf_counter() - start
+        return Evaluation(job.architecture, "failed", {}, seconds, error, fault, details)
+
+    try:
+        with time_limit(timeout_s):
+            metrics = check_metrics(_call(evaluator, job))
+    except KeyboardInterrupt:
+        raise
+    except TimeLimitExceeded:
+        return failed("timeout", f"timed out after {timeout_s:g} s")
+    except Diverged as error:
+        return failed("diverged", f"diverged: {error}")
+    except BaseException as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return failed("out_of_memory", f"out of memory: {describe(error)}")
+        return failed("exception", describe(error), traceback.format_exc())
+    return Evaluation(job.architecture, "ok", metrics, time.perf_counter() - start)
+
+
+def check_metrics(metrics: Any) -> dict[str, float]:
+    """Return an evaluator's metrics as plain numbers.
+
+    Raises:
+        InputError: if it is no mapping, lacks ``accuracy``, or holds what is no number.
+        Diverged: if the accuracy is not finite.
+    """
+    if not isinstance(metrics, Mapping) or "accuracy" not in metrics:
+        raise InputError(f"evaluate: expected a dict holding at least 'accuracy', got {metrics!r:.200}")
+    plain = {}
+    for name, value in metrics.items():
+        try:
+            plain[str(name)] = value if type(value) in (int, float) else float(value)
+        except (TypeError, ValueError):
+            raise InputError(f"evaluate: metric '{name}': expected a number, got {value!r:.100}") from None
+    if not math.isfinite(plain["accuracy"]):
+        raise Diverged(f"accuracy is {plain['accuracy']}")
+    if not 0 <= plain["accuracy"] <= 1:
+        raise InputError(f"evaluate: accuracy: expected a fraction from 0 to 1, got {plain['accuracy']}")
+    return {name: value for name, value in plain.items() if math.isfinite(value)}
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise ``TimeLimitExceeded`` in the main thread when the time is up; elsewhere the pool enforces it."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_alarm(signum: int, frame: FrameType | None) -> None:
+        raise TimeLimitExceeded
+
+    previous = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _call(evaluator: Any, job: Job) -> Any:
+    import inspect
+
+    method = getattr(evaluator, job.method)
+    seed = {"seed": job.seed} if "seed" in inspect.signature(method).parameters else {}
+    return method(job.architecture, job.network, **seed)

@@ -1,0 +1,53 @@
+"""The reward: ``ACC(m) x [cost(m) / T] ** w`` (MnasNet, arXiv 1807.11626, equations 2 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SOFT_EXPONENT = -0.07
+EXPONENTS = {"soft": (SOFT_EXPONENT, SOFT_EXPONENT), "hard": (0.0, -1.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One cost factor ``[cost / target] ** w``, with ``w = alpha`` while cost <= target and ``beta`` above.
+
+    Attributes:
+        metric: which cost, for instance ``macs``.
+        target: T, in the metric's unit.
+        alpha: exponent at or below the target.
+        beta: exponent above it.
+    """
+
+    metric: str
+    target: float
+    alpha: float = SOFT_EXPONENT
+    beta: float = SOFT_EXPONENT
+
+    def __call__(self, metrics: Mapping[str, float]) -> float:
+        """Return the factor for a network's metrics.
+
+        Raises:
+            KeyError: if the metric was not measured.
+        """
+        ratio = metrics[self.metric] / self.target
+        return float(ratio ** (self.alpha if ratio <= 1 else self.beta))
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """Accuracy times any number of cost factors; accuracy alone without."""
+
+    factors: tuple[Factor, ...] = ()
+
+    def __call__(self, metrics: Mapping[str, float]) -> float:
+        """Return the number to maximise.
+
+        Raises:
+            KeyError: if a factor's metric was not measured.
+        """
+        reward = metrics["accuracy"]
+        for factor in self.factors:
+            reward *= factor(metrics)
+        return reward

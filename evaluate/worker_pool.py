@@ -1,0 +1,82 @@
+"""Where evaluations run: the asynchronous contract, what every worker does, and the pool of the calling process."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from typing import Protocol
+
+from nas.evaluate.data import ImageData
+from nas.evaluate.evaluators import EvaluatorRecipe
+from nas.evaluate.faults import Evaluator, Job, evaluate_safely
+from nas.search_spaces.records import Evaluation
+from nas.search_spaces.user_code import describe
+
+Outcome = tuple[Job, Evaluation]
+
+
+class WorkerPool(Protocol):
+    """Evaluates jobs asynchronously; a slow one idles nobody.
+
+    Attributes:
+        capacity: how many jobs run at once.
+    """
+
+    capacity: int
+
+    def submit(self, job: Job) -> None:
+        """Take a job; at most ``capacity`` may be unfinished."""
+
+    def gather(self, timeout_s: float) -> list[Outcome]:
+        """Return what has finished, waiting up to ``timeout_s`` for the first; an empty list if nothing has."""
+
+    def close(self) -> None:
+        """Stop the workers; unfinished jobs are dropped. May be called twice."""
+
+
+class Worker:
+    """What runs in each worker process: one evaluator, made at the first job and kept.
+
+    Args:
+        recipe: how to make the evaluator.
+        data: the images, for evaluators that train.
+    """
+
+    def __init__(self, recipe: EvaluatorRecipe, data: ImageData | None) -> None:
+        self._recipe, self._data = recipe, data
+        self._evaluator: Evaluator | None = None
+
+    def run(self, job: Job) -> Evaluation:
+        """Evaluate one job; never raises but on ``KeyboardInterrupt``."""
+        if self._evaluator is None:
+            try:
+                self._evaluator = self._recipe.make(self._data)
+            except Exception as error:
+                text = f"the evaluator could not be made: {describe(error)}"
+                return Evaluation(job.architecture, "failed", {}, 0.0, text, "exception", traceback.format_exc())
+        return evaluate_safely(self._evaluator, job, self._recipe.timeout_s)
+
+
+class LocalPool:
+    """The pool of ``--workers 0``: one job at a time in the calling process, without Ray."""
+
+    capacity = 1
+
+    def __init__(self, recipe: EvaluatorRecipe, data: ImageData | None) -> None:
+        self._worker = Worker(recipe, data)
+        self._jobs: deque[Job] = deque()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; it runs in ``gather``."""
+        self._jobs.append(job)
+
+    def gather(self, timeout_s: float) -> list[Outcome]:  # noqa: ARG002 (nothing to wait for)
+        """Run the next job and return it."""
+        if not self._jobs:
+            return []
+        job = self._jobs.popleft()
+        return [(job, self._worker.run(job))]
+
+    def close(self) -> None:
+        """Drop what is queued."""
+        self._jobs.clear()
