@@ -45,7 +45,7 @@ def banded_domain(space: SearchSpace, costs: KnownCosts, band: Band) -> Domain:
 
     Raises:
         InputError: if nothing of the space is inside, with the space's smallest and largest MACs and the nearest
-            reachable ones; or if the space has no MACs to keep to.
+            reachable ones.
     """
     if isinstance(space, StageTableSpace):
         return TableBandDomain(space, costs, band)
@@ -83,41 +83,29 @@ class TableBandDomain(BandDomain):
     def __init__(self, space: StageTableSpace, costs: KnownCosts, band: Band) -> None:
         super().__init__(space, costs, band)
         self.table = CostTable(space)
-        self._listed = self._list_members() if spaces.size(space) <= ENUMERABLE else None
-        self._sampler = None if self._listed is not None else BandSampler(self.table, band.low, band.high)
-        empty = not len(self._listed) if self._listed is not None else self._sampler is None or self._sampler.empty
-        if empty:
+        self._sampler = BandSampler(self.table, band.low, band.high)
+        if self._sampler.empty:
             low, high = self.table.macs_range()
             raise self._empty(low, high, self._nearest(low, high))
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
         """Draw uniformly over the genotypes inside the band."""
-        if self._listed is not None:
-            return self._architecture(self._listed[generator.integers(len(self._listed))])
-        assert self._sampler is not None
         genes = self._sampler.sample(generator)
         return None if genes is None else self._architecture(genes)
 
     def members(self) -> Iterator[Architecture] | None:
-        """Yield every architecture of the band where the space is small enough to list."""
-        return None if self._listed is None else (self._architecture(genes) for genes in self._listed)
+        """Yield every architecture of the band where they are few enough to list."""
+        listed = self._sampler.listed
+        return None if listed is None else (self._architecture(genes) for genes in listed)
 
     def _architecture(self, genes: np.ndarray) -> Architecture:
-        return Architecture(self.space.name, tuple(int(gene) for gene in genes))
-
-    def _list_members(self) -> np.ndarray:
-        genes = _all_genes(self.space)
-        macs = self.table.costs(genes)["macs"]
-        return genes[(macs >= self.band.low) & (macs <= self.band.high)]
+        return Architecture(self.space.name, tuple(genes.tolist()))
 
     def _nearest(self, low: int, high: int) -> int:
         target = self.band.high
-        if target <= low or target >= high:
-            return low if target <= low else high
-        if self._listed is not None:
-            macs = self.table.costs(_all_genes(self.space))["macs"]
-            return int(macs[np.abs(macs - target).argmin()])
-        return BandSampler(self.table, 0, high).nearest(target)
+        if low < target < high:
+            return BandSampler(self.table, 0, high).nearest(target)
+        return low if target <= low else high
 
 
 class SearchedBandDomain(BandDomain):
@@ -127,11 +115,6 @@ class SearchedBandDomain(BandDomain):
 
     def __init__(self, space: SearchSpace, costs: KnownCosts, band: Band) -> None:
         super().__init__(space, costs, band)
-        if "macs" not in costs(spaces.sample(space, np.random.default_rng(0))):
-            raise InputError(
-                f"target_flops: space '{space.name}' has no MACs to keep to a target; give it costs(genes), decode, or "
-                "build with a resolution, or leave --target-flops out"
-            )
         self._seen: list[int] = []
         self._listed: list[Architecture] | None = None
         if spaces.size(space) <= ENUMERABLE:
@@ -170,6 +153,3 @@ class SearchedBandDomain(BandDomain):
         self._seen.append(int(macs))
         return max(self.band.low - macs, macs - self.band.high, 0)
 
-
-def _all_genes(space: SearchSpace) -> np.ndarray:
-    return np.stack(np.unravel_index(np.arange(spaces.size(space)), tuple(space.gene_sizes)), axis=1)

@@ -27,21 +27,27 @@ class BandSampler:
 
     resolutions = (2**13, 2**17, 2**20)
     tries = 500
+    listable = 5_000
 
     def __init__(self, table: CostTable, low: int, high: int) -> None:
-        self.table, self.low, self.high = table, low, min(high, table.macs_range()[1])
-        self.empty = True
-        for buckets in self.resolutions if self.high >= max(low, table.macs_range()[0]) else ():
+        smallest, largest = table.macs_range()
+        self.table, self.low, self.high = table, low, min(high, largest)
+        self.listed: NDArray[np.int64] | None = None
+        self.empty = self.high < max(low, smallest)
+        for buckets in self.resolutions if not self.empty else ():
             self._count(buckets)
-            if not self._ways.any():
+            if self._ways.sum() <= self.listable:
+                self.listed = self._list()
+                self.empty = not len(self.listed)
                 return
-            self.empty = False
             if self.sample(np.random.default_rng(0)) is not None:
                 return
-            self.empty = True
+        self.empty = True
 
     def sample(self, generator: np.random.Generator) -> NDArray[np.int64] | None:
         """Draw the genes of one genotype inside the band; ``None`` if none was met in bounded tries."""
+        if self.listed is not None:
+            return self.listed[generator.integers(len(self.listed))] if len(self.listed) else None
         for _ in range(self.tries):
             genes = self._draw(generator, self._start(generator))
             macs = int(self.table.costs(genes[None])["macs"][0])
@@ -52,6 +58,7 @@ class BandSampler:
     def nearest(self, target: int) -> int:
         """Return exact MACs near ``target`` that the space reaches (of 100 networks in the nearest buckets)."""
         generator = np.random.default_rng(0)
+        self._count(self.resolutions[1])
         reached = np.flatnonzero(self._ways)
         close = reached[np.argsort(np.abs((reached + self._offset) * self._width - target))[:4]]
         genes = [self._draw(generator, int(bucket)) for bucket in close for _ in range(25)]
@@ -83,21 +90,46 @@ class BandSampler:
         """Draw a sum of buckets (counted from the offset) in proportion to the ways to reach it."""
         return int(np.searchsorted(self._cumulative, generator.random() * self._cumulative[-1], side="right"))
 
+    def _list(self) -> NDArray[np.int64]:
+        """Return the genes of every genotype inside the band, following only ways that lead there."""
+        found: list[dict[int, int]] = []
+
+        def follow(index: int, state: int, left: int, genes: dict[int, int]) -> None:
+            if index == len(self.table.segments):
+                found.append(genes)
+                return
+            after, bucket, weights = self._ways_on(index, state, left)
+            for option in np.flatnonzero(weights).tolist():
+                chosen = genes | self.table.segments[index].genes_of(option)
+                follow(index + 1, int(after[option]), left - int(bucket[option]), chosen)
+
+        for start in np.flatnonzero(self._ways).tolist():
+            follow(0, 0, start + self._offset, {})
+        tokens = len(self.table.space.gene_sizes)
+        rows = np.array([[genes[gene] for gene in range(tokens)] for genes in found], dtype=np.int64).reshape(-1, tokens)
+        macs = self.table.costs(rows)["macs"]
+        return rows[(macs >= self.low) & (macs <= self.high)]
+
     def _draw(self, generator: np.random.Generator, start: int) -> NDArray[np.int64]:
         """Draw a genotype whose buckets sum to ``start`` above the offset."""
         genes = np.zeros(len(self.table.space.gene_sizes), dtype=np.int64)
         state, left = 0, start + self._offset
         for index, segment in enumerate(self.table.segments):
-            after = segment.next_state[state]
-            bucket = segment.macs[state] // self._width
-            fits = (after != IMPOSSIBLE) & (bucket <= left)
-            weights = np.where(fits, self._completions[index + 1][after, np.where(fits, left - bucket, 0)], 0)
+            after, bucket, weights = self._ways_on(index, state, left)
             cumulative = np.cumsum(weights)
             option = int(np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right"))
             for gene, value in segment.genes_of(option).items():
                 genes[gene] = value
             state, left = int(after[option]), left - int(bucket[option])
         return genes
+
+    def _ways_on(self, index: int, state: int, left: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Counts]:
+        """For each option of a segment: the state behind it, its bucket, and the ways on to a sum of ``left``."""
+        segment = self.table.segments[index]
+        after, bucket = segment.next_state[state], segment.macs[state] // self._width
+        fits = (after != IMPOSSIBLE) & (bucket <= left)
+        ways = self._completions[index + 1][after, np.where(fits, left - bucket, 0)]
+        return after, bucket, np.where(fits, ways, 0)
 
 
 def _grouped(segment: SegmentTable, width: int) -> list[tuple[list[int], list[int], list[int]]]:

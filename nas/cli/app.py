@@ -1,0 +1,44 @@
+"""The ``nas`` command and its subcommands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nas.cli import list_commands, scale_command, search_command, show_commands
+
+app = typer.Typer(
+    name="nas",
+    help="Search, scale and inspect neural networks for your task and your budget.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from nas import __version__
+
+        typer.echo(f"nas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # noqa: ARG001 (acted on by its callback)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Search, scale and inspect neural networks for your task and your budget."""
+
+
+app.command("search")(search_command.search)
+app.command("scale")(scale_command.scale)
+app.command("show")(show_commands.show)
+app.command("profile")(show_commands.profile)
+app.command("spaces")(list_commands.spaces)
+app.command("controllers")(list_commands.controllers)

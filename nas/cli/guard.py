@@ -1,0 +1,43 @@
+"""Errors become one message and an exit status; never a traceback for a mistake in the input."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from nas.search_spaces.errors import InputError, WorkError
+
+INPUT_MISTAKE, WORK_FAILED, INTERRUPTED = 2, 1, 130
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a command: input mistakes exit with 2, failed work with 1, interruptions with 130."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except InputError as error:
+            _fail(str(error), INPUT_MISTAKE)
+        except WorkError as error:
+            _fail(str(error), WORK_FAILED)
+        except KeyboardInterrupt:
+            _fail("interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise typer.Exit(WORK_FAILED) from None
+        raise AssertionError("unreachable")
+
+    return wrapper
+
+
+def _fail(message: str, status: int) -> None:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(status)

@@ -1,0 +1,103 @@
+"""The live display of a search; plain lines where standard output is no terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nas.evaluate.quantity import format_quantity
+from nas.search_spaces.records import Trial
+
+
+class SearchProgress:
+    """Done, running, failed; the best so far; trials per hour; time left.
+
+    Args:
+        console: where to draw.
+        goal: how many trials are asked for.
+        before: the trials that were finished before.
+        best: the best of them.
+    """
+
+    def __init__(self, console: Console, goal: int, before: list[Trial], best: Trial | None) -> None:
+        self.console, self.goal, self.best = console, goal, best
+        self.done = len(before)
+        self.failed = sum(trial.status == "failed" for trial in before)
+        self.running = 0
+        self._done_before, self._start = self.done, time.monotonic()
+        self._live = Live(self._render(), console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._start = time.monotonic()
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop drawing."""
+        self._live.stop()
+
+    def started(self, running: int) -> None:
+        """Note how many trials are running."""
+        self.running = running
+
+    def finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (for the log)
+        """Note a trial and print its line."""
+        self.done += 1
+        self.failed += trial.status == "failed"
+        improved = trial.reward is not None and (self.best is None or trial.reward > (self.best.reward or 0))
+        if improved:
+            self.best = trial
+        line = trial_line(trial) + (" [best]" if improved else "")
+        if not self.console.is_terminal:
+            line += f"  ({self.done}/{self.goal}{self._pace()})"
+        self.console.print(Text(line, style="red" if trial.status == "failed" else ""))
+
+    def tick(self) -> None:
+        """Redraw."""
+        if self.console.is_terminal:
+            self._live.update(self._render())
+
+    def _render(self) -> RenderableType:
+        counts = Text(f"{self.done}/{self.goal} done, {self.running} running, {self.failed} failed{self._pace()}")
+        best = Text("no trial has succeeded yet" if self.best is None else f"best: {trial_line(self.best)}")
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=self.goal, completed=self.done, width=30), counts)
+        return Group(bar, best)
+
+    def _pace(self) -> str:
+        fresh, seconds = self.done - self._done_before, time.monotonic() - self._start
+        if not fresh or seconds <= 0:
+            return ""
+        left = (self.goal - self.done) * seconds / fresh
+        return f"; {3600 * fresh / seconds:.0f} trials/h, {format_duration(left)} left"
+
+
+def trial_line(trial: Trial) -> str:
+    """Describe a trial in one line."""
+    if trial.status != "ok":
+        return f"trial {trial.number:>3}  {trial.status} after {trial.seconds:.1f} s: {trial.error}"
+    metrics = trial.metrics
+    costs = "".join(f"  {format_quantity(metrics[name]):>6} {label}" for name, label in _COSTS if name in metrics)
+    return (
+        f"trial {trial.number:>3}  accuracy {metrics['accuracy']:.1%}{costs}  reward {trial.reward:.4f}  "
+        f"{trial.seconds:.1f} s"
+    )
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as ``45 s``, ``12 min`` or ``3.4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+_COSTS = (("macs", "MACs"), ("params", "params"))

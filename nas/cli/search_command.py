@@ -1,0 +1,120 @@
+"""``nas search``: find a baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.guard import guarded
+
+_RESUMABLE = ("trials", "workers", "gpus_per_worker", "train_device", "address")
+_SEARCH, _WHERE, _RUN = "What to search", "Where trials run", "The run"
+
+
+@guarded
+def search(
+    config: Annotated[
+        str | None, typer.Option(help="A shipped configuration or a YAML file [default: default].", rich_help_panel=_RUN)
+    ] = None,
+    target_flops: Annotated[
+        str | None,
+        typer.Option(help="Budget in MACs at the deployment resolution: 400M, 0.4G, 4e8.", rich_help_panel=_SEARCH),
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="A shipped space, FILE.yaml or FILE.py:Class.", rich_help_panel=_SEARCH)
+    ] = None,
+    controller: Annotated[
+        str | None, typer.Option(help="Who proposes; see: nas controllers.", rich_help_panel=_SEARCH)
+    ] = None,
+    evaluator: Annotated[
+        str | None, typer.Option(help="Who scores: proxy (training) or FILE.py:Class.", rich_help_panel=_SEARCH)
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="digits, or a folder or zip of images.", rich_help_panel=_SEARCH)
+    ] = None,
+    tolerance: Annotated[
+        str | None,
+        typer.Option(help="Only networks from (1 - X) times the target up to it; none lifts the band.", rich_help_panel=_SEARCH),
+    ] = None,
+    constraint: Annotated[
+        str | None, typer.Option(help="Reward: soft (alpha = beta = -0.07) or hard (0, -1).", rich_help_panel=_SEARCH)
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Exponent of MACs/target at or below the target.", rich_help_panel=_SEARCH)
+    ] = None,
+    beta: Annotated[float | None, typer.Option(help="Exponent above the target.", rich_help_panel=_SEARCH)] = None,
+    trials: Annotated[int | None, typer.Option(help="Finished trials of any status.", rich_help_panel=_SEARCH)] = None,
+    seed: Annotated[int | None, typer.Option(help="One seed, one result.", rich_help_panel=_SEARCH)] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Ray workers; 0 runs in this process [default: one a core, at most 8].", rich_help_panel=_WHERE),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(help="GPU share of each worker, such as 0.25.", rich_help_panel=_WHERE)
+    ] = None,
+    train_device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_WHERE)] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Join a running Ray cluster: auto or host:port.", rich_help_panel=_WHERE)
+    ] = None,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(
+            "--deterministic", help="Proposals depend only on trial numbers, with any number of workers.", rich_help_panel=_WHERE
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder [default: runs/SPACE-TIME].", rich_help_panel=_RUN)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a run's folder; a larger --trials extends it.", rich_help_panel=_RUN)
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="key.path=value of the configuration; repeatable.", rich_help_panel=_RUN)
+    ] = None,
+) -> None:
+    """Search for a network: propose, train, score, repeat; ends with a baseline and its Pareto front.
+
+    Examples:
+
+      nas search --config digits
+
+      nas search --target-flops 400M --data DIR --trials 100
+
+      nas search --resume runs/NAME --trials 200
+    """
+    from nas.cli import search_run
+    from nas.search_spaces.errors import InputError
+
+    changes: dict[str, Any] = {
+        "objective.target_flops": target_flops,
+        "space": space,
+        "controller.name": controller,
+        "evaluator.name": evaluator,
+        "data.source": data,
+        "objective.tolerance": tolerance,
+        "objective.constraint": constraint,
+        "objective.alpha": alpha,
+        "objective.beta": beta,
+        "trials": trials,
+        "seed": seed,
+        "workers.count": workers,
+        "workers.gpus_per_worker": gpus_per_worker,
+        "workers.train_device": train_device,
+        "workers.address": address,
+        "workers.deterministic": deterministic,
+    }
+    if resume is None:
+        search_run.start(config, changes, assignments or [], out)
+        return
+    given = {key for key, value in changes.items() if value is not None}
+    flags = {"config": config, "out": out, "--set": assignments}
+    allowed = {"trials", *(f"workers.{name}" for name in ("count", "gpus_per_worker", "train_device", "address"))}
+    wrong = sorted(given - allowed) + [name for name, value in flags.items() if value]
+    if wrong:
+        raise InputError(
+            f"--resume: a run goes on as it was configured; it takes only --{', --'.join(_RESUMABLE).replace('_', '-')}, "
+            f"not {', '.join(wrong)}"
+        )
+    search_run.go_on(resume, {key: value for key, value in changes.items() if value is not None})

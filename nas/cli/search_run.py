@@ -1,0 +1,273 @@
+"""What ``nas search`` does: start a run or go on with one, watch it, and print what came of it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from nas.cli.guard import INTERRUPTED
+from nas.cli.output import make_console, stage_table
+from nas.cli.progress import SearchProgress, format_duration, trial_line
+from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
+from nas.controllers.registry import make_controller
+from nas.evaluate.data import ImageData, load_data
+from nas.evaluate.quantity import format_quantity
+from nas.evaluate.worker_pool import LocalPool, WorkerPool
+from nas.outcome import Outcome, best_trial, conclude
+from nas.run import Run, check_free
+from nas.search import SearchLoop
+from nas.search_spaces import space as spaces
+from nas.search_spaces.errors import InputError, WorkError
+from nas.search_spaces.records import Trial
+from nas.setup import Setup, prepare, versions
+
+_log = logging.getLogger("nas")
+
+
+def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequence[str], out: Path | None) -> None:
+    """Begin a new run.
+
+    Raises:
+        InputError: before any work, for whatever cannot work.
+        WorkError: if the work fails.
+    """
+    config = with_absolute_paths(load_config(reference, changes, assignments))
+    config = config.model_copy(update={"workers": config.workers.model_copy(update={"count": config.worker_count})})
+    now = datetime.now().astimezone()
+    setup = prepare(config)
+    path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
+    check_free(path)
+    console = make_console()
+    data = _load(setup, console)
+    run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
+    _execute(setup, run, data, console)
+
+
+def go_on(path: Path, changes: Mapping[str, Any]) -> None:
+    """Go on with a run's directory.
+
+    Raises:
+        InputError: if it is none, or the changes do not fit.
+        WorkError: if the work fails.
+    """
+    run = Run.open(path)
+    config = _changed(run.config, changes)
+    if config.trials < len(run.trials):
+        raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
+    if config != run.config:
+        run.update_config(config)
+    setup = prepare(config)
+    console = make_console()
+    console.print(f"Going on with {run.path}: {len(run.trials)} of {config.trials} trials are done")
+    data = None
+    if len(run.trials) < config.trials or not run.read_result():
+        data = _load(setup, console)
+    _execute(setup, run, data, console)
+
+
+def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    data = config.model_dump(mode="json")
+    for key, value in changes.items():
+        section, _, name = key.rpartition(".")
+        (data[section] if section else data)[name] = value
+    changed = validate_config(data, "--resume")
+    if config.workers.deterministic and changed.worker_count != config.worker_count:
+        raise InputError(f"--workers: a deterministic run keeps its {config.worker_count} workers")
+    return changed
+
+
+def _load(setup: Setup, console: Console) -> ImageData | None:
+    """Load the data where the evaluator needs it, and list the files that could not be read."""
+    if not setup.needs_data:
+        return None
+    data = load_data(setup.config.data, setup.config.seed)
+    console.print(Text(f"Data     {setup.config.data.source}: {data.describe()}"))
+    if data.skipped:
+        console.print(Text(f"         {len(data.skipped)} unreadable images are left out:", style="yellow"))
+        for line in data.skipped[:10]:
+            console.print(Text(f"         {line}", style="yellow"))
+        if len(data.skipped) > 10:
+            console.print(Text(f"         ... all {len(data.skipped)} are in run.log", style="yellow"))
+    return data
+
+
+def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> None:
+    """Run the trials that are missing, conclude, and print."""
+    with _logging(run, console), _termination_as_interrupt(), _pool(setup, data) as pool:
+        for line in data.skipped if data else ():
+            _log.info("unreadable image left out: %s", line)
+        _announce(setup, run, console)
+        try:
+            exhausted = _run_trials(setup, run, pool, console)
+            outcome = conclude(setup, run, pool)
+        except KeyboardInterrupt:
+            _print_interruption(conclude(setup, run, None), run, console)
+            raise typer.Exit(INTERRUPTED) from None
+        except WorkError as error:
+            hint = "" if "--resume" in str(error) else f". Then: nas search --resume {run.path}"
+            raise WorkError(f"{error}{hint}") from None
+        if exhausted:
+            console.print(f"The space holds no further network in the band: the search ends after {len(run.trials)} trials")
+    if outcome is None:
+        reasons = sorted({str(trial.error) for trial in run.trials})
+        raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
+    _print_outcome(outcome, run, console)
+
+
+def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console: Console) -> bool:
+    """Run what is missing and say whether the domain was exhausted."""
+    if len(run.trials) >= setup.config.trials:
+        return False
+    config = setup.config
+    controller = make_controller(config.controller["name"], setup.domain, config.seed, config.controller_options)
+    workers = pool()
+    with SearchProgress(console, config.trials, run.trials, best_trial(run.trials)) as progress:
+        loop = SearchLoop(setup, run, controller, workers, _Logged(progress))
+        loop()
+    return loop.exhausted and len(run.trials) < config.trials
+
+
+class _Logged:
+    """Passes the loop's events on and writes them to the log."""
+
+    def __init__(self, progress: SearchProgress) -> None:
+        self._progress = progress
+        self.started, self.tick = progress.started, progress.tick
+
+    def finished(self, trial: Trial, details: str) -> None:
+        self._progress.finished(trial, details)
+        _log.info("%s", trial_line(trial))
+        if details:
+            _log.info("%s", details.rstrip())
+
+
+@contextmanager
+def _pool(setup: Setup, data: ImageData | None) -> Iterator[Callable[[], WorkerPool]]:
+    """Give the workers when they are first asked for, and end them in any case."""
+    made: list[WorkerPool] = []
+
+    def pool() -> WorkerPool:
+        if not made:
+            made.append(_make_pool(setup, data))
+        return made[0]
+
+    try:
+        yield pool
+    finally:
+        for workers in made:
+            workers.close()
+
+
+def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
+    workers = setup.config.workers
+    if setup.config.worker_count == 0:
+        return LocalPool(setup.recipe, data)
+    from nas.evaluate.ray_pool import RayPool
+
+    trains_on_cpu = setup.recipe.proxy is not None and workers.train_device == "cpu"
+    return RayPool(
+        setup.recipe,
+        data,
+        workers=setup.config.worker_count,
+        gpus_per_worker=0.0 if trains_on_cpu else workers.gpus_per_worker,
+        address=workers.address,
+        retries=workers.retries,
+    )
+
+
+@contextmanager
+def _logging(run: Run, console: Console) -> Iterator[None]:
+    """Write the package's log to ``run.log`` and its warnings to the terminal too."""
+    logging.raiseExceptions = False  # a full disk must not print tracebacks of the log's own
+    file = logging.FileHandler(run.path / "run.log", delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    terminal = _ConsoleHandler(console)
+    _log.setLevel(logging.INFO)
+    for handler in (file, terminal):
+        _log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in (file, terminal):
+            _log.removeHandler(handler)
+            handler.close()
+        run.close()
+
+
+class _ConsoleHandler(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(Text(f"warning: {record.getMessage()}", style="yellow"))
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C: save, say how to go on, leave."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _announce(setup: Setup, run: Run, console: Console) -> None:
+    config, objective = setup.config, setup.config.objective
+    size = spaces.size(setup.space)
+    console.print(Text(f"Space    {setup.space.name}: {size:,} architectures"))
+    if objective.target_flops is not None:
+        target = objective.target_flops
+        band = "" if objective.tolerance is None else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
+        console.print(Text(f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward"))
+    where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
+    evaluator = Path(config.evaluator["name"]).name
+    console.print(Text(f"Trials   {config.trials} by {config.controller['name']}, scored by {evaluator} in {where}, seed {config.seed}"))
+    console.print(Text(f"Run      {run.path}"))
+    _log.info("run of %d trials in %s, versions %s", config.trials, run.path, versions())
+
+
+def _print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
+    failed = sum(trial.status == "failed" for trial in run.trials)
+    seconds = sum(trial.seconds for trial in run.trials)
+    best = outcome.baseline
+    console.print()
+    if outcome.network is not None:
+        console.print(stage_table(outcome.network))
+        console.print()
+    else:
+        console.print(Text(f"choices: {dict(best.choices)}"))
+    console.print(Text(f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {format_duration(seconds)} of trials"))
+    if outcome.test_accuracy is not None:
+        console.print(Text(f"Test accuracy   {outcome.test_accuracy:.2%} after the proxy's short training; never seen by the search"))
+    console.print(Text(f"Validation      {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on"))
+    for name, label in (("macs", "MACs"), ("params", "Params")):
+        if name in best.metrics:
+            console.print(Text(f"{label:<15} {best.metrics[name]:,}"))
+    console.print(Text(f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)"))
+    console.print(Text("Files           " + ", ".join(str(file) for file in outcome.files)))
+    if outcome.network is not None:
+        console.print(Text(f"Next            nas scale {run.path} --official b1..b7 --out family"))
+
+
+def _print_interruption(outcome: Outcome | None, run: Run, console: Console) -> None:
+    console.print()
+    console.print(Text(f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}"))
+    if outcome is not None:
+        console.print(Text(f"Best so far: {trial_line(outcome.baseline)}"))
+    console.print(Text(f"Go on with: nas search --resume {run.path}"))

@@ -1,0 +1,219 @@
+"""A run's configuration: a YAML file, the flags over it, and ``--set key.path=value`` over both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from nas.controllers.registry import check_controller
+from nas.evaluate.data import DIGITS, DataSettings
+from nas.evaluate.evaluators import EVALUATORS, PROXY
+from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.quantity import parse_count, parse_seconds
+from nas.search_spaces.errors import InputError, explain, nearest_name
+from nas.search_spaces.network_yaml import read_yaml
+
+for _settings in (DataSettings, ProxySettings):
+    _settings.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+
+
+def _count(value: Any) -> Any:
+    return None if value is None else parse_count(value, "expected MACs")
+
+
+def _seconds(value: Any) -> Any:
+    return None if value is None else parse_seconds(value, "expected a duration")
+
+
+def _optional_number(value: Any) -> Any:
+    return None if isinstance(value, str) and value.lower() == "none" else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Objective(_Section):
+    """What is maximised, and the budget."""
+
+    target_flops: Annotated[float | None, BeforeValidator(_count)] = None
+    """T in MACs at the deployment resolution, as people write it: ``400M``."""
+    tolerance: Annotated[float | None, BeforeValidator(_optional_number)] = Field(0.1, ge=0, lt=1)
+    """Only networks with (1 - tolerance) * T <= MACs <= T are trained; ``none`` lifts the band."""
+    constraint: Literal["soft", "hard"] = "soft"
+    """``soft``: alpha = beta = -0.07; ``hard``: alpha = 0, beta = -1."""
+    alpha: float | None = None
+    """Exponent of MACs / T at or below the target; unset: the constraint's."""
+    beta: float | None = None
+    """Exponent above the target; unset: the constraint's."""
+
+
+class Workers(_Section):
+    """Where trials run."""
+
+    count: int | None = Field(None, ge=0)
+    """Ray workers; 0 evaluates in the calling process, without Ray; unset: one a core, at most 8."""
+    gpus_per_worker: float | None = Field(None, ge=0)
+    """GPU share of each worker; unset: the GPUs shared evenly."""
+    address: str | None = None
+    """A running Ray cluster (``auto``, ``host:port``); unset: a local one for this run alone."""
+    train_device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where proxies train; ``auto``: CUDA where it is."""
+    trial_timeout: Annotated[float | None, BeforeValidator(_seconds)] = None
+    """Time limit of one trial, in seconds or as ``10m``; unset: none."""
+    retries: int = Field(2, ge=0)
+    """How often a trial is tried again after its worker died."""
+    deterministic: bool = False
+    """Proposals depend only on trial numbers, whatever order trials end in; a slow trial may then idle others."""
+
+
+class RunConfig(_Section):
+    """Everything that decides a run."""
+
+    space: str = "efficientnet"
+    """A shipped space, FILE.yaml or FILE.py:Class."""
+    trials: int = Field(16, ge=1)
+    """Finished trials of any status."""
+    seed: int = Field(0, ge=0)
+    """One seed, one result."""
+    objective: Objective = Field(default_factory=Objective)
+    controller: dict[str, Any] = Field(default_factory=lambda: {"name": "evolution"})
+    """``name`` and the controller's own options."""
+    evaluator: dict[str, Any] = Field(default_factory=lambda: {"name": PROXY})
+    """``name`` (``proxy`` or FILE.py:Class) and the evaluator's own options."""
+    data: DataSettings = Field(default_factory=DataSettings)
+    workers: Workers = Field(default_factory=Workers)
+
+    @property
+    def worker_count(self) -> int:
+        """Workers, with the default resolved."""
+        return min(os.cpu_count() or 1, 8) if self.workers.count is None else self.workers.count
+
+    @property
+    def evaluator_options(self) -> dict[str, Any]:
+        """The evaluator's own options."""
+        return {key: value for key, value in self.evaluator.items() if key != "name"}
+
+    @property
+    def controller_options(self) -> dict[str, Any]:
+        """The controller's own options."""
+        return {key: value for key, value in self.controller.items() if key != "name"}
+
+    def proxy_settings(self) -> ProxySettings:
+        """Return the proxy's settings.
+
+        Raises:
+            InputError: naming the key that is unknown or wrong.
+        """
+        try:
+            return TypeAdapter(ProxySettings).validate_python(self.evaluator_options)
+        except ValidationError as error:
+            raise InputError(explain(error, ProxySettings, "evaluator")) from None
+
+
+def config_names() -> tuple[str, ...]:
+    """Return the names of the shipped run files."""
+    files = resources.files("nas.configs").iterdir()
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+
+
+def load_config(reference: str | None, changes: Mapping[str, Any], assignments: Sequence[str]) -> RunConfig:
+    """Read a run file by name or path and lay changes over it.
+
+    Args:
+        reference: a shipped name or a path; ``None`` for ``default``.
+        changes: values by dotted key, from flags; ``None`` values are left out.
+        assignments: ``key.path=value`` with YAML values, laid over the flags.
+
+    Raises:
+        InputError: naming the key, what was expected, what was got and the nearest valid name.
+    """
+    source, data = _read(reference or "default")
+    for key, value in changes.items():
+        if value is not None:
+            _assign(data, key, value)
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or not key:
+            raise InputError(f"--set: expected key.path=value, got '{assignment}'")
+        _assign(data, key, _yaml_value(assignment, text))
+    return validate_config(data, source)
+
+
+def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
+    """Validate a configuration, its controller's and its evaluator's options included.
+
+    Raises:
+        InputError: as ``load_config``.
+    """
+    try:
+        config = RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise InputError(explain(error, RunConfig, source)) from None
+    for section in ("controller", "evaluator"):
+        if not isinstance(getattr(config, section).get("name"), str):
+            raise InputError(f"{source}: missing key '{section}.name'")
+    check_controller(config.controller["name"], config.controller_options)
+    name = config.evaluator["name"]
+    if name == PROXY:
+        config.proxy_settings()
+    elif ".py" not in name:
+        raise InputError(f"evaluator: expected FILE.py:Class or a shipped one, got '{name}'{nearest_name(name, EVALUATORS)}")
+    return config
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Return the configuration with every file it names absolute, so that it repeats from any working directory."""
+    evaluator = config.evaluator | {"name": _absolute(config.evaluator["name"])}
+    source = config.data.source
+    data = config.data if source == DIGITS else _replace(config.data, source=str(Path(source).expanduser().resolve()))
+    return config.model_copy(update={"space": _absolute(config.space), "evaluator": evaluator, "data": data})
+
+
+def _replace(settings: DataSettings, **changes: Any) -> DataSettings:
+    from dataclasses import replace
+
+    return replace(settings, **changes)
+
+
+def _absolute(reference: str) -> str:
+    if reference.endswith((".yaml", ".yml")) or ".py:" in reference:
+        return str(Path(reference).expanduser().resolve())
+    return reference
+
+
+def _read(reference: str) -> tuple[str, dict[str, Any]]:
+    if reference in config_names():
+        text = resources.files("nas.configs").joinpath(f"{reference}.yaml").read_text(encoding="utf-8")
+        return f"config '{reference}'", yaml.safe_load(text)
+    path = Path(reference).expanduser()
+    if not path.suffix and not path.exists():
+        raise InputError(f"config: expected a shipped name or a YAML file, got '{reference}'{nearest_name(reference, config_names())}")
+    return str(path), read_yaml(path)
+
+
+def _assign(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key; another ``name`` of a controller or evaluator drops the options of the one before."""
+    *sections, last = key.split(".")
+    here = data
+    for section in sections:
+        inner = here.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise InputError(f"{key}: '{section}' holds the plain value {inner!r}, no keys")
+        here = inner
+    if key in ("controller.name", "evaluator.name") and here.get("name") != value:
+        here.clear()
+    here[last] = value
+
+
+def _yaml_value(assignment: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set: the value of '{assignment}' is no valid YAML") from None

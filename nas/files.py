@@ -1,0 +1,44 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from nas.search_spaces.errors import WorkError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file atomically: a reader sees the old file or the new one, never a part.
+
+    Raises:
+        WorkError: if it cannot be written, for instance because the disk is full.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> WorkError:
+    """Word a failed write."""
+    return WorkError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder")
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,139 @@
+"""What a run comes to: the baseline, its test score, the Pareto front, and the files that hold them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nas.evaluate.pareto import pareto_front
+from nas.evaluate.worker_pool import WorkerPool
+from nas.run import Run
+from nas.search import make_job
+from nas.search_spaces import space as spaces
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_to_yaml
+from nas.search_spaces.records import Trial
+from nas.setup import Setup
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run's result.
+
+    Attributes:
+        baseline: the best trial by reward.
+        network: its stage table; ``None`` for spaces without.
+        test_accuracy: its score on the test part; ``None`` if there is none.
+        front: the Pareto front, by falling accuracy.
+        files: what was written.
+    """
+
+    baseline: Trial
+    network: Network | None
+    test_accuracy: float | None
+    front: list[Trial]
+    files: list[Path]
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial | None:
+    """Return the trial with the highest reward; of equals the one with fewer MACs, then the earlier."""
+    finished = [trial for trial in trials if trial.reward is not None]
+    return max(
+        finished,
+        key=lambda trial: (trial.reward, -trial.metrics.get("macs", 0), -trial.number),
+        default=None,
+    )
+
+
+def front_of(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the Pareto front of the trials that succeeded."""
+    finished = [trial for trial in trials if trial.status == "ok"]
+    return [finished[index] for index in pareto_front([trial.metrics for trial in finished])]
+
+
+def baseline_network(setup: Setup, run: Run, baseline: Trial) -> Network | None:
+    """Return the baseline's stage table, named after its run."""
+    network = spaces.decode(setup.space, baseline.architecture)
+    return None if network is None else replace(network, name=f"{run.path.resolve().name}-baseline")
+
+
+def conclude(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None) -> Outcome | None:
+    """Choose the baseline, score it on the test part once, and write the derived files.
+
+    The baseline is trained again with its trial's seed, so that trials never touch the test part.
+
+    Args:
+        setup: the parts of the run.
+        run: with its journal complete or not.
+        pool: gives the workers; ``None`` leaves the test score out, as after an interruption.
+
+    Returns:
+        ``None`` if no trial succeeded.
+    """
+    baseline = best_trial(run.trials)
+    if baseline is None:
+        return None
+    known = run.read_result()
+    test_accuracy = known.get("test_accuracy") if known.get("number") == baseline.number else None
+    if test_accuracy is None and pool is not None and setup.can_test:
+        test_accuracy = _score_on_test(setup, baseline, pool())
+    network = baseline_network(setup, run, baseline)
+    front = front_of(run.trials)
+    files = [
+        run.path / "config.yaml",
+        run.path / "trials.jsonl",
+        run.write_front(front),
+        run.write("baseline.yaml", network_to_yaml(network) if network else _genotype_yaml(baseline)),
+        run.write("result.json", json.dumps(_result(run, baseline, test_accuracy, front), indent=2) + "\n"),
+        run.path / "run.log",
+    ]
+    return Outcome(baseline, network, test_accuracy, front, files)
+
+
+def _score_on_test(setup: Setup, baseline: Trial, pool: WorkerPool) -> float | None:
+    pool.submit(replace(make_job(setup, baseline.number, baseline.architecture), method="test"))
+    outcomes = []
+    while not outcomes:
+        outcomes = pool.gather(1.0)
+    evaluation = outcomes[0][1]
+    if evaluation.status != "ok":
+        _log.warning("the baseline could not be scored on the test part: %s", evaluation.error)
+    return evaluation.metrics.get("test_accuracy")
+
+
+def _result(run: Run, baseline: Trial, test_accuracy: float | None, front: Sequence[Trial]) -> dict[str, Any]:
+    statuses = [trial.status for trial in run.trials]
+    return {
+        "number": baseline.number,
+        "test_accuracy": test_accuracy,
+        "accuracy": baseline.metrics["accuracy"],
+        "macs": baseline.metrics.get("macs"),
+        "params": baseline.metrics.get("params"),
+        "reward": baseline.reward,
+        "genes": list(baseline.architecture.genes),
+        "choices": dict(baseline.choices),
+        "space": baseline.architecture.space,
+        "target_flops": run.config.objective.target_flops,
+        "trials": {status: statuses.count(status) for status in ("ok", "failed", "pruned")},
+        "front": [trial.number for trial in front],
+        "seconds": round(sum(trial.seconds for trial in run.trials), 3),
+        "seed": run.config.seed,
+    }
+
+
+def _genotype_yaml(baseline: Trial) -> str:
+    """Return what stands for the network where there is no stage table: its genotype."""
+    data = {
+        "space": baseline.architecture.space,
+        "genes": list(baseline.architecture.genes),
+        "choices": dict(baseline.choices),
+    }
+    return yaml.safe_dump(data, sort_keys=False)

@@ -1,0 +1,218 @@
+"""A run directory: configuration, append-only journal, controller checkpoint, and what is derived from them."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nas.config import RunConfig, validate_config
+from nas.files import cannot_write, write_whole
+from nas.search_spaces.errors import InputError, WorkError
+from nas.search_spaces.network_yaml import read_yaml
+from nas.search_spaces.records import Architecture, Trial
+
+_METADATA = ("versions", "created")
+
+
+class Run:
+    """One search's directory. Open it with ``create`` or ``open``; one process writes at a time.
+
+    Attributes:
+        path: the directory.
+        config: the whole configuration as used.
+        trials: finished trials in the order of the journal.
+    """
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path, self.config = path, config
+        self._lock = self._take_lock()
+        self.trials: list[Trial] = self._read_journal()
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, versions: dict[str, str], created: str) -> Run:
+        """Make the directory and write its configuration.
+
+        Raises:
+            InputError: if the directory exists and is not empty.
+            WorkError: if it cannot be written.
+        """
+        check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+        _write_config(path, config, {"versions": versions, "created": created})
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open an existing directory; a torn last line of the journal is cut.
+
+        Raises:
+            InputError: if it is no run directory, or another process is writing to it.
+        """
+        return cls(path, read_config(path))
+
+    def update_config(self, config: RunConfig) -> None:
+        """Write a changed configuration, as when a run is extended."""
+        data = read_yaml(self.path / "config.yaml")
+        _write_config(self.path, config, {key: data[key] for key in _METADATA if key in data})
+        self.config = config
+
+    def append(self, trials: Sequence[Trial]) -> None:
+        """Write finished trials and fsync them together; they count only after that.
+
+        Raises:
+            WorkError: if they cannot be written; the journal is then as it was.
+        """
+        lines = "".join(json.dumps(_to_json(trial), allow_nan=False) + "\n" for trial in trials)
+        path = self.path / "trials.jsonl"
+        try:
+            with path.open("ab") as journal:
+                before = journal.tell()
+                try:
+                    journal.write(lines.encode())
+                    journal.flush()
+                    os.fsync(journal.fileno())
+                except BaseException:
+                    os.truncate(path, before)
+                    raise
+        except OSError as error:
+            raise WorkError(
+                f"{path}: trial {trials[0].number} could not be saved ({error.strerror}); the {len(self.trials)} before "
+                f"it are safe. Free space, then: nas search --resume {self.path}"
+            ) from None
+        self.trials.extend(trials)
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """Write the loop's and the controller's state, whole."""
+        write_whole(self.path / "controller.json", json.dumps(state))
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """Return the last state written, ``None`` if there is none or it is damaged."""
+        try:
+            state = json.loads((self.path / "controller.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return state if isinstance(state, dict) else None
+
+    def write_front(self, front: Sequence[Trial]) -> Path:
+        """Write ``front.csv``: the front's trials with their metrics, genes and choices."""
+        names = sorted({name for trial in front for name in trial.metrics})
+        choices = list(front[0].choices) if front else []
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["number", "reward", *names, "genes", *choices])
+        for trial in front:
+            metrics = [trial.metrics.get(name, "") for name in names]
+            genes = " ".join(str(gene) for gene in trial.architecture.genes)
+            writer.writerow([trial.number, trial.reward, *metrics, genes, *trial.choices.values()])
+        return self.write("front.csv", text.getvalue())
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a derived file, whole, and return its path."""
+        write_whole(self.path / name, text)
+        return self.path / name
+
+    def read_result(self) -> dict[str, Any]:
+        """Return ``result.json``'s content, empty if there is none."""
+        try:
+            result = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return result if isinstance(result, dict) else {}
+
+    def close(self) -> None:
+        """Let other processes write to the directory."""
+        os.close(self._lock)
+
+    def _take_lock(self) -> int:
+        """Hold a lock on the directory itself for as long as this process writes; it ends with the process."""
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise InputError(f"resume: another process is running '{self.path}'; wait for it or stop it first") from None
+        return handle
+
+    def _read_journal(self) -> list[Trial]:
+        path = self.path / "trials.jsonl"
+        if not path.exists():
+            return []
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(path, whole)
+        return [
+            _from_json(line, self.config.space, f"{path}, line {index}")
+            for index, line in enumerate(data[:whole].splitlines(), start=1)
+        ]
+
+
+def _write_config(path: Path, config: RunConfig, metadata: dict[str, Any]) -> None:
+    data = config.model_dump(mode="json") | metadata
+    write_whole(path / "config.yaml", yaml.safe_dump(data, sort_keys=False))
+
+
+def check_free(path: Path) -> None:
+    """Check that a new run may go into ``path``.
+
+    Raises:
+        InputError: if it is a file or a directory that is not empty.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        what = "is not empty" if path.is_dir() else "is a file"
+        raise InputError(f"out: '{path}' {what}; choose another --out, or go on with: nas search --resume {path}")
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read the configuration of a run directory.
+
+    Raises:
+        InputError: if it is no run directory.
+    """
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise InputError(f"resume: expected a run directory, but '{path}' has no config.yaml")
+    data = read_yaml(file)
+    return validate_config({key: value for key, value in data.items() if key not in _METADATA}, str(file))
+
+
+def _to_json(trial: Trial) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "genes": list(trial.architecture.genes),
+        "choices": dict(trial.choices),
+        "status": trial.status,
+        "metrics": dict(trial.metrics),
+        "reward": trial.reward,
+        "seconds": round(trial.seconds, 3),
+        "error": trial.error,
+        "space": trial.architecture.space,
+    }
+
+
+def _from_json(line: bytes, space: str, where: str) -> Trial:
+    try:
+        row = json.loads(line)
+        return Trial(
+            number=row["number"],
+            architecture=Architecture(row.get("space", space), tuple(row["genes"])),
+            status=row["status"],
+            metrics=row["metrics"],
+            reward=row["reward"],
+            seconds=row["seconds"],
+            error=row["error"],
+            choices=row["choices"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{where}: is no trial ({type(error).__name__}: {error}); remove or repair the line") from None

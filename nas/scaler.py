@@ -1,0 +1,168 @@
+"""Compound scaling (EfficientNet, arXiv 1905.11946, equation 3): depth alpha**phi, width beta**phi, resolution gamma**phi.
+
+Rounding follows EfficientNet's public reference code: channels to multiples of 8 and never below 90%, repeats up.
+Stem and head are scaled too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nas.search_spaces.errors import InputError, nearest_name
+from nas.search_spaces.network import Network, Stage
+
+ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
+DIVISOR = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How a member of a family differs from its baseline.
+
+    Attributes:
+        name: of the member.
+        width: factor on every channel count.
+        depth: factor on every stage's layers.
+        resolution: deployment resolution in pixels; or the baseline's times
+        resolution_factor: if ``resolution`` is ``None``.
+        dropout: of the classifier; ``None`` keeps the baseline's.
+    """
+
+    name: str
+    width: float = 1.0
+    depth: float = 1.0
+    resolution: int | None = None
+    resolution_factor: float = 1.0
+    dropout: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("width", "depth", "resolution_factor"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name}: expected a positive number, got {value}")
+
+    def resolution_of(self, network: Network) -> int:
+        """Return the member's resolution in pixels."""
+        return max(1, round(network.resolution * self.resolution_factor)) if self.resolution is None else self.resolution
+
+
+# Width, depth, resolution and dropout of the released models; hand-rounded, so not alpha**phi for any phi.
+OFFICIAL: dict[str, tuple[float, float, int, float]] = {
+    "b0": (1.0, 1.0, 224, 0.2),
+    "b1": (1.0, 1.1, 240, 0.2),
+    "b2": (1.1, 1.2, 260, 0.3),
+    "b3": (1.2, 1.4, 300, 0.3),
+    "b4": (1.4, 1.8, 380, 0.4),
+    "b5": (1.6, 2.2, 456, 0.4),
+    "b6": (1.8, 2.6, 528, 0.5),
+    "b7": (2.0, 3.1, 600, 0.5),
+    "b8": (2.2, 3.6, 672, 0.5),
+}
+_OFFICIAL_BASE_RESOLUTION = 224
+
+
+def scale(network: Network, scaling: Scaling) -> Network:
+    """Return the scaled network.
+
+    Raises:
+        InputError: if the result is an impossible table.
+    """
+    width, depth = scaling.width, scaling.depth
+    stages = tuple(_scaled_stage(stage, width, depth) for stage in network.stages)
+    head = replace(network.head, channels=round_channels(network.head.channels, width))
+    if scaling.dropout is not None:
+        head = replace(head, dropout=scaling.dropout)
+    return replace(
+        network,
+        name=scaling.name,
+        resolution=scaling.resolution_of(network),
+        stem=replace(network.stem, channels=round_channels(network.stem.channels, width)),
+        stages=stages,
+        head=head,
+    )
+
+
+def round_channels(channels: int, width: float) -> int:
+    """Scale a channel count to the nearest multiple of 8, at least 8 and at least 90% of the exact product.
+
+    A width of 1 changes nothing, also where the count is no multiple of 8.
+    """
+    if width == 1:
+        return channels
+    exact = channels * width
+    rounded = max(DIVISOR, int(exact + DIVISOR / 2) // DIVISOR * DIVISOR)
+    return rounded + DIVISOR if rounded < 0.9 * exact else rounded
+
+
+def round_layers(layers: int, depth: float) -> int:
+    """Scale a repeat count, rounded up; products that are whole but for float error are taken as whole."""
+    return math.ceil(round(layers * depth, 9))
+
+
+def official_scalings(names: str, base: str, resolution: int) -> list[Scaling]:
+    """Parse ``b1,b2,b7`` or ``b0..b7`` into the released models' coefficients.
+
+    Args:
+        names: the members.
+        base: the baseline's name; members of ``efficientnet_b0`` are named as the papers do.
+        resolution: of the baseline; the released resolutions are taken relative to 224.
+
+    Raises:
+        InputError: for a name that does not exist.
+    """
+    scalings = []
+    for name in _expand(names):
+        width, depth, official, dropout = OFFICIAL[name]
+        own = round(resolution * official / _OFFICIAL_BASE_RESOLUTION)
+        member = f"efficientnet_{name}" if base == "efficientnet_b0" else f"{base}_{name}"
+        scalings.append(Scaling(member, width, depth, own, dropout=dropout))
+    return scalings
+
+
+def phi_scalings(
+    values: Sequence[float], base: str, alpha: float = ALPHA, beta: float = BETA, gamma: float = GAMMA
+) -> list[Scaling]:
+    """Return the members for compound coefficients phi; dropout rises linearly from 0.2 to 0.5 at phi = 7.
+
+    Raises:
+        InputError: if a base is below 1 or a value is not finite.
+    """
+    for name, value in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
+        if not (math.isfinite(value) and value >= 1):
+            raise InputError(f"{name}: expected a number of at least 1, got {value}")
+    for phi in values:
+        if not (math.isfinite(phi) and abs(phi) <= 20):
+            raise InputError(f"phi: expected numbers from -20 to 20, got {phi}")
+    return [
+        Scaling(
+            f"{base}_phi{phi:g}",
+            width=beta**phi,
+            depth=alpha**phi,
+            resolution_factor=gamma**phi,
+            dropout=min(0.5, max(0.0, 0.2 + 0.3 * phi / 7)),
+        )
+        for phi in values
+    ]
+
+
+def _scaled_stage(stage: Stage, width: float, depth: float) -> Stage:
+    return replace(
+        stage, channels=round_channels(stage.channels, width), layers=max(1, round_layers(stage.layers, depth))
+    )
+
+
+def _expand(names: str) -> list[str]:
+    members: list[str] = []
+    known = list(OFFICIAL)
+    for item in names.lower().replace(" ", "").split(","):
+        first, dots, last = item.partition("..")
+        for name in (first, last) if dots else (first,):
+            if name not in OFFICIAL:
+                raise InputError(f"official: no released model is named '{name}'{nearest_name(name, known)}")
+        start, stop = known.index(first), known.index(last if dots else first)
+        if stop < start:
+            raise InputError(f"official: expected a rising range such as b0..b7, got '{item}'")
+        members += known[start : stop + 1]
+    return list(dict.fromkeys(members))

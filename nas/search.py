@@ -1,0 +1,205 @@
+"""The search loop: ask, evaluate, journal, tell. What is left out of it is display and files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nas.controllers.controller import Controller
+from nas.evaluate.faults import Job
+from nas.evaluate.worker_pool import Outcome, WorkerPool
+from nas.run import Run
+from nas.search_spaces import space as spaces
+from nas.search_spaces.errors import WorkError
+from nas.search_spaces.records import Architecture, Trial
+from nas.setup import Setup
+
+_log = logging.getLogger(__name__)
+POLL_S = 0.25
+SAME_ERROR_LIMIT = 3
+
+
+class Watcher(Protocol):
+    """Who looks on: the terminal's display, or nobody."""
+
+    def started(self, running: int) -> None:
+        """So many trials are running now."""
+
+    def finished(self, trial: Trial, details: str) -> None:
+        """A trial is in the journal; ``details`` is the traceback of an exception."""
+
+    def tick(self) -> None:
+        """Called several times a second."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A proposal without a journal line yet."""
+
+    number: int
+    architecture: Architecture
+
+
+class SearchLoop:
+    """Runs trials until the journal holds as many as asked.
+
+    In the usual mode the controller is told every trial as it ends, in the order of the journal. In deterministic
+    mode it is told in the order of numbers, and before it is asked for trial ``n`` exactly the trials up to
+    ``n - workers``: proposals then depend on trial numbers alone.
+
+    Args:
+        setup: the parts of the run.
+        run: the directory; its journal and checkpoint are where the loop starts.
+        controller: who proposes.
+        pool: who evaluates.
+        watcher: who looks on.
+    """
+
+    def __init__(self, setup: Setup, run: Run, controller: Controller, pool: WorkerPool, watcher: Watcher) -> None:
+        self.setup, self.run, self.controller, self.pool, self.watcher = setup, run, controller, pool, watcher
+        self.goal = setup.config.trials
+        self.lag = max(1, setup.config.worker_count) if setup.config.workers.deterministic else None
+        self.exhausted = False
+        self._told = 0
+        self._in_flight: dict[int, _Pending] = {}
+        self._waiting: list[_Pending] = []
+        self._finished = {trial.number: trial for trial in run.trials}
+        self._used_before: set[int] = set(self._finished)
+        self._number = self._unused(0)
+
+    def __call__(self) -> None:
+        """Run to the end; ``exhausted`` says afterwards whether the domain held fewer networks than were asked.
+
+        Raises:
+            WorkError: if the first trials all fail with the same error of the evaluator's own code, or the journal
+                cannot be written.
+        """
+        self._restore()
+        while len(self.run.trials) < self.goal:
+            self._ask()
+            self._submit()
+            if not self._in_flight:
+                break
+            self._record(self.pool.gather(POLL_S))
+            self.watcher.tick()
+
+    def _ask(self) -> None:
+        """Propose for as many trials as workers are free, after telling what has ended."""
+        while not self.exhausted and (free := self._free()) > 0:
+            if not self._tell():
+                return
+            proposals = self.controller.ask(free if self.lag is None else 1)
+            for architecture in proposals:
+                self._waiting.append(_Pending(self._number, architecture))
+                self._number = self._unused(self._number + 1)
+            self.exhausted = not proposals
+            if proposals:
+                self._checkpoint()
+
+    def _submit(self) -> None:
+        """Start waiting proposals on free workers."""
+        while self._waiting and len(self._in_flight) < self.pool.capacity:
+            pending = self._waiting.pop(0)
+            self._in_flight[pending.number] = pending
+            self.pool.submit(make_job(self.setup, pending.number, pending.architecture))
+            self.watcher.started(len(self._in_flight))
+
+    def _record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write what has ended to the journal, all of it together."""
+        if not outcomes:
+            return
+        trials = [self._trial(outcome) for outcome in outcomes]
+        self.run.append(trials)
+        for trial, (job, evaluation) in zip(trials, outcomes, strict=True):
+            del self._in_flight[job.number]
+            self._finished[trial.number] = trial
+            self.watcher.finished(trial, evaluation.details)
+        self.watcher.started(len(self._in_flight))
+        self._check_same_error(outcomes)
+
+    def _trial(self, outcome: Outcome) -> Trial:
+        job, evaluation = outcome
+        metrics = {**evaluation.metrics, **self.setup.costs(job.architecture)}
+        return Trial(
+            number=job.number,
+            architecture=job.architecture,
+            status=evaluation.status,
+            metrics=metrics,
+            reward=self.setup.reward(metrics) if evaluation.status == "ok" else None,
+            seconds=evaluation.seconds,
+            error=evaluation.error,
+            choices=spaces.choices(self.setup.space, job.architecture),
+        )
+
+    def _check_same_error(self, outcomes: Sequence[Outcome]) -> None:
+        """Stop early when the first trials all fail with the same exception: it is in the code, not in the networks."""
+        if any(evaluation.fault != "exception" for _, evaluation in outcomes):
+            return
+        errors = {trial.error for trial in self.run.trials}
+        if len(errors) == 1 and len(self.run.trials) >= min(SAME_ERROR_LIMIT, self.goal):
+            raise WorkError(
+                f"the first {len(self.run.trials)} trials all failed with the same error: {errors.pop()}\n"
+                f"{outcomes[-1][1].details.rstrip()}\nMend it, then: nas search --resume {self.run.path}"
+            )
+
+    def _tell(self) -> bool:
+        """Tell the controller what it has to know before the next proposal; ``False`` if that has not all ended."""
+        if self.lag is None:
+            trials = self.run.trials[self._told :]
+        else:
+            finished = self._finished
+            numbers = range(self._told, self._number - self.lag + 1)
+            if any(number not in finished for number in numbers):
+                return False
+            trials = [finished[number] for number in numbers]
+        self.controller.tell(trials)
+        self._told += len(trials)
+        return True
+
+    def _free(self) -> int:
+        numbers_left = self.goal - len(self.run.trials) - len(self._in_flight) - len(self._waiting)
+        return min(self.pool.capacity - len(self._in_flight) - len(self._waiting), numbers_left)
+
+    def _unused(self, number: int) -> int:
+        """Return the smallest number from ``number`` on that was not used before this process began."""
+        while number in self._used_before:
+            number += 1
+        return number
+
+    def _checkpoint(self) -> None:
+        proposals = [*self._in_flight.values(), *self._waiting]
+        self.run.save_checkpoint(
+            {
+                "controller": self.controller.state_dict(),
+                "told": self._told,
+                "pending": [[pending.number, list(pending.architecture.genes)] for pending in proposals],
+            }
+        )
+
+    def _restore(self) -> None:
+        """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
+        self.controller.remember([trial.architecture for trial in self.run.trials])
+        checkpoint = self.run.load_checkpoint()
+        if checkpoint is None:
+            if self.run.trials:
+                _log.warning("%s: no usable controller checkpoint; a fresh one is told all trials", self.run.path)
+            return
+        self.controller.load_state_dict(checkpoint["controller"])
+        self._told = checkpoint["told"]
+        for number, genes in checkpoint["pending"]:
+            if number not in self._finished:
+                self._waiting.append(_Pending(number, Architecture(self.setup.space.name, tuple(genes))))
+        self.controller.remember([pending.architecture for pending in self._waiting])
+        self._used_before |= {pending.number for pending in self._waiting}
+        self._number = self._unused(0)
+
+
+def make_job(setup: Setup, number: int, architecture: Architecture) -> Job:
+    """Return the evaluation of a trial; its seed depends on the run's seed and the trial's number alone."""
+    sequence = np.random.SeedSequence([setup.config.seed, 2, number])
+    seed = int(sequence.generate_state(1)[0])
+    return Job(number, architecture, spaces.decode(setup.space, architecture), seed)

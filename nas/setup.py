@@ -1,0 +1,137 @@
+"""From a configuration to the parts of a run, with every mistake found before any work."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from nas.config import RunConfig
+from nas.evaluate.band import Band, banded_domain
+from nas.evaluate.evaluators import PROXY, EvaluatorRecipe
+from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.reward import EXPONENTS, Factor, Reward
+from nas.search_spaces import space as spaces
+from nas.search_spaces.domain import Domain
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.library import load_space
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.space import SearchSpace
+from nas.search_spaces.user_code import UserCode
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The parts of a run.
+
+    Attributes:
+        config: as used.
+        space: the search space.
+        costs: exact metrics known before training.
+        domain: what may be proposed.
+        reward: metrics in, number out.
+        recipe: how workers make the evaluator.
+        needs_data: whether the evaluator trains on ``config.data``.
+        can_test: whether the evaluator can score the winner on a test part.
+    """
+
+    config: RunConfig
+    space: SearchSpace
+    costs: KnownCosts
+    domain: Domain
+    reward: Reward
+    recipe: EvaluatorRecipe
+    needs_data: bool
+    can_test: bool
+
+
+def prepare(config: RunConfig) -> Setup:
+    """Resolve every name of a configuration.
+
+    Raises:
+        InputError: for whatever cannot work, before anything is trained or written.
+    """
+    space = load_space(config.space)
+    costs = KnownCosts(space)
+    _check_countable(space, costs, config)
+    band = _band(config)
+    domain = Domain(space) if band is None else banded_domain(space, costs, band)
+    recipe = _recipe(config)
+    if recipe.proxy is not None:
+        _check_trainable(space, config)
+    return Setup(
+        config=config,
+        space=space,
+        costs=costs,
+        domain=domain,
+        reward=_reward(config),
+        recipe=recipe,
+        needs_data=recipe.proxy is not None,
+        can_test=recipe.code is None or hasattr(recipe.code.load(), "test"),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a run's result may depend on, without importing what they belong to."""
+    found = {"python": platform.python_version()}
+    for package in ("mnas", "torch", "numpy", "ray", "scikit-learn", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _band(config: RunConfig) -> Band | None:
+    target, tolerance = config.objective.target_flops, config.objective.tolerance
+    return None if target is None or tolerance is None else Band.below(target, tolerance)
+
+
+def _reward(config: RunConfig) -> Reward:
+    objective = config.objective
+    if objective.target_flops is None:
+        return Reward()
+    alpha, beta = EXPONENTS[objective.constraint]
+    alpha = alpha if objective.alpha is None else objective.alpha
+    beta = beta if objective.beta is None else objective.beta
+    return Reward((Factor("macs", objective.target_flops, alpha, beta),))
+
+
+def _recipe(config: RunConfig) -> EvaluatorRecipe:
+    name = config.evaluator["name"]
+    limit = config.workers.trial_timeout
+    if name == PROXY:
+        space_code = UserCode.read(config.space, "space")
+        return EvaluatorRecipe(
+            config.proxy_settings(), space_code=space_code, device=config.workers.train_device, timeout_s=limit
+        )
+    code = UserCode.read(name, "evaluator")
+    if code is not None and not callable(getattr(code.load(), "evaluate", None)):
+        raise InputError(f"evaluator: class {code.class_name} needs a method evaluate(self, architecture, network)")
+    return EvaluatorRecipe(code=code, options=config.evaluator_options, timeout_s=limit)
+
+
+def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -> None:
+    """Check that a target can be compared with something."""
+    if config.objective.target_flops is None:
+        return
+    if "macs" not in costs(Architecture(space.name, (0,) * len(space.gene_sizes))):
+        raise InputError(
+            f"target_flops: space '{space.name}' has no MACs to keep to a target; give it costs(genes), decode, or build "
+            "with a resolution, or leave --target-flops out"
+        )
+
+
+def _check_trainable(space: SearchSpace, config: RunConfig) -> None:
+    """Check that the proxy can build this space's networks at the data's resolution."""
+    if not (hasattr(space, "decode") or hasattr(space, "build")):
+        raise InputError(
+            f"evaluator: the proxy trains networks, but space '{space.name}' has neither decode nor build; "
+            "use --evaluator FILE.py:Class"
+        )
+    network = spaces.decode(space, Architecture(space.name, (0,) * len(space.gene_sizes)))
+    if network is not None:
+        try:
+            network.at(resolution=config.data.resolution)
+        except InputError as error:
+            raise InputError(f"data.resolution: {config.data.resolution} px is too small for this space: {error}") from None

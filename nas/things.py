@@ -1,0 +1,47 @@
+"""A THING: a run directory, a network's YAML file, or a reference name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.scaler import OFFICIAL, official_scalings, scale
+from nas.search_spaces.errors import InputError, nearest_name
+from nas.search_spaces.library import reference_names, reference_network
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_from_dict, read_yaml
+
+_B0 = "efficientnet_b0"
+
+
+def thing_names() -> list[str]:
+    """Return every reference name."""
+    return sorted({*reference_names(), *(f"efficientnet_{name}" for name in OFFICIAL)})
+
+
+def load_thing(reference: str) -> Network:
+    """Return the stage table that a person means.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if reference in reference_names():
+        return reference_network(reference)
+    if reference in thing_names():
+        base = reference_network(_B0)
+        member = reference.removeprefix("efficientnet_")
+        return scale(base, official_scalings(member, _B0, base.resolution)[0])
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        baseline = path / "baseline.yaml"
+        if not baseline.exists():
+            raise InputError(f"'{reference}' has no baseline.yaml: it is no run directory, or no trial of it succeeded yet")
+        path = baseline
+    elif not path.exists():
+        raise InputError(
+            f"expected a run directory, a network's YAML file or a reference name, got '{reference}'"
+            f"{nearest_name(reference, thing_names())}"
+        )
+    data = read_yaml(path)
+    if "genes" in data and "stages" not in data:
+        raise InputError(f"{path}: holds a genotype of space '{data.get('space')}', which has no stage tables")
+    return network_from_dict(data, str(path))
