@@ -75,18 +75,18 @@ class Controller(ABC):
     def propose(self) -> Architecture | None:
         """Return a candidate; it may be outside the domain or known, then ``propose`` is called again."""
 
-    def learn(self, trial: Trial) -> None:
+    def learn(self, trial: Trial) -> None:  # noqa: B027 (there may be nothing to learn)
         """Take in one finished trial of any status."""
 
     def own_state(self) -> State:
         """Return a subclass's state beside the generator's."""
         return {}
 
-    def load_own_state(self, state: Mapping[str, Any]) -> None:
+    def load_own_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (there may be no state)
         """Restore what ``own_state`` returned."""
 
     def _fresh(self) -> Architecture | None:
-        """Return a new architecture: proposed by the algorithm, else drawn, else looked up; ``None`` if none is left."""
+        """Return a new architecture: the algorithm's, else a drawn one, else a listed one; ``None`` if none is left."""
         for attempt in range(2 * self.attempts):
             candidate = self.propose() if attempt < self.attempts else self.domain.sample(self.generator)
             if candidate is not None and self.domain.admits(candidate) and self._is_new(candidate):

@@ -31,9 +31,7 @@ class RegularizedEvolution(Controller):
     name = "evolution"
     summary = "regularized evolution: tournament selection, mutation, death by age (Real et al. 2019)"
 
-    def __init__(
-        self, domain: Domain, seed: int, *, population: int = 20, sample: int = 5, repairs: int = 4
-    ) -> None:
+    def __init__(self, domain: Domain, seed: int, *, population: int = 20, sample: int = 5, repairs: int = 4) -> None:
         super().__init__(domain, seed)
         for name, value in (("population", population), ("sample", sample)):
             if value < 1:

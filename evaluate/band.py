@@ -78,7 +78,7 @@ class BandDomain(Domain):
 
 
 class TableBandDomain(BandDomain):
-    """A stage-table space inside a band: sampled uniformly through its compiled cost table, never by blind rejection."""
+    """A stage-table space inside a band, sampled uniformly through its compiled cost table."""
 
     def __init__(self, space: StageTableSpace, costs: KnownCosts, band: Band) -> None:
         super().__init__(space, costs, band)
@@ -152,4 +152,3 @@ class SearchedBandDomain(BandDomain):
             return float("inf")
         self._seen.append(int(macs))
         return max(self.band.low - macs, macs - self.band.high, 0)
-

@@ -106,7 +106,9 @@ class BandSampler:
         for start in np.flatnonzero(self._ways).tolist():
             follow(0, 0, start + self._offset, {})
         tokens = len(self.table.space.gene_sizes)
-        rows = np.array([[genes[gene] for gene in range(tokens)] for genes in found], dtype=np.int64).reshape(-1, tokens)
+        rows = np.array([[genes[gene] for gene in range(tokens)] for genes in found], dtype=np.int64).reshape(
+            -1, tokens
+        )
         macs = self.table.costs(rows)["macs"]
         return rows[(macs >= self.low) & (macs <= self.high)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ DIGITS = "digits"
 @dataclass(frozen=True, slots=True)
 class DataSettings:
     """Which images, at which size, and how they are split."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     source: str = DIGITS
     """``digits`` (1,797 real 8x8 images from scikit-learn), or a folder or zip of images."""
@@ -73,8 +76,8 @@ class ImageData:
         """Say in one line what there is."""
         side = self.train.images.shape[1]
         return (
-            f"{len(self.classes)} classes; {len(self.train.labels):,} train, {len(self.validation.labels):,} validation "
-            f"and {len(self.test.labels):,} test images at {side} px"
+            f"{len(self.classes)} classes; {len(self.train.labels):,} train, {len(self.validation.labels):,} "
+            f"validation and {len(self.test.labels):,} test images at {side} px"
         )
 
 
@@ -100,12 +103,10 @@ def _load_digits(settings: DataSettings, generator: np.random.Generator) -> Imag
     side = (settings.resolution, settings.resolution)
     resized = np.stack([np.asarray(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR)) for image in grey])
     images, labels = np.repeat(resized[..., None], 3, axis=-1), bunch.target.astype(np.int64)
-    train, validation, test = _split(labels, settings, generator)
-    return ImageData(
-        *(Part(images[rows], labels[rows]) for rows in (train, validation, test)),
-        classes=tuple(str(digit) for digit in range(10)),
-        mirrored=False,
-    )
+    train, validation, test = _take(labels, [settings.validation, settings.test], generator)
+    train = _reduce(train, labels, settings.fraction, generator)
+    parts = [Part(images[rows], labels[rows]) for rows in (train, validation, test)]
+    return ImageData(parts[0], parts[1], parts[2], tuple(str(digit) for digit in range(10)), mirrored=False)
 
 
 def _load_folder(folder: ImageFolder, settings: DataSettings, generator: np.random.Generator) -> ImageData:
@@ -113,7 +114,7 @@ def _load_folder(folder: ImageFolder, settings: DataSettings, generator: np.rand
     names = {part: [name for name, _ in rows] for part, rows in folder.parts.items()}
     chosen: dict[str, tuple[str, Labels]] = {}
     if "all" in names:
-        rows = _split(labels["all"], settings, generator)
+        rows = _take(labels["all"], [settings.validation, settings.test], generator)
         chosen = {part: ("all", index) for part, index in zip(("train", "validation", "test"), rows, strict=True)}
     else:
         final = "test" if "test" in names else "val"
@@ -124,9 +125,8 @@ def _load_folder(folder: ImageFolder, settings: DataSettings, generator: np.rand
         else:
             train, validation = _take(labels["train"], [settings.validation], generator)
             chosen["train"], chosen["validation"] = ("train", train), ("train", validation)
-    if settings.fraction < 1:
-        part, rows_kept = chosen["train"]
-        chosen["train"] = (part, rows_kept[_take(labels[part][rows_kept], [settings.fraction], generator)[1]])
+    part, index = chosen["train"]
+    chosen["train"] = (part, _reduce(index, labels[part], settings.fraction, generator))
     _check_memory(sum(len(index) for _, index in chosen.values()), settings.resolution)
     skipped: list[str] = []
     parts: dict[str, Part] = {}
@@ -138,13 +138,9 @@ def _load_folder(folder: ImageFolder, settings: DataSettings, generator: np.rand
     return ImageData(parts["train"], parts["validation"], parts["test"], folder.classes, skipped=tuple(skipped))
 
 
-def _split(
-    labels: Labels, settings: DataSettings, generator: np.random.Generator
-) -> tuple[Labels, Labels, Labels]:
-    train, validation, test = _take(labels, [settings.validation, settings.test], generator)
-    if settings.fraction < 1:
-        train = train[_take(labels[train], [settings.fraction], generator)[1]]
-    return train, validation, test
+def _reduce(rows: Labels, labels: Labels, fraction: float, generator: np.random.Generator) -> Labels:
+    """Keep a fraction of ``rows``, the same of every class."""
+    return rows if fraction == 1 else rows[_take(labels[rows], [fraction], generator)[1]]
 
 
 def _take(labels: Labels, fractions: list[float], generator: np.random.Generator) -> list[Labels]:
@@ -158,7 +154,7 @@ def _take(labels: Labels, fractions: list[float], generator: np.random.Generator
                 "one for each part it is split into"
             )
         for place, fraction in enumerate(fractions, start=1):
-            count = max(1, round(fraction * (len(labels[labels == label]))))
+            count = max(1, round(fraction * np.count_nonzero(labels == label)))
             lists[place].append(rows[:count])
             rows = rows[count:]
         lists[0].append(rows)

@@ -74,7 +74,7 @@ def evaluate_safely(evaluator: Evaluator, job: Job, timeout_s: float | None) -> 
     except BaseException as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             return failed("out_of_memory", f"out of memory: {describe(error)}")
-        return failed("exception", describe(error), traceback.format_exc())
+        return failed("exception", describe(error), _own_traceback(error))
     return Evaluation(job.architecture, "ok", metrics, time.perf_counter() - start)
 
 
@@ -107,7 +107,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         yield
         return
 
-    def on_alarm(signum: int, frame: FrameType | None) -> None:
+    def on_alarm(_: int, __: FrameType | None) -> None:
         raise TimeLimitExceeded
 
     previous = signal.signal(signal.SIGALRM, on_alarm)
@@ -117,6 +117,14 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+def _own_traceback(error: BaseException) -> str:
+    """Return the traceback from the evaluator's code on, without the frames of this file."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 def _call(evaluator: Any, job: Job) -> Any:

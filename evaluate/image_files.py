@@ -191,7 +191,8 @@ def _class_names(parts: dict[str, list[tuple[str, str]]], empty: Iterable[str], 
             raise InputError(f"data: class folder '{kind}' in '{source}' holds no images; fill it or remove it")
     if len(classes) < 2:
         raise InputError(
-            f"data: expected at least 2 classes in '{source}', found {len(classes)} ('{classes[0]}'); laid out as {_LAYOUTS}"
+            f"data: expected at least 2 classes in '{source}', found {len(classes)} ('{classes[0]}'); "
+            f"laid out as {_LAYOUTS}"
         )
     for part, rows in parts.items():
         unknown = sorted({kind for kind, _ in rows} - set(classes))

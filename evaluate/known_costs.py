@@ -44,7 +44,8 @@ class KnownCosts:
             from nas.evaluate.module_cost import module_cost
 
             cost = module_cost(lambda: self.space.build(architecture), getattr(self.space, "resolution", None))  # type: ignore[attr-defined]
-            return {"params": cost.params} | ({"macs": cost.macs} if cost.macs else {})
+            known: dict[str, float] = {"params": cost.params}
+            return known | {"macs": cost.macs} if cost.macs else known
         return {}
 
     def _single(self, name: str, column: object) -> float:

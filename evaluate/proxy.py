@@ -65,7 +65,7 @@ class ProxyEvaluator:
         try:
             with torch.random.fork_rng(devices=cuda):
                 torch.manual_seed(seed)
-                module = self._build(architecture, network).to(self.device, memory_format=torch.channels_last)
+                module = self._build(architecture, network).to(self.device).to(memory_format=torch.channels_last)
                 generator = torch.Generator().manual_seed(seed)
                 mirrored = self.data.mirrored if self.settings.flip is None else self.settings.flip
                 train(module, self._train, self._normalise, self.settings, mirrored, generator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from nas.search_spaces.errors import InputError
 
@@ -11,6 +11,8 @@ from nas.search_spaces.errors import InputError
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
     """A short training whose validation accuracy stands for the network's."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     epochs: int = 3
     """Passes over the training images (the papers: 5 on ImageNet)."""

@@ -18,7 +18,9 @@ def parse_count(text: str | float, what: str) -> float:
     Raises:
         InputError: naming ``what`` if it is no positive quantity.
     """
-    return _parse(text, what, {**_COUNT, **{unit.lower(): value for unit, value in _COUNT.items()}}, "400M, 0.4G or 4e8")
+    return _parse(
+        text, what, {**_COUNT, **{unit.lower(): value for unit, value in _COUNT.items()}}, "400M, 0.4G or 4e8"
+    )
 
 
 def parse_seconds(text: str | float, what: str) -> float:

@@ -8,13 +8,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import socket
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# Read when Ray is first imported: no usage reports, no tokens, no look at the environment's accelerators for 0-GPU actors.
+# Read when Ray is first imported: no usage reports, no tokens, no raylet messages on our terminal (a worker's death is
+# reported by us), and CUDA_VISIBLE_DEVICES left alone where no GPU is asked for.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
@@ -78,7 +84,8 @@ class RayPool:
     ) -> None:
         self.capacity = workers
         self._recipe, self._retries = recipe, retries
-        _connect(address, workers)
+        with _own_signals():
+            _connect(address, workers)
         try:
             gpus = _gpu_share(workers, gpus_per_worker)
             self._actor_class = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(Worker)
@@ -143,7 +150,9 @@ class RayPool:
         """Kill workers that are past their time limit and did not end the trial themselves."""
         limit = self._recipe.timeout_s
         outcomes: list[Outcome | None] = []
-        for reference, running in list(self._running.items()) if limit is not None else ():
+        if limit is None:
+            return outcomes
+        for reference, running in list(self._running.items()):
             if not running.slot.runs:
                 running.started = time.monotonic()
                 running.slot.runs = bool(ray.wait([running.slot.ready], timeout=0)[0])
@@ -154,12 +163,28 @@ class RayPool:
             _kill(running.slot)
             self._idle.append(self._new_slot())
             error = f"timed out after {limit:g} s and did not stop; its worker was killed"
-            outcomes.append((running.job, Evaluation(running.job.architecture, "failed", {}, seconds, error, "timeout")))
+            outcomes.append(
+                (running.job, Evaluation(running.job.architecture, "failed", {}, seconds, error, "timeout"))
+            )
         return outcomes
 
     def _new_slot(self) -> _Slot:
         actor = self._actor_class.remote(self._recipe, self._data)
         return _Slot(actor, actor.__ray_ready__.remote())
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the process's handlers: Ray installs one for SIGTERM that aborts with a stack trace."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _connect(address: str | None, workers: int) -> None:
@@ -169,12 +194,20 @@ def _connect(address: str | None, workers: int) -> None:
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
         return
     try:
+        _check_listens(address)
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"address: expected a running Ray cluster at '{address}', found none ({_first_line(error)}); "
             "start one with 'ray start --head', or leave --address out"
         ) from None
+
+
+def _check_listens(address: str) -> None:
+    """Fail within seconds where nothing listens at ``host:port``; Ray itself would wait for more than a minute."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 def _gpu_share(workers: int, gpus_per_worker: float | None) -> float:

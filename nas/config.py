@@ -19,20 +19,22 @@ from nas.evaluate.quantity import parse_count, parse_seconds
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 
-for _settings in (DataSettings, ProxySettings):
-    _settings.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-
 
 def _count(value: Any) -> Any:
-    return None if value is None else parse_count(value, "expected MACs")
+    return None if value is None else parse_count(value, "MACs")
 
 
 def _seconds(value: Any) -> Any:
-    return None if value is None else parse_seconds(value, "expected a duration")
+    return None if value is None else parse_seconds(value, "duration")
 
 
 def _optional_number(value: Any) -> Any:
     return None if isinstance(value, str) and value.lower() == "none" else value
+
+
+def _named(default: str) -> BeforeValidator:
+    """Let a section leave its ``name`` out."""
+    return BeforeValidator(lambda value: {"name": default} | value if isinstance(value, dict) else value)
 
 
 class _Section(BaseModel):
@@ -44,7 +46,7 @@ class Objective(_Section):
 
     target_flops: Annotated[float | None, BeforeValidator(_count)] = None
     """T in MACs at the deployment resolution, as people write it: ``400M``."""
-    tolerance: Annotated[float | None, BeforeValidator(_optional_number)] = Field(0.1, ge=0, lt=1)
+    tolerance: Annotated[float | None, BeforeValidator(_optional_number)] = Field(default=0.1, ge=0, lt=1)
     """Only networks with (1 - tolerance) * T <= MACs <= T are trained; ``none`` lifts the band."""
     constraint: Literal["soft", "hard"] = "soft"
     """``soft``: alpha = beta = -0.07; ``hard``: alpha = 0, beta = -1."""
@@ -57,9 +59,9 @@ class Objective(_Section):
 class Workers(_Section):
     """Where trials run."""
 
-    count: int | None = Field(None, ge=0)
+    count: int | None = Field(default=None, ge=0)
     """Ray workers; 0 evaluates in the calling process, without Ray; unset: one a core, at most 8."""
-    gpus_per_worker: float | None = Field(None, ge=0)
+    gpus_per_worker: float | None = Field(default=None, ge=0)
     """GPU share of each worker; unset: the GPUs shared evenly."""
     address: str | None = None
     """A running Ray cluster (``auto``, ``host:port``); unset: a local one for this run alone."""
@@ -67,7 +69,7 @@ class Workers(_Section):
     """Where proxies train; ``auto``: CUDA where it is."""
     trial_timeout: Annotated[float | None, BeforeValidator(_seconds)] = None
     """Time limit of one trial, in seconds or as ``10m``; unset: none."""
-    retries: int = Field(2, ge=0)
+    retries: int = Field(default=2, ge=0)
     """How often a trial is tried again after its worker died."""
     deterministic: bool = False
     """Proposals depend only on trial numbers, whatever order trials end in; a slow trial may then idle others."""
@@ -78,17 +80,17 @@ class RunConfig(_Section):
 
     space: str = "efficientnet"
     """A shipped space, FILE.yaml or FILE.py:Class."""
-    trials: int = Field(16, ge=1)
+    trials: int = Field(default=16, ge=1)
     """Finished trials of any status."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """One seed, one result."""
-    objective: Objective = Field(default_factory=Objective)
-    controller: dict[str, Any] = Field(default_factory=lambda: {"name": "evolution"})
+    objective: Objective = Objective()
+    controller: Annotated[dict[str, Any], _named("evolution")] = Field(default_factory=dict, validate_default=True)
     """``name`` and the controller's own options."""
-    evaluator: dict[str, Any] = Field(default_factory=lambda: {"name": PROXY})
+    evaluator: Annotated[dict[str, Any], _named(PROXY)] = Field(default_factory=dict, validate_default=True)
     """``name`` (``proxy`` or FILE.py:Class) and the evaluator's own options."""
-    data: DataSettings = Field(default_factory=DataSettings)
-    workers: Workers = Field(default_factory=Workers)
+    data: DataSettings = DataSettings()
+    workers: Workers = Workers()
 
     @property
     def worker_count(self) -> int:
@@ -157,14 +159,16 @@ def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
     except ValidationError as error:
         raise InputError(explain(error, RunConfig, source)) from None
     for section in ("controller", "evaluator"):
-        if not isinstance(getattr(config, section).get("name"), str):
-            raise InputError(f"{source}: missing key '{section}.name'")
+        if not isinstance(name := getattr(config, section)["name"], str):
+            raise InputError(f"{source}: {section}.name: expected a name, got {name!r}")
     check_controller(config.controller["name"], config.controller_options)
     name = config.evaluator["name"]
     if name == PROXY:
         config.proxy_settings()
     elif ".py" not in name:
-        raise InputError(f"evaluator: expected FILE.py:Class or a shipped one, got '{name}'{nearest_name(name, EVALUATORS)}")
+        raise InputError(
+            f"evaluator: expected FILE.py:Class or a shipped one, got '{name}'{nearest_name(name, EVALUATORS)}"
+        )
     return config
 
 
@@ -194,7 +198,8 @@ def _read(reference: str) -> tuple[str, dict[str, Any]]:
         return f"config '{reference}'", yaml.safe_load(text)
     path = Path(reference).expanduser()
     if not path.suffix and not path.exists():
-        raise InputError(f"config: expected a shipped name or a YAML file, got '{reference}'{nearest_name(reference, config_names())}")
+        near = nearest_name(reference, config_names())
+        raise InputError(f"config: expected a shipped name or a YAML file, got '{reference}'{near}")
     return str(path), read_yaml(path)
 
 

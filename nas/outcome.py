@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from nas.evaluate.pareto import pareto_front
+from nas.evaluate.worker_pool import Outcome as Finished
 from nas.evaluate.worker_pool import WorkerPool
 from nas.run import Run
 from nas.search import make_job
@@ -100,7 +101,7 @@ def conclude(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None) -> O
 
 def _score_on_test(setup: Setup, baseline: Trial, pool: WorkerPool) -> float | None:
     pool.submit(replace(make_job(setup, baseline.number, baseline.architecture), method="test"))
-    outcomes = []
+    outcomes: list[Finished] = []
     while not outcomes:
         outcomes = pool.gather(1.0)
     evaluation = outcomes[0][1]

@@ -7,6 +7,7 @@ import fcntl
 import io
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,8 @@ class Run:
                     raise
         except OSError as error:
             raise WorkError(
-                f"{path}: trial {trials[0].number} could not be saved ({error.strerror}); the {len(self.trials)} before "
-                f"it are safe. Free space, then: nas search --resume {self.path}"
+                f"{path}: trial {trials[0].number} could not be saved ({error.strerror}); the {len(self.trials)} "
+                f"before it are safe. Free space, then: nas search --resume {self.path}"
             ) from None
         self.trials.extend(trials)
 
@@ -130,6 +131,11 @@ class Run:
             return {}
         return result if isinstance(result, dict) else {}
 
+    def discard(self) -> None:
+        """Take the directory away again if no trial is in it, as when the workers could not be reached."""
+        if not self.trials:
+            shutil.rmtree(self.path, ignore_errors=True)
+
     def close(self) -> None:
         """Let other processes write to the directory."""
         os.close(self._lock)
@@ -141,7 +147,9 @@ class Run:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(handle)
-            raise InputError(f"resume: another process is running '{self.path}'; wait for it or stop it first") from None
+            raise InputError(
+                f"resume: another process is running '{self.path}'; wait for it or stop it first"
+            ) from None
         return handle
 
     def _read_journal(self) -> list[Trial]:

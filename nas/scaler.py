@@ -1,4 +1,4 @@
-"""Compound scaling (EfficientNet, arXiv 1905.11946, equation 3): depth alpha**phi, width beta**phi, resolution gamma**phi.
+"""Compound scaling: depth alpha**phi, width beta**phi, resolution gamma**phi (EfficientNet, arXiv 1905.11946, eq. 3).
 
 Rounding follows EfficientNet's public reference code: channels to multiples of 8 and never below 90%, repeats up.
 Stem and head are scaled too.
@@ -45,7 +45,9 @@ class Scaling:
 
     def resolution_of(self, network: Network) -> int:
         """Return the member's resolution in pixels."""
-        return max(1, round(network.resolution * self.resolution_factor)) if self.resolution is None else self.resolution
+        return (
+            max(1, round(network.resolution * self.resolution_factor)) if self.resolution is None else self.resolution
+        )
 
 
 # Width, depth, resolution and dropout of the released models; hand-rounded, so not alpha**phi for any phi.

@@ -117,8 +117,8 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -
         return
     if "macs" not in costs(Architecture(space.name, (0,) * len(space.gene_sizes))):
         raise InputError(
-            f"target_flops: space '{space.name}' has no MACs to keep to a target; give it costs(genes), decode, or build "
-            "with a resolution, or leave --target-flops out"
+            f"target_flops: space '{space.name}' has no MACs to keep to a target; give it costs(genes), decode, or "
+            "build with a resolution, or leave --target-flops out"
         )
 
 
@@ -134,4 +134,6 @@ def _check_trainable(space: SearchSpace, config: RunConfig) -> None:
         try:
             network.at(resolution=config.data.resolution)
         except InputError as error:
-            raise InputError(f"data.resolution: {config.data.resolution} px is too small for this space: {error}") from None
+            raise InputError(
+                f"data.resolution: {config.data.resolution} px is too small for this space: {error}"
+            ) from None

@@ -34,7 +34,9 @@ def load_thing(reference: str) -> Network:
     if path.is_dir():
         baseline = path / "baseline.yaml"
         if not baseline.exists():
-            raise InputError(f"'{reference}' has no baseline.yaml: it is no run directory, or no trial of it succeeded yet")
+            raise InputError(
+                f"'{reference}' has no baseline.yaml: it is no run directory, or no trial of it succeeded yet"
+            )
         path = baseline
     elif not path.exists():
         raise InputError(

@@ -56,8 +56,8 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Gate ``(batch, channels, h, w)``."""
-        gates = self.expand(self.activation(self.reduce(maps.mean((2, 3), keepdim=True))))
-        return maps * gates.sigmoid()
+        gates: Tensor = self.expand(self.activation(self.reduce(maps.mean((2, 3), keepdim=True))))
+        return maps * torch.sigmoid(gates)
 
 
 class MBConv(nn.Module):

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from nas.search_spaces.errors import InputError
 
 INPUT_CHANNELS = 3
+_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}  # how pydantic reads the YAML form
 Activation = Literal["swish", "relu", "relu6", "hard_swish"]
 Skip = Literal["identity", "none"]
 
@@ -22,6 +23,7 @@ Skip = Literal["identity", "none"]
 class Stem:
     """The first convolution: conv-BN-activation on the image."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     channels: int
     op: Literal["conv"] = "conv"
     kernel: int = 3
@@ -45,6 +47,7 @@ class Stage:
         activation: after every convolution but the projection, and inside the SE.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     channels: int
     op: Literal["mbconv"] = "mbconv"
     kernel: int = 3
@@ -60,6 +63,7 @@ class Stage:
 class Head:
     """1x1 conv-BN-activation, global average pooling, dropout, linear classifier."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     channels: int
     activation: Activation = "swish"
     dropout: float = 0.2
@@ -98,6 +102,7 @@ class Network:
         InputError: naming the entry that makes the table impossible.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     resolution: int
     classes: int
     stem: Stem
@@ -115,8 +120,9 @@ class Network:
         if not self.stages:
             raise InputError("stages: expected at least one stage, got none")
         size = self.resolution
-        for where, part in (("stem", self.stem), *((f"stages[{i}]", s) for i, s in enumerate(self.stages))):
-            _check_part(where, part, size)
+        parts: list[Stem | Stage] = [self.stem, *self.stages]
+        for place, part in enumerate(parts):
+            _check_part(f"stages[{place - 1}]" if place else "stem", part, size)
             size = output_size(size, part.stride)
 
     def at(self, *, resolution: int | None = None, classes: int | None = None) -> Network:

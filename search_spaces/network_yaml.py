@@ -85,12 +85,9 @@ def load_network(path: Path) -> Network:
 
 @cache
 def _adapter() -> TypeAdapter[Network]:
-    """Pydantic's view of the plain dataclasses: unknown keys refused, nothing converted silently."""
-    from pydantic import ConfigDict, TypeAdapter
+    """Pydantic's view of the plain dataclasses, built once."""
+    from pydantic import TypeAdapter
 
-    strict = ConfigDict(extra="forbid", strict=True)
-    for part in (Stem, Stage, Head, Network):
-        part.__pydantic_config__ = strict  # type: ignore[union-attr]
     return TypeAdapter(Network)
 
 

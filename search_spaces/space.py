@@ -23,8 +23,13 @@ from nas.search_spaces.records import Architecture
 class SearchSpace(Protocol):
     """The least a space must have."""
 
-    name: str
-    gene_sizes: Sequence[int]
+    @property
+    def name(self) -> str:
+        """What it is called in runs and messages."""
+
+    @property
+    def gene_sizes(self) -> Sequence[int]:
+        """How many options each gene has."""
 
 
 def check_space(space: object, source: str) -> SearchSpace:

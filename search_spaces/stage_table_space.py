@@ -6,7 +6,7 @@ All layers of a stage share the stage's choices (MnasNet, arXiv 1807.11626, sect
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class StageTableSpace:
             self.part(segment, tuple(genes[index] for index in indices))
             for segment, indices in enumerate(self.segments)
         )
-        return Network(stem=stem, stages=tuple(stages), head=head, **root)  # type: ignore[arg-type]
+        return Network(stem=stem, stages=tuple(stages), head=head, **root)
 
     def part(self, segment: int, genes: tuple[int, ...]) -> Any:
         """Return a segment (root values, stem, a stage, the head) for the genes of that segment alone."""
@@ -120,9 +120,9 @@ class StageTableSpace:
         if segment == 0:
             root = {key: getattr(network, key) for key in ("name", "resolution", "classes", "drop_connect")}
             return root | values
-        fields = {name: getattr(base, name) for name in base.__dataclass_fields__}
+        own = {field.name: getattr(base, field.name) for field in fields(base)}
         kind: type[Stem | Stage | Head] = Stem if segment == 1 else Head if segment == stages + 2 else Stage
-        return kind(**(fields | values))
+        return kind(**(own | values))
 
     def _find_segments(self) -> list[list[int]]:
         """Group gene indices by what they decide: root values, stem, each stage, head."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,12 +21,17 @@ def spaces(json: Json = False) -> None:
     from nas.search_spaces.space import size
     from nas.search_spaces.stage_table_space import StageTableSpace
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in space_names():
         space = load_space(name)
         assert isinstance(space, StageTableSpace)
         low, high = CostTable(space).macs_range()
-        row = {"name": name, "genes": len(space.gene_sizes), "architectures": size(space), "resolution": space.resolution}
+        row: dict[str, Any] = {
+            "name": name,
+            "genes": len(space.gene_sizes),
+            "architectures": size(space),
+            "resolution": space.resolution,
+        }
         rows.append(row | {"classes": space.classes, "min_macs": low, "max_macs": high})
     if json:
         print_json(rows)
@@ -34,7 +39,7 @@ def spaces(json: Json = False) -> None:
     numbers = ("genes", "architectures", "resolution", "MACs")
     table = plain_table("space", *numbers, right=numbers)
     for row in rows:
-        macs = f"{format_quantity(float(row['min_macs']))} to {format_quantity(float(row['max_macs']))}"
+        macs = f"{format_quantity(row['min_macs'])} to {format_quantity(row['max_macs'])}"
         table.add_row(str(row["name"]), str(row["genes"]), f"{row['architectures']:,}", f"{row['resolution']} px", macs)
     make_console().print(table)
 
@@ -45,7 +50,7 @@ def controllers(json: Json = False) -> None:
     from nas.cli.output import make_console, plain_table, print_json
     from nas.controllers.registry import CONTROLLERS, controller_options
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "summary": kind.summary, "options": controller_options(name)}
         for name, kind in CONTROLLERS.items()
     ]
@@ -54,6 +59,6 @@ def controllers(json: Json = False) -> None:
         return
     table = plain_table("controller", "what it does", "options")
     for row in rows:
-        options = ", ".join(f"{key}={value}" for key, value in dict(row["options"]).items())  # type: ignore[call-overload]
+        options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
         table.add_row(str(row["name"]), str(row["summary"]), options or "-")
     make_console().print(table)

@@ -16,7 +16,8 @@ _SEARCH, _WHERE, _RUN = "What to search", "Where trials run", "The run"
 @guarded
 def search(
     config: Annotated[
-        str | None, typer.Option(help="A shipped configuration or a YAML file [default: default].", rich_help_panel=_RUN)
+        str | None,
+        typer.Option(help="A shipped configuration or a YAML file [default: default].", rich_help_panel=_RUN),
     ] = None,
     target_flops: Annotated[
         str | None,
@@ -36,7 +37,9 @@ def search(
     ] = None,
     tolerance: Annotated[
         str | None,
-        typer.Option(help="Only networks from (1 - X) times the target up to it; none lifts the band.", rich_help_panel=_SEARCH),
+        typer.Option(
+            help="Only networks from (1 - X) times the target up to it; none lifts the band.", rich_help_panel=_SEARCH
+        ),
     ] = None,
     constraint: Annotated[
         str | None, typer.Option(help="Reward: soft (alpha = beta = -0.07) or hard (0, -1).", rich_help_panel=_SEARCH)
@@ -49,7 +52,9 @@ def search(
     seed: Annotated[int | None, typer.Option(help="One seed, one result.", rich_help_panel=_SEARCH)] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Ray workers; 0 runs in this process [default: one a core, at most 8].", rich_help_panel=_WHERE),
+        typer.Option(
+            help="Ray workers; 0 runs in this process [default: one a core, at most 8].", rich_help_panel=_WHERE
+        ),
     ] = None,
     gpus_per_worker: Annotated[
         float | None, typer.Option(help="GPU share of each worker, such as 0.25.", rich_help_panel=_WHERE)
@@ -61,7 +66,9 @@ def search(
     deterministic: Annotated[
         bool | None,
         typer.Option(
-            "--deterministic", help="Proposals depend only on trial numbers, with any number of workers.", rich_help_panel=_WHERE
+            "--deterministic",
+            help="Proposals depend only on trial numbers, with any number of workers.",
+            rich_help_panel=_WHERE,
         ),
     ] = None,
     out: Annotated[
@@ -71,13 +78,13 @@ def search(
         Path | None, typer.Option(help="Go on with a run's folder; a larger --trials extends it.", rich_help_panel=_RUN)
     ] = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="key.path=value of the configuration; repeatable.", rich_help_panel=_RUN)
+        list[str] | None,
+        typer.Option("--set", help="key.path=value of the configuration; repeatable.", rich_help_panel=_RUN),
     ] = None,
 ) -> None:
     """Search for a network: propose, train, score, repeat; ends with a baseline and its Pareto front.
 
     Examples:
-
       nas search --config digits
 
       nas search --target-flops 400M --data DIR --trials 100
@@ -114,7 +121,7 @@ def search(
     wrong = sorted(given - allowed) + [name for name, value in flags.items() if value]
     if wrong:
         raise InputError(
-            f"--resume: a run goes on as it was configured; it takes only --{', --'.join(_RESUMABLE).replace('_', '-')}, "
-            f"not {', '.join(wrong)}"
+            "--resume: a run goes on as it was configured; it takes only "
+            f"--{', --'.join(_RESUMABLE).replace('_', '-')}, not {', '.join(wrong)}"
         )
     search_run.go_on(resume, {key: value for key, value in changes.items() if value is not None})

@@ -50,7 +50,11 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
     console = make_console()
     data = _load(setup, console)
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
-    _execute(setup, run, data, console)
+    try:
+        _execute(setup, run, data, console)
+    except InputError:
+        run.discard()
+        raise
 
 
 def go_on(path: Path, changes: Mapping[str, Any]) -> None:
@@ -117,7 +121,9 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
             hint = "" if "--resume" in str(error) else f". Then: nas search --resume {run.path}"
             raise WorkError(f"{error}{hint}") from None
         if exhausted:
-            console.print(f"The space holds no further network in the band: the search ends after {len(run.trials)} trials")
+            console.print(
+                f"The space holds no further network in the band: the search ends after {len(run.trials)} trials"
+            )
     if outcome is None:
         reasons = sorted({str(trial.error) for trial in run.trials})
         raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
@@ -217,7 +223,7 @@ class _ConsoleHandler(logging.Handler):
 def _termination_as_interrupt() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C: save, say how to go on, leave."""
 
-    def interrupt(signum: int, frame: FrameType | None) -> None:
+    def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGTERM, interrupt)
@@ -233,18 +239,24 @@ def _announce(setup: Setup, run: Run, console: Console) -> None:
     console.print(Text(f"Space    {setup.space.name}: {size:,} architectures"))
     if objective.target_flops is not None:
         target = objective.target_flops
-        band = "" if objective.tolerance is None else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
+        band = (
+            ""
+            if objective.tolerance is None
+            else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
+        )
         console.print(Text(f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward"))
     where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
-    evaluator = Path(config.evaluator["name"]).name
-    console.print(Text(f"Trials   {config.trials} by {config.controller['name']}, scored by {evaluator} in {where}, seed {config.seed}"))
+    evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
+    console.print(
+        Text(f"Trials   {config.trials} by {controller}, scored by {evaluator} in {where}, seed {config.seed}")
+    )
     console.print(Text(f"Run      {run.path}"))
     _log.info("run of %d trials in %s, versions %s", config.trials, run.path, versions())
 
 
 def _print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     failed = sum(trial.status == "failed" for trial in run.trials)
-    seconds = sum(trial.seconds for trial in run.trials)
+    duration = format_duration(sum(trial.seconds for trial in run.trials))
     best = outcome.baseline
     console.print()
     if outcome.network is not None:
@@ -252,10 +264,16 @@ def _print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
         console.print()
     else:
         console.print(Text(f"choices: {dict(best.choices)}"))
-    console.print(Text(f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {format_duration(seconds)} of trials"))
+    console.print(
+        Text(f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
+    )
     if outcome.test_accuracy is not None:
-        console.print(Text(f"Test accuracy   {outcome.test_accuracy:.2%} after the proxy's short training; never seen by the search"))
-    console.print(Text(f"Validation      {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on"))
+        console.print(
+            Text(f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
+        )
+    console.print(
+        Text(f"Validation      {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
+    )
     for name, label in (("macs", "MACs"), ("params", "Params")):
         if name in best.metrics:
             console.print(Text(f"{label:<15} {best.metrics[name]:,}"))

@@ -33,8 +33,12 @@ def show(thing: Thing, json: Json = False) -> None:
 @guarded
 def profile(
     thing: Thing,
-    resolution: Annotated[int | None, typer.Option(help="Count at this resolution instead of the network's own.")] = None,
-    classes: Annotated[int | None, typer.Option(help="Count with this many classes instead of the network's own.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Count at this resolution instead of the network's own.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Count with this many classes instead of the network's own.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Count a network's MACs and params, in all and by stage."""

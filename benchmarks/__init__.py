@@ -1,0 +1,1 @@
+"""Measured claims: each prints a ratio against a named peer, in one run."""

@@ -1,0 +1,145 @@
+"""Every mistake: exit 2, one message that names the key or flag and the way out, no traceback, nothing written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nas.cli.app import app
+from tests.conftest import write_images
+from tests.toys import TOY_EVALUATORS
+
+RUNNER = CliRunner()
+
+MISTAKES = [
+    (["search", "--target-flops", "1K"], ["51,594,768", "884,060,256", "--target-flops"]),
+    (["search", "--target-flops", "abc"], ["objective.target_flops", "400M", "'abc'"]),
+    (["search", "--target-flops", "-4M"], ["objective.target_flops", "'-4M'"]),
+    (["search", "--set", "trails=3"], ["'trails'", "did you mean 'trials'"]),
+    (["search", "--set", "nonsense"], ["--set", "key.path=value"]),
+    (["search", "--trails", "3"], ["No such option"]),
+    (["search", "--trials", "many"], ["--trials", "integer"]),
+    (["search", "--config", "digts"], ["did you mean 'digits'"]),
+    (["search", "--space", "efficientnt"], ["did you mean 'efficientnet'"]),
+    (["search", "--space", "absent.yaml"], ["absent.yaml", "cannot be read"]),
+    (["search", "--controller", "randm"], ["did you mean 'random'"]),
+    (["search", "--evaluator", "prxy"], ["did you mean 'proxy'"]),
+    (["search", "--evaluator", "toys.py"], ["FILE.py:Class"]),
+    (["search", "--evaluator", "toys.py:Sin"], ["did you mean 'Sine'"]),
+    (["search", "--evaluator", "absent.py:Sine"], ["absent.py", "cannot be read"]),
+    (["search", "--data", "absent"], ["absent", "does not exist", "CLASS"]),
+    (["search", "--data", "one-class"], ["at least 2 classes", "'only'"]),
+    (["search", "--tolerance", "lots"], ["objective.tolerance", "'lots'"]),
+    (["search", "--constraint", "firm"], ["'soft' or 'hard'", "'firm'"]),
+    (["search", "--train-device", "tpu"], ["'auto', 'cpu' or 'cuda'", "'tpu'"]),
+    (["search", "--set", "data.resolution=2"], ["data.resolution", "2 px is too small"]),
+    (["search", "--out", "taken"], ["'taken' is not empty", "--resume"]),
+    (["search", "--resume", "absent"], ["absent", "no config.yaml"]),
+    (["search", "--resume", "taken", "--seed", "3"], ["--resume", "seed"]),
+    (["show", "efficientnet_b9"], ["did you mean 'efficientnet_b8'"]),
+    (["show", "taken"], ["'taken'", "no baseline.yaml"]),
+    (["show", "broken.yaml"], ["broken.yaml", "unknown key 'resolutoin'"]),
+    (["profile", "efficientnet_b0", "--resolution", "0"], ["--resolution", "got 0"]),
+    (["scale", "efficientnet_b0"], ["--official", "--phi"]),
+    (["scale", "efficientnet_b0", "--official", "b12"], ["b12", "did you mean"]),
+    (["scale", "efficientnet_b0", "--phi", "1,x"], ["--phi", "'1,x'"]),
+    (["scale", "efficientnet_b0", "--width", "-1"], ["width", "-1"]),
+    (["serch"], ["No such command"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), MISTAKES, ids=lambda value: " ".join(value) if value else "")
+def test_mistakes(arguments: list[str], expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "toys.py").write_text(TOY_EVALUATORS)
+    (tmp_path / "broken.yaml").write_text("resolutoin: 3\n")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").write_text("")
+    write_images(tmp_path / "one-class", {"only": 5})
+    before = sorted(path for path in tmp_path.rglob("*") if "__pycache__" not in path.parts)
+    result = RUNNER.invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+    for text in expected:
+        assert text in result.output
+    assert "Traceback" not in result.output and result.stdout == ""
+    assert sorted(path for path in tmp_path.rglob("*") if "__pycache__" not in path.parts) == before
+
+
+def document(*arguments: str) -> object:
+    result = RUNNER.invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0 and result.stderr == ""
+    return json.loads(result.stdout)
+
+
+def test_profile_of_b0() -> None:
+    profile = document("profile", "efficientnet_b0")
+    assert isinstance(profile, dict)
+    found = {key: profile[key] for key in ("macs", "params", "resolution", "classes")}
+    assert found == {"macs": 385_814_752, "params": 5_288_548, "resolution": 224, "classes": 1000}
+    other = document("profile", "efficientnet_b0", "--resolution", "448", "--classes", "10")
+    assert isinstance(other, dict) and other["params"] == 5_288_548 - 990 * 1281
+
+
+def test_scale_by_every_way() -> None:
+    family = document("scale", "efficientnet_b0", "--official", "b1..b7", "--phi", "1,2", "--width", "2")
+    assert isinstance(family, list) and len(family) == 10
+    assert all(set(member) == {"name", "width", "depth", "resolution", "macs", "params"} for member in family)
+    assert family[6] | {"macs": 37_745_884_192, "params": 66_347_960} == family[6]
+
+
+def test_show_is_a_network_that_loads() -> None:
+    from nas.search_spaces.network_yaml import network_from_dict
+    from nas.things import load_thing
+
+    shown = document("show", "efficientnet_b3")
+    assert isinstance(shown, dict)
+    costs = {shown.pop(key) for key in ("macs", "params", "weight_bytes")}
+    assert costs == {1_827_141_392, 12_233_232, 4 * 12_233_232}
+    assert network_from_dict(shown) == load_thing("efficientnet_b3")
+
+
+def test_lists_and_version() -> None:
+    spaces = document("spaces")
+    assert isinstance(spaces, list)
+    assert {space["name"]: space["architectures"] for space in spaces}["efficientnet"] == 104_485_552_128
+    controllers = document("controllers")
+    assert isinstance(controllers, list) and [row["name"] for row in controllers] == ["random", "evolution"]
+    for command in (
+        ["--version"],
+        ["spaces"],
+        ["controllers"],
+        ["show", "efficientnet_b0"],
+        ["profile", "efficientnet_b0"],
+    ):
+        result = RUNNER.invoke(app, command)
+        assert result.exit_code == 0 and result.stdout.strip()
+
+
+SURFACE = {
+    "search": "address alpha beta config constraint controller data deterministic evaluator gpus-per-worker out "
+    "resume seed set space target-flops tolerance train-device trials workers",
+    "scale": "alpha beta depth gamma json official out phi resolution width",
+    "show": "json",
+    "profile": "classes json resolution",
+    "spaces": "json",
+    "controllers": "json",
+}
+
+
+def test_the_surface_is_what_is_documented() -> None:
+    """Flags are a promise: this changes only on purpose."""
+    import typer
+
+    root = typer.main.get_command(app)
+    commands = root.commands  # type: ignore[attr-defined]
+    found = {
+        name: " ".join(
+            sorted(o.lstrip("-") for p in command.params for o in p.opts if o.startswith("--") and o != "--help")
+        )
+        for name, command in commands.items()
+    }
+    assert found == SURFACE

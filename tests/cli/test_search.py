@@ -1,0 +1,234 @@
+"""The real command line, end to end, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nas.search_spaces.network_yaml import load_network
+from tests.conftest import write_images
+from tests.toys import TINY_FORM, TOY_EVALUATORS, comparable, read_trials, run_nas
+
+TINY_TRAINING = ("--set", "evaluator.epochs=1", "--set", "data.fraction=0.1", "--set", "evaluator.batch_size=32")
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> Path:
+    (tmp_path / "toys.py").write_text(TOY_EVALUATORS)
+    return tmp_path
+
+
+def test_digits_on_two_ray_workers_from_images_to_family(tmp_path: Path) -> None:
+    result = run_nas("search", "--config", "digits", "--trials", "4", *TINY_TRAINING, "--out", "run", cwd=tmp_path)
+    trials = read_trials(tmp_path / "run")
+    assert sorted(trial["number"] for trial in trials) == [0, 1, 2, 3]
+    assert all(trial["status"] == "ok" and 7.2e6 <= trial["metrics"]["macs"] <= 8e6 for trial in trials)
+    outcome = json.loads((tmp_path / "run" / "result.json").read_text())
+    best = max(trials, key=lambda trial: trial["reward"])
+    assert (outcome["number"], outcome["macs"]) == (best["number"], best["metrics"]["macs"])
+    assert 0 <= outcome["test_accuracy"] <= 1
+    load_network(tmp_path / "run" / "baseline.yaml")
+    for text in (
+        "Test accuracy",
+        f"{outcome['macs']:,}",
+        f"{outcome['params']:,}",
+        "stage5",
+        "nas scale run",
+        "front.csv",
+    ):
+        assert text in result.stdout
+    assert "ray" not in result.stdout.lower().replace("ray workers", "") and result.stderr == ""
+    family = run_nas("scale", "run", "--official", "b1..b2", "--out", "family", "--json", cwd=tmp_path)
+    assert [member["name"] for member in json.loads(family.stdout)] == ["run-baseline_b1", "run-baseline_b2"]
+    assert len(list((tmp_path / "family").glob("*.yaml"))) == 2
+
+
+def test_an_image_folder_with_a_corrupt_file_without_ray(tmp_path: Path) -> None:
+    write_images(tmp_path / "data", {"a": 60, "b": 61})
+    (tmp_path / "data" / "b" / "000.png").write_bytes(b"broken")
+    tiny = ("--trials", "2", "--workers", "0", "--set", "evaluator.epochs=1")
+    arguments = ("--config", "image_folder", "--data", "data", *tiny)
+    result = run_nas("search", *arguments, "--out", "run", cwd=tmp_path)
+    assert "1 unreadable images are left out" in result.stdout and "b/000.png" in result.stdout
+    assert "b/000.png" in (tmp_path / "run" / "run.log").read_text()
+    assert [trial["status"] for trial in read_trials(tmp_path / "run")] == ["ok", "ok"]
+
+
+def test_one_seed_one_result_in_two_processes_and_on_ray(tmp_path: Path) -> None:
+    arguments = ("--space", "small-images", "--target-flops", "8M", "--trials", "3", "--seed", "3", *TINY_TRAINING)
+    for name, workers in (("a", "0"), ("b", "0"), ("c", "1")):
+        run_nas("search", *arguments, "--workers", workers, "--out", name, cwd=tmp_path)
+    assert comparable(tmp_path / "a") == comparable(tmp_path / "b") == comparable(tmp_path / "c")
+
+
+def test_deterministic_mode_with_two_workers(toys: Path) -> None:
+    arguments = ("--evaluator", "toys.py:Uneven", "--trials", "20", "--workers", "2", "--deterministic")
+    runs = []
+    for name in ("a", "b"):
+        run_nas("search", *arguments, "--out", name, cwd=toys)
+        runs.append(sorted(comparable(toys / name), key=lambda trial: int(trial["number"])))
+    assert runs[0] == runs[1]
+
+
+def test_user_code_reaches_workers_from_any_directory(toys: Path) -> None:
+    (toys / "elsewhere").mkdir()
+    run_nas(
+        "search",
+        "--evaluator",
+        "../toys.py:Sine",
+        "--trials",
+        "3",
+        "--workers",
+        "1",
+        "--out",
+        "run",
+        cwd=toys / "elsewhere",
+    )
+    assert len(read_trials(toys / "elsewhere" / "run")) == 3
+
+
+def test_a_users_space_in_yaml_and_in_python(toys: Path) -> None:
+    import yaml
+
+    (toys / "mine.yaml").write_text(yaml.safe_dump(TINY_FORM))
+    common = ("--trials", "2", "--workers", "0", *TINY_TRAINING)
+    run_nas("search", "--space", "mine.yaml", "--set", "data.resolution=16", *common, "--out", "a", cwd=toys)
+    (toys / "mine.py").write_text(
+        "from torch import nn\n"
+        "class Mine:\n"
+        "    name, gene_sizes, resolution = 'mine', (3, 2), 32\n"
+        "    def build(self, architecture):\n"
+        "        width = 8 * (1 + architecture.genes[0])\n"
+        "        layers = [nn.Conv2d(3, width, 3, 2, 1), nn.ReLU()] * 1\n"
+        "        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))\n"
+    )
+    run_nas("search", "--space", "mine.py:Mine", "--target-flops", "120K", *common, "--out", "b", cwd=toys)
+    macs = {trial["metrics"]["macs"] for trial in read_trials(toys / "b")}
+    assert macs == {16 * 27 * 256 + 160}
+    assert "space: mine" in (toys / "b" / "baseline.yaml").read_text()
+    assert run_nas("show", "b", cwd=toys, check=2).stderr.count("has no stage tables") == 1
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "nas", "search", *arguments]
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def wait_for_trials(run: Path, count: int) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if (run / "trials.jsonl").exists() and len((run / "trials.jsonl").read_text().splitlines()) >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {count} trials in {run}")
+
+
+def ray_processes(session: int) -> list[psutil.Process]:
+    """Ray's processes that descend from, or were started in, one process session."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        try:
+            text = " ".join(process.info["cmdline"] or [process.info["name"]])
+            if os.getsid(process.pid) == session and ("ray" in text or "gcs_server" in text):
+                found.append(process)
+        except (psutil.Error, ProcessLookupError):
+            continue
+    return found
+
+
+def test_killed_driver_then_resumed_to_exactly_n(toys: Path) -> None:
+    arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=0.3", "--workers", "2", "--trials", "14")
+    driver = start(*arguments, "--out", "run", cwd=toys)
+    wait_for_trials(toys / "run", 5)
+    driver.kill()
+    driver.wait()
+    before = read_trials(toys / "run")
+    assert 5 <= len(before) < 14
+    result = run_nas("search", "--resume", "run", cwd=toys)
+    after = read_trials(toys / "run")
+    assert after[: len(before)] == before
+    assert sorted(trial["number"] for trial in after) == list(range(14))
+    assert len({tuple(trial["genes"]) for trial in after}) == 14
+    assert f"{len(before)} of 14 trials are done" in result.stdout
+    run_nas("search", "--resume", "run", "--trials", "17", "--workers", "1", cwd=toys)
+    assert sorted(trial["number"] for trial in read_trials(toys / "run")) == list(range(17))
+    assert (
+        run_nas("search", "--resume", "run", "--trials", "3", cwd=toys, check=2).stderr.count("already has 17 trials")
+        == 1
+    )
+
+
+def test_killed_worker_and_nothing_is_left_behind(toys: Path) -> None:
+    arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=1", "--workers", "2", "--trials", "6")
+    driver = start(*arguments, "--out", "run", cwd=toys)
+    wait_for_trials(toys / "run", 1)
+    workers = [process for process in ray_processes(driver.pid) if "ray::Worker" in " ".join(process.cmdline())]
+    assert len(workers) == 2
+    workers[0].kill()
+    output = driver.communicate(timeout=120)[0]
+    assert driver.returncode == 0, output
+    assert sorted(trial["number"] for trial in read_trials(toys / "run")) == list(range(6))
+    assert {trial["status"] for trial in read_trials(toys / "run")} == {"ok"}
+    assert "raylet" not in output
+    end = time.monotonic() + 5
+    while (left := ray_processes(driver.pid)) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not left
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_interrupted_saves_and_says_how_to_go_on(toys: Path, sent: signal.Signals, workers: str) -> None:
+    arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=0.3", "--workers", workers, "--trials", "99")
+    driver = start(*arguments, "--out", "run", cwd=toys)
+    wait_for_trials(toys / "run", 3)
+    os.killpg(driver.pid, sent) if sent == signal.SIGINT else driver.send_signal(sent)
+    output = driver.communicate(timeout=60)[0]
+    assert driver.returncode == 130, output
+    assert "Best so far: trial" in output and "nas search --resume run" in output and "Traceback" not in output
+    assert (toys / "run" / "baseline.yaml").exists()
+    done = len(read_trials(toys / "run"))
+    run_nas("search", "--resume", "run", "--trials", str(done + 2), "--workers", "0", cwd=toys)
+    assert len(read_trials(toys / "run")) == done + 2
+
+
+def test_a_stray_ray_address_is_not_joined(toys: Path) -> None:
+    arguments = ("--evaluator", "toys.py:Sine", "--trials", "2", "--workers", "1", "--out", "run")
+    run_nas("search", *arguments, cwd=toys, RAY_ADDRESS="127.0.0.1:1")
+    assert len(read_trials(toys / "run")) == 2
+
+
+def test_broken_user_code_stops_early_and_is_shown(toys: Path) -> None:
+    result = run_nas(
+        "search", "--evaluator", "toys.py:Broken", "--trials", "50", "--workers", "0", "--out", "run", cwd=toys, check=1
+    )
+    assert (
+        "the first 3 trials all failed with the same error: ZeroDivisionError: division by zero (toys.py, line"
+        in result.stderr
+    )
+    assert "evaluate_safely" not in result.stderr
+    assert len(read_trials(toys / "run")) == 3
+
+
+def test_a_cluster_that_is_joined_and_left_running(toys: Path) -> None:
+    """On a cluster of Ray's own making; ours must use it and leave it."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        arguments = ("--evaluator", "toys.py:Sine", "--trials", "4", "--workers", "2", "--address", cluster.address)
+        run_nas("search", *arguments, "--out", "run", cwd=toys)
+        run_nas("search", *arguments, "--out", "again", cwd=toys)
+        assert len(read_trials(toys / "run")) == len(read_trials(toys / "again")) == 4
+    finally:
+        cluster.shutdown()

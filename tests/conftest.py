@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.stage_table_space import StageTableSpace
+from tests.toys import TINY_FORM
+
+
+@pytest.fixture
+def tiny_space() -> StageTableSpace:
+    """48 genotypes of a two-stage network at 16 px."""
+    return StageTableSpace(TINY_FORM)
+
+
+@pytest.fixture
+def tiny_network() -> Network:
+    return Network(
+        resolution=16,
+        classes=3,
+        stem=Stem(channels=8),
+        stages=(Stage(channels=8, expand=1), Stage(channels=16, stride=2, expand=2, layers=2, se=0.25)),
+        head=Head(channels=32),
+    )
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Three classes of 20 PNGs, told apart by their colour."""
+    root = tmp_path / "images"
+    write_images(root, {"red": 20, "green": 20, "blue": 20})
+    return root
+
+
+def write_images(root: Path, counts: dict[str, int], side: int = 12) -> None:
+    generator = np.random.default_rng(0)
+    for channel, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            pixels = generator.integers(0, 90, size=(side, side + 4, 3), dtype=np.uint8)
+            pixels[..., channel % 3] += 150
+            Image.fromarray(pixels).save(root / name / f"{index:03}.png")

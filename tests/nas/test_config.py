@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nas.config import RunConfig, config_names, load_config, validate_config, with_absolute_paths
+from nas.evaluate.data import DataSettings
+from nas.evaluate.proxy_settings import ProxySettings
+from nas.search_spaces.errors import InputError
+from nas.setup import prepare
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_shipped_configurations_are_valid(name: str) -> None:
+    config = load_config(name, {"data.source": "digits"}, [])
+    assert prepare(config).space.name == config.space
+    assert config.data.source == "digits"
+
+
+def test_the_default_is_b0s_space_with_digits_at_32_px() -> None:
+    config = load_config(None, {"objective.target_flops": "400M"}, [])
+    assert (config.space, config.data.source, config.data.resolution) == ("efficientnet", "digits", 32)
+    assert config.objective.target_flops == 4e8 and config.objective.tolerance == 0.1
+
+
+def test_flags_lie_over_the_file_and_set_over_both(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("trials: 3\nseed: 4\ncontroller: {name: evolution, population: 9, sample: 2}\n")
+    config = load_config(str(file), {"trials": 5, "seed": None}, ["evaluator.epochs=7", "trials=6"])
+    assert (config.trials, config.seed, config.proxy_settings().epochs) == (6, 4, 7)
+    assert config.controller_options == {"population": 9, "sample": 2}
+    assert load_config(str(file), {"controller.name": "random"}, []).controller_options == {}
+
+
+def test_none_lifts_the_band() -> None:
+    assert load_config(None, {"objective.tolerance": "none"}, []).objective.tolerance is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "assignments", "message"),
+    [
+        ({}, ["trails=3"], "unknown key 'trails'; did you mean 'trials'"),
+        ({}, ["data.resolutoin=3"], "unknown key 'data.resolutoin'; did you mean 'resolution'"),
+        ({}, ["evaluator.epoch=3"], "unknown key 'epoch'; did you mean 'epochs'"),
+        ({}, ["controller.populaton=3"], "unknown key 'controller.populaton'; did you mean 'population'"),
+        ({}, ["workers.cuont=3"], "unknown key 'workers.cuont'; did you mean 'count'"),
+        ({}, ["trials"], "--set: expected key.path=value, got 'trials'"),
+        ({}, ["trials=[3"], "no valid YAML"),
+        ({}, ["trials.deep=3"], "'trials' holds the plain value 16"),
+        ({"trials": 0}, [], "trials: expected greater than or equal to 1, got 0"),
+        ({"objective.target_flops": "many"}, [], "objective.target_flops: .*400M.*got 'many'"),
+        ({"objective.tolerance": 1.5}, [], "objective.tolerance: expected less than 1, got 1.5"),
+        ({"objective.constraint": "firm"}, [], "expected 'soft' or 'hard', got 'firm'"),
+        ({"controller.name": "evolutoin"}, [], "did you mean 'evolution'"),
+        ({"evaluator.name": "prxy"}, [], "did you mean 'proxy'"),
+        ({"workers.train_device": "tpu"}, [], "expected 'auto', 'cpu' or 'cuda', got 'tpu'"),
+        ({"workers.count": -1}, [], "workers.count: expected greater than or equal to 0, got -1"),
+        ({}, ["data.validation=0.9"], "validation: expected a fraction between 0 and 0.5, got 0.9"),
+        ({}, ["evaluator.optimizer=adm"], "optimizer: expected 'sgd' or 'adamw', got 'adm'"),
+    ],
+)
+def test_mistakes_name_the_key_the_expectation_and_the_way_out(
+    changes: dict[str, object], assignments: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_config(None, changes, assignments)
+
+
+def test_references_that_do_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="did you mean 'digits'"):
+        load_config("digts", {}, [])
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(str(tmp_path / "absent.yaml"), {}, [])
+
+
+def test_the_written_form_is_the_same_configuration() -> None:
+    config = load_config("digits", {"workers.trial_timeout": "10m"}, [])
+    assert config.workers.trial_timeout == 600
+    assert validate_config(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json"))), "file") == config
+
+
+def test_files_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = {"space": "s.yaml", "evaluator.name": "e.py:Mine", "data.source": "images"}
+    config = with_absolute_paths(load_config(None, changes, []))
+    assert config.space == str(tmp_path / "s.yaml")
+    assert config.evaluator["name"] == f"{tmp_path}/e.py:Mine"
+    assert config.data.source == str(tmp_path / "images")
+    shipped = with_absolute_paths(load_config(None, {}, []))
+    assert (shipped.space, shipped.data.source) == ("efficientnet", "digits")
+
+
+def test_every_key_is_explained() -> None:
+    def explained(model: type) -> None:
+        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+            nested = field.annotation
+            if isinstance(nested, type) and hasattr(nested, "model_fields"):
+                explained(nested)
+            elif nested not in (DataSettings,):
+                assert field.description, f"{model.__name__}.{name}"
+
+    explained(RunConfig)
+    for settings in (DataSettings, ProxySettings):
+        source = Path(__import__(settings.__module__, fromlist=["x"]).__file__ or "").read_text()
+        for item in dataclasses.fields(settings):
+            assert re.search(rf'^    {item.name}: .*\n    """', source, re.MULTILINE), item.name

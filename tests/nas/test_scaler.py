@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.evaluate.cost import network_cost
+from nas.scaler import Scaling, official_scalings, phi_scalings, round_channels, round_layers, scale
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.library import reference_network
+from nas.things import load_thing
+
+B0 = reference_network("efficientnet_b0")
+WIDTHS_AND_LAYERS = {
+    "b1": (32, (16, 24, 40, 80, 112, 192, 320), (2, 3, 3, 4, 4, 5, 2), 1280),
+    "b2": (32, (16, 24, 48, 88, 120, 208, 352), (2, 3, 3, 4, 4, 5, 2), 1408),
+    "b3": (40, (24, 32, 48, 96, 136, 232, 384), (2, 3, 3, 5, 5, 6, 2), 1536),
+    "b4": (48, (24, 32, 56, 112, 160, 272, 448), (2, 4, 4, 6, 6, 8, 2), 1792),
+    "b5": (48, (24, 40, 64, 128, 176, 304, 512), (3, 5, 5, 7, 7, 9, 3), 2048),
+    "b6": (56, (32, 40, 72, 144, 200, 344, 576), (3, 6, 6, 8, 8, 11, 3), 2304),
+    "b7": (64, (32, 48, 80, 160, 224, 384, 640), (4, 7, 7, 10, 10, 13, 4), 2560),
+}
+
+
+@pytest.mark.parametrize("name", WIDTHS_AND_LAYERS)
+def test_official_members_have_the_released_tables(name: str) -> None:
+    network = load_thing(f"efficientnet_{name}")
+    widths = tuple(stage.channels for stage in network.stages)
+    layers = tuple(stage.layers for stage in network.stages)
+    assert (network.stem.channels, widths, layers, network.head.channels) == WIDTHS_AND_LAYERS[name]
+
+
+@pytest.mark.parametrize(
+    ("phi", "resolution", "macs_in_billions", "params_in_millions"),
+    [
+        (0.5, 240, 0.731, 8.44),
+        (1, 258, 0.993, 9.11),
+        (2, 296, 1.811, 12.26),
+        (3.5, 365, 4.179, 19.33),
+        (5, 451, 11.37, 33.73),
+        (6, 518, 20.09, 45.46),
+        (7, 596, 39.66, 68.74),
+    ],
+)
+def test_members_by_phi(phi: float, resolution: int, macs_in_billions: float, params_in_millions: float) -> None:
+    (scaling,) = phi_scalings([phi], "efficientnet_b0")
+    network = scale(B0, scaling)
+    cost = network_cost(network)
+    assert network.resolution == resolution
+    assert cost.macs / 1e9 == pytest.approx(macs_in_billions, rel=6e-4)
+    assert cost.params / 1e6 == pytest.approx(params_in_millions, abs=0.006)
+
+
+@given(st.integers(1, 4000), st.floats(0.1, 8).filter(lambda width: width != 1))
+def test_channels_are_multiples_of_8_near_the_product(channels: int, width: float) -> None:
+    rounded = round_channels(channels, width)
+    assert rounded % 8 == 0 and rounded >= 8
+    assert rounded >= 0.9 * channels * width
+    assert rounded == 8 or abs(rounded - channels * width) <= 8
+
+
+def test_a_width_of_one_changes_nothing() -> None:
+    assert round_channels(13, 1.0) == 13
+    assert scale(B0, Scaling("efficientnet_b0")) == B0
+
+
+@pytest.mark.parametrize(
+    ("layers", "depth", "expected"), [(3, 1.1, 4), (1, 1.0, 1), (10, 1.1, 11), (3, 1.2 * 5 / 6, 3), (2, 0.5, 1)]
+)
+def test_layers_are_rounded_up_but_not_by_float_error(layers: int, depth: float, expected: int) -> None:
+    assert round_layers(layers, depth) == expected
+
+
+def test_shrinking_keeps_at_least_one_layer() -> None:
+    small = scale(B0, Scaling("small", width=0.25, depth=0.1, resolution=96))
+    assert {stage.layers for stage in small.stages} == {1} and small.stem.channels == 8
+
+
+def test_members_of_other_baselines_keep_their_resolutions_ratio() -> None:
+    names = [(item.name, item.resolution) for item in official_scalings("b1,b3..b4", "mine", 32)]
+    assert names == [("mine_b1", 34), ("mine_b3", 43), ("mine_b4", 54)]
+
+
+def test_dropout_rises_with_phi_from_b0s_to_b7s() -> None:
+    dropouts = [scaling.dropout for scaling in phi_scalings([0, 3.5, 7, 10], "x")]
+    assert dropouts == pytest.approx([0.2, 0.35, 0.5, 0.5])
+
+
+@pytest.mark.parametrize("names", ["b9", "b1..b9", "b3..b1", "", "b1,,b2"])
+def test_members_that_do_not_exist(names: str) -> None:
+    with pytest.raises(InputError, match="official"):
+        official_scalings(names, "x", 224)
+
+
+@pytest.mark.parametrize(("phi", "alpha"), [(float("nan"), 1.2), (1e9, 1.2), (1, 0.5)])
+def test_impossible_coefficients(phi: float, alpha: float) -> None:
+    with pytest.raises(InputError, match="phi|alpha"):
+        phi_scalings([phi], "x", alpha=alpha)
+    with pytest.raises(InputError, match="width"):
+        Scaling("x", width=0)

@@ -1,0 +1,233 @@
+"""The loop itself, with a pool whose trials end in whatever order a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.config import RunConfig, load_config
+from nas.controllers.registry import make_controller
+from nas.evaluate.faults import Job
+from nas.evaluate.worker_pool import Outcome
+from nas.outcome import best_trial, conclude, front_of
+from nas.run import Run
+from nas.search import SearchLoop
+from nas.search_spaces.errors import WorkError
+from nas.search_spaces.records import Architecture, Evaluation, Trial
+from nas.setup import Setup, prepare
+from nas.things import load_thing
+from tests.toys import TOY_EVALUATORS
+
+Score = Callable[[Job], Evaluation]
+
+
+class Nobody:
+    def started(self, running: int) -> None: ...
+    def finished(self, trial: Trial, details: str) -> None: ...
+    def tick(self) -> None: ...
+
+
+class Killed(Exception):
+    """Stands for SIGKILL: nothing after it runs."""
+
+
+class FakePool:
+    """Ends jobs in a random order; dies after ``alive`` of them."""
+
+    def __init__(self, workers: int, order: int, score: Score, alive: int = 10**9) -> None:
+        self.capacity, self._score, self._alive = workers, score, alive
+        self._jobs: list[Job] = []
+        self._generator = np.random.default_rng(order)
+        self.submitted: list[Job] = []
+
+    def submit(self, job: Job) -> None:
+        assert len(self._jobs) < self.capacity
+        self._jobs.append(job)
+        self.submitted.append(job)
+
+    def gather(self, timeout_s: float) -> list[Outcome]:  # noqa: ARG002
+        if self._alive == 0:
+            raise Killed
+        self._alive -= 1
+        count = int(self._generator.integers(0, len(self._jobs) + 1))
+        ended = [self._jobs.pop(int(self._generator.integers(len(self._jobs)))) for _ in range(count)]
+        return [(job, self._score(job)) for job in ended]
+
+    def close(self) -> None: ...
+
+
+def sine(job: Job) -> Evaluation:
+    if job.number % 6 == 4:
+        return Evaluation(job.architecture, "failed", {}, 0.1, "diverged: loss is nan", "diverged")
+    accuracy = 0.5 + 0.4 * np.sin(sum((i + 1) * gene for i, gene in enumerate(job.architecture.genes))) ** 2
+    return Evaluation(job.architecture, "ok", {"accuracy": float(accuracy)}, 0.1)
+
+
+@pytest.fixture
+def evaluator(tmp_path: Path) -> str:
+    (tmp_path / "toys.py").write_text(TOY_EVALUATORS)
+    return f"{tmp_path}/toys.py:Sine"
+
+
+def configure(evaluator: str, workers: int = 1, **changes: object) -> RunConfig:
+    fixed = {
+        "evaluator.name": evaluator,
+        "workers.count": workers,
+        "objective.target_flops": "300M",
+        "controller": {"name": "evolution", "population": 5, "sample": 3},
+    }
+    return load_config(None, fixed | changes, [])
+
+
+def search(path: Path, config: RunConfig, pool: FakePool) -> tuple[Setup, Run, SearchLoop]:
+    setup = prepare(config)
+    run = Run.open(path) if path.exists() else Run.create(path, config, {}, "now")
+    controller = make_controller(config.controller["name"], setup.domain, config.seed, config.controller_options)
+    loop = SearchLoop(setup, run, controller, pool, Nobody())
+    try:
+        loop()
+    finally:
+        run.close()
+    return setup, run, loop
+
+
+def genes_by_number(run: Run) -> dict[int, tuple[int, ...]]:
+    return {trial.number: trial.architecture.genes for trial in run.trials}
+
+
+def test_numbers_budget_and_rewards(tmp_path: Path, evaluator: str) -> None:
+    _, run, _ = search(tmp_path / "run", configure(evaluator, workers=3, trials=40), FakePool(3, 0, sine))
+    assert sorted(genes_by_number(run)) == list(range(40))
+    assert len(set(genes_by_number(run).values())) == 40
+    for trial in run.trials:
+        assert 270e6 <= trial.metrics["macs"] <= 300e6
+        if trial.status == "ok":
+            expected = trial.metrics["accuracy"] * (trial.metrics["macs"] / 300e6) ** -0.07
+            assert trial.reward == pytest.approx(expected)
+        else:
+            assert trial.reward is None and trial.error == "diverged: loss is nan"
+
+
+def test_in_the_usual_mode_the_order_of_ends_decides(tmp_path: Path, evaluator: str) -> None:
+    config = configure(evaluator, workers=3, trials=40)
+    runs = [search(tmp_path / f"run{order}", config, FakePool(3, order, sine))[1] for order in (1, 2)]
+    assert genes_by_number(runs[0]) != genes_by_number(runs[1])
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_in_deterministic_mode_it_does_not(tmp_path: Path, evaluator: str, workers: int) -> None:
+    config = configure(evaluator, workers=workers, trials=40, **{"workers.deterministic": True})
+    runs = [search(tmp_path / f"run{order}", config, FakePool(workers, order, sine))[1] for order in (1, 2, 3)]
+    first = {trial.number: trial for trial in runs[0].trials}
+    for run in runs[1:]:
+        assert {trial.number: trial for trial in run.trials} == first
+
+
+def test_one_worker_gives_the_same_in_both_modes(tmp_path: Path, evaluator: str) -> None:
+    usual = search(tmp_path / "a", configure(evaluator, trials=30), FakePool(1, 1, sine))[1]
+    config = configure(evaluator, trials=30, **{"workers.deterministic": True})
+    assert search(tmp_path / "b", config, FakePool(1, 2, sine))[1].trials == usual.trials
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_killed_again_and_again_it_still_ends_with_every_number_once(
+    tmp_path: Path, evaluator: str, workers: int, deterministic: bool
+) -> None:
+    config = configure(evaluator, workers=workers, trials=30, **{"workers.deterministic": deterministic})
+    whole = search(tmp_path / "whole", config, FakePool(workers, 0, sine))[1]
+    kills, run = 0, None
+    while run is None:
+        try:
+            run = search(tmp_path / "run", config, FakePool(workers, 10 + kills, sine, alive=7))[1]
+        except Killed:
+            kills += 1
+            journal = tmp_path / "run" / "trials.jsonl"
+            if kills % 2 and journal.exists():
+                with journal.open("a") as file:
+                    file.write('{"number": 99, "gen')
+    assert kills >= 3
+    assert sorted(genes_by_number(run)) == list(range(30)) and len(run.trials) == 30
+    assert len(set(genes_by_number(run).values())) == 30
+    if workers == 1 or deterministic:
+        assert genes_by_number(run) == genes_by_number(whole)
+
+
+def test_a_lost_checkpoint_is_said_and_survived(
+    tmp_path: Path, evaluator: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = configure(evaluator, workers=2, trials=20)
+    with pytest.raises(Killed):
+        search(tmp_path / "run", config, FakePool(2, 0, sine, alive=8))
+    (tmp_path / "run" / "controller.json").write_text("")
+    _, run, _ = search(tmp_path / "run", config, FakePool(2, 1, sine))
+    assert sorted(genes_by_number(run)) == list(range(20)) and len(set(genes_by_number(run).values())) == 20
+    assert "no usable controller checkpoint" in caplog.text
+
+
+def test_seeds_depend_on_the_number_alone(tmp_path: Path, evaluator: str) -> None:
+    seeds = []
+    for workers in (1, 3):
+        pool = FakePool(workers, workers, sine)
+        search(tmp_path / str(workers), configure(evaluator, workers=workers, trials=12), pool)
+        seeds.append({job.number: job.seed for job in pool.submitted})
+    assert seeds[0] == seeds[1] and len(set(seeds[0].values())) == 12
+
+
+def test_a_small_space_ends_the_search_early(tmp_path: Path, evaluator: str) -> None:
+    (tmp_path / "two.py").write_text("class Two:\n    name = 'two'\n    gene_sizes = (2, 3)\n")
+    changes = {"space": f"{tmp_path}/two.py:Two", "objective.target_flops": None, "trials": 50}
+    config = load_config(None, {"evaluator.name": evaluator, "workers.count": 2} | changes, [])
+    _, run, loop = search(tmp_path / "run", config, FakePool(2, 0, sine))
+    assert len(run.trials) == 6 and loop.exhausted
+
+
+def test_the_same_exception_in_the_first_trials_stops_the_search(tmp_path: Path, evaluator: str) -> None:
+    def broken(job: Job) -> Evaluation:
+        return Evaluation(job.architecture, "failed", {}, 0.0, "TypeError: no", "exception", "Traceback: line 3")
+
+    with pytest.raises(
+        WorkError, match=r"the first \d trials all failed with the same error: TypeError: no\nTraceback"
+    ):
+        search(tmp_path / "run", configure(evaluator, trials=30), FakePool(1, 0, broken))
+    _, run, _ = search(tmp_path / "run", configure(evaluator, trials=30), FakePool(1, 0, sine))
+    assert len(run.trials) == 30
+
+
+def test_exceptions_that_differ_or_other_faults_do_not_stop_it(tmp_path: Path, evaluator: str) -> None:
+    def odd(job: Job) -> Evaluation:
+        return Evaluation(job.architecture, "failed", {}, 0.0, f"ValueError: {job.number}", "exception")
+
+    def diverging(job: Job) -> Evaluation:
+        return Evaluation(job.architecture, "failed", {}, 0.0, "diverged: loss is nan", "diverged")
+
+    for name, score in (("odd", odd), ("diverging", diverging)):
+        _, run, _ = search(tmp_path / name, configure(evaluator, trials=8), FakePool(1, 0, score))
+        assert len(run.trials) == 8
+        assert conclude(prepare(run.config), run, None) is None
+
+
+def test_the_outcome_is_written_and_loads_as_a_thing(tmp_path: Path, evaluator: str) -> None:
+    setup, run, _ = search(tmp_path / "run", configure(evaluator, trials=25), FakePool(1, 0, sine))
+    outcome = conclude(setup, run, None)
+    assert outcome is not None and outcome.network is not None
+    best = max(trial.reward for trial in run.trials if trial.reward is not None)
+    assert outcome.baseline.reward == best
+    assert load_thing(str(run.path)) == outcome.network
+    assert run.read_result()["macs"] == outcome.baseline.metrics["macs"]
+    rows = (run.path / "front.csv").read_text().splitlines()
+    assert rows[0].startswith("number,reward,accuracy,macs,params,genes,stage1.expand")
+    assert len(rows) == 1 + len(outcome.front)
+
+
+def test_ties_go_to_the_cheaper_then_the_earlier() -> None:
+    def make(number: int, macs: int, reward: float | None) -> Trial:
+        status = "failed" if reward is None else "ok"
+        return Trial(number, Architecture("s", (number,)), status, {"accuracy": 0.5, "macs": macs}, reward)  # type: ignore[arg-type]
+
+    assert best_trial([make(0, 5, 0.5), make(1, 3, 0.5), make(2, 3, 0.5), make(3, 1, None)]) == make(1, 3, 0.5)
+    assert best_trial([make(0, 5, None)]) is None
+    assert [trial.number for trial in front_of([make(0, 5, 0.5), make(1, 3, 0.5), make(3, 1, None)])] == [1]

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.library import load_space, space_names
+from nas.search_spaces.user_code import UserCode
+
+
+def test_shipped_spaces() -> None:
+    assert space_names() == ("efficientnet", "small-images")
+    assert load_space("small-images").name == "small-images"
+    with pytest.raises(InputError, match="did you mean 'efficientnet'"):
+        load_space("eficientnet")
+
+
+def test_python_space_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("SIZES = (2, 3)\n")
+    file = tmp_path / "mine.py"
+    file.write_text("from helper import SIZES\nclass Mine:\n    name = 'mine'\n    gene_sizes = SIZES\n")
+    assert tuple(load_space(f"{file}:Mine").gene_sizes) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("class Mine:\n    name = 'mine'\n", "needs the attribute 'gene_sizes'"),
+        ("class Mine:\n    name = 'mine'\n    gene_sizes = (2, 0)\n", "expected one whole number of at least 1"),
+        (
+            "class Mine:\n    def __init__(self): raise ValueError('no')\n",
+            r"Mine\(\) failed: ValueError: no \(mine.py, line 2",
+        ),
+        ("class Other: pass\n", "has no class 'Mine'"),
+        ("1 / 0\n", r"ZeroDivisionError: division by zero \(mine.py, line 1\)"),
+        ("class Mine\n", "SyntaxError"),
+    ],
+)
+def test_mistakes_in_a_users_file_name_the_place(tmp_path: Path, source: str, message: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(source)
+    with pytest.raises(InputError, match=message):
+        load_space(f"{file}:Mine")
+
+
+def test_source_travels_without_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("class Mine:\n    value = 3\n")
+    code = UserCode.read(f"{file}:Mine", "evaluator")
+    assert code is not None
+    file.unlink()
+    assert code.load().value == 3
+
+
+def test_references_of_other_forms() -> None:
+    assert UserCode.read("efficientnet", "space") is None
+    with pytest.raises(InputError, match="expected FILE.py:Class"):
+        UserCode.read("mine.py", "space")
+    with pytest.raises(InputError, match="cannot be read"):
+        UserCode.read("/nowhere/mine.py:Mine", "space")

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network, Stage, Stem, output_size, realise
+
+
+@pytest.mark.parametrize(("size", "stride", "expected"), [(224, 2, 112), (7, 2, 4), (1, 1, 1), (75, 2, 38)])
+def test_map_sizes_round_up(size: int, stride: int, expected: int) -> None:
+    assert output_size(size, stride) == expected
+
+
+def test_only_the_first_layer_strides_and_widens() -> None:
+    layers = realise(Stage(channels=24, stride=2, expand=6, layers=3, se=0.25), 16, 112)
+    assert [layer.stride for layer in layers] == [2, 1, 1]
+    assert [layer.in_channels for layer in layers] == [16, 24, 24]
+    assert [layer.expanded_channels for layer in layers] == [96, 144, 144]
+    assert [layer.se_channels for layer in layers] == [4, 6, 6]
+    assert [layer.residual for layer in layers] == [False, True, True]
+    assert [layer.out_size for layer in layers] == [56, 56, 56]
+
+
+def test_squeeze_width_is_at_least_one() -> None:
+    assert realise(Stage(channels=8, se=0.25), 2, 8)[0].se_channels == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channels": 0}, r"stages\[1\].channels: expected a whole number of at least 1, got 0"),
+        ({"kernel": 4}, r"stages\[1\].kernel: expected an odd number, got 4"),
+        ({"stride": 3}, r"stages\[1\].stride: expected 1 or 2, got 3"),
+        ({"expand": 0}, r"stages\[1\].expand"),
+        ({"layers": 0}, r"stages\[1\].layers"),
+        ({"se": 1.5}, r"stages\[1\].se: expected a number from 0 to 1, got 1.5"),
+    ],
+)
+def test_impossible_stages_are_refused_by_name(tiny_network: Network, change: dict[str, int], message: str) -> None:
+    broken = replace(tiny_network.stages[1], **change)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        replace(tiny_network, stages=(tiny_network.stages[0], broken))
+
+
+def test_stride_on_a_single_pixel_is_refused(tiny_network: Network) -> None:
+    with pytest.raises(InputError, match=r"stages\[1\].stride: expected 1, got 2 on a 1x1 map"):
+        tiny_network.at(resolution=2)
+
+
+@pytest.mark.parametrize("change", [{"resolution": 0}, {"classes": 0}, {"stages": ()}, {"drop_connect": 1.0}])
+def test_impossible_networks_are_refused(tiny_network: Network, change: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=next(iter(change))):
+        replace(tiny_network, **change)  # type: ignore[arg-type]
+
+
+def test_a_skip_that_cannot_apply_makes_no_other_network(tiny_network: Network) -> None:
+    widening = replace(tiny_network.stages[1], layers=1)
+    first = replace(tiny_network, stages=(tiny_network.stages[0], widening))
+    second = replace(first, stages=(first.stages[0], replace(widening, skip="none")))
+    assert first != second and first.signature() == second.signature()
+    repeated = replace(tiny_network, stages=(tiny_network.stages[0], replace(tiny_network.stages[1], skip="none")))
+    assert repeated.signature() != tiny_network.signature()
+
+
+def test_the_stem_counts_for_identity(tiny_network: Network) -> None:
+    assert replace(tiny_network, stem=Stem(channels=16)).signature() != tiny_network.signature()
