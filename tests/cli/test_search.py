@@ -232,3 +232,18 @@ def test_a_cluster_that_is_joined_and_left_running(toys: Path) -> None:
         assert len(read_trials(toys / "run")) == len(read_trials(toys / "again")) == 4
     finally:
         cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_rays_processes_end_after_the_driver_was_killed(toys: Path) -> None:
+    arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=0.3", "--workers", "2", "--trials", "99")
+    driver = start(*arguments, "--out", "run", cwd=toys)
+    wait_for_trials(toys / "run", 2)
+    session = driver.pid
+    assert ray_processes(session)
+    driver.kill()
+    driver.wait()
+    end = time.monotonic() + 90
+    while (left := ray_processes(session)) and time.monotonic() < end:
+        time.sleep(1)
+    assert not left

@@ -1,0 +1,80 @@
+"""README is true: its commands, its examples and its words run, on a tiny budget."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from nas.config import config_names
+from tests.conftest import write_images
+from tests.toys import ROOT, read_trials, run_nas
+
+README = (ROOT / "README.md").read_text()
+TINY = ("--trials", "2", "--workers", "0", "--set", "evaluator.epochs=1", "--set", "data.fraction=0.1")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("nas ")]
+    return [shlex.split(line)[1:] for line in lines]
+
+
+def test_two_commands_do_all_the_set_up() -> None:
+    first, second = blocks("bash")[:2]
+    install, search = first.strip().rsplit(" && ", 1)
+    assert install == "python3 -m venv .venv && .venv/bin/pip install ."
+    assert search == ".venv/bin/nas search --config digits --out runs/digits"
+    assert second.strip() == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest"
+    assert "grep -m 1 'bin/python -m pytest' README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_command_runs(tmp_path: Path) -> None:
+    write_images(tmp_path / "DIR", {"a": 40, "b": 40})
+    names = {"runs/NAME": "runs/NAME", "DIR": "DIR"}
+    assert len(commands()) == 5
+    for arguments in commands():
+        arguments = [names.get(argument, argument) for argument in arguments]
+        if "--resume" in arguments:
+            arguments = [*arguments[: arguments.index("--trials")], "--trials", "3"]
+        elif arguments[0] == "search":
+            fresh = "runs/other" if (tmp_path / "runs" / "NAME").exists() else "runs/NAME"
+            arguments = [*arguments, *TINY, "--out", fresh]
+        run_nas(*arguments, cwd=tmp_path)
+    assert len(read_trials(tmp_path / "runs" / "NAME")) == 3
+    assert len(list((tmp_path / "family").iterdir())) == 3
+
+
+def test_the_space_in_yaml(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
+    assert len(blocks("yaml")[0].splitlines()) <= 20
+    run_nas("search", "--space", "mine.yaml", "--target-flops", "6M", *TINY, "--out", "run", cwd=tmp_path)
+    assert all(5.4e6 <= trial["metrics"]["macs"] <= 6e6 for trial in read_trials(tmp_path / "run"))
+
+
+def test_the_classes_in_python(tmp_path: Path) -> None:
+    space, evaluator = blocks("python")
+    assert max(len(space.splitlines()), len(evaluator.splitlines())) < 30
+    (tmp_path / "mine.py").write_text(space + "\n" + evaluator)
+    run_nas("search", "--space", "mine.py:Space", *TINY, "--out", "trained", cwd=tmp_path)
+    fast = ("--evaluator", "mine.py:Evaluator", "--trials", "3", "--workers", "0")
+    run_nas("search", "--space", "mine.py:Space", *fast, "--out", "scored", cwd=tmp_path)
+    assert {trial["metrics"]["accuracy"] for trial in read_trials(tmp_path / "scored")} <= {0.5, 0.51, 0.52, 0.53}
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_configuration_runs(name: str, tmp_path: Path) -> None:
+    write_images(tmp_path / "images", {"a": 40, "b": 40})
+    run_nas("search", "--config", name, *TINY, "--out", "run", cwd=tmp_path)
+    assert [trial["status"] for trial in read_trials(tmp_path / "run")] == ["ok", "ok"]
+    assert f"`{name}`" in README
+
+
+def test_the_folders_it_names_exist() -> None:
+    for folder in re.findall(r"^\| `(\w+)/` \|", README, re.MULTILINE):
+        assert (ROOT / folder).is_dir()
