@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 
-try:
-    __version__ = version("mnas")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+def __getattr__(name: str) -> str:
+    """Look ``__version__`` up when it is asked for: the metadata take longer to read than all else here."""
+    if name != "__version__":
+        raise AttributeError(f"module 'nas' has no attribute '{name}'")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("mnas")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0+unknown"

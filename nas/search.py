@@ -194,6 +194,7 @@ class SearchLoop:
             if number not in self._finished:
                 self._waiting.append(_Pending(number, Architecture(self.setup.space.name, tuple(genes))))
         self.controller.remember([pending.architecture for pending in self._waiting])
+        self._waiting = sorted(self._waiting, key=lambda pending: pending.number)[: self.goal - len(self.run.trials)]
         self._used_before |= {pending.number for pending in self._waiting}
         self._number = self._unused(0)
 

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.toys import TINY_FORM
+
+settings.register_profile("shared-machine", deadline=None)  # no test asserts a timing
+settings.load_profile("shared-machine")
 
 
 @pytest.fixture

@@ -7,16 +7,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nas.evaluate.cost import cost_by_part, network_cost
 from nas.evaluate.quantity import format_quantity
-from nas.search_spaces.network import Network
+from nas.search_spaces.network import Network, output_size
 
 
 def make_console() -> Console:
     """Return the console of standard output; without a terminal it is wide enough for every line."""
-    console = Console(highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print a line as it is: no markup read into it, never broken, so that paths can be copied."""
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def print_json(data: Any) -> None:
@@ -32,20 +38,42 @@ def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def stage_table(network: Network) -> Table:
-    """Return a network's stage table as people print it, with the cost of every row."""
-    numbers = ("kernel", "stride", "expand", "channels", "layers", "SE", "input px", "MACs", "params")
-    table = plain_table("stage", "op", *numbers, "skip", "activation", right=numbers)
-    size = network.resolution
-    for (name, cost), row in zip(cost_by_part(network), _rows(network), strict=True):
-        stride = row.pop("step")
-        cells = [str(row.get(key, "")) for key in ("op", "kernel", "stride", "expand", "channels", "layers", "se")]
-        costs = [str(size), f"{cost.macs:,}", f"{cost.params:,}"]
-        table.add_row(name, *cells, *costs, str(row.get("skip", "")), str(row["activation"]))
-        size = -(-size // stride)
+# Header, its short form for narrow terminals, the row's key, and what to leave the column out for if all rows have it.
+_COLUMNS = (
+    ("stage", "stage", "name", None),
+    ("op", "op", "op", None),
+    ("kernel", "k", "kernel", None),
+    ("stride", "s", "stride", None),
+    ("expand", "exp", "expand", None),
+    ("channels", "out", "channels", None),
+    ("layers", "n", "layers", None),
+    ("SE", "SE", "se", None),
+    ("input px", "px", "size", None),
+    ("MACs", "MACs", "macs", None),
+    ("params", "params", "params", None),
+    ("skip", "skip", "skip", "identity"),
+    ("activation", "act", "activation", "swish"),
+)
+_LEFT, _WIDE = ("stage", "op", "skip", "activation", "act"), 110
+
+
+def stage_table(network: Network, width: int) -> Table:
+    """Return a network's stage table as people print it, with the cost of every row.
+
+    Args:
+        network: what to print.
+        width: of the terminal; narrow ones get short headers.
+    """
+    rows = _rows(network)
+    shown = [column for column in _COLUMNS if any(row[column[2]] not in ("", column[3]) for row in rows)]
+    headers = [long if width >= _WIDE else short for long, short, _, _ in shown]
+    table = plain_table(*headers, right=tuple(header for header in headers if header not in _LEFT))
+    for row in rows:
+        table.add_row(*(str(row[key]) for _, _, key, _ in shown))
     cost = network_cost(network)
+    totals = {"name": "total", "macs": f"{cost.macs:,}", "params": f"{cost.params:,}"}
     table.add_section()
-    table.add_row("total", *[""] * 7, "", f"{cost.macs:,}", f"{cost.params:,}")
+    table.add_row(*(totals.get(key, "") for _, _, key, _ in shown))
     return table
 
 
@@ -59,16 +87,18 @@ def describe_network(network: Network) -> str:
 
 
 def _rows(network: Network) -> list[dict[str, Any]]:
+    """Return the table's cells by key; cells that do not apply are empty."""
     stem, head = network.stem, network.head
-    rows: list[dict[str, Any]] = [
-        {"op": stem.op, "kernel": stem.kernel, "stride": stem.stride, "channels": stem.channels}
-        | {"layers": 1, "activation": stem.activation, "step": stem.stride}
-    ]
+    parts: list[dict[str, Any]] = [{"op": stem.op, "kernel": stem.kernel, "stride": stem.stride, "layers": 1}]
+    parts[0] |= {"channels": stem.channels, "activation": stem.activation}
     for stage in network.stages:
-        rows.append(
-            {"op": stage.op, "kernel": stage.kernel, "stride": stage.stride, "expand": stage.expand}
-            | {"channels": stage.channels, "layers": stage.layers, "se": f"{stage.se:g}" if stage.se else "-"}
-            | {"skip": stage.skip, "activation": stage.activation, "step": stage.stride}
-        )
-    last = {"op": "conv, pool, linear", "kernel": 1, "stride": 1, "channels": head.channels, "layers": 1}
-    return [*rows, last | {"activation": head.activation, "step": 1}]
+        row: dict[str, Any] = {"op": stage.op, "kernel": stage.kernel, "stride": stage.stride, "expand": stage.expand}
+        row |= {"channels": stage.channels, "layers": stage.layers, "se": f"{stage.se:g}" if stage.se else "-"}
+        parts.append(row | {"skip": stage.skip, "activation": stage.activation})
+    last = {"op": "conv+fc", "kernel": 1, "stride": 1, "layers": 1}
+    parts.append(last | {"channels": head.channels, "activation": head.activation})
+    size = network.resolution
+    for part, (name, cost) in zip(parts, cost_by_part(network), strict=True):
+        part |= {"name": name, "size": size, "macs": f"{cost.macs:,}", "params": f"{cost.params:,}"}
+        size = output_size(size, part["stride"])
+    return [dict.fromkeys((key for _, _, key, _ in _COLUMNS), "") | row for row in parts]

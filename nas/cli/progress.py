@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nas.cli.output import say
 from nas.evaluate.quantity import format_quantity
 from nas.search_spaces.records import Trial
 
@@ -61,7 +62,7 @@ class SearchProgress:
         line = trial_line(trial) + (" [best]" if improved else "")
         if not self.console.is_terminal:
             line += f"  ({self.done}/{self.goal}{self._pace()})"
-        self.console.print(Text(line, style="red" if trial.status == "failed" else ""))
+        say(self.console, line, style="red" if trial.status == "failed" else "")
 
     def tick(self) -> None:
         """Redraw."""

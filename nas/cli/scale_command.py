@@ -31,7 +31,7 @@ def scale(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Expand a network into a family by compound scaling (depth, width and resolution together)."""
-    from nas.cli.output import make_console, plain_table, print_json
+    from nas.cli.output import make_console, plain_table, print_json, say
     from nas.evaluate.cost import network_cost
     from nas.evaluate.quantity import format_quantity
     from nas.scaler import Scaling, official_scalings, phi_scalings
@@ -66,7 +66,7 @@ def scale(
     console = make_console()
     console.print(table)
     for file in files:
-        console.print(f"wrote {file}")
+        say(console, f"wrote {file}")
 
 
 def _row(scaling: Scaling, member: Network) -> dict[str, str | int | float]:

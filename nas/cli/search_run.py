@@ -13,10 +13,9 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from nas.cli.guard import INTERRUPTED
-from nas.cli.output import make_console, stage_table
+from nas.cli.output import make_console, say, stage_table
 from nas.cli.progress import SearchProgress, format_duration, trial_line
 from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.registry import make_controller
@@ -72,7 +71,7 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
         run.update_config(config)
     setup = prepare(config)
     console = make_console()
-    console.print(f"Going on with {run.path}: {len(run.trials)} of {config.trials} trials are done")
+    say(console, f"Going on with {run.path}: {len(run.trials)} of {config.trials} trials are done")
     data = None
     if len(run.trials) < config.trials or not run.read_result():
         data = _load(setup, console)
@@ -95,13 +94,13 @@ def _load(setup: Setup, console: Console) -> ImageData | None:
     if not setup.needs_data:
         return None
     data = load_data(setup.config.data, setup.config.seed)
-    console.print(Text(f"Data     {setup.config.data.source}: {data.describe()}"))
+    say(console, f"Data     {setup.config.data.source}: {data.describe()}")
     if data.skipped:
-        console.print(Text(f"         {len(data.skipped)} unreadable images are left out:", style="yellow"))
+        say(console, f"         {len(data.skipped)} unreadable images are left out:", style="yellow")
         for line in data.skipped[:10]:
-            console.print(Text(f"         {line}", style="yellow"))
+            say(console, f"         {line}", style="yellow")
         if len(data.skipped) > 10:
-            console.print(Text(f"         ... all {len(data.skipped)} are in run.log", style="yellow"))
+            say(console, f"         ... all {len(data.skipped)} are in run.log", style="yellow")
     return data
 
 
@@ -121,8 +120,9 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
             hint = "" if "--resume" in str(error) else f". Then: nas search --resume {run.path}"
             raise WorkError(f"{error}{hint}") from None
         if exhausted:
-            console.print(
-                f"The space holds no further network in the band: the search ends after {len(run.trials)} trials"
+            say(
+                console,
+                f"The space holds no further network in the band: the search ends after {len(run.trials)} trials",
             )
     if outcome is None:
         reasons = sorted({str(trial.error) for trial in run.trials})
@@ -216,7 +216,7 @@ class _ConsoleHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(Text(f"warning: {record.getMessage()}", style="yellow"))
+        say(self._console, f"warning: {record.getMessage()}", style="yellow")
 
 
 @contextmanager
@@ -236,7 +236,7 @@ def _termination_as_interrupt() -> Iterator[None]:
 def _announce(setup: Setup, run: Run, console: Console) -> None:
     config, objective = setup.config, setup.config.objective
     size = spaces.size(setup.space)
-    console.print(Text(f"Space    {setup.space.name}: {size:,} architectures"))
+    say(console, f"Space    {setup.space.name}: {size:,} architectures")
     if objective.target_flops is not None:
         target = objective.target_flops
         band = (
@@ -244,13 +244,11 @@ def _announce(setup: Setup, run: Run, console: Console) -> None:
             if objective.tolerance is None
             else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
         )
-        console.print(Text(f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward"))
+        say(console, f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward")
     where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
     evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
-    console.print(
-        Text(f"Trials   {config.trials} by {controller}, scored by {evaluator} in {where}, seed {config.seed}")
-    )
-    console.print(Text(f"Run      {run.path}"))
+    say(console, f"Trials   {config.trials} by {controller}, scored by {evaluator} in {where}, seed {config.seed}")
+    say(console, f"Run      {run.path}")
     _log.info("run of %d trials in %s, versions %s", config.trials, run.path, versions())
 
 
@@ -260,32 +258,26 @@ def _print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     best = outcome.baseline
     console.print()
     if outcome.network is not None:
-        console.print(stage_table(outcome.network))
+        console.print(stage_table(outcome.network, console.width))
         console.print()
     else:
-        console.print(Text(f"choices: {dict(best.choices)}"))
-    console.print(
-        Text(f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
-    )
+        say(console, f"choices: {dict(best.choices)}")
+    say(console, f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
     if outcome.test_accuracy is not None:
-        console.print(
-            Text(f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
-        )
-    console.print(
-        Text(f"Validation      {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
-    )
+        say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
+    say(console, f"Validation      {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
     for name, label in (("macs", "MACs"), ("params", "Params")):
         if name in best.metrics:
-            console.print(Text(f"{label:<15} {best.metrics[name]:,}"))
-    console.print(Text(f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)"))
-    console.print(Text("Files           " + ", ".join(str(file) for file in outcome.files)))
+            say(console, f"{label:<15} {best.metrics[name]:,}")
+    say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
+    say(console, "Files           " + ", ".join(str(file) for file in outcome.files))
     if outcome.network is not None:
-        console.print(Text(f"Next            nas scale {run.path} --official b1..b7 --out family"))
+        say(console, f"Next            nas scale {run.path} --official b1..b7 --out family")
 
 
 def _print_interruption(outcome: Outcome | None, run: Run, console: Console) -> None:
     console.print()
-    console.print(Text(f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}"))
+    say(console, f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}")
     if outcome is not None:
-        console.print(Text(f"Best so far: {trial_line(outcome.baseline)}"))
-    console.print(Text(f"Go on with: nas search --resume {run.path}"))
+        say(console, f"Best so far: {trial_line(outcome.baseline)}")
+    say(console, f"Go on with: nas search --resume {run.path}")

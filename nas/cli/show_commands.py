@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 @guarded
 def show(thing: Thing, json: Json = False) -> None:
     """Print a network's stage table."""
-    from nas.cli.output import describe_network, make_console, print_json, stage_table
+    from nas.cli.output import describe_network, make_console, print_json, say, stage_table
     from nas.search_spaces.network_yaml import network_to_dict
     from nas.things import load_thing
 
@@ -26,8 +26,8 @@ def show(thing: Thing, json: Json = False) -> None:
         print_json(network_to_dict(network) | _costs(network))
         return
     console = make_console()
-    console.print(describe_network(network))
-    console.print(stage_table(network))
+    say(console, describe_network(network))
+    console.print(stage_table(network, console.width))
 
 
 @guarded
@@ -42,7 +42,7 @@ def profile(
     json: Json = False,
 ) -> None:
     """Count a network's MACs and params, in all and by stage."""
-    from nas.cli.output import make_console, plain_table, print_json
+    from nas.cli.output import make_console, plain_table, print_json, say
     from nas.evaluate.cost import cost_by_part
     from nas.search_spaces.errors import InputError
     from nas.things import load_thing
@@ -62,9 +62,10 @@ def profile(
         macs_share, params_share = cost.macs / totals["macs"], cost.params / totals["params"]
         table.add_row(name, f"{cost.macs:,}", f"{macs_share:.1%}", f"{cost.params:,}", f"{params_share:.1%}")
     console = make_console()
-    console.print(
+    say(
+        console,
         f"{network.name} at {network.resolution} px with {network.classes} classes: {totals['macs']:,} MACs, "
-        f"{totals['params']:,} params, {totals['weight_bytes'] / 1e6:.1f} MB of float32 weights"
+        f"{totals['params']:,} params, {totals['weight_bytes'] / 1e6:.1f} MB of float32 weights",
     )
     console.print(table)
 

@@ -145,6 +145,22 @@ def test_a_job_that_always_kills_its_worker_fails_after_bounded_retries() -> Non
         pool.close()
 
 
+def test_a_worker_that_does_not_stop_is_killed_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nas.evaluate import ray_pool
+
+    monkeypatch.setattr(ray_pool, "_GRACE_S", 1.0)
+    pool = ray_pool.RayPool(recipe("Stubborn", timeout_s=0.5), None, workers=1)
+    try:
+        pool.submit(job(0))
+        ((_, evaluation),) = gather(pool, 1)
+        assert (evaluation.status, evaluation.fault) == ("failed", "timeout")
+        assert "did not stop; its worker was killed" in (evaluation.error or "")
+        pool.submit(job(1))
+        assert gather(pool, 1)[0][0].number == 1
+    finally:
+        pool.close()
+
+
 def test_gpus_that_are_not_there_are_refused() -> None:
     import ray
 

@@ -49,7 +49,7 @@ def test_the_band_of_a_target() -> None:
     assert Band.below(10.5, 0.1) == Band(10, 10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 600_000), st.integers(0, 300_000))
 def test_exactly_the_band_is_reached(low: int, width: int) -> None:
     """Against brute force: nothing outside, everything inside, and empty exactly when nothing is inside."""

@@ -69,7 +69,7 @@ def test_random_networks_agree_with_torchs_counter_and_the_real_parameters(name:
         assert module_cost(lambda: build(found), found.resolution) == network_cost(found)  # noqa: B023
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(NETWORKS)
 def test_any_stage_table_agrees_with_the_built_module(network: Network) -> None:
     assert module_cost(lambda: build(network), network.resolution) == network_cost(network)

@@ -168,6 +168,15 @@ def test_a_lost_checkpoint_is_said_and_survived(
     assert "no usable controller checkpoint" in caplog.text
 
 
+def test_a_resumed_run_with_a_smaller_goal_ends_there_exactly(tmp_path: Path, evaluator: str) -> None:
+    with pytest.raises(Killed):
+        search(tmp_path / "run", configure(evaluator, workers=4, trials=60), FakePool(4, 0, sine, alive=5))
+    finished = len((tmp_path / "run" / "trials.jsonl").read_text().splitlines())
+    smaller = configure(evaluator, workers=4, trials=finished + 1)
+    _, run, _ = search(tmp_path / "run", smaller, FakePool(4, 1, sine))
+    assert len(run.trials) == finished + 1
+
+
 def test_seeds_depend_on_the_number_alone(tmp_path: Path, evaluator: str) -> None:
     seeds = []
     for workers in (1, 3):
