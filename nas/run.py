@@ -77,11 +77,13 @@ class Run:
         lines = "".join(json.dumps(_to_json(trial), allow_nan=False) + "\n" for trial in trials)
         path = self.path / "trials.jsonl"
         try:
-            with path.open("ab") as journal:
+            # Unbuffered: a buffer would be flushed again on closing, behind the cut.
+            with path.open("ab", buffering=0) as journal:
                 before = journal.tell()
                 try:
-                    journal.write(lines.encode())
-                    journal.flush()
+                    left = memoryview(lines.encode())
+                    while left:
+                        left = left[journal.write(left) :]
                     os.fsync(journal.fileno())
                 except BaseException:
                     os.truncate(path, before)

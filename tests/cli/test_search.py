@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -200,6 +201,25 @@ def test_interrupted_saves_and_says_how_to_go_on(toys: Path, sent: signal.Signal
     done = len(read_trials(toys / "run"))
     run_nas("search", "--resume", "run", "--trials", str(done + 2), "--workers", "0", cwd=toys)
     assert len(read_trials(toys / "run")) == done + 2
+
+
+def test_a_disk_that_fills_up_loses_nothing_that_was_written(toys: Path) -> None:
+    """A limit on file sizes stands for the full disk: writing past it fails in the same way."""
+
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
+
+    command = [sys.executable, "-m", "nas", "search", "--evaluator", "toys.py:Sine", "--trials", "30", "--workers", "0"]
+    result = subprocess.run(
+        [*command, "--out", "run"], cwd=toys, capture_output=True, text=True, timeout=120, preexec_fn=limit_files
+    )
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert result.stderr.count("error:") == 1 and "Traceback" not in result.stderr + result.stdout
+    assert "could not be saved (File too large)" in result.stderr and "nas search --resume run" in result.stderr
+    before = read_trials(toys / "run")
+    assert 1 <= len(before) < 30
+    run_nas("search", "--resume", "run", cwd=toys)
+    assert read_trials(toys / "run")[: len(before)] == before and len(read_trials(toys / "run")) == 30
 
 
 def test_a_stray_ray_address_is_not_joined(toys: Path) -> None:
