@@ -92,7 +92,7 @@ class Controller(ABC):
             if candidate is not None and self.domain.admits(candidate) and self._is_new(candidate):
                 return candidate
         members = self.domain.members()
-        new = [member for member in members if self._is_new(member)] if members is not None else []
+        new = [member for member in members or () if self._is_new(member) and self.domain.admits(member)]
         return new[int(self.generator.integers(len(new)))] if new else None
 
     def _is_new(self, architecture: Architecture) -> bool:

@@ -73,7 +73,8 @@ class RegularizedEvolution(Controller):
         genes = list(parent.genes)
         for _ in range(1 + self.repairs if mutable else 0):
             index = mutable[int(self.generator.integers(len(mutable)))]
-            genes[index] = (genes[index] + 1 + int(self.generator.integers(sizes[index] - 1))) % sizes[index]
+            others = int(self.generator.integers(sizes[index] - 1))
+            genes[index] = int((genes[index] + 1 + others) % sizes[index])
             child = Architecture(parent.space, tuple(genes))
             if child != parent and self.domain.admits(child):
                 return child

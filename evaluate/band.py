@@ -6,7 +6,7 @@ same for every T. So the target is also a budget, enforced by exact cost before 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,9 @@ class Band:
         return self.low <= metrics["macs"] <= self.high
 
 
-def banded_domain(space: SearchSpace, costs: KnownCosts, band: Band) -> Domain:
+def banded_domain(
+    space: SearchSpace, costs: KnownCosts, band: Band, examine: Callable[[Architecture], object] | None = None
+) -> Domain:
     """Return the domain of ``space`` inside ``band``.
 
     Raises:
@@ -48,45 +50,58 @@ def banded_domain(space: SearchSpace, costs: KnownCosts, band: Band) -> Domain:
             reachable ones.
     """
     if isinstance(space, StageTableSpace):
-        return TableBandDomain(space, costs, band)
-    return SearchedBandDomain(space, costs, band)
+        return TableBandDomain(space, costs, band, examine)
+    return SearchedBandDomain(space, costs, band, examine)
 
 
 class BandDomain(Domain):
     """What both kinds of banded domain share: the gate by exact cost."""
 
-    def __init__(self, space: SearchSpace, costs: KnownCosts, band: Band) -> None:
-        super().__init__(space)
+    def __init__(
+        self,
+        space: SearchSpace,
+        costs: KnownCosts,
+        band: Band,
+        examine: Callable[[Architecture], object] | None = None,
+    ) -> None:
+        super().__init__(space, examine)
         self.costs, self.band = costs, band
 
     def admits(self, architecture: Architecture) -> bool:
         """Say whether the architecture's exact MACs are inside the band."""
         try:
-            return self.band.admits(self.costs(architecture))
+            inside = self.band.admits(self.costs(architecture))
         except InputError:
             return False
+        return inside and super().admits(architecture)
 
-    def _empty(self, low: int, high: int, nearest: int, exact: bool = True) -> InputError:
+    def _empty(self, low: int, high: int, nearest: int, proved: bool) -> InputError:
         name, band = self.space.name, self.band
-        found = "" if exact else "found "
+        none = f"space '{name}' holds no network" if proved else f"no network of space '{name}' was found"
         return InputError(
-            f"target_flops: space '{name}' holds no network with {format_quantity(band.low)} to "
-            f"{format_quantity(band.high)} MACs. Its networks {found}have {low:,} ({format_quantity(low)}) to {high:,} "
-            f"({format_quantity(high)}) MACs; the nearest to the target has {nearest:,}. Choose a --target-flops in "
-            "that range, widen --tolerance, or use another --space"
+            f"target_flops: {none} with {format_quantity(band.low)} to {format_quantity(band.high)} MACs. Its networks "
+            f"have {low:,} ({format_quantity(low)}) to {high:,} ({format_quantity(high)}) MACs; the nearest to the "
+            f"target{'' if proved else ' that was found'} has {nearest:,}. Choose a --target-flops in that range, "
+            "widen --tolerance, or use another --space"
         )
 
 
 class TableBandDomain(BandDomain):
     """A stage-table space inside a band, sampled uniformly through its compiled cost table."""
 
-    def __init__(self, space: StageTableSpace, costs: KnownCosts, band: Band) -> None:
-        super().__init__(space, costs, band)
+    def __init__(
+        self,
+        space: StageTableSpace,
+        costs: KnownCosts,
+        band: Band,
+        examine: Callable[[Architecture], object] | None = None,
+    ) -> None:
+        super().__init__(space, costs, band, examine)
         self.table = CostTable(space)
         self._sampler = BandSampler(self.table, band.low, band.high)
         if self._sampler.empty:
             low, high = self.table.macs_range()
-            raise self._empty(low, high, self._nearest(low, high))
+            raise self._empty(low, high, self._nearest(low, high), self._sampler.proved)
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
         """Draw uniformly over the genotypes inside the band."""
@@ -111,17 +126,26 @@ class TableBandDomain(BandDomain):
 class SearchedBandDomain(BandDomain):
     """Any other space inside a band: listed where small, else reached by bounded random walks towards the band."""
 
-    walks, steps = 200, 200
-
-    def __init__(self, space: SearchSpace, costs: KnownCosts, band: Band) -> None:
-        super().__init__(space, costs, band)
-        self._seen: list[int] = []
+    def __init__(
+        self,
+        space: SearchSpace,
+        costs: KnownCosts,
+        band: Band,
+        examine: Callable[[Architecture], object] | None = None,
+    ) -> None:
+        super().__init__(space, costs, band, examine)
+        # Counting a module takes about 50 ms, arithmetic less than 0.1.
+        listable, self.walks, self.steps = (500, 8, 50) if costs.builds_modules else (ENUMERABLE, 200, 200)
+        self._seen: set[int] = set()
         self._listed: list[Architecture] | None = None
-        if spaces.size(space) <= ENUMERABLE:
+        if spaces.size(space) <= listable:
             self._listed = [candidate for candidate in spaces.enumerate_space(space) if self._distance(candidate) == 0]
         if not self._listed and (self._listed is not None or self.sample(np.random.default_rng(0)) is None):
+            if not self._seen:
+                costs(Architecture(space.name, (0,) * len(space.gene_sizes)))  # says what is wrong with it
+                raise InputError(f"target_flops: no network of space '{space.name}' can be counted; run.log says why")
             nearest = min(self._seen, key=lambda macs: abs(macs - band.high))
-            raise self._empty(min(self._seen), max(self._seen), nearest, exact=self._listed is not None)
+            raise self._empty(min(self._seen), max(self._seen), nearest, proved=self._listed is not None)
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
         """Walk from random genotypes towards the band, one gene at a time."""
@@ -150,5 +174,5 @@ class SearchedBandDomain(BandDomain):
             macs = self.costs(architecture)["macs"]
         except InputError:
             return float("inf")
-        self._seen.append(int(macs))
+        self._seen.add(int(macs))
         return max(self.band.low - macs, macs - self.band.high, 0)

@@ -3,7 +3,9 @@
 Costs are rounded down to buckets, and for every segment and state the number of ways to complete the network with a
 given sum of buckets is counted backwards. Genotypes are then drawn segment by segment in proportion to those counts
 and kept if their exact MACs are inside. Rounding blurs the band by at most one bucket a segment, so nearly all are; a
-band that proves too thin for the buckets gets finer ones, and a band with no way through is empty for certain.
+band that proves too thin for the buckets gets finer ones. A band with no way through, or with few enough to list and
+none inside, is empty for certain (``proved``); one in which no draw succeeds at the finest buckets is only taken for
+empty.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class BandSampler:
         smallest, largest = table.macs_range()
         self.table, self.low, self.high = table, low, min(high, largest)
         self.listed: NDArray[np.int64] | None = None
-        self.empty = self.high < max(low, smallest)
+        self.empty, self.proved = self.high < max(low, smallest), True
         for buckets in self.resolutions if not self.empty else ():
             self._count(buckets)
             if self._ways.sum() <= self.listable:
@@ -42,7 +44,7 @@ class BandSampler:
                 return
             if self.sample(np.random.default_rng(0)) is not None:
                 return
-        self.empty = True
+        self.empty, self.proved = True, self.empty
 
     def sample(self, generator: np.random.Generator) -> NDArray[np.int64] | None:
         """Draw the genes of one genotype inside the band; ``None`` if none was met in bounded tries."""

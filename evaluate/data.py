@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,13 +17,14 @@ from nas.search_spaces.errors import InputError
 
 Labels = NDArray[np.int64]
 DIGITS = "digits"
+_DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
     """Which images, at which size, and how they are split."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
     source: str = DIGITS
     """``digits`` (1,797 real 8x8 images from scikit-learn), or a folder or zip of images."""
@@ -103,10 +106,10 @@ def _load_digits(settings: DataSettings, generator: np.random.Generator) -> Imag
     side = (settings.resolution, settings.resolution)
     resized = np.stack([np.asarray(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR)) for image in grey])
     images, labels = np.repeat(resized[..., None], 3, axis=-1), bunch.target.astype(np.int64)
-    train, validation, test = _take(labels, [settings.validation, settings.test], generator)
-    train = _reduce(train, labels, settings.fraction, generator)
+    train, validation, test = _take(labels, _DIGIT_NAMES, [settings.validation, settings.test], generator)
+    train = _reduce(train, labels, _DIGIT_NAMES, settings.fraction, generator)
     parts = [Part(images[rows], labels[rows]) for rows in (train, validation, test)]
-    return ImageData(parts[0], parts[1], parts[2], tuple(str(digit) for digit in range(10)), mirrored=False)
+    return ImageData(parts[0], parts[1], parts[2], _DIGIT_NAMES, mirrored=False)
 
 
 def _load_folder(folder: ImageFolder, settings: DataSettings, generator: np.random.Generator) -> ImageData:
@@ -114,7 +117,7 @@ def _load_folder(folder: ImageFolder, settings: DataSettings, generator: np.rand
     names = {part: [name for name, _ in rows] for part, rows in folder.parts.items()}
     chosen: dict[str, tuple[str, Labels]] = {}
     if "all" in names:
-        rows = _take(labels["all"], [settings.validation, settings.test], generator)
+        rows = _take(labels["all"], folder.classes, [settings.validation, settings.test], generator)
         chosen = {part: ("all", index) for part, index in zip(("train", "validation", "test"), rows, strict=True)}
     else:
         final = "test" if "test" in names else "val"
@@ -123,10 +126,10 @@ def _load_folder(folder: ImageFolder, settings: DataSettings, generator: np.rand
             chosen["validation"] = ("val", np.arange(len(names["val"])))
             chosen["train"] = ("train", np.arange(len(names["train"])))
         else:
-            train, validation = _take(labels["train"], [settings.validation], generator)
+            train, validation = _take(labels["train"], folder.classes, [settings.validation], generator)
             chosen["train"], chosen["validation"] = ("train", train), ("train", validation)
     part, index = chosen["train"]
-    chosen["train"] = (part, _reduce(index, labels[part], settings.fraction, generator))
+    chosen["train"] = (part, _reduce(index, labels[part], folder.classes, settings.fraction, generator))
     _check_memory(sum(len(index) for _, index in chosen.values()), settings.resolution)
     skipped: list[str] = []
     parts: dict[str, Part] = {}
@@ -138,23 +141,26 @@ def _load_folder(folder: ImageFolder, settings: DataSettings, generator: np.rand
     return ImageData(parts["train"], parts["validation"], parts["test"], folder.classes, skipped=tuple(skipped))
 
 
-def _reduce(rows: Labels, labels: Labels, fraction: float, generator: np.random.Generator) -> Labels:
+def _reduce(
+    rows: Labels, labels: Labels, names: Sequence[str], fraction: float, generator: np.random.Generator
+) -> Labels:
     """Keep a fraction of ``rows``, the same of every class."""
-    return rows if fraction == 1 else rows[_take(labels[rows], [fraction], generator)[1]]
+    return rows if fraction == 1 else rows[_take(labels[rows], names, [fraction], generator)[1]]
 
 
-def _take(labels: Labels, fractions: list[float], generator: np.random.Generator) -> list[Labels]:
+def _take(labels: Labels, names: Sequence[str], fractions: list[float], generator: np.random.Generator) -> list[Labels]:
     """Split rows by class: first what remains, then one list for each fraction, at least one row a class in each."""
     lists: list[list[Labels]] = [[] for _ in range(len(fractions) + 1)]
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))
         if len(rows) <= len(fractions):
             raise InputError(
-                f"data: class number {label} has {len(rows)} images; expected at least {len(fractions) + 1}, "
+                f"data: class '{names[label]}' has {len(rows)} images; expected at least {len(fractions) + 1}, "
                 "one for each part it is split into"
             )
         for place, fraction in enumerate(fractions, start=1):
-            count = max(1, round(fraction * np.count_nonzero(labels == label)))
+            total = np.count_nonzero(labels == label)
+            count = min(max(1, round(fraction * total)), (total - 1) // len(fractions))
             lists[place].append(rows[:count])
             rows = rows[count:]
         lists[0].append(rows)
@@ -173,9 +179,18 @@ def _check_classes(parts: dict[str, Part], folder: ImageFolder) -> None:
 
 def _check_memory(count: int, resolution: int) -> None:
     needed = count * resolution * resolution * 3
-    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    available = _available_memory()
     if needed > 0.5 * available:
         raise InputError(
             f"data: {count:,} images at {resolution} px need {needed / 2**30:.1f} GiB, more than half of the "
             f"{available / 2**30:.1f} GiB free; lower data.resolution or data.fraction"
         )
+
+
+def _available_memory() -> int:
+    """Return the bytes that can be had without swapping: Linux's own estimate, which counts reclaimable caches in."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

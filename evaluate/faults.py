@@ -74,7 +74,8 @@ def evaluate_safely(evaluator: Evaluator, job: Job, timeout_s: float | None) -> 
     except BaseException as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             return failed("out_of_memory", f"out of memory: {describe(error)}")
-        return failed("exception", describe(error), _own_traceback(error))
+        fault = "device" if _broke_device(error) else "exception"
+        return failed(fault, describe(error), _own_traceback(error))
     return Evaluation(job.architecture, "ok", metrics, time.perf_counter() - start)
 
 
@@ -117,6 +118,11 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+def _broke_device(error: BaseException) -> bool:
+    """Say whether an accelerator is unusable for this process from now on, as after a device-side assertion."""
+    return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 
 
 def _own_traceback(error: BaseException) -> str:

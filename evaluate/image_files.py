@@ -170,6 +170,9 @@ def _split_by_part(files: list[tuple[tuple[str, ...], str]], source: str) -> dic
     split = tops <= set(_PARTS) and "train" in {_PARTS[top] for top in tops}
     if not split and len(tops) > 1 and tops <= set(_PARTS):
         raise InputError(f"data: '{source}' has {' and '.join(sorted(tops))} but no train; expected {_LAYOUTS}")
+    if not split and any(_PARTS.get(path[0].lower()) == "train" and len(path) >= 3 for path, _ in files):
+        extra = sorted(tops - set(_PARTS))
+        raise InputError(f"data: '{source}' holds '{extra[0]}' beside train; move it away. Expected {_LAYOUTS}")
     depth = 1 if split else 0
     stray = [name for parts, name in files if len(parts) < depth + 2]
     if stray:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nas.evaluate.cost import network_cost
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace, decode
+from nas.search_spaces.user_code import describe
 
 
 class KnownCosts:
@@ -19,6 +22,7 @@ class KnownCosts:
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
+        self.builds_modules = not hasattr(space, "costs") and not hasattr(space, "decode") and hasattr(space, "build")
         self._known: dict[tuple[int, ...], dict[str, float]] = {}
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
@@ -43,7 +47,12 @@ class KnownCosts:
         if hasattr(self.space, "build"):
             from nas.evaluate.module_cost import module_cost
 
-            cost = module_cost(lambda: self.space.build(architecture), getattr(self.space, "resolution", None))  # type: ignore[attr-defined]
+            build = self.space.build
+            try:
+                cost = module_cost(lambda: build(architecture), getattr(self.space, "resolution", None))
+            except Exception as error:
+                what = f"space '{self.space.name}': the module of genes {architecture.genes} cannot be counted"
+                raise InputError(f"{what}: {describe(error)}") from error
             known: dict[str, float] = {"params": cost.params}
             return known | {"macs": cost.macs} if cost.macs else known
         return {}
@@ -55,4 +64,8 @@ class KnownCosts:
                 f"space '{self.space.name}': costs(genes)['{name}']: expected an array of shape (n,) = (1,), "
                 f"got {values.shape}"
             )
-        return values[0].item()  # type: ignore[no-any-return]
+        value: float = values[0].item()
+        if not math.isfinite(value) or (name == "macs" and value <= 0):
+            expected = "a positive number" if name == "macs" else "a finite number"
+            raise InputError(f"space '{self.space.name}': costs(genes)['{name}']: expected {expected}, got {value}")
+        return value

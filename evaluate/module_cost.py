@@ -17,8 +17,8 @@ def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
 
     ``FlopCounterMode`` counts two operations for each multiply-add. Without a resolution MACs are 0, meaning unknown.
     """
+    module = _on_meta(build)
     with torch.device("meta"):
-        module = build().to("meta").eval()
         params = sum(parameter.numel() for parameter in module.parameters())
         if resolution is None:
             return Cost(0, params)
@@ -26,3 +26,12 @@ def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             module(image)
     return Cost(counter.get_total_flops() // 2, params)
+
+
+def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """Build without memory; a constructor that reads values (``linspace(...).item()``) is built for real first."""
+    try:
+        with torch.device("meta"):
+            return build().to("meta").eval()
+    except Exception:
+        return build().to("meta").eval()

@@ -58,7 +58,7 @@ class ProxyEvaluator:
         }
 
     def _trained(self, architecture: Architecture, network: Network | None, seed: int) -> nn.Module:
-        """Build and train in a random state of its own: the same seed gives the same weights on the same device."""
+        """Build and train in a random state of its own: on a CPU the same seed gives the same weights."""
         threads = torch.get_num_threads()
         torch.set_num_threads(self.settings.threads)
         cuda = [self.device] if self.device.type == "cuda" else []
@@ -71,6 +71,8 @@ class ProxyEvaluator:
                 train(module, self._train, self._normalise, self.settings, mirrored, generator)
         finally:
             torch.set_num_threads(threads)
+            if cuda:  # what this trial held is for other workers of the same GPU
+                torch.cuda.empty_cache()
         return module
 
     def _build(self, architecture: Architecture, network: Network | None) -> nn.Module:

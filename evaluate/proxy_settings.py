@@ -12,7 +12,7 @@ from nas.search_spaces.errors import InputError
 class ProxySettings:
     """A short training whose validation accuracy stands for the network's."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
     epochs: int = 3
     """Passes over the training images (the papers: 5 on ImageNet)."""

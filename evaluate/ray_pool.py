@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -63,13 +64,13 @@ class RayPool:
         recipe: how each worker makes its evaluator.
         data: the images, put into the object store once.
         workers: how many actors.
-        gpus_per_worker: GPU share of each; ``None`` shares the GPUs evenly, where the evaluator uses them.
+        gpus_per_worker: GPU share of each; ``None`` shares the GPUs evenly.
         address: an existing cluster (``auto``, ``host:port``, ``ray://...``); ``None`` starts a local one, whatever
             ``RAY_ADDRESS`` says.
         retries: how often a job is tried again after its worker died.
 
     Raises:
-        InputError: if the cluster cannot be joined or can never hold such workers.
+        InputError: if the cluster cannot be joined or cannot hold one such worker.
     """
 
     def __init__(
@@ -82,15 +83,14 @@ class RayPool:
         address: str | None = None,
         retries: int = 2,
     ) -> None:
-        self.capacity = workers
         self._recipe, self._retries = recipe, retries
         with _own_signals():
             _connect(address, workers)
         try:
-            gpus = _gpu_share(workers, gpus_per_worker)
+            gpus, self.capacity = _fit(workers, gpus_per_worker)
             self._actor_class = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(Worker)
             self._data = ray.put(data)
-            self._idle = [self._new_slot() for _ in range(workers)]
+            self._idle = [self._new_slot() for _ in range(self.capacity)]
         except BaseException:
             ray.shutdown()
             raise
@@ -130,6 +130,9 @@ class RayPool:
             if not ray.is_initialized():
                 raise WorkError(f"the Ray cluster is gone: {_first_line(error)}") from None
             return self._died(running, error)
+        if evaluation.fault == "device":
+            _kill(running.slot)
+            running.slot = self._new_slot()
         self._idle.append(running.slot)
         return running.job, evaluation
 
@@ -210,16 +213,33 @@ def _check_listens(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
 
 
-def _gpu_share(workers: int, gpus_per_worker: float | None) -> float:
-    cpus = ray.cluster_resources().get("CPU", 0)
-    if cpus < workers:
-        _log.warning("the cluster has %d CPUs: %d of %d workers wait until more join", cpus, workers - cpus, workers)
-    gpus = float(ray.cluster_resources().get("GPU", 0))
-    if gpus_per_worker is None:
-        return min(1.0, int(1000 * gpus / workers) / 1000)
-    if gpus_per_worker > 0 and gpus == 0:
-        raise InputError(f"gpus_per_worker: asked for {gpus_per_worker:g}, but Ray sees no GPU; use 0")
-    return gpus_per_worker
+def _fit(workers: int, gpus_per_worker: float | None) -> tuple[float, int]:
+    """Return each worker's GPU share and how many workers the cluster can hold; more would wait for ever.
+
+    A share below 1 has to lie on one GPU, so four workers on three GPUs get a half each, not three quarters.
+
+    Raises:
+        InputError: if not even one fits.
+    """
+    resources = ray.cluster_resources()
+    cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
+    share = gpus_per_worker
+    if share is None:
+        share = 1 / math.ceil(workers / gpus) if gpus else 0.0
+        share = math.floor(share * 10_000) / 10_000  # Ray's own granularity
+    if share > 0 and gpus == 0:
+        raise InputError(f"gpus_per_worker: asked for {share:g}, but Ray sees no GPU; use 0")
+    by_gpu = workers if share == 0 else gpus * int(1 / share) if share <= 1 else int(gpus / share)
+    capacity = min(workers, cpus, by_gpu)
+    if capacity < 1:
+        raise InputError(
+            f"workers: a worker needs 1 CPU and {share:g} GPU; the cluster has {cpus} CPUs and {gpus} GPUs"
+        )
+    if capacity < workers:
+        _log.warning(
+            "%d of %d workers fit on %d CPUs and %d GPUs; the others are left out", capacity, workers, cpus, gpus
+        )
+    return share, capacity
 
 
 def _kill(slot: _Slot) -> None:

@@ -76,7 +76,10 @@ def train(
             group["lr"] = settings.learning_rate * schedule(step, steps, settings.warmup)
         rows = rows.to(images.labels.device)
         pixels = augment(images.pixels[rows], settings.crop_padding, mirrored, generator)
-        loss = loss_function(module(normalise(pixels)), images.labels[rows])
+        logits = module(normalise(pixels))
+        if step == 0:
+            _check_logits(logits, int(images.labels.max()) + 1)
+        loss = loss_function(logits, images.labels[rows])
         if step % 10 == 0 and not math.isfinite(value := loss.item()):
             raise Diverged(f"loss is {value} in epoch {step // batches + 1} of {settings.epochs}")
         optimizer.zero_grad(set_to_none=True)
@@ -155,6 +158,11 @@ def set_batch_norm_momentum(module: nn.Module, momentum: float) -> None:
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.momentum = momentum
+
+
+def _check_logits(logits: Tensor, classes: int) -> None:
+    if logits.ndim != 2 or logits.shape[1] < classes:
+        raise ValueError(f"expected logits of shape (batch, {classes}) or wider, got {tuple(logits.shape)}")
 
 
 def _batches(count: int, settings: ProxySettings, batches: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -19,6 +19,9 @@ from nas.evaluate.quantity import parse_count, parse_seconds
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 
+METADATA = ("versions", "created")  # what a run's config.yaml says beside its configuration
+_DEFAULT_NAMES = {"controller.name": "evolution", "evaluator.name": PROXY}
+
 
 def _count(value: Any) -> Any:
     return None if value is None else parse_count(value, "MACs")
@@ -32,13 +35,14 @@ def _optional_number(value: Any) -> Any:
     return None if isinstance(value, str) and value.lower() == "none" else value
 
 
-def _named(default: str) -> BeforeValidator:
+def _named(section: str) -> BeforeValidator:
     """Let a section leave its ``name`` out."""
-    return BeforeValidator(lambda value: {"name": default} | value if isinstance(value, dict) else value)
+    default = {"name": _DEFAULT_NAMES[f"{section}.name"]}
+    return BeforeValidator(lambda value: default | value if isinstance(value, dict) else value)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Objective(_Section):
@@ -64,7 +68,7 @@ class Workers(_Section):
     gpus_per_worker: float | None = Field(default=None, ge=0)
     """GPU share of each worker; unset: the GPUs shared evenly."""
     address: str | None = None
-    """A running Ray cluster (``auto``, ``host:port``); unset: a local one for this run alone."""
+    """A running Ray cluster (``auto``, ``host:port``); unset or ``local``: one for this run alone."""
     train_device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where proxies train; ``auto``: CUDA where it is."""
     trial_timeout: Annotated[float | None, BeforeValidator(_seconds)] = None
@@ -85,9 +89,9 @@ class RunConfig(_Section):
     seed: int = Field(default=0, ge=0)
     """One seed, one result."""
     objective: Objective = Objective()
-    controller: Annotated[dict[str, Any], _named("evolution")] = Field(default_factory=dict, validate_default=True)
+    controller: Annotated[dict[str, Any], _named("controller")] = Field(default_factory=dict, validate_default=True)
     """``name`` and the controller's own options."""
-    evaluator: Annotated[dict[str, Any], _named(PROXY)] = Field(default_factory=dict, validate_default=True)
+    evaluator: Annotated[dict[str, Any], _named("evaluator")] = Field(default_factory=dict, validate_default=True)
     """``name`` (``proxy`` or FILE.py:Class) and the evaluator's own options."""
     data: DataSettings = DataSettings()
     workers: Workers = Workers()
@@ -200,7 +204,8 @@ def _read(reference: str) -> tuple[str, dict[str, Any]]:
     if not path.suffix and not path.exists():
         near = nearest_name(reference, config_names())
         raise InputError(f"config: expected a shipped name or a YAML file, got '{reference}'{near}")
-    return str(path), read_yaml(path)
+    data = read_yaml(path)
+    return str(path), {key: value for key, value in data.items() if key not in METADATA}
 
 
 def _assign(data: dict[str, Any], key: str, value: Any) -> None:
@@ -212,7 +217,7 @@ def _assign(data: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(inner, dict):
             raise InputError(f"{key}: '{section}' holds the plain value {inner!r}, no keys")
         here = inner
-    if key in ("controller.name", "evaluator.name") and here.get("name") != value:
+    if key in _DEFAULT_NAMES and here.get("name", _DEFAULT_NAMES[key]) != value:
         here.clear()
     here[last] = value
 
@@ -220,5 +225,5 @@ def _assign(data: dict[str, Any], key: str, value: Any) -> None:
 def _yaml_value(assignment: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # a ValueError is YAML's for impossible dates
         raise InputError(f"--set: the value of '{assignment}' is no valid YAML") from None

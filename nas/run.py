@@ -6,7 +6,9 @@ import csv
 import fcntl
 import io
 import json
+import logging
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +16,13 @@ from typing import Any
 
 import yaml
 
-from nas.config import RunConfig, validate_config
+from nas.config import METADATA, RunConfig, validate_config
 from nas.files import cannot_write, write_whole
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.network_yaml import read_yaml
 from nas.search_spaces.records import Architecture, Trial
 
-_METADATA = ("versions", "created")
+_log = logging.getLogger(__name__)
 
 
 class Run:
@@ -65,8 +67,13 @@ class Run:
     def update_config(self, config: RunConfig) -> None:
         """Write a changed configuration, as when a run is extended."""
         data = read_yaml(self.path / "config.yaml")
-        _write_config(self.path, config, {key: data[key] for key in _METADATA if key in data})
+        _write_config(self.path, config, {key: data[key] for key in METADATA if key in data})
         self.config = config
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with this run, as people type it."""
+        return f"nas search --resume {shlex.quote(str(self.path))}"
 
     def append(self, trials: Sequence[Trial]) -> None:
         """Write finished trials and fsync them together; they count only after that.
@@ -91,7 +98,7 @@ class Run:
         except OSError as error:
             raise WorkError(
                 f"{path}: trial {trials[0].number} could not be saved ({error.strerror}); the {len(self.trials)} "
-                f"before it are safe. Free space, then: nas search --resume {self.path}"
+                f"before it are safe. Free space, then: {self.resume_command}"
             ) from None
         self.trials.extend(trials)
 
@@ -143,21 +150,25 @@ class Run:
         os.close(self._lock)
 
     def _take_lock(self) -> int:
-        """Hold a lock on the directory itself for as long as this process writes; it ends with the process."""
-        handle = os.open(self.path, os.O_RDONLY)
+        """Hold a lock on the journal for as long as this process writes; it ends with the process."""
+        path = self.path / "trials.jsonl"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise cannot_write(path, error) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(handle)
             raise InputError(
                 f"resume: another process is running '{self.path}'; wait for it or stop it first"
             ) from None
+        except OSError as error:
+            _log.warning("%s cannot be locked (%s): let no second process write there", path, error.strerror)
         return handle
 
     def _read_journal(self) -> list[Trial]:
         path = self.path / "trials.jsonl"
-        if not path.exists():
-            return []
         data = path.read_bytes()
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
@@ -181,7 +192,9 @@ def check_free(path: Path) -> None:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is not empty" if path.is_dir() else "is a file"
-        raise InputError(f"out: '{path}' {what}; choose another --out, or go on with: nas search --resume {path}")
+        raise InputError(
+            f"out: '{path}' {what}; choose another --out, or go on with: nas search --resume {shlex.quote(str(path))}"
+        )
 
 
 def read_config(path: Path) -> RunConfig:
@@ -194,7 +207,7 @@ def read_config(path: Path) -> RunConfig:
     if not file.is_file():
         raise InputError(f"resume: expected a run directory, but '{path}' has no config.yaml")
     data = read_yaml(file)
-    return validate_config({key: value for key, value in data.items() if key not in _METADATA}, str(file))
+    return validate_config({key: value for key, value in data.items() if key not in METADATA}, str(file))
 
 
 def _to_json(trial: Trial) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nas.search_spaces.network import Network, Stage
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
 DIVISOR = 8
+LARGEST_FACTOR = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,10 @@ class Scaling:
     def __post_init__(self) -> None:
         for name in ("width", "depth", "resolution_factor"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name}: expected a positive number, got {value}")
+            if not 0 < value <= LARGEST_FACTOR:
+                raise InputError(f"{name}: expected a factor above 0 and at most {LARGEST_FACTOR}, got {value:g}")
+        if self.resolution is not None and self.resolution < 1:
+            raise InputError(f"resolution: expected at least 1 pixel, got {self.resolution}")
 
     def resolution_of(self, network: Network) -> int:
         """Return the member's resolution in pixels."""
@@ -132,10 +135,10 @@ def phi_scalings(
         InputError: if a base is below 1 or a value is not finite.
     """
     for name, value in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
-        if not (math.isfinite(value) and value >= 1):
-            raise InputError(f"{name}: expected a number of at least 1, got {value}")
+        if not 1 <= value <= LARGEST_FACTOR:
+            raise InputError(f"{name}: expected a number from 1 to {LARGEST_FACTOR}, got {value:g}")
     for phi in values:
-        if not (math.isfinite(phi) and abs(phi) <= 20):
+        if not -20 <= phi <= 20:
             raise InputError(f"phi: expected numbers from -20 to 20, got {phi}")
     return [
         Scaling(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -124,14 +125,19 @@ class SearchLoop:
     def _trial(self, outcome: Outcome) -> Trial:
         job, evaluation = outcome
         metrics = {**evaluation.metrics, **self.setup.costs(job.architecture)}
+        status, error, reward = evaluation.status, evaluation.error, None
+        if status == "ok":
+            reward = self.setup.reward(metrics)
+            if not math.isfinite(reward):
+                status, error, reward = "failed", f"the reward is {reward}", None
         return Trial(
             number=job.number,
             architecture=job.architecture,
-            status=evaluation.status,
+            status=status,
             metrics=metrics,
-            reward=self.setup.reward(metrics) if evaluation.status == "ok" else None,
+            reward=reward,
             seconds=evaluation.seconds,
-            error=evaluation.error,
+            error=error,
             choices=spaces.choices(self.setup.space, job.architecture),
         )
 
@@ -143,7 +149,7 @@ class SearchLoop:
         if len(errors) == 1 and len(self.run.trials) >= min(SAME_ERROR_LIMIT, self.goal):
             raise WorkError(
                 f"the first {len(self.run.trials)} trials all failed with the same error: {errors.pop()}\n"
-                f"{outcomes[-1][1].details.rstrip()}\nMend it, then: nas search --resume {self.run.path}"
+                f"{outcomes[-1][1].details.rstrip()}\nMend it, then: {self.run.resume_command}"
             )
 
     def _tell(self) -> bool:

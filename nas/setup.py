@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from nas.config import RunConfig
 from nas.evaluate.band import Band, banded_domain
-from nas.evaluate.evaluators import PROXY, EvaluatorRecipe
+from nas.evaluate.evaluators import EVALUATORS, PROXY, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.reward import EXPONENTS, Factor, Reward
 from nas.search_spaces import space as spaces
@@ -53,12 +56,18 @@ def prepare(config: RunConfig) -> Setup:
     """
     space = load_space(config.space)
     costs = KnownCosts(space)
-    _check_countable(space, costs, config)
-    band = _band(config)
-    domain = Domain(space) if band is None else banded_domain(space, costs, band)
     recipe = _recipe(config)
     if recipe.proxy is not None:
         _check_trainable(space, config)
+    _check_countable(space, costs, config)
+
+    def examine(architecture: Architecture) -> None:
+        costs(architecture)
+        if recipe.proxy is not None and (network := spaces.decode(space, architecture)) is not None:
+            network.at(resolution=config.data.resolution)
+
+    band = _band(config)
+    domain = Domain(space, examine) if band is None else banded_domain(space, costs, band, examine)
     return Setup(
         config=config,
         space=space,
@@ -106,9 +115,24 @@ def _recipe(config: RunConfig) -> EvaluatorRecipe:
             config.proxy_settings(), space_code=space_code, device=config.workers.train_device, timeout_s=limit
         )
     code = UserCode.read(name, "evaluator")
-    if code is not None and not callable(getattr(code.load(), "evaluate", None)):
-        raise InputError(f"evaluator: class {code.class_name} needs a method evaluate(self, architecture, network)")
+    if code is None:
+        raise InputError(f"evaluator: expected {', '.join(EVALUATORS)} or FILE.py:Class, got '{name}'")
+    _check_evaluator(code, config.evaluator_options)
     return EvaluatorRecipe(code=code, options=config.evaluator_options, timeout_s=limit)
+
+
+def _check_evaluator(code: UserCode, options: Mapping[str, Any]) -> None:
+    """Check that a user's class has ``evaluate`` and takes the options that are given."""
+    kind = code.load()
+    if not callable(getattr(kind, "evaluate", None)):
+        raise InputError(f"evaluator: class {code.class_name} needs a method evaluate(self, architecture, network)")
+    try:
+        inspect.signature(kind).bind(**options)
+    except TypeError as error:
+        taken = list(inspect.signature(kind).parameters)
+        raise InputError(
+            f"evaluator: {code.class_name} takes the options {taken}, got {list(options)}: {error}"
+        ) from None
 
 
 def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -> None:

@@ -35,7 +35,8 @@ def load_thing(reference: str) -> Network:
         baseline = path / "baseline.yaml"
         if not baseline.exists():
             raise InputError(
-                f"'{reference}' has no baseline.yaml: it is no run directory, or no trial of it succeeded yet"
+                f"'{reference}' has no baseline.yaml: it is no run directory, or one that has not ended; go on with "
+                f"nas search --resume {reference}"
             )
         path = baseline
     elif not path.exists():

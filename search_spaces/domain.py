@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import logging
+from collections.abc import Callable, Hashable, Iterator
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 
 ENUMERABLE = 50_000
+REASONS_LOGGED = 20
+_log = logging.getLogger(__name__)
 
 
 class Domain:
@@ -19,14 +22,26 @@ class Domain:
 
     Args:
         space: the search space.
+        examine: raises ``InputError`` for architectures that cannot be used, for instance because their cost cannot
+            be counted; they are left out.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
+    def __init__(self, space: SearchSpace, examine: Callable[[Architecture], object] | None = None) -> None:
+        self.space, self._examine = space, examine
+        self._left_out: set[str] = set()
 
     def admits(self, architecture: Architecture) -> bool:
-        """Say whether this architecture may be proposed."""
-        return self._decodes(architecture)
+        """Say whether this architecture may be proposed; the reasons why not are logged, each once."""
+        try:
+            spaces.decode(self.space, architecture)
+            if self._examine is not None:
+                self._examine(architecture)
+        except InputError as error:
+            if str(error) not in self._left_out and len(self._left_out) < REASONS_LOGGED:
+                self._left_out.add(str(error))
+                _log.info("genes %s are left out: %s", architecture.genes, error)
+            return False
+        return True
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
         """Draw an admitted architecture, uniformly over genotypes; ``None`` if none was found in bounded tries."""
@@ -45,10 +60,3 @@ class Domain:
     def key(self, architecture: Architecture) -> Hashable:
         """Return a key equal for architectures that decode to the same network."""
         return spaces.network_key(self.space, architecture)
-
-    def _decodes(self, architecture: Architecture) -> bool:
-        try:
-            spaces.decode(self.space, architecture)
-        except InputError:
-            return False
-        return True

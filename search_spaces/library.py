@@ -8,9 +8,10 @@ from pathlib import Path
 from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import load_network
-from nas.search_spaces.space import SearchSpace, check_space
+from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
 from nas.search_spaces.user_code import UserCode, describe
+from nas.search_spaces.user_space import UserSpace
 
 _HERE = Path(__file__).parent
 
@@ -63,4 +64,4 @@ def instantiate_space(code: UserCode) -> SearchSpace:
         raise
     except Exception as error:
         raise InputError(f"space: {code.class_name}() failed: {describe(error, code.path)}") from error
-    return check_space(space, f"space {code.class_name}")
+    return UserSpace(space, f"space {code.class_name}", code.path)

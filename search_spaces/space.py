@@ -32,24 +32,6 @@ class SearchSpace(Protocol):
         """How many options each gene has."""
 
 
-def check_space(space: object, source: str) -> SearchSpace:
-    """Return ``space`` if it honours the contract.
-
-    Raises:
-        InputError: naming what is missing or wrong.
-    """
-    for attribute, expected in (("name", "a string"), ("gene_sizes", "a sequence of option counts")):
-        if not hasattr(space, attribute):
-            raise InputError(f"{source}: a space needs the attribute '{attribute}' ({expected}), found none")
-    assert isinstance(space, SearchSpace)
-    sizes = list(space.gene_sizes)
-    if not sizes or any(int(size) != size or size < 1 for size in sizes):
-        raise InputError(f"{source}: gene_sizes: expected one whole number of at least 1 for each gene, got {sizes}")
-    if hasattr(space, "decode") and hasattr(space, "build"):
-        raise InputError(f"{source}: expected decode or build, got both; keep decode where there is a stage table")
-    return space
-
-
 def size(space: SearchSpace) -> int:
     """Return how many genotypes there are."""
     return math.prod(int(count) for count in space.gene_sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import typer
 from nas.search_spaces.errors import InputError, WorkError
 
 INPUT_MISTAKE, WORK_FAILED, INTERRUPTED = 2, 1, 130
+
+_WRONG_PATH = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +36,11 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except BrokenPipeError:
             sys.stderr.close()
             raise typer.Exit(WORK_FAILED) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            status = INPUT_MISTAKE if error.errno in _WRONG_PATH else WORK_FAILED
+            _fail(f"{str(error.filename)[:200]}: {error.strerror}", status)
         raise AssertionError("unreachable")
 
     return wrapper

@@ -34,7 +34,7 @@ def scale(
     from nas.cli.output import make_console, plain_table, print_json, say
     from nas.evaluate.cost import network_cost
     from nas.evaluate.quantity import format_quantity
-    from nas.scaler import Scaling, official_scalings, phi_scalings
+    from nas.scaler import official_scalings, phi_scalings
     from nas.scaler import scale as scale_network
     from nas.search_spaces.errors import InputError
     from nas.things import load_thing
@@ -46,9 +46,12 @@ def scale(
     if phi is not None:
         scalings += phi_scalings(_numbers(phi), network.name, alpha, beta, gamma)
     if width is not None or depth is not None or resolution is not None:
-        scalings.append(Scaling(f"{network.name}_scaled", width or 1.0, depth or 1.0, resolution))
+        scalings.append(_by_hand(network.name, width, depth, resolution))
     if not scalings:
         raise InputError("scale: expected --official b1..b7, --phi 0.5,1,2, or any of --width, --depth, --resolution")
+    names = [scaling.name for scaling in scalings]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"scale: two members would be named '{twice.pop()}'; ask for each once")
     members = [(scaling, scale_network(network, scaling)) for scaling in scalings]
     files = [] if out is None else _write(out, [member for _, member in members])
     rows = [_row(scaling, member) for scaling, member in members]
@@ -67,6 +70,12 @@ def scale(
     console.print(table)
     for file in files:
         say(console, f"wrote {file}")
+
+
+def _by_hand(base: str, width: float | None, depth: float | None, resolution: int | None) -> Scaling:
+    from nas.scaler import Scaling
+
+    return Scaling(f"{base}_scaled", 1.0 if width is None else width, 1.0 if depth is None else depth, resolution)
 
 
 def _row(scaling: Scaling, member: Network) -> dict[str, str | int | float]:

@@ -61,7 +61,8 @@ def search(
     ] = None,
     train_device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_WHERE)] = None,
     address: Annotated[
-        str | None, typer.Option(help="Join a running Ray cluster: auto or host:port.", rich_help_panel=_WHERE)
+        str | None,
+        typer.Option(help="Join a running Ray cluster: auto, host:port; local starts one.", rich_help_panel=_WHERE),
     ] = None,
     deterministic: Annotated[
         bool | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from nas.controllers.registry import make_controller
 from nas.evaluate.data import ImageData, load_data
 from nas.evaluate.quantity import format_quantity
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
+from nas.files import cannot_write
 from nas.outcome import Outcome, best_trial, conclude
 from nas.run import Run, check_free
 from nas.search import SearchLoop
@@ -67,14 +69,12 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
     config = _changed(run.config, changes)
     if config.trials < len(run.trials):
         raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
-    if config != run.config:
-        run.update_config(config)
     setup = prepare(config)
+    if config.trials != run.config.trials:  # where trials run is for this time alone
+        run.update_config(run.config.model_copy(update={"trials": config.trials}))
     console = make_console()
     say(console, f"Going on with {run.path}: {len(run.trials)} of {config.trials} trials are done")
-    data = None
-    if len(run.trials) < config.trials or not run.read_result():
-        data = _load(setup, console)
+    data = _load(setup, console) if len(run.trials) < config.trials else None
     _execute(setup, run, data, console)
 
 
@@ -106,7 +106,7 @@ def _load(setup: Setup, console: Console) -> ImageData | None:
 
 def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> None:
     """Run the trials that are missing, conclude, and print."""
-    with _logging(run, console), _termination_as_interrupt(), _pool(setup, data) as pool:
+    with _logging(run, console), _termination_as_interrupt(), _pool(setup, data, console) as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
         _announce(setup, run, console)
@@ -117,13 +117,15 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
             _print_interruption(conclude(setup, run, None), run, console)
             raise typer.Exit(INTERRUPTED) from None
         except WorkError as error:
-            hint = "" if "--resume" in str(error) else f". Then: nas search --resume {run.path}"
+            hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
             raise WorkError(f"{error}{hint}") from None
         if exhausted:
             say(
                 console,
                 f"The space holds no further network in the band: the search ends after {len(run.trials)} trials",
             )
+    if not run.trials:
+        raise WorkError(f"no network of space '{setup.space.name}' can be evaluated; {run.path}/run.log says why")
     if outcome is None:
         reasons = sorted({str(trial.error) for trial in run.trials})
         raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
@@ -158,13 +160,13 @@ class _Logged:
 
 
 @contextmanager
-def _pool(setup: Setup, data: ImageData | None) -> Iterator[Callable[[], WorkerPool]]:
+def _pool(setup: Setup, data: ImageData | None, console: Console) -> Iterator[Callable[[], WorkerPool]]:
     """Give the workers when they are first asked for, and end them in any case."""
     made: list[WorkerPool] = []
 
     def pool() -> WorkerPool:
         if not made:
-            made.append(_make_pool(setup, data))
+            made.append(_make_pool(setup, _load(setup, console) if data is None else data))
         return made[0]
 
     try:
@@ -186,7 +188,7 @@ def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
         data,
         workers=setup.config.worker_count,
         gpus_per_worker=0.0 if trains_on_cpu else workers.gpus_per_worker,
-        address=workers.address,
+        address=None if workers.address == "local" else workers.address,
         retries=workers.retries,
     )
 
@@ -195,7 +197,10 @@ def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
 def _logging(run: Run, console: Console) -> Iterator[None]:
     """Write the package's log to ``run.log`` and its warnings to the terminal too."""
     logging.raiseExceptions = False  # a full disk must not print tracebacks of the log's own
-    file = logging.FileHandler(run.path / "run.log", delay=True)
+    try:
+        file = logging.FileHandler(run.path / "run.log", encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(run.path / "run.log", error) from None
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     terminal = _ConsoleHandler(console)
     _log.setLevel(logging.INFO)
@@ -272,7 +277,7 @@ def _print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
     say(console, "Files           " + ", ".join(str(file) for file in outcome.files))
     if outcome.network is not None:
-        say(console, f"Next            nas scale {run.path} --official b1..b7 --out family")
+        say(console, f"Next            nas scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
 
 
 def _print_interruption(outcome: Outcome | None, run: Run, console: Console) -> None:
@@ -280,4 +285,4 @@ def _print_interruption(outcome: Outcome | None, run: Run, console: Console) -> 
     say(console, f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}")
     if outcome is not None:
         say(console, f"Best so far: {trial_line(outcome.baseline)}")
-    say(console, f"Go on with: nas search --resume {run.path}")
+    say(console, f"Go on with: {run.resume_command}")

@@ -39,6 +39,19 @@ MISTAKES = [
     (["search", "--out", "taken"], ["'taken' is not empty", "--resume"]),
     (["search", "--resume", "absent"], ["absent", "no config.yaml"]),
     (["search", "--resume", "taken", "--seed", "3"], ["--resume", "seed"]),
+    (["search", "--evaluator", "toys.py:"], ["FILE.py:Class", "toys.py:'"]),
+    (["search", "--evaluator", "toys.py:Sine", "--set", "evaluator.dealy=1"], ["takes the options ['delay']", "dealy"]),
+    (["search", "--alpha", "nan"], ["objective.alpha", "finite"]),
+    (["search", "--set", "evaluator.learning_rate=.nan"], ["learning_rate", "finite"]),
+    (["search", "--set", "data.source=2021-13-45"], ["--set", "no valid YAML"]),
+    (["search", "--out", "x" * 300], ["too long"]),
+    (["search", "--data", "x" * 300], ["too long"]),
+    (["search", "--space", "raises.py:Space"], ["decode", "KeyError", "raises.py, line 4"]),
+    (["scale", "efficientnet_b0", "--width", "0"], ["width", "got 0"]),
+    (["scale", "efficientnet_b0", "--depth", "1e308"], ["depth", "at most 100"]),
+    (["scale", "efficientnet_b0", "--phi", "20", "--alpha", "1e20"], ["alpha", "to 100"]),
+    (["scale", "efficientnet_b0", "--phi", "1.0000001,1"], ["efficientnet_b0_phi1", "once"]),
+    (["show", "x" * 300], ["too long"]),
     (["show", "efficientnet_b9"], ["did you mean 'efficientnet_b8'"]),
     (["show", "taken"], ["'taken'", "no baseline.yaml"]),
     (["show", "broken.yaml"], ["broken.yaml", "unknown key 'resolutoin'"]),
@@ -57,6 +70,10 @@ def test_mistakes(arguments: list[str], expected: list[str], tmp_path: Path, mon
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "toys.py").write_text(TOY_EVALUATORS)
     (tmp_path / "broken.yaml").write_text("resolutoin: 3\n")
+    (tmp_path / "raises.py").write_text(
+        "class Space:\n    name, gene_sizes = 'raises', (2,)\n"
+        "    def decode(self, architecture):\n        return {}['x']\n"
+    )
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("")
     write_images(tmp_path / "one-class", {"only": 5})

@@ -118,6 +118,59 @@ def test_a_users_space_in_yaml_and_in_python(toys: Path) -> None:
     assert run_nas("show", "b", cwd=toys, check=2).stderr.count("has no stage tables") == 1
 
 
+def test_a_module_that_reads_values_while_it_is_built_is_counted_too(toys: Path) -> None:
+    (toys / "reads.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Reads:\n    name, gene_sizes, resolution = 'reads', (2, 2), 8\n"
+        "    def build(self, architecture):\n"
+        "        rates = [rate.item() for rate in torch.linspace(0, 0.2, 3)]\n"
+        "        layers = [nn.Conv2d(3, 4 + architecture.genes[0], 3), nn.Dropout(rates[2]), nn.AdaptiveAvgPool2d(1)]\n"
+        "        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 + architecture.genes[0], 10))\n"
+    )
+    run_nas(
+        "search",
+        "--space",
+        "reads.py:Reads",
+        "--trials",
+        "1",
+        "--workers",
+        "0",
+        *TINY_TRAINING,
+        "--out",
+        "run",
+        cwd=toys,
+    )
+    assert read_trials(toys / "run")[0]["metrics"]["macs"] in {4 * 27 * 36 + 40, 5 * 27 * 36 + 50}
+
+
+def test_a_runs_configuration_repeats_it(toys: Path) -> None:
+    run_nas("search", "--evaluator", "toys.py:Sine", "--trials", "4", "--workers", "0", "--out", "a", cwd=toys)
+    run_nas("search", "--config", "a/config.yaml", "--out", "b", cwd=toys)
+    assert comparable(toys / "a") == comparable(toys / "b")
+
+
+def test_a_test_score_that_was_cut_off_is_made_up_for(tmp_path: Path) -> None:
+    arguments = ("--space", "small-images", "--trials", "2", "--workers", "0", *TINY_TRAINING, "--out", "run")
+    run_nas("search", *arguments, cwd=tmp_path)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["test_accuracy"] is not None
+    (tmp_path / "run" / "result.json").write_text(json.dumps(result | {"test_accuracy": None}))
+    run_nas("search", "--resume", "run", cwd=tmp_path)
+    assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
+
+
+def test_a_run_whose_cluster_is_gone_goes_on_elsewhere(toys: Path) -> None:
+    run_nas("search", "--evaluator", "toys.py:Sine", "--trials", "2", "--workers", "0", "--out", "run", cwd=toys)
+    away = ("--resume", "run", "--trials", "3", "--workers", "1", "--address", "127.0.0.1:1")
+    assert "127.0.0.1:1" in run_nas("search", *away, cwd=toys, check=2).stderr
+    run_nas("search", "--resume", "run", "--trials", "3", cwd=toys)
+    config = (toys / "run" / "config.yaml").read_text().replace("address: null", "address: 127.0.0.1:1")
+    (toys / "run" / "config.yaml").write_text(config.replace("count: 0", "count: 1"))
+    run_nas("search", "--resume", "run", "--trials", "4", cwd=toys, check=2)
+    run_nas("search", "--resume", "run", "--trials", "4", "--address", "local", cwd=toys)
+    assert len(read_trials(toys / "run")) == 4
+
+
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "nas", "search", *arguments]
     return subprocess.Popen(

@@ -172,6 +172,46 @@ def test_gpus_that_are_not_there_are_refused() -> None:
     assert not ray.is_initialized()
 
 
+@pytest.mark.parametrize(
+    ("gpus", "workers", "asked", "share", "fit"),
+    [
+        (0, 4, None, 0.0, 4),
+        (1, 4, None, 0.25, 4),
+        (2, 3, None, 0.5, 3),
+        (3, 8, None, 0.3333, 8),
+        (4, 2, None, 1.0, 2),
+        (1, 2, 0.6, 0.6, 1),
+        (4, 3, 2.0, 2.0, 2),
+    ],
+)
+def test_gpu_shares_that_really_fit(
+    gpus: int, workers: int, asked: float | None, share: float, fit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from nas.evaluate import ray_pool
+
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": float(gpus)})
+    assert ray_pool._fit(workers, asked) == (share, fit)
+
+
+def test_workers_that_do_not_fit_are_left_out_not_waited_for() -> None:
+    """On a cluster with one CPU; a third worker would never start."""
+    from ray.cluster_utils import Cluster
+
+    from nas.evaluate.ray_pool import RayPool
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        pool = RayPool(recipe("Sine"), None, workers=3, address=cluster.address)
+        assert pool.capacity == 1
+        pool.submit(job(0))
+        gather(pool, 1)
+        pool.close()
+    finally:
+        cluster.shutdown()
+
+
 def test_a_cluster_that_is_not_there_is_refused_at_once() -> None:
     from nas.evaluate.ray_pool import RayPool
     from nas.search_spaces.errors import InputError

@@ -101,7 +101,7 @@ def test_more_than_one_percent_corrupt_is_an_error(image_folder: Path) -> None:
     ("counts", "message"),
     [
         ({"only": 5}, r"expected at least 2 classes in .*, found 1 \('only'\)"),
-        ({"a": 5, "b": 2}, "class number 1 has 2 images; expected at least 3"),
+        ({"a": 5, "b": 2}, "class 'b' has 2 images; expected at least 3"),
     ],
 )
 def test_too_little_to_learn_from(tmp_path: Path, counts: dict[str, int], message: str) -> None:
@@ -138,6 +138,18 @@ def test_parts_must_agree(tmp_path: Path, image_folder: Path) -> None:
     shutil.copytree(image_folder, tmp_path / "data" / "val")
     with pytest.raises(InputError, match="has test and val but no train"):
         load(tmp_path / "data")
+
+
+def test_a_folder_beside_the_parts_is_no_class(tmp_path: Path, image_folder: Path) -> None:
+    for part in ("train", "test", "extra"):
+        shutil.copytree(image_folder, tmp_path / "data" / part)
+    with pytest.raises(InputError, match="holds 'extra' beside train"):
+        load(tmp_path / "data")
+
+
+def test_large_shares_leave_something_to_train_on(tmp_path: Path) -> None:
+    write_images(tmp_path / "data", {"a": 4, "b": 4})
+    assert sizes(load(tmp_path / "data", validation=0.49, test=0.49)) == (4, 2, 2)
 
 
 def test_a_fraction_keeps_every_class(image_folder: Path) -> None:

@@ -131,6 +131,14 @@ def test_every_image_is_used_once_an_epoch() -> None:
     assert sorted(seen[:25]) == list(range(25)) == sorted(seen[25:]) and seen[:25] != seen[25:]
 
 
+def test_too_few_logits_are_named_before_they_can_break_a_device() -> None:
+    images = Images(torch.zeros(8, 2, 2, 3, dtype=torch.uint8), torch.arange(8))
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
+    identity = Normalisation(torch.zeros(3), torch.ones(3))
+    with pytest.raises(ValueError, match=r"expected logits of shape \(batch, 8\) or wider, got \(8, 5\)"):
+        train(module, images, identity, ProxySettings(crop_padding=0), False, torch.Generator())
+
+
 def test_accuracy_counts_right_answers() -> None:
     class Answers(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:

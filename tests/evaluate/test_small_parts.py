@@ -24,7 +24,7 @@ def test_counts_parse_as_people_write_them(text: str | float, value: float) -> N
     assert parse_count(text, "x") == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "4X", "-3", "0", "nan", "inf", "1e999", "4 0", "M"])
+@pytest.mark.parametrize("text", ["", "abc", "0,4G", "4,00M", "4X", "-3", "0", "nan", "inf", "1e999", "4 0", "M"])
 def test_what_is_no_count_is_refused_by_name(text: str) -> None:
     with pytest.raises(InputError, match=r"target: expected a positive quantity such as 400M.*got"):
         parse_count(text, "target")

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from nas.evaluate.known_costs import KnownCosts
+from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.library import load_space, space_names
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.space import decode
 from nas.search_spaces.user_code import UserCode
 
 
@@ -28,6 +32,13 @@ def test_python_space_from_a_file(tmp_path: Path) -> None:
     [
         ("class Mine:\n    name = 'mine'\n", "needs the attribute 'gene_sizes'"),
         ("class Mine:\n    name = 'mine'\n    gene_sizes = (2, 0)\n", "expected one whole number of at least 1"),
+        ("class Mine:\n    name = 'mine'\n    gene_sizes = 5\n", "expected one whole number of at least 1"),
+        ("class Mine:\n    name = 'mine'\n    gene_sizes = ['a']\n", "expected one whole number of at least 1"),
+        (
+            "class Mine:\n    name, gene_sizes = 'mine', (2,)\n"
+            "    def decode(self, a): pass\n    def build(self, a): pass\n",
+            "expected decode or build, got both",
+        ),
         (
             "class Mine:\n    def __init__(self): raise ValueError('no')\n",
             r"Mine\(\) failed: ValueError: no \(mine.py, line 2",
@@ -42,6 +53,23 @@ def test_mistakes_in_a_users_file_name_the_place(tmp_path: Path, source: str, me
     file.write_text(source)
     with pytest.raises(InputError, match=message):
         load_space(f"{file}:Mine")
+
+
+def test_what_a_users_space_raises_becomes_one_message(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "class Mine:\n    name, gene_sizes = 'mine', (2, 3)\n"
+        "    def decode(self, architecture):\n        return {}['x'] if architecture.genes[0] else 7\n"
+        "    def costs(self, genes):\n        return [1]\n"
+    )
+    space = load_space(f"{file}:Mine")
+    with pytest.raises(InputError, match=r"decode\(.*\) failed: KeyError: 'x' \(mine.py, line 4\)"):
+        decode(space, Architecture("mine", (1, 0)))
+    with pytest.raises(InputError, match="expected a Network, got a int"):
+        decode(space, Architecture("mine", (0, 0)))
+    with pytest.raises(InputError, match="costs.*expected a dict, got a list"):
+        KnownCosts(space)(Architecture("mine", (0, 0)))
+    assert not Domain(space).admits(Architecture("mine", (1, 0)))
 
 
 def test_source_travels_without_its_file(tmp_path: Path) -> None:
