@@ -26,7 +26,6 @@ from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.ray_pool import RayPool
 from nas.evaluate.training import make_optimizer, schedule, set_batch_norm_momentum
 from nas.search_spaces import space as spaces
-from nas.search_spaces.blocks import DepthwiseConv
 from nas.search_spaces.library import load_space
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
@@ -47,19 +46,10 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
         return self.transform(self.part.images[index]), int(self.part.labels[index])
 
 
-def plain_module(network: Network) -> nn.Module:
-    """Build a network with nothing but torch's own convolutions."""
-    module = build(network)
-    for part in module.modules():
-        if isinstance(part, DepthwiseConv):
-            part.__class__ = nn.Conv2d  # type: ignore[assignment]
-    return module
-
-
 def plain_trial(network: Network, data: ImageData, settings: ProxySettings, seed: int) -> float:
     """Train one network the plain way and return its validation accuracy."""
     torch.manual_seed(seed)
-    module = plain_module(network.at(resolution=data.train.images.shape[1], classes=len(data.classes)))
+    module = build(network.at(resolution=data.train.images.shape[1], classes=len(data.classes)))
     set_batch_norm_momentum(module, settings.batch_norm_momentum)
     optimizer = make_optimizer(module, settings)
     loss_function = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)

@@ -18,6 +18,7 @@ import yaml
 
 from nas.config import METADATA, RunConfig, validate_config
 from nas.files import cannot_write, write_whole
+from nas.program import program
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.network_yaml import read_yaml
 from nas.search_spaces.records import Architecture, Trial
@@ -73,7 +74,7 @@ class Run:
     @property
     def resume_command(self) -> str:
         """What goes on with this run, as people type it."""
-        return f"nas search --resume {shlex.quote(str(self.path))}"
+        return f"{program()} search --resume {shlex.quote(str(self.path))}"
 
     def append(self, trials: Sequence[Trial]) -> None:
         """Write finished trials and fsync them together; they count only after that.
@@ -192,9 +193,8 @@ def check_free(path: Path) -> None:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is not empty" if path.is_dir() else "is a file"
-        raise InputError(
-            f"out: '{path}' {what}; choose another --out, or go on with: nas search --resume {shlex.quote(str(path))}"
-        )
+        go_on = f"{program()} search --resume {shlex.quote(str(path))}"
+        raise InputError(f"out: '{path}' {what}; choose another --out, or go on with: {go_on}")
 
 
 def read_config(path: Path) -> RunConfig:

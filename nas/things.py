@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nas.program import program
 from nas.scaler import OFFICIAL, official_scalings, scale
 from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.library import reference_names, reference_network
@@ -36,7 +37,7 @@ def load_thing(reference: str) -> Network:
         if not baseline.exists():
             raise InputError(
                 f"'{reference}' has no baseline.yaml: it is no run directory, or one that has not ended; go on with "
-                f"nas search --resume {reference}"
+                f"{program()} search --resume {reference}"
             )
         path = baseline
     elif not path.exists():

@@ -10,7 +10,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nas.search_spaces.network import Activation, Layer
 
@@ -30,27 +29,6 @@ def activation(name: Activation) -> nn.Module:
     return _ACTIVATIONS[name](inplace=True)
 
 
-class DepthwiseConv(nn.Conv2d):
-    """Depthwise convolution that, while training, leaves out the taps which see nothing but padding.
-
-    On a map of side ``n`` only the inner ``2 n - 1`` taps of a kernel can meet a pixel, so the late stages of a proxy
-    at low resolution (a 5x5 kernel on a 1x1 map) need a fraction of the arithmetic. Outputs and gradients are the same;
-    in evaluation mode it is the plain convolution, so that counters and exports see what is deployed.
-    """
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map ``(batch, channels, h, w)`` to ``(batch, channels, ceil(h / stride), ceil(w / stride))``."""
-        kernel = self.kernel_size[0]
-        rows, columns = (min(kernel, 2 * side - 1) for side in maps.shape[-2:])
-        if not self.training or rows == columns == kernel:
-            return super().forward(maps)
-        top, left = (kernel - rows) // 2, (kernel - columns) // 2
-        weight = self.weight[:, :, top : top + rows, left : left + columns]
-        if rows == columns == 1:
-            return maps * weight.view(1, -1, 1, 1)
-        return functional.conv2d(maps, weight, None, self.stride, (rows // 2, columns // 2), groups=self.groups)
-
-
 class ConvNormAct(nn.Sequential):
     """Convolution without bias, BatchNorm, and an activation unless ``act`` is ``None``.
 
@@ -60,9 +38,8 @@ class ConvNormAct(nn.Sequential):
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, stride: int, groups: int, act: Activation | None
     ) -> None:
-        convolution = DepthwiseConv if groups == in_channels == out_channels and kernel > 1 else nn.Conv2d
         layers: list[nn.Module] = [
-            convolution(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
             nn.BatchNorm2d(out_channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
         ]
         super().__init__(*layers, *([activation(act)] if act else []))

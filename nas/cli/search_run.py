@@ -25,6 +25,7 @@ from nas.evaluate.quantity import format_quantity
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.files import cannot_write
 from nas.outcome import Outcome, best_trial, conclude
+from nas.program import program
 from nas.run import Run, check_free
 from nas.search import SearchLoop
 from nas.search_spaces import space as spaces
@@ -277,7 +278,7 @@ def _print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
     say(console, "Files           " + ", ".join(str(file) for file in outcome.files))
     if outcome.network is not None:
-        say(console, f"Next            nas scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
+        say(console, f"Next            {program()} scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
 
 
 def _print_interruption(outcome: Outcome | None, run: Run, console: Console) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.search_spaces.blocks import DepthwiseConv, MBConv, drop_connect
+from nas.search_spaces.blocks import MBConv, drop_connect
 from nas.search_spaces.library import reference_network
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network, Stage, realise
@@ -62,27 +62,6 @@ def test_a_fully_dropped_block_is_the_identity_and_evaluation_drops_nothing() ->
     assert torch.equal(block(images), images)
     block.eval()
     assert not torch.equal(block(images), images)
-
-
-@pytest.mark.parametrize("kernel", [3, 5, 7])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (1, 4), (5, 2), (9, 9)])
-def test_leaving_out_padding_taps_changes_no_output_and_no_gradient(
-    kernel: int, stride: int, size: tuple[int, int]
-) -> None:
-    if stride == 2 and size == (1, 1):
-        return  # refused by stage tables
-    torch.manual_seed(0)
-    convolution = DepthwiseConv(6, 6, kernel, stride, kernel // 2, groups=6, bias=False)
-    images = torch.randn(4, 6, *size, requires_grad=True)
-    results = []
-    for training in (True, False):
-        convolution.train(training)
-        output = convolution(images)
-        gradients = torch.autograd.grad(output.square().sum(), [images, convolution.weight])
-        results.append([output, *gradients])
-    for found, expected in zip(*results, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_skip_none_adds_no_identity(tiny_network: Network) -> None:
