@@ -107,13 +107,13 @@ class Run:
         """Write the loop's and the controller's state, whole."""
         write_whole(self.path / "controller.json", json.dumps(state))
 
-    def load_checkpoint(self) -> dict[str, Any] | None:
-        """Return the last state written, ``None`` if there is none or it is damaged."""
+    def load_checkpoint(self, keys: Sequence[str]) -> dict[str, Any] | None:
+        """Return the last state written, ``None`` if there is none, it is damaged, or lacks one of ``keys``."""
         try:
             state = json.loads((self.path / "controller.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return state if isinstance(state, dict) else None
+        return state if isinstance(state, dict) and set(keys) <= set(state) else None
 
     def write_front(self, front: Sequence[Trial]) -> Path:
         """Write ``front.csv``: the front's trials with their metrics, genes and choices."""

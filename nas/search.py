@@ -189,7 +189,7 @@ class SearchLoop:
     def _restore(self) -> None:
         """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
         self.controller.remember([trial.architecture for trial in self.run.trials])
-        checkpoint = self.run.load_checkpoint()
+        checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
         if checkpoint is None:
             if self.run.trials:
                 _log.warning("%s: no usable controller checkpoint; a fresh one is told all trials", self.run.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,19 +15,17 @@ import typer
 from rich.console import Console
 
 from nas.cli.guard import INTERRUPTED
-from nas.cli.output import make_console, say, stage_table
-from nas.cli.progress import SearchProgress, format_duration, trial_line
+from nas.cli.output import make_console, say
+from nas.cli.progress import SearchProgress, trial_line
+from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.registry import make_controller
 from nas.evaluate.data import ImageData, load_data
-from nas.evaluate.quantity import format_quantity
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.files import cannot_write
-from nas.outcome import Outcome, best_trial, conclude
-from nas.program import program
+from nas.outcome import best_trial, conclude
 from nas.run import Run, check_free
 from nas.search import SearchLoop
-from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
@@ -110,12 +107,12 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
     with _logging(run, console), _termination_as_interrupt(), _pool(setup, data, console) as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
-        _announce(setup, run, console)
+        announce(setup, run, console)
         try:
             exhausted = _run_trials(setup, run, pool, console)
             outcome = conclude(setup, run, pool)
         except KeyboardInterrupt:
-            _print_interruption(conclude(setup, run, None), run, console)
+            print_interruption(conclude(setup, run, None), run, console)
             raise typer.Exit(INTERRUPTED) from None
         except WorkError as error:
             hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
@@ -130,7 +127,7 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
     if outcome is None:
         reasons = sorted({str(trial.error) for trial in run.trials})
         raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
-    _print_outcome(outcome, run, console)
+    print_outcome(outcome, run, console)
 
 
 def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console: Console) -> bool:
@@ -237,53 +234,3 @@ def _termination_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _announce(setup: Setup, run: Run, console: Console) -> None:
-    config, objective = setup.config, setup.config.objective
-    size = spaces.size(setup.space)
-    say(console, f"Space    {setup.space.name}: {size:,} architectures")
-    if objective.target_flops is not None:
-        target = objective.target_flops
-        band = (
-            ""
-            if objective.tolerance is None
-            else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
-        )
-        say(console, f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward")
-    where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
-    evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
-    say(console, f"Trials   {config.trials} by {controller}, scored by {evaluator} in {where}, seed {config.seed}")
-    say(console, f"Run      {run.path}")
-    _log.info("run of %d trials in %s, versions %s", config.trials, run.path, versions())
-
-
-def _print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
-    failed = sum(trial.status == "failed" for trial in run.trials)
-    duration = format_duration(sum(trial.seconds for trial in run.trials))
-    best = outcome.baseline
-    console.print()
-    if outcome.network is not None:
-        console.print(stage_table(outcome.network, console.width))
-        console.print()
-    else:
-        say(console, f"choices: {dict(best.choices)}")
-    say(console, f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
-    if outcome.test_accuracy is not None:
-        say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
-    say(console, f"Validation      {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
-    for name, label in (("macs", "MACs"), ("params", "Params")):
-        if name in best.metrics:
-            say(console, f"{label:<15} {best.metrics[name]:,}")
-    say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
-    say(console, "Files           " + ", ".join(str(file) for file in outcome.files))
-    if outcome.network is not None:
-        say(console, f"Next            {program()} scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
-
-
-def _print_interruption(outcome: Outcome | None, run: Run, console: Console) -> None:
-    console.print()
-    say(console, f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}")
-    if outcome is not None:
-        say(console, f"Best so far: {trial_line(outcome.baseline)}")
-    say(console, f"Go on with: {run.resume_command}")

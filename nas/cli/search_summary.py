@@ -1,0 +1,73 @@
+"""What a search says at its beginning and at its end."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+
+from nas.cli.output import say, stage_table
+from nas.cli.progress import format_duration, trial_line
+from nas.evaluate.quantity import format_quantity
+from nas.outcome import Outcome
+from nas.program import program
+from nas.run import Run
+from nas.search_spaces import space as spaces
+from nas.setup import Setup, versions
+
+_log = logging.getLogger("nas")
+
+
+def announce(setup: Setup, run: Run, console: Console) -> None:
+    """Say what is about to be done, and where."""
+    config, objective = setup.config, setup.config.objective
+    size = spaces.size(setup.space)
+    say(console, f"Space    {setup.space.name}: {size:,} architectures")
+    if objective.target_flops is not None:
+        target = objective.target_flops
+        band = (
+            ""
+            if objective.tolerance is None
+            else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
+        )
+        say(console, f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward")
+    where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
+    evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
+    say(console, f"Trials   {config.trials} by {controller}, scored by {evaluator} in {where}, seed {config.seed}")
+    say(console, f"Run      {run.path}")
+    _log.info("run of %d trials in %s, versions %s", config.trials, run.path, versions())
+
+
+def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
+    """Print the baseline, what it scores and costs, the files written and the next command."""
+    failed = sum(trial.status == "failed" for trial in run.trials)
+    duration = format_duration(sum(trial.seconds for trial in run.trials))
+    best = outcome.baseline
+    console.print()
+    if outcome.network is not None:
+        console.print(stage_table(outcome.network, console.width))
+        console.print()
+    else:
+        say(console, f"choices: {dict(best.choices)}")
+    say(console, f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
+    if outcome.test_accuracy is not None:
+        say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
+    say(console, f"Validation      {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
+    for name, label in (("macs", "MACs"), ("params", "Params")):
+        if name in best.metrics:
+            say(console, f"{label:<15} {best.metrics[name]:,}")
+    say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
+    say(console, "Files           " + ", ".join(str(file) for file in outcome.files))
+    if outcome.network is not None:
+        say(console, f"Next            {program()} scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
+
+
+def print_interruption(outcome: Outcome | None, run: Run, console: Console) -> None:
+    """Say what is safe, what is best so far, and how to go on."""
+    console.print()
+    say(console, f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}")
+    if outcome is not None:
+        say(console, f"Best so far: {trial_line(outcome.baseline)}")
+    say(console, f"Go on with: {run.resume_command}")
