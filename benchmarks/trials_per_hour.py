@@ -26,7 +26,7 @@ from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.ray_pool import RayPool
 from nas.evaluate.training import make_optimizer, schedule, set_batch_norm_momentum
 from nas.search_spaces import space as spaces
-from nas.search_spaces.library import load_space
+from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 

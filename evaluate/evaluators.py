@@ -9,8 +9,8 @@ from typing import Any
 from nas.evaluate.data import ImageData
 from nas.evaluate.faults import Evaluator
 from nas.evaluate.proxy_settings import ProxySettings
+from nas.search_spaces.catalogue import instantiate_space
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.library import instantiate_space
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.user_code import UserCode
 

@@ -15,9 +15,9 @@ from nas.evaluate.evaluators import EVALUATORS, PROXY, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.reward import EXPONENTS, Factor, Reward
 from nas.search_spaces import space as spaces
+from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.library import load_space
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.user_code import UserCode

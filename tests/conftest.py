@@ -9,7 +9,7 @@ from PIL import Image
 
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.stage_table_space import StageTableSpace
-from tests.toys import TINY_FORM
+from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 settings.register_profile("shared-machine", deadline=None)  # no test asserts a timing
 settings.load_profile("shared-machine")
@@ -19,6 +19,13 @@ settings.load_profile("shared-machine")
 def tiny_space() -> StageTableSpace:
     """48 genotypes of a two-stage network at 16 px."""
     return StageTableSpace(TINY_FORM)
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> Path:
+    """A folder with ``toys.py``, which holds evaluators of every kind."""
+    (tmp_path / "toys.py").write_text(TOY_EVALUATORS)
+    return tmp_path
 
 
 @pytest.fixture

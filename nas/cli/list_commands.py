@@ -17,7 +17,7 @@ def spaces(json: Json = False) -> None:
     from nas.cli.output import make_console, plain_table, print_json
     from nas.evaluate.cost_table import CostTable
     from nas.evaluate.quantity import format_quantity
-    from nas.search_spaces.library import load_space, space_names
+    from nas.search_spaces.catalogue import load_space, space_names
     from nas.search_spaces.space import size
     from nas.search_spaces.stage_table_space import StageTableSpace
 

@@ -16,9 +16,9 @@ from nas.controllers.registry import CONTROLLERS, check_controller, controller_o
 from nas.evaluate.band import Band, banded_domain
 from nas.evaluate.known_costs import KnownCosts
 from nas.search_spaces import space as spaces
+from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.library import load_space
 from nas.search_spaces.records import Architecture, Trial
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.toys import ROOT, TINY_FORM

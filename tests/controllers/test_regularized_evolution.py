@@ -4,9 +4,9 @@ import pytest
 
 from nas.controllers.random_search import RandomSearch
 from nas.controllers.regularized_evolution import RegularizedEvolution
+from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.library import load_space
 from nas.search_spaces.records import Architecture, Trial
 
 

@@ -13,9 +13,9 @@ from nas.evaluate.band_sampler import BandSampler
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.known_costs import KnownCosts
 from nas.search_spaces import space as spaces
+from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.library import load_space
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace

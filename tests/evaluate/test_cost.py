@@ -8,8 +8,8 @@ from nas.evaluate.cost import Cost, cost_by_part, network_cost
 from nas.evaluate.cost_table import IMPOSSIBLE, CostTable
 from nas.evaluate.module_cost import module_cost
 from nas.search_spaces import space as spaces
+from nas.search_spaces.catalogue import load_space, reference_network, space_names
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.library import load_space, reference_network, space_names
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.records import Architecture

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nas.search_spaces.blocks import MBConv, drop_connect
-from nas.search_spaces.library import reference_network
+from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network, Stage, realise
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from nas.evaluate.known_costs import KnownCosts
+from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.library import load_space, space_names
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import decode
 from nas.search_spaces.user_code import UserCode
