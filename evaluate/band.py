@@ -143,7 +143,7 @@ class SearchedBandDomain(BandDomain):
         if not self._listed and (self._listed is not None or self.sample(np.random.default_rng(0)) is None):
             if not self._seen:
                 costs(Architecture(space.name, (0,) * len(space.gene_sizes)))  # says what is wrong with it
-                raise InputError(f"target_flops: no network of space '{space.name}' can be counted; run.log says why")
+                raise InputError(f"target_flops: no network of space '{space.name}' could be counted")
             nearest = min(self._seen, key=lambda macs: abs(macs - band.high))
             raise self._empty(min(self._seen), max(self._seen), nearest, proved=self._listed is not None)
 

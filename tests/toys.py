@@ -41,6 +41,12 @@ class Uneven(Sine):
         time.sleep(0.15 * (sum(architecture.genes) % 3))
         return super().evaluate(architecture, network)
 
+class Jittery(Sine):
+    """Takes a time that nothing decides, so that trials end in another order each time."""
+    def evaluate(self, architecture, network):
+        time.sleep(0.3 * int.from_bytes(os.urandom(1), "big") / 255)
+        return super().evaluate(architecture, network)
+
 class Broken:
     def evaluate(self, architecture, network):
         return {"accuracy": 1 / 0}

@@ -56,7 +56,7 @@ def test_one_seed_one_result_in_two_processes_and_on_ray(tmp_path: Path) -> None
 
 
 def test_deterministic_mode_with_two_workers(toys: Path) -> None:
-    arguments = ("--evaluator", "toys.py:Uneven", "--trials", "20", "--workers", "2", "--deterministic")
+    arguments = ("--evaluator", "toys.py:Jittery", "--trials", "20", "--workers", "2", "--deterministic")
     runs = []
     for name in ("a", "b"):
         run_nas("search", *arguments, "--out", name, cwd=toys)
