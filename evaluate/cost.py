@@ -1,9 +1,13 @@
-"""Exact MACs and parameters by arithmetic on the stage table; no module is built.
+"""Exact costs by arithmetic on the stage table; no module is built.
 
 MACs are multiply-adds of convolutions and linear layers, squeeze-and-excitation included; BatchNorm, activations,
 biases, pooling and the SE's gating multiply count nothing. This is what every "FLOPS" figure of the MnasNet and
 EfficientNet papers means, and half of what ``torch.utils.flop_counter`` prints. Parameters are what
 ``module.parameters()`` holds: BatchNorm's scale and shift are in, its running statistics are not.
+
+Activation memory is what inference on one image needs at its peak with float32 maps: while a convolution runs, its
+input, its output and whatever a shortcut still holds. BatchNorm, activations, gating and additions work in place, as
+every deployment runtime fuses them.
 """
 
 from __future__ import annotations
@@ -12,23 +16,46 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nas.search_spaces.network import INPUT_CHANNELS, Head, Layer, Network, Stage, Stem, output_size, realise
+from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step, output_size, realise
+from nas.search_spaces.network import Head, Network, Stage, Stem
+
+FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network, a stage or a layer costs.
+    """What a network, a stage or a layer costs; adding costs up takes the larger peak.
 
     Attributes:
         macs: multiply-adds for one image.
         params: trainable parameters.
+        peak_activation_bytes: float32 activations held at once at most, for one image.
     """
 
     macs: int
     params: int
+    peak_activation_bytes: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.macs + other.macs, self.params + other.params)
+        peak = max(self.peak_activation_bytes, other.peak_activation_bytes)
+        return Cost(self.macs + other.macs, self.params + other.params, peak)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Float32 bytes of the parameters."""
+        return FLOAT_BYTES * self.params
+
+    @property
+    def memory_bytes(self) -> int:
+        """Weights and peak activations together: what inference on one image needs."""
+        return self.weight_bytes + self.peak_activation_bytes
+
+    def metrics(self) -> dict[str, int]:
+        """Return every figure by name."""
+        return {name: getattr(self, name) for name in COST_METRICS}
+
+
+COST_METRICS = ("macs", "params", "peak_activation_bytes", "weight_bytes", "memory_bytes")
 
 
 def total(costs: Iterable[Cost]) -> Cost:
@@ -52,35 +79,68 @@ def cost_by_part(network: Network) -> list[tuple[str, Cost]]:
 
 
 def stem_cost(stem: Stem, resolution: int) -> Cost:
-    """Cost of the stem's convolution and BatchNorm."""
-    return _conv(INPUT_CHANNELS, stem.channels, output_size(resolution, stem.stride), stem.kernel)
+    """Cost of the stem's convolution and BatchNorm; its peak also covers the max-pooling."""
+    size = output_size(resolution, stem.stride)
+    weights = INPUT_CHANNELS * stem.channels * stem.kernel**2
+    image, maps = INPUT_CHANNELS * resolution**2, stem.channels * size**2
+    pooled = stem.channels * stem.out_size(resolution) ** 2 if stem.pool != "none" else 0
+    return Cost(weights * size**2, weights + 2 * stem.channels, FLOAT_BYTES * (maps + max(image, pooled)))
 
 
-@lru_cache(maxsize=2**16)
+@lru_cache(maxsize=2**18)
 def stage_cost(stage: Stage, in_channels: int, size: int) -> Cost:
     """Cost of all layers of a stage that reads ``in_channels`` maps of side ``size``."""
-    return total(layer_cost(layer) for layer in realise(stage, in_channels, size))
+    layers = realise(stage, in_channels, size)
+    first = layer_cost(layers[0])
+    if len(layers) == 1:
+        return first
+    other, times = layer_cost(layers[1]), len(layers) - 1
+    return first + Cost(times * other.macs, times * other.params, other.peak_activation_bytes)
 
 
 def layer_cost(layer: Layer) -> Cost:
-    """Cost of one MBConv: expansion (unless the ratio is 1), depthwise, SE, projection."""
-    inner, squeeze = layer.expanded_channels, layer.se_channels
-    depthwise = layer.kernel**2 * inner
-    cost = Cost(depthwise * layer.out_size**2, depthwise + 2 * inner)
-    if inner != layer.in_channels:
-        cost += _conv(layer.in_channels, inner, layer.in_size)
-    if squeeze:
-        cost += Cost(2 * inner * squeeze, 2 * inner * squeeze + squeeze + inner)
-    return cost + _conv(inner, layer.out_channels, layer.out_size)
+    """Cost of one layer: its steps, its projection, and what its shortcut holds meanwhile."""
+    steps: tuple[Step, ...] = layer.steps if layer.projection is None else (*layer.steps, layer.projection)
+    macs, params = (sum(column) for column in zip(*map(_macs_and_params, steps), strict=True))
+    return Cost(macs, params, FLOAT_BYTES * _peak_values(layer))
 
 
 def head_cost(head: Head, in_channels: int, size: int, classes: int) -> Cost:
-    """Cost of the 1x1 convolution with its BatchNorm and of the classifier."""
-    classifier = head.channels * classes
-    return _conv(in_channels, head.channels, size) + Cost(classifier, classifier + classes)
+    """Cost of the 1x1 convolution with its BatchNorm, of the hidden layer and of the classifier."""
+    features, cost = in_channels, Cost(0, 0)
+    maps = in_channels * size**2
+    if head.channels:
+        step = Convolution(in_channels, head.channels, 1, 1, 1, head.activation, size, size)
+        cost, features = Cost(*_macs_and_params(step), FLOAT_BYTES * _values(step)), head.channels
+        maps = features * size**2
+    cost += Cost(0, 0, FLOAT_BYTES * (maps + features))  # the pooling
+    for outputs in (head.hidden, classes) if head.hidden else (classes,):
+        weights = features * outputs
+        cost += Cost(weights, weights + outputs, FLOAT_BYTES * (features + outputs))
+        features = outputs
+    return cost
 
 
-def _conv(in_channels: int, out_channels: int, out_size: int, kernel: int = 1) -> Cost:
-    """Cost of a dense convolution without bias and its BatchNorm."""
-    weights = in_channels * out_channels * kernel**2
-    return Cost(weights * out_size**2, weights + 2 * out_channels)
+def _macs_and_params(step: Step) -> tuple[int, int]:
+    if isinstance(step, Convolution):
+        weights = step.in_channels // step.groups * step.out_channels * step.kernel**2
+        return weights * step.out_size**2, weights + 2 * step.out_channels
+    weights = 2 * step.channels * step.squeeze
+    return weights, weights + step.squeeze + step.channels
+
+
+def _values(step: Step) -> int:
+    """Values held while a step runs, its input and output included."""
+    if isinstance(step, Convolution):
+        return step.in_channels * step.in_size**2 + step.out_channels * step.out_size**2
+    return step.channels * step.size**2 + step.channels + step.squeeze
+
+
+def _peak_values(layer: Layer) -> int:
+    """The most values held at once in a layer; a shortcut holds the layer's input until it is added."""
+    entered, left = layer.in_channels * layer.in_size**2, layer.out_channels * layer.out_size**2
+    held = entered if layer.shortcut != "none" else 0
+    peak = max(_values(step) + (held if index else 0) for index, step in enumerate(layer.steps))
+    if layer.shortcut in ("pooling", "projection"):
+        peak = max(peak, entered + 2 * left)
+    return max(peak, left + held)

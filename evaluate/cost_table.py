@@ -1,40 +1,56 @@
 """A stage-table space compiled into cost tables: exact costs for many genotypes at once.
 
 Walking the table from the image to the classifier, a segment (root and stem, each stage, the head) costs what its own
-genes say, given the *state* it starts from: channels and map size. So a space compiles into one table a segment,
-``(states, options)``, and the cost of a genotype is a sum of look-ups.
+genes say, given the *state* it starts from: channels, map size, classes and the root's width factor. So a space
+compiles into one table a segment, ``(states, options)``; MACs and params of a genotype are sums of look-ups, its peak
+of activations is the largest of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.cost import Cost, head_cost, stage_cost, stem_cost
+from nas.evaluate.cost import FLOAT_BYTES, Cost, head_cost, stage_cost, stem_cost
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.network import output_size
+from nas.search_spaces.layers import output_size
+from nas.search_spaces.network import Head, Stage, Stem, check_stride
+from nas.search_spaces.shorthand import Modifiers
 from nas.search_spaces.stage_table_space import StageTableSpace
 
 Ints = NDArray[np.int64]
-State = tuple[int, ...]
 IMPOSSIBLE = -1
+CHUNK = 2**14
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a segment has to know of those before it."""
+
+    channels: int
+    size: int
+    classes: int
+    modifiers: Modifiers
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentTable:
-    """One segment's table.
+    """One segment's table; every array is ``(states, options)``.
 
     Attributes:
         genes: which genes of the genotype decide the segment.
         sizes: their option counts; an option of the segment is their mixed-radix number.
-        next_state: ``(states, options)`` the state the following segment starts from; ``IMPOSSIBLE`` where the
-            options make no network (stride 2 on a 1x1 map).
-        macs: ``(states, options)`` multiply-adds.
-        params: ``(states, options)`` parameters.
+        next_state: the state the following segment starts from; ``IMPOSSIBLE`` where the options make no network
+            (stride 2 on a 1x1 map).
+        macs: multiply-adds.
+        params: parameters.
+        peak: bytes of activations held at once at most.
     """
 
     genes: tuple[int, ...]
@@ -42,6 +58,7 @@ class SegmentTable:
     next_state: Ints
     macs: Ints
     params: Ints
+    peak: Ints
 
     def option(self, genes: Ints) -> Ints:
         """Return the segment's option for each row of ``genes`` ``(n, tokens)``, shape ``(n,)``."""
@@ -50,56 +67,130 @@ class SegmentTable:
             index = index * size + genes[:, gene]
         return index
 
-    def genes_of(self, option: int) -> dict[int, int]:
-        """Return the genes of an option, by their place in the genotype."""
-        values = {}
+    def write_genes(self, option: Ints, genes: Ints) -> None:
+        """Write the genes of each option ``(n,)`` into the rows of ``genes`` ``(n, tokens)``."""
         for gene, size in zip(reversed(self.genes), reversed(self.sizes), strict=True):
-            option, values[gene] = divmod(option, size)
-        return values
+            option, genes[:, gene] = np.divmod(option, size)
+
+    @property
+    def possible(self) -> NDArray[np.bool_]:
+        """Where the options make a network."""
+        possible: NDArray[np.bool_] = self.next_state != IMPOSSIBLE
+        return possible
 
 
 class CostTable:
-    """Exact MACs and params of a stage-table space, for arrays of genotypes and for the space as a whole."""
+    """Exact costs of a stage-table space, for arrays of genotypes, for one, and for the space as a whole."""
 
     def __init__(self, space: StageTableSpace) -> None:
         self.space = space
         self.segments: list[SegmentTable] = []
-        states: list[State] = [()]
-        roots = _options(space, 0)
+        states: list[State | None] = [None]
         for segment in range(1, len(space.segments)):
-            table, states = _compile(space, segment, states, roots)
+            table, states = _compile(space, segment, states)
             self.segments.append(table)
+        self._packed = [
+            np.stack([table.next_state, table.macs, table.params, table.peak], axis=-1).reshape(-1, 4)
+            for table in self.segments
+        ]
+        self._getters = [_getter(table.genes) for table in self.segments]
+        self._known: list[dict[Any, tuple[int, int, int, int]]] = [{} for _ in self.segments]
 
-    def costs(self, genes: Ints) -> dict[str, Ints]:
-        """Return ``macs`` and ``params`` of shape ``(n,)`` for genotypes of shape ``(n, tokens)``.
+    def costs(self, genes: NDArray[Any]) -> dict[str, Ints]:
+        """Return every metric of ``COST_METRICS`` as an array ``(n,)`` for genotypes ``(n, tokens)``.
 
-        Genotypes that make no network get ``IMPOSSIBLE``.
+        Genotypes that make no network get ``IMPOSSIBLE`` throughout.
         """
         genes = np.asarray(genes, dtype=np.int64)
-        state = np.zeros(len(genes), dtype=np.int64)
-        macs, params, possible = np.zeros_like(state), np.zeros_like(state), np.ones(len(genes), dtype=bool)
-        for segment in self.segments:
-            option = segment.option(genes)
-            macs += segment.macs[state, option]
-            params += segment.params[state, option]
-            state = segment.next_state[state, option]
-            possible &= state != IMPOSSIBLE
-            state = np.where(possible, state, 0)
-        return {"macs": np.where(possible, macs, IMPOSSIBLE), "params": np.where(possible, params, IMPOSSIBLE)}
+        columns = np.empty((3, len(genes)), dtype=np.int64)
+        for start in range(0, len(genes), CHUNK):  # small enough for the cache
+            columns[:, start : start + CHUNK] = self._costs(genes[start : start + CHUNK])
+        macs, params, peak = columns
+        weight = np.where(params == IMPOSSIBLE, IMPOSSIBLE, FLOAT_BYTES * params)
+        memory = np.where(params == IMPOSSIBLE, IMPOSSIBLE, weight + peak)
+        figures = {"macs": macs, "params": params, "peak_activation_bytes": peak}
+        return figures | {"weight_bytes": weight, "memory_bytes": memory}
+
+    def cost(self, genes: Sequence[int]) -> Cost:
+        """Return the cost of one genotype.
+
+        Raises:
+            InputError: if it makes no network.
+        """
+        state = macs = params = peak = 0
+        for segment, (getter, known) in enumerate(zip(self._getters, self._known, strict=True)):
+            key = state, getter(genes)
+            row = known.get(key)
+            if row is None:
+                row = known[key] = self._look_up(segment, state, genes)
+            state, more_macs, more_params, here = row
+            macs += more_macs
+            params += more_params
+            if here > peak:
+                peak = here
+        return Cost(macs, params, peak)
 
     def macs_range(self) -> tuple[int, int]:
-        """Return the exact smallest and largest MACs of the space, by dynamic programming over the segments."""
-        low = high = None
+        """Return the exact smallest and largest MACs of the space."""
+        return self.range("macs")
+
+    def range(self, metric: str) -> tuple[int, int]:
+        """Return the exact smallest and largest ``macs``, ``params`` or ``peak`` of the space.
+
+        By dynamic programming over the segments: sums for the first two, maxima for the last.
+        """
+        combine = np.maximum if metric == "peak" else np.add
+        low = high = np.zeros(1, dtype=np.int64)
+        none = np.iinfo(np.int64).max // 4
         for segment in reversed(self.segments):
-            possible = segment.next_state != IMPOSSIBLE
+            own, possible = getattr(segment, metric), segment.possible
             following = np.where(possible, segment.next_state, 0)
-            small = segment.macs + (low[following] if low is not None else 0)
-            large = segment.macs + (high[following] if high is not None else 0)
-            none = np.iinfo(np.int64).max // 4
-            low = np.where(possible, small, none).min(axis=1)
-            high = np.where(possible, large, -none).max(axis=1)
-        assert low is not None and high is not None
+            low = np.where(possible, combine(own, low[following]), none).min(axis=1)
+            high = np.where(possible, combine(own, high[following]), -none).max(axis=1)
         return int(low[0]), int(high[0])
+
+    def extreme(self, largest: bool) -> tuple[int, ...]:
+        """Return the genes of a network with the fewest MACs, or the most."""
+        sign, none = (-1 if largest else 1), np.iinfo(np.int64).max // 4
+        best = [np.zeros(1, dtype=np.int64)]
+        for segment in reversed(self.segments):
+            following = best[0][np.where(segment.possible, segment.next_state, 0)]
+            best.insert(0, np.where(segment.possible, sign * segment.macs + following, none).min(axis=1))
+        genes, state = np.zeros((1, len(self.space.gene_sizes)), dtype=np.int64), 0
+        for segment, after in zip(self.segments, best[1:], strict=True):
+            reached = np.where(segment.possible[state], segment.next_state[state], 0)
+            scores = np.where(segment.possible[state], sign * segment.macs[state] + after[reached], none)
+            option = int(scores.argmin())
+            segment.write_genes(np.array([option]), genes)
+            state = int(reached[option])
+        return tuple(genes[0].tolist())
+
+    def _costs(self, genes: Ints) -> Ints:
+        state = np.zeros(len(genes), dtype=np.int64)
+        sums = np.zeros((len(genes), 2), dtype=np.int64)
+        peak, possible = np.zeros_like(state), np.ones(len(genes), dtype=bool)
+        for segment, packed in zip(self.segments, self._packed, strict=True):
+            row = packed[state * segment.macs.shape[1] + segment.option(genes)]
+            state = row[:, 0]
+            sums += row[:, 1:3]
+            np.maximum(peak, row[:, 3], out=peak)
+            if (state == IMPOSSIBLE).any():
+                possible &= state != IMPOSSIBLE
+                state = np.where(possible, state, 0)
+        columns = np.stack([sums[:, 0], sums[:, 1], peak])
+        return columns if possible.all() else np.where(possible, columns, IMPOSSIBLE)
+
+    def _look_up(self, segment: int, state: int, genes: Sequence[int]) -> tuple[int, int, int, int]:
+        table = self.segments[segment]
+        option = int(table.option(np.asarray([genes], dtype=np.int64))[0])
+        row = self._packed[segment][state * table.macs.shape[1] + option].tolist()
+        if row[0] == IMPOSSIBLE:
+            raise InputError(f"genes {tuple(genes)} make no network: a stride of 2 on a 1x1 map, or no stage at all")
+        return (row[0], row[1], row[2], row[3])
+
+
+def _getter(indices: tuple[int, ...]) -> Any:
+    return itemgetter(*indices) if indices else lambda _: ()
 
 
 def _options(space: StageTableSpace, segment: int) -> list[tuple[int, ...]]:
@@ -107,48 +198,47 @@ def _options(space: StageTableSpace, segment: int) -> list[tuple[int, ...]]:
 
 
 def _compile(
-    space: StageTableSpace, segment: int, states: list[State], roots: list[tuple[int, ...]]
-) -> tuple[SegmentTable, list[State]]:
+    space: StageTableSpace, segment: int, states: list[State | None]
+) -> tuple[SegmentTable, list[State | None]]:
     """Tabulate one segment from every state it can start from; the stem's table also covers the root's genes."""
-    first, last = segment == 1, segment == len(space.segments) - 1
-    own = _options(space, segment)
-    combinations: list[tuple[tuple[int, ...], tuple[int, ...]]] = list(product(roots if first else [()], own))
+    first = segment == 1
+    options = list(product(_options(space, 0) if first else [()], _options(space, segment)))
     indices = (*space.segments[0], *space.segments[1]) if first else tuple(space.segments[segment])
-    shape = (len(states), len(combinations))
+    shape = (len(states), len(options))
     next_state = np.full(shape, IMPOSSIBLE, dtype=np.int64)
-    macs, params = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    reached: dict[State, int] = {}
+    figures = np.zeros((3, *shape), dtype=np.int64)
+    reached: dict[State | None, int] = {}
     for row, state in enumerate(states):
-        for column, (root, genes) in enumerate(combinations):
-            part = space.part(segment, genes)
+        for column, (root, genes) in enumerate(options):
             try:
-                if first:
-                    cost, after = _from_image(part, space.part(0, root))
-                elif last:
-                    channels, size, classes = state
-                    cost, after = head_cost(part, channels, size, classes), ()
-                else:
-                    cost, after = _through_stage(part, state)
+                cost, after = (
+                    _from_image(space, root, genes) if state is None else _onwards(space, segment, genes, state)
+                )
             except InputError:
                 continue
-            macs[row, column], params[row, column] = cost.macs, cost.params
+            figures[:, row, column] = cost.macs, cost.params, cost.peak_activation_bytes
             next_state[row, column] = reached.setdefault(after, len(reached))
     sizes = tuple(space.gene_sizes[index] for index in indices)
-    return SegmentTable(indices, sizes, next_state, macs, params), list(reached)
+    return SegmentTable(indices, sizes, next_state, *figures), list(reached)
 
 
-def _from_image(stem: Any, root: dict[str, Any]) -> tuple[Cost, State]:
-    _check_stride(stem.stride, root["resolution"])
-    size = output_size(root["resolution"], stem.stride)
-    return stem_cost(stem, root["resolution"]), (stem.channels, size, root["classes"])
+def _from_image(space: StageTableSpace, root: tuple[int, ...], genes: tuple[int, ...]) -> tuple[Cost, State]:
+    values, modifiers = space.root(root)
+    stem = space.part(1, genes, modifiers)
+    assert isinstance(stem, Stem)
+    resolution = values["resolution"]
+    check_stride("stem", stem.stride, resolution)
+    width_alone = replace(modifiers, activation=None)  # activations cost nothing
+    return stem_cost(stem, resolution), State(stem.channels, stem.out_size(resolution), values["classes"], width_alone)
 
 
-def _through_stage(stage: Any, state: State) -> tuple[Cost, State]:
-    channels, size, classes = state
-    _check_stride(stage.stride, size)
-    return stage_cost(stage, channels, size), (stage.channels, output_size(size, stage.stride), classes)
-
-
-def _check_stride(stride: int, size: int) -> None:
-    if stride == 2 and size == 1:
-        raise InputError("stride 2 on a 1x1 map")
+def _onwards(space: StageTableSpace, segment: int, genes: tuple[int, ...], state: State) -> tuple[Cost, State | None]:
+    part = space.part(segment, genes, state.modifiers)
+    if isinstance(part, Head):
+        return head_cost(part, state.channels, state.size, state.classes), None
+    assert isinstance(part, Stage)
+    if not part.layers:
+        return Cost(0, 0), state
+    check_stride("stage", part.stride, state.size)
+    after = replace(state, channels=part.channels, size=output_size(state.size, part.stride))
+    return stage_cost(part, state.channels, state.size), after

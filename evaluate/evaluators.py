@@ -26,7 +26,7 @@ class EvaluatorRecipe:
         proxy: the shipped proxy's settings, or
         code: the user's class, made with
         options: these keyword arguments.
-        space_code: the source of a user's space, for those whose ``build`` makes the modules.
+        space_source: what makes a user's space, for those whose ``build`` makes the modules.
         device: where proxies train: ``auto``, ``cpu`` or ``cuda``.
         timeout_s: time limit of one evaluation.
     """
@@ -34,7 +34,7 @@ class EvaluatorRecipe:
     proxy: ProxySettings | None = None
     code: UserCode | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    space_code: UserCode | None = None
+    space_source: UserCode | str | None = None
     device: str = "auto"
     timeout_s: float | None = None
 
@@ -58,7 +58,7 @@ class EvaluatorRecipe:
         return ProxyEvaluator(self.proxy, data, self.device, self._module_builder())
 
     def _module_builder(self) -> Callable[[Architecture], Any] | None:
-        if self.space_code is None:
+        if self.space_source is None:
             return None
-        build: Callable[[Architecture], Any] | None = getattr(instantiate_space(self.space_code), "build", None)
+        build: Callable[[Architecture], Any] | None = getattr(instantiate_space(self.space_source), "build", None)
         return build

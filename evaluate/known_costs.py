@@ -7,21 +7,27 @@ import math
 import numpy as np
 
 from nas.evaluate.cost import network_cost
+from nas.evaluate.cost_table import CostTable
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace, decode
+from nas.search_spaces.stage_table_space import StageTableSpace
 from nas.search_spaces.user_code import describe
 
 
 class KnownCosts:
     """Metrics known before training, by architecture; each is worked out once.
 
-    In this order: the space's own ``costs(genes)``; arithmetic on the stage table of ``decode``; the module of
-    ``build`` counted on the meta device at the space's ``resolution``; else nothing.
+    In this order: the compiled table of a stage-table space; the space's own ``costs(genes)``; arithmetic on the stage
+    table of ``decode``; the module of ``build`` counted on the meta device at the space's ``resolution``; else nothing.
+
+    Attributes:
+        table: the compiled table, where there is one.
     """
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
+        self.table = CostTable(space) if isinstance(space, StageTableSpace) else None
         self.builds_modules = not hasattr(space, "costs") and not hasattr(space, "decode") and hasattr(space, "build")
         self._known: dict[tuple[int, ...], dict[str, float]] = {}
 
@@ -36,14 +42,15 @@ class KnownCosts:
         return self._known[architecture.genes]
 
     def _count(self, architecture: Architecture) -> dict[str, float]:
+        if self.table is not None:
+            return dict(self.table.cost(architecture.genes).metrics())
         own = getattr(self.space, "costs", None)
         if own is not None:
             columns = own(np.asarray([architecture.genes], dtype=np.int64))
             return {name: self._single(name, column) for name, column in columns.items()}
         network = decode(self.space, architecture)
         if network is not None:
-            cost = network_cost(network)
-            return {"macs": cost.macs, "params": cost.params}
+            return dict(network_cost(network).metrics())
         if hasattr(self.space, "build"):
             from nas.evaluate.module_cost import module_cost
 
@@ -53,7 +60,7 @@ class KnownCosts:
             except Exception as error:
                 what = f"space '{self.space.name}': the module of genes {architecture.genes} cannot be counted"
                 raise InputError(f"{what}: {describe(error)}") from error
-            known: dict[str, float] = {"params": cost.params}
+            known: dict[str, float] = {"params": cost.params, "weight_bytes": cost.weight_bytes}
             return known | {"macs": cost.macs} if cost.macs else known
         return {}
 

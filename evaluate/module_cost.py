@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.evaluate.cost import Cost
-from nas.search_spaces.network import INPUT_CHANNELS
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.layers import INPUT_CHANNELS
 
 
 def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
@@ -17,7 +18,7 @@ def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
 
     ``FlopCounterMode`` counts two operations for each multiply-add. Without a resolution MACs are 0, meaning unknown.
     """
-    module = _on_meta(build)
+    module = on_meta(build)
     with torch.device("meta"):
         params = sum(parameter.numel() for parameter in module.parameters())
         if resolution is None:
@@ -28,10 +29,22 @@ def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
     return Cost(counter.get_total_flops() // 2, params)
 
 
-def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build without memory; a constructor that reads values (``linspace(...).item()``) is built for real first."""
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """Build without memory; a constructor that reads values (``linspace(...).item()``) is built for real first.
+
+    Raises:
+        InputError: if what is built is no module.
+    """
     try:
         with torch.device("meta"):
-            return build().to("meta").eval()
+            return _module(build()).to("meta").eval()
+    except InputError:
+        raise
     except Exception:
-        return build().to("meta").eval()
+        return _module(build()).to("meta").eval()
+
+
+def _module(built: object) -> nn.Module:
+    if not isinstance(built, nn.Module):
+        raise InputError(f"build: expected a torch.nn.Module, got a {type(built).__name__}")
+    return built

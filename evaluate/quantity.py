@@ -1,4 +1,4 @@
-"""Quantities as people write them: ``400M``, ``0.4G``, ``4e8``, ``5.3M``, ``20ms``, ``10m``."""
+"""Quantities as people write them: ``400M``, ``0.4G``, ``4e8``, ``5.3M``, ``20MB``, ``20ms``, ``10m``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from nas.search_spaces.errors import InputError
 
 _COUNT = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+_BYTES = {f"{unit}{suffix}": value for unit, value in _COUNT.items() for suffix in ("", "B") if unit != "B"}
+_BYTES |= {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 _SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _FORM = re.compile(
     r"\s*((?:[0-9]{1,3}(?:[,_][0-9]{3})+|[0-9]+)\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([a-zA-Z]*)\s*"
@@ -23,6 +25,16 @@ def parse_count(text: str | float, what: str) -> float:
     return _parse(
         text, what, {**_COUNT, **{unit.lower(): value for unit, value in _COUNT.items()}}, "400M, 0.4G or 4e8"
     )
+
+
+def parse_bytes(text: str | float, what: str) -> float:
+    """Parse bytes: a number with an optional KB, MB, GB (or KiB, MiB, GiB).
+
+    Raises:
+        InputError: naming ``what`` if it is no positive quantity.
+    """
+    units = {**_BYTES, **{unit.lower(): value for unit, value in _BYTES.items()}}
+    return _parse(text, what, units, "20MB, 512KiB or 2e7")
 
 
 def parse_seconds(text: str | float, what: str) -> float:

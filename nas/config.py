@@ -15,7 +15,7 @@ from nas.controllers.registry import check_controller
 from nas.evaluate.data import DIGITS, DataSettings
 from nas.evaluate.evaluators import EVALUATORS, PROXY
 from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.quantity import parse_count, parse_seconds
+from nas.evaluate.quantity import parse_bytes, parse_count, parse_seconds
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 
@@ -25,6 +25,14 @@ _DEFAULT_NAMES = {"controller.name": "evolution", "evaluator.name": PROXY}
 
 def _count(value: Any) -> Any:
     return None if value is None else parse_count(value, "MACs")
+
+
+def _limits(value: Any) -> Any:
+    """Parse ceilings by metric: bytes where the metric's name says so, counts elsewhere."""
+    if not isinstance(value, dict):
+        return value
+    parsers = {name: parse_bytes if str(name).endswith("_bytes") else parse_count for name in value}
+    return {name: parse(value[name], str(name)) for name, parse in parsers.items() if value[name] is not None}
 
 
 def _seconds(value: Any) -> Any:
@@ -52,6 +60,9 @@ class Objective(_Section):
     """T in MACs at the deployment resolution, as people write it: ``400M``."""
     tolerance: Annotated[float | None, BeforeValidator(_optional_number)] = Field(default=0.1, ge=0, lt=1)
     """Only networks with (1 - tolerance) * T <= MACs <= T are trained; ``none`` lifts the band."""
+    limits: Annotated[dict[str, float], BeforeValidator(_limits)] = Field(default_factory=dict)
+    """Ceilings on any costs known before training: ``{params: 5M, memory_bytes: 20MB}``; what breaks one is never
+    trained. Stage tables have macs, params, weight_bytes, peak_activation_bytes and memory_bytes (their sum)."""
     constraint: Literal["soft", "hard"] = "soft"
     """``soft``: alpha = beta = -0.07; ``hard``: alpha = 0, beta = -1."""
     alpha: float | None = None

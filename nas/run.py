@@ -117,7 +117,9 @@ class Run:
 
     def write_front(self, front: Sequence[Trial]) -> Path:
         """Write ``front.csv``: the front's trials with their metrics, genes and choices."""
-        names = sorted({name for trial in front for name in trial.metrics})
+        leading = {name: place for place, name in enumerate(("accuracy", "macs", "params"))}
+        found = {name for trial in front for name in trial.metrics}
+        names = sorted(found, key=lambda name: (leading.get(name, len(leading)), name))
         choices = list(front[0].choices) if front else []
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.network import Network, Stage
+from nas.search_spaces.rounding import round_channels
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
-DIVISOR = 8
+
 LARGEST_FACTOR = 100
 
 
@@ -76,7 +77,11 @@ def scale(network: Network, scaling: Scaling) -> Network:
     """
     width, depth = scaling.width, scaling.depth
     stages = tuple(_scaled_stage(stage, width, depth) for stage in network.stages)
-    head = replace(network.head, channels=round_channels(network.head.channels, width))
+    head = replace(
+        network.head,
+        channels=round_channels(network.head.channels, width),
+        hidden=round_channels(network.head.hidden, width),
+    )
     if scaling.dropout is not None:
         head = replace(head, dropout=scaling.dropout)
     return replace(
@@ -87,18 +92,6 @@ def scale(network: Network, scaling: Scaling) -> Network:
         stages=stages,
         head=head,
     )
-
-
-def round_channels(channels: int, width: float) -> int:
-    """Scale a channel count to the nearest multiple of 8, at least 8 and at least 90% of the exact product.
-
-    A width of 1 changes nothing, also where the count is no multiple of 8.
-    """
-    if width == 1:
-        return channels
-    exact = channels * width
-    rounded = max(DIVISOR, int(exact + DIVISOR / 2) // DIVISOR * DIVISOR)
-    return rounded + DIVISOR if rounded < 0.9 * exact else rounded
 
 
 def round_layers(layers: int, depth: float) -> int:

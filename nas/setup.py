@@ -10,14 +10,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from nas.config import RunConfig
-from nas.evaluate.band import Band, banded_domain
 from nas.evaluate.evaluators import EVALUATORS, PROXY, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.limits import Limit, Limits, macs_band
+from nas.evaluate.quantity import format_quantity
 from nas.evaluate.reward import EXPONENTS, Factor, Reward
 from nas.search_spaces import space as spaces
-from nas.search_spaces.catalogue import load_space
+from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.errors import InputError
+from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.user_code import UserCode
@@ -66,8 +68,8 @@ def prepare(config: RunConfig) -> Setup:
         if recipe.proxy is not None and (network := spaces.decode(space, architecture)) is not None:
             network.at(resolution=config.data.resolution)
 
-    band = _band(config)
-    domain = Domain(space, examine) if band is None else banded_domain(space, costs, band, examine)
+    limits = budget(config)
+    domain = limited_domain(space, costs, limits, examine) if limits else Domain(space, examine)
     return Setup(
         config=config,
         space=space,
@@ -91,9 +93,22 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _band(config: RunConfig) -> Band | None:
-    target, tolerance = config.objective.target_flops, config.objective.tolerance
-    return None if target is None or tolerance is None else Band.below(target, tolerance)
+def budget(config: RunConfig) -> Limits:
+    """Return what must hold before anything is trained: the MACs band and every ceiling."""
+    objective = config.objective
+    target, tolerance = objective.target_flops, objective.tolerance
+    band = () if target is None or tolerance is None else (macs_band(target, tolerance),)
+    ceilings = []
+    for metric, most in objective.limits.items():
+        if band and metric == "macs":
+            raise InputError("objective.limits.macs: --target-flops limits the MACs already; give one of the two")
+        flag = _LIMIT_FLAGS.get(metric)
+        named = f"{flag} {format_quantity(most)}" if flag else f"objective.limits.{metric}"
+        ceilings.append(Limit(metric, most, flag=named))
+    return Limits((*band, *ceilings))
+
+
+_LIMIT_FLAGS = {"params": "--max-params", "memory_bytes": "--max-memory"}
 
 
 def _reward(config: RunConfig) -> Reward:
@@ -110,9 +125,9 @@ def _recipe(config: RunConfig) -> EvaluatorRecipe:
     name = config.evaluator["name"]
     limit = config.workers.trial_timeout
     if name == PROXY:
-        space_code = UserCode.read(config.space, "space")
+        source = space_source(config.space)
         return EvaluatorRecipe(
-            config.proxy_settings(), space_code=space_code, device=config.workers.train_device, timeout_s=limit
+            config.proxy_settings(), space_source=source, device=config.workers.train_device, timeout_s=limit
         )
     code = UserCode.read(name, "evaluator")
     if code is None:
@@ -136,10 +151,18 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any]) -> None:
 
 
 def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -> None:
-    """Check that a target can be compared with something."""
-    if config.objective.target_flops is None:
+    """Check that a target and every limit can be compared with something."""
+    objective = config.objective
+    if objective.target_flops is None and not objective.limits:
         return
-    if "macs" not in costs(Architecture(space.name, (0,) * len(space.gene_sizes))):
+    known = costs(Architecture(space.name, (0,) * len(space.gene_sizes)))
+    for metric in objective.limits:
+        if metric not in known:
+            raise InputError(
+                f"objective.limits: '{metric}' is no cost that space '{space.name}' knows before training"
+                f"{nearest_name(metric, known)}"
+            )
+    if objective.target_flops is not None and "macs" not in known:
         raise InputError(
             f"target_flops: space '{space.name}' has no MACs to keep to a target; give it costs(genes), decode, or "
             "build with a resolution, or leave --target-flops out"

@@ -1,20 +1,19 @@
-"""The torch modules a stage table becomes, and how they are initialised.
+"""The torch modules that layers become, and how they are initialised.
 
-Layer order, squeeze width, drop-connect and initialisation follow EfficientNet's public reference code; padding is
-PyTorch's symmetric ``kernel // 2``, which gives the same map sizes as TensorFlow's SAME.
+Drop-connect and initialisation follow EfficientNet's public reference code; padding is PyTorch's symmetric
+``kernel // 2``, which gives the same map sizes as TensorFlow's SAME.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from nas.search_spaces.network import Activation, Layer
-
-BATCH_NORM_EPSILON = 1e-3
-BATCH_NORM_MOMENTUM = 0.01  # TensorFlow's 0.99
+from nas.search_spaces.layers import Convolution, Excitation, Layer, Step
+from nas.search_spaces.network import Activation, Gate
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "swish": nn.SiLU,
@@ -22,6 +21,19 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu6": nn.ReLU6,
     "hard_swish": nn.Hardswish,
 }
+_GATES: dict[Gate, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn.Hardsigmoid}
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """How every BatchNorm of a network is set."""
+
+    epsilon: float = 1e-3
+    momentum: float = 0.01
+
+    def __call__(self, channels: int) -> nn.BatchNorm2d:
+        """Return a BatchNorm for ``channels`` maps."""
+        return nn.BatchNorm2d(channels, eps=self.epsilon, momentum=self.momentum)
 
 
 def activation(name: Activation) -> nn.Module:
@@ -30,66 +42,71 @@ def activation(name: Activation) -> nn.Module:
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, BatchNorm, and an activation unless ``act`` is ``None``.
+    """Convolution without bias, BatchNorm, and an activation unless it is ``None``.
 
     Maps ``(batch, in_channels, h, w)`` to ``(batch, out_channels, ceil(h / stride), ceil(w / stride))``.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, stride: int, groups: int, act: Activation | None
-    ) -> None:
-        layers: list[nn.Module] = [
-            nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(out_channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
-        ]
-        super().__init__(*layers, *([activation(act)] if act else []))
+    def __init__(self, step: Convolution, norm: Norm) -> None:
+        padding = step.kernel // 2
+        sizes = step.in_channels, step.out_channels, step.kernel, step.stride, padding
+        layers: list[nn.Module] = [nn.Conv2d(*sizes, groups=step.groups, bias=False), norm(step.out_channels)]
+        super().__init__(*layers, *([activation(step.activation)] if step.activation else []))
 
 
 class SqueezeExcitation(nn.Module):
-    """Channel gates from the pooled map (Hu et al. 2018): pool, reduce, activation, expand, sigmoid, multiply."""
+    """Channel gates from the pooled map (Hu et al. 2018): pool, reduce, activation, expand, gate, multiply."""
 
-    def __init__(self, channels: int, squeeze: int, act: Activation) -> None:
+    def __init__(self, step: Excitation) -> None:
         super().__init__()
-        self.reduce = nn.Conv2d(channels, squeeze, 1)
-        self.activation = activation(act)
-        self.expand = nn.Conv2d(squeeze, channels, 1)
+        self.reduce = nn.Conv2d(step.channels, step.squeeze, 1)
+        self.activation = activation(step.activation)
+        self.expand = nn.Conv2d(step.squeeze, step.channels, 1)
+        self.gate = _GATES[step.gate]()
 
     def forward(self, maps: Tensor) -> Tensor:
         """Gate ``(batch, channels, h, w)``."""
-        gates: Tensor = self.expand(self.activation(self.reduce(maps.mean((2, 3), keepdim=True))))
-        return maps * torch.sigmoid(gates)
+        gates: Tensor = self.gate(self.expand(self.activation(self.reduce(maps.mean((2, 3), keepdim=True)))))
+        return maps * gates
 
 
-class MBConv(nn.Module):
-    """Mobile inverted bottleneck: expand, depthwise, squeeze-and-excitation, project, identity with drop-connect.
+class Block(nn.Module):
+    """One layer: its steps, then its shortcut added, with drop-connect on the steps.
 
     Args:
-        layer: the realised block of the stage table.
-        drop_rate: probability of dropping the block for a sample while training (stochastic depth).
+        layer: the realised layer of the stage table.
+        drop_rate: probability of dropping the steps for a sample while training (stochastic depth).
+        norm: of every convolution.
     """
 
-    def __init__(self, layer: Layer, drop_rate: float) -> None:
+    def __init__(self, layer: Layer, drop_rate: float, norm: Norm) -> None:
         super().__init__()
-        inner, act = layer.expanded_channels, layer.activation
-        blocks: list[nn.Module] = []
-        if inner != layer.in_channels:
-            blocks.append(ConvNormAct(layer.in_channels, inner, 1, 1, 1, act))
-        blocks.append(ConvNormAct(inner, inner, layer.kernel, layer.stride, inner, act))
-        if layer.se_channels:
-            blocks.append(SqueezeExcitation(inner, layer.se_channels, act))
-        blocks.append(ConvNormAct(inner, layer.out_channels, 1, 1, 1, None))
-        self.blocks = nn.Sequential(*blocks)
-        self.residual = layer.residual
+        self.blocks = nn.Sequential(*(_module(step, norm) for step in layer.steps))
+        self.shortcut = _shortcut(layer, norm)
+        self.activation = activation(layer.activation) if layer.activation else nn.Identity()
         self.drop_rate = drop_rate
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map ``(batch, in_channels, h, w)`` to ``(batch, out_channels, ceil(h / stride), ceil(w / stride))``."""
         result: Tensor = self.blocks(maps)
-        if not self.residual:
-            return result
-        if self.training and self.drop_rate > 0:
-            result = drop_connect(result, self.drop_rate)
-        return result + maps
+        if self.shortcut is not None:
+            if self.training and self.drop_rate > 0:
+                result = drop_connect(result, self.drop_rate)
+            result = result + self.shortcut(maps)
+        activated: Tensor = self.activation(result)
+        return activated
+
+
+def _module(step: Step, norm: Norm) -> nn.Module:
+    return ConvNormAct(step, norm) if isinstance(step, Convolution) else SqueezeExcitation(step)
+
+
+def _shortcut(layer: Layer, norm: Norm) -> nn.Module | None:
+    if layer.shortcut == "identity":
+        return nn.Identity()
+    if layer.shortcut == "pooling":
+        return nn.AvgPool2d(3, layer.stride, 1, count_include_pad=False)
+    return ConvNormAct(layer.projection, norm) if layer.projection else None
 
 
 def drop_connect(maps: Tensor, rate: float) -> Tensor:

@@ -1,8 +1,13 @@
-"""What can be named: the shipped spaces and reference networks, and files of a user's own."""
+"""What can be named: the shipped spaces and reference networks, installed packages' spaces, and a user's own files.
+
+A package offers a space by the entry point ``nas.search_spaces``: its name is the space's reference, and what it
+points to is a class, or a function, that makes the space.
+"""
 
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from nas.search_spaces.errors import InputError, nearest_name
@@ -14,6 +19,16 @@ from nas.search_spaces.user_code import UserCode, describe
 from nas.search_spaces.user_space import UserSpace
 
 _HERE = Path(__file__).parent
+
+
+ENTRY_POINTS = "nas.search_spaces"
+
+
+@cache
+def installed_spaces() -> dict[str, EntryPoint]:
+    """Return the spaces that installed packages offer, by name; a shipped space keeps its name."""
+    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    return {name: found[name] for name in sorted(found) if name not in space_names()}
 
 
 @cache
@@ -39,29 +54,47 @@ def load_space(reference: str) -> SearchSpace:
     Raises:
         InputError: if there is no such space, or what is there is no space.
     """
-    code = UserCode.read(reference, "space")
-    if code is not None:
-        return instantiate_space(code)
+    source = space_source(reference)
+    if source is not None:
+        return instantiate_space(source)
     if reference in space_names():
         return StageTableSpace.from_yaml(_HERE / f"{reference}.yaml")
     if reference.endswith((".yaml", ".yml")):
         return StageTableSpace.from_yaml(Path(reference).expanduser())
     raise InputError(
         f"space: expected a shipped space, FILE.yaml or FILE.py:Class, got '{reference}'"
-        f"{nearest_name(reference, space_names())}"
+        f"{nearest_name(reference, (*space_names(), *installed_spaces()))}"
     )
 
 
-def instantiate_space(code: UserCode) -> SearchSpace:
-    """Make a user's space from its source.
+def space_source(reference: str) -> UserCode | str | None:
+    """Return what makes a space of a user's class in any process: its source, or its entry point's name.
+
+    Raises:
+        InputError: if the file cannot be read or run.
+    """
+    code = UserCode.read(reference, "space")
+    if code is None and reference not in space_names() and reference in installed_spaces():
+        return reference
+    return code
+
+
+def instantiate_space(source: UserCode | str) -> SearchSpace:
+    """Make a user's space from its source or its entry point's name.
 
     Raises:
         InputError: if its constructor fails or the object does not honour the contract.
     """
+    label, path = (source, None) if isinstance(source, str) else (source.class_name, source.path)
     try:
-        space = code.load()()
+        if isinstance(source, str):
+            if source not in installed_spaces():
+                raise InputError(f"space: no installed package offers '{source}' on this machine")
+            space = installed_spaces()[source].load()()
+        else:
+            space = source.load()()
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"space: {code.class_name}() failed: {describe(error, code.path)}") from error
-    return UserSpace(space, f"space {code.class_name}", code.path)
+        raise InputError(f"space: {label}() failed: {describe(error, path)}") from error
+    return space if isinstance(space, StageTableSpace) else UserSpace(space, f"space {label}", path)

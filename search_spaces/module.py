@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nas.search_spaces.blocks import ConvNormAct, MBConv, initialise
-from nas.search_spaces.network import INPUT_CHANNELS, Network
+from nas.search_spaces.blocks import Block, ConvNormAct, Norm, activation, initialise
+from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, output_size
+from nas.search_spaces.network import Head, Network, Stem
 
 
 class NetworkModule(nn.Module):
@@ -19,18 +20,21 @@ class NetworkModule(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        stem, head = network.stem, network.head
-        self.stem = ConvNormAct(INPUT_CHANNELS, stem.channels, stem.kernel, stem.stride, 1, stem.activation)
+        norm = Norm(network.norm_epsilon, network.norm_momentum)
+        self.stem = _stem(network.stem, network.resolution, norm)
         stages = list(network.stage_layers())
         blocks = sum(len(layers) for layers in stages)
         # Drop-connect rises linearly over the blocks, from 0 at the first to rate * (n - 1) / n at the last.
         rates = iter(network.drop_connect * index / blocks for index in range(blocks))
         self.stages = nn.ModuleList(
-            nn.Sequential(*(MBConv(layer, next(rates)) for layer in layers)) for layers in stages
+            nn.Sequential(*(Block(layer, next(rates), norm) for layer in layers)) for layers in stages
         )
-        self.head = ConvNormAct(stages[-1][-1].out_channels, head.channels, 1, 1, 1, head.activation)
-        self.dropout = nn.Dropout(head.dropout)
-        self.classifier = nn.Linear(head.channels, network.classes)
+        last = stages[-1][-1]
+        self.head = _head(network.head, last.out_channels, last.out_size, norm)
+        features = network.head.channels or last.out_channels
+        self.hidden = _hidden(network.head, features)
+        self.dropout = nn.Dropout(network.head.dropout)
+        self.classifier = nn.Linear(network.head.hidden or features, network.classes)
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -38,10 +42,31 @@ class NetworkModule(nn.Module):
         maps = self.stem(images)
         for stage in self.stages:
             maps = stage(maps)
-        logits: Tensor = self.classifier(self.dropout(self.head(maps).mean((2, 3))))
+        logits: Tensor = self.classifier(self.dropout(self.hidden(self.head(maps).mean((2, 3)))))
         return logits
 
 
 def build(network: Network) -> NetworkModule:
     """Build and initialise the module of a stage table, from torch's global random state."""
     return NetworkModule(network)
+
+
+def _stem(stem: Stem, resolution: int, norm: Norm) -> nn.Sequential:
+    sizes = resolution, output_size(resolution, stem.stride)
+    step = Convolution(INPUT_CHANNELS, stem.channels, stem.kernel, stem.stride, 1, stem.activation, *sizes)
+    convolution = ConvNormAct(step, norm)
+    if stem.pool == "max":
+        convolution.append(nn.MaxPool2d(3, 2, 1))
+    return convolution
+
+
+def _head(head: Head, in_channels: int, size: int, norm: Norm) -> nn.Sequential:
+    if not head.channels:
+        return nn.Sequential()
+    return ConvNormAct(Convolution(in_channels, head.channels, 1, 1, 1, head.activation, size, size), norm)
+
+
+def _hidden(head: Head, features: int) -> nn.Module:
+    if not head.hidden:
+        return nn.Identity()
+    return nn.Sequential(nn.Linear(features, head.hidden), activation(head.activation))

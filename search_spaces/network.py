@@ -8,27 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from itertools import chain
 from typing import Any, ClassVar, Literal
 
 from nas.search_spaces.errors import InputError
+from nas.search_spaces.layers import Layer, output_size, realise
 
-INPUT_CHANNELS = 3
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}  # how pydantic reads the YAML form
 Activation = Literal["swish", "relu", "relu6", "hard_swish"]
-Skip = Literal["identity", "none"]
+Gate = Literal["sigmoid", "hard_sigmoid"]
+Operation = Literal["mbconv", "dsconv", "conv", "basic", "bottleneck"]
+Skip = Literal["identity", "none", "pooling", "projection"]
+DEFAULT_ACTIVATION: Activation = "swish"
+# Operations with an expand ratio, and the one they have where none is given.
+EXPAND: dict[str, float] = {"mbconv": 6, "basic": 1, "bottleneck": 0.25}
 
 
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """The first convolution: conv-BN-activation on the image."""
+    """The first convolution: conv-BN-activation on the image; ``pool: max`` adds 3x3 max-pooling of stride 2."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     channels: int
     op: Literal["conv"] = "conv"
     kernel: int = 3
     stride: int = 2
-    activation: Activation = "swish"
+    pool: Literal["none", "max"] = "none"
+    activation: Activation = DEFAULT_ACTIVATION
+
+    def out_size(self, size: int) -> int:
+        """Side of the map that leaves the stem, for images of side ``size``."""
+        size = output_size(size, self.stride)
+        return output_size(size, 2) if self.pool == "max" else size
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,52 +48,61 @@ class Stage:
 
     Attributes:
         channels: output channels.
-        op: ``mbconv``, the mobile inverted bottleneck with squeeze-and-excitation.
-        kernel: side of the depthwise kernel, odd.
+        op: ``mbconv``, the mobile inverted bottleneck (MobileNetV2); ``dsconv``, depthwise-separable convolution,
+            activated after both halves (MobileNetV1); ``conv``, a regular convolution; ``basic`` and ``bottleneck``,
+            the residual blocks of ResNet (v1.5: the stride is in the kernel's convolution).
+        kernel: side of the kernel, odd.
         stride: stride of the first layer, 1 or 2.
-        expand: expand ratio; 1 leaves the expansion convolution out.
+        expand: inner width of ``mbconv`` relative to the layer's input channels (1 leaves the expansion out), of
+            ``basic`` and ``bottleneck`` relative to the output channels; unset: 6, 1 and 0.25.
         layers: how many layers.
-        se: squeeze width relative to the block's *input* channels; 0 for none.
-        skip: ``identity`` (where stride is 1 and the channels agree) or ``none``.
-        activation: after every convolution but the projection, and inside the SE.
+        se: squeeze width of squeeze-and-excitation; 0 for none.
+        se_base: what ``se`` is relative to: the layer's ``input`` channels (MnasNet, EfficientNet), or the ``gated``
+            ones, rounded to a multiple of 8 (MobileNetV3).
+        se_activation: inside the SE; unset: the stage's.
+        se_gate: what makes gates of the SE's outputs.
+        skip: ``identity`` (where stride is 1 and the channels agree), ``none``, ``pooling`` (3x3 average pooling with
+            the layer's stride, where the channels agree) or ``projection`` (identity where it is possible, else a
+            strided 1x1 convolution, as in ResNet).
+        activation: after every convolution but a linear projection, and inside the SE.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     channels: int
-    op: Literal["mbconv"] = "mbconv"
+    op: Operation = "mbconv"
     kernel: int = 3
     stride: int = 1
-    expand: int = 6
+    expand: int | float | None = None
     layers: int = 1
     se: float = 0.0
+    se_base: Literal["input", "gated"] = "input"
+    se_activation: Activation | None = None
+    se_gate: Gate = "sigmoid"
     skip: Skip = "identity"
-    activation: Activation = "swish"
+    activation: Activation = DEFAULT_ACTIVATION
+
+    @property
+    def expand_ratio(self) -> float:
+        """The expand ratio with its default resolved; 1 for operations without."""
+        return EXPAND.get(self.op, 1) if self.expand is None or self.op not in EXPAND else self.expand
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """1x1 conv-BN-activation, global average pooling, dropout, linear classifier."""
+    """1x1 conv-BN-activation, global average pooling, a hidden linear layer, dropout, linear classifier.
+
+    Attributes:
+        channels: outputs of the convolution; 0 for none.
+        activation: after the convolution and the hidden layer.
+        dropout: rate in front of the classifier.
+        hidden: features of the hidden layer (MobileNetV3); 0 for none.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     channels: int
-    activation: Activation = "swish"
+    activation: Activation = DEFAULT_ACTIVATION
     dropout: float = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One realised block of a stage; sizes are the side of the square feature map in pixels."""
-
-    kernel: int
-    stride: int
-    in_channels: int
-    expanded_channels: int
-    se_channels: int
-    out_channels: int
-    residual: bool
-    activation: Activation
-    in_size: int
-    out_size: int
+    hidden: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,8 @@ class Network:
         head: what follows the stages.
         name: what people call it.
         drop_connect: rate at the end of the linear stochastic-depth ramp (training only).
+        norm_epsilon: of every BatchNorm.
+        norm_momentum: of every BatchNorm, in PyTorch's sense (TensorFlow's 0.99 is 0.01).
 
     Raises:
         InputError: naming the entry that makes the table impossible.
@@ -110,29 +132,40 @@ class Network:
     head: Head
     name: str = "network"
     drop_connect: float = field(default=0.2, kw_only=True)
+    norm_epsilon: float = field(default=1e-3, kw_only=True)
+    norm_momentum: float = field(default=0.01, kw_only=True)
 
     def __post_init__(self) -> None:
-        _at_least_one("resolution", self.resolution)
-        _at_least_one("classes", self.classes)
+        _at_least("resolution", self.resolution)
+        _at_least("classes", self.classes)
         _rate("drop_connect", self.drop_connect)
+        _rate("norm_momentum", self.norm_momentum, high=1.0)
         _rate("head.dropout", self.head.dropout)
-        _at_least_one("head.channels", self.head.channels)
+        _at_least("head.channels", self.head.channels, 0)
+        _at_least("head.hidden", self.head.hidden, 0)
+        if not 0 < self.norm_epsilon < 1:
+            raise InputError(f"norm_epsilon: expected a number between 0 and 1, got {self.norm_epsilon!r}")
         if not self.stages:
             raise InputError("stages: expected at least one stage, got none")
-        size = self.resolution
-        parts: list[Stem | Stage] = [self.stem, *self.stages]
-        for place, part in enumerate(parts):
-            _check_part(f"stages[{place - 1}]" if place else "stem", part, size)
-            size = output_size(size, part.stride)
+        _check_part("stem", self.stem, self.resolution)
+        size = self.stem_size
+        for index, stage in enumerate(self.stages):
+            _check_part(f"stages[{index}]", stage, size)
+            size = output_size(size, stage.stride)
 
     def at(self, *, resolution: int | None = None, classes: int | None = None) -> Network:
         """Return this network at another resolution or with another number of classes, as proxies train it."""
         return replace(self, resolution=resolution or self.resolution, classes=classes or self.classes)
 
     @property
+    def parts(self) -> tuple[Stem | Stage | Head, ...]:
+        """Stem, stages and head, in this order."""
+        return (self.stem, *self.stages, self.head)
+
+    @property
     def stem_size(self) -> int:
         """Side of the feature map behind the stem."""
-        return output_size(self.resolution, self.stem.stride)
+        return self.stem.out_size(self.resolution)
 
     def stage_layers(self) -> Iterator[tuple[Layer, ...]]:
         """Yield the realised layers of each stage."""
@@ -147,63 +180,41 @@ class Network:
 
         A skip that can never apply, an SE ratio that rounds to the same width and the like make no difference.
         """
-        return (self.resolution, self.classes, self.stem, tuple(self.stage_layers()), self.head, self.drop_connect)
+        layers = tuple(chain.from_iterable(self.stage_layers()))
+        rates = self.drop_connect, self.norm_epsilon, self.norm_momentum
+        return (self.resolution, self.classes, self.stem, layers, self.head, rates)
 
 
-def output_size(size: int, stride: int) -> int:
-    """Side of the map behind a convolution with padding ``kernel // 2``: ``ceil(size / stride)``."""
-    return -(-size // stride)
+def check_stride(where: str, stride: int, size: int) -> None:
+    """Refuse stride 2 on a single pixel.
 
-
-@lru_cache(maxsize=2**16)
-def realise(stage: Stage, in_channels: int, size: int) -> tuple[Layer, ...]:
-    """Return the layers a stage becomes on ``in_channels`` maps of side ``size``.
-
-    Expanded width is ``in_channels * expand`` and squeeze width ``max(1, int(in_channels * se))``, neither rounded
-    to a multiple of 8 (EfficientNet's public reference code).
+    Raises:
+        InputError: naming ``where``.
     """
-    layers = []
-    for index in range(stage.layers):
-        stride = stage.stride if index == 0 else 1
-        out_size = output_size(size, stride)
-        layers.append(
-            Layer(
-                kernel=stage.kernel,
-                stride=stride,
-                in_channels=in_channels,
-                expanded_channels=in_channels * stage.expand,
-                se_channels=max(1, int(in_channels * stage.se)) if stage.se else 0,
-                out_channels=stage.channels,
-                residual=stage.skip == "identity" and stride == 1 and in_channels == stage.channels,
-                activation=stage.activation,
-                in_size=size,
-                out_size=out_size,
-            )
+    if stride == 2 and size == 1:
+        raise InputError(
+            f"{where}.stride: expected 1, got 2 on a 1x1 map; use a higher resolution or fewer strides before it"
         )
-        in_channels, size = stage.channels, out_size
-    return tuple(layers)
 
 
 def _check_part(where: str, part: Stem | Stage, size: int) -> None:
-    _at_least_one(f"{where}.channels", part.channels)
-    _at_least_one(f"{where}.kernel", part.kernel)
+    _at_least(f"{where}.channels", part.channels)
+    _at_least(f"{where}.kernel", part.kernel)
     if part.kernel % 2 == 0:
         raise InputError(f"{where}.kernel: expected an odd number, got {part.kernel}")
     if part.stride not in (1, 2):
         raise InputError(f"{where}.stride: expected 1 or 2, got {part.stride!r}")
-    if part.stride == 2 and size == 1:
-        raise InputError(
-            f"{where}.stride: expected 1, got 2 on a 1x1 map; use a higher resolution or fewer strides before it"
-        )
+    check_stride(where, part.stride, size)
     if isinstance(part, Stage):
-        _at_least_one(f"{where}.expand", part.expand)
-        _at_least_one(f"{where}.layers", part.layers)
+        if not part.expand_ratio > 0:
+            raise InputError(f"{where}.expand: expected a number above 0, got {part.expand!r}")
+        _at_least(f"{where}.layers", part.layers)
         _rate(f"{where}.se", part.se, high=1.0)
 
 
-def _at_least_one(where: str, value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{where}: expected a whole number of at least 1, got {value!r}")
+def _at_least(where: str, value: int, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{where}: expected a whole number of at least {least}, got {value!r}")
 
 
 def _rate(where: str, value: float, high: float = 0.999) -> None:

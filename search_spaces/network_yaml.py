@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from nas.search_spaces.errors import InputError, explain
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network import DEFAULT_ACTIVATION, EXPAND, Head, Network, Stage, Stem
+from nas.search_spaces.shorthand import resolve
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -29,7 +30,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({_reason(error)})") from None
     try:
-        data = yaml.safe_load(text)
+        data = _UniqueKeys(text).get_single_data()
     except (yaml.YAMLError, ValueError) as error:  # a ValueError is YAML's for impossible dates
         raise InputError(f"{path}: is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
@@ -38,7 +39,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def network_from_dict(data: Mapping[str, Any], source: str = "network") -> Network:
-    """Build a stage table from its YAML form.
+    """Build a stage table from its YAML form, shorthands included.
 
     Raises:
         InputError: for unknown or missing keys, wrong types and impossible tables, each named by its key.
@@ -46,31 +47,35 @@ def network_from_dict(data: Mapping[str, Any], source: str = "network") -> Netwo
     from pydantic import ValidationError
 
     try:
-        return _adapter().validate_json(json.dumps(data, default=str))
+        return _adapter().validate_json(json.dumps(resolve(data), default=str))
     except ValidationError as error:
         raise InputError(explain(error, Network, source)) from None
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
 
 
 def network_to_dict(network: Network) -> dict[str, Any]:
     """Return the YAML form; what stands at its default is left out where a reader would not miss it."""
-    return {
-        "name": network.name,
-        "resolution": network.resolution,
-        "classes": network.classes,
-        "drop_connect": network.drop_connect,
-        "stem": _plain(network.stem, always=("op", "kernel", "stride", "channels")),
-        "stages": [
-            _plain(stage, always=("op", "expand", "kernel", "stride", "channels", "layers", "se"))
-            for stage in network.stages
-        ],
-        "head": _plain(network.head, always=("channels", "dropout")),
+    common = {part.activation for part in network.parts}
+    shared = common.pop() if len(common) == 1 else DEFAULT_ACTIVATION
+    root: dict[str, Any] = {"name": network.name, "resolution": network.resolution, "classes": network.classes}
+    root |= {"drop_connect": network.drop_connect}
+    for key in ("norm_epsilon", "norm_momentum"):
+        if getattr(network, key) != Network.__dataclass_fields__[key].default:
+            root[key] = getattr(network, key)
+    if shared != DEFAULT_ACTIVATION:
+        root["activation"] = shared
+    return root | {
+        "stem": _plain(network.stem, ("op", "kernel", "stride", "channels"), shared),
+        "stages": [_plain(stage, _stage_keys(stage), shared) for stage in network.stages],
+        "head": _plain(network.head, ("channels", "dropout"), shared),
     }
 
 
 def network_to_yaml(network: Network) -> str:
     """Return the YAML text of a stage table, one line a stage."""
     data = network_to_dict(network)
-    lines = [_flow({key: data[key]}) for key in ("name", "resolution", "classes", "drop_connect")]
+    lines = [_flow({key: data[key]}) for key in data if key not in ("stem", "stages", "head")]
     lines.append(f"stem: {_flow(data['stem'], braces=True)}")
     lines.append("stages:")
     lines += [f"  - {_flow(stage, braces=True)}" for stage in data["stages"]]
@@ -91,10 +96,17 @@ def _adapter() -> TypeAdapter[Network]:
     return TypeAdapter(Network)
 
 
-def _plain(part: Stem | Stage | Head, always: tuple[str, ...]) -> dict[str, Any]:
+def _stage_keys(stage: Stage) -> tuple[str, ...]:
+    expand = ("expand",) if stage.op in EXPAND and stage.expand is not None else ()
+    return ("op", *expand, "kernel", "stride", "channels", "layers", "se")
+
+
+def _plain(part: Stem | Stage | Head, always: tuple[str, ...], activation: str) -> dict[str, Any]:
+    """Return a part's fields: those of ``always``, and whatever is not at its default (the table's activation)."""
     values = {name: getattr(part, name) for name in always}
     for item in fields(part):
-        if item.name not in values and getattr(part, item.name) != _default(item):
+        default = activation if item.name == "activation" else _default(item)
+        if item.name not in values and getattr(part, item.name) != default:
             values[item.name] = getattr(part, item.name)
     return values
 
@@ -106,6 +118,20 @@ def _default(item: Field[Any]) -> Any:
 def _flow(data: Mapping[str, Any], braces: bool = False) -> str:
     text = yaml.safe_dump(dict(data), default_flow_style=True, sort_keys=False, width=10_000).strip()
     return text if braces else text[1:-1]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe YAML in which a key may stand once: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
+                line = key_node.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: the key '{key}' stands twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 def _reason(error: Exception) -> str:

@@ -81,4 +81,5 @@ def choices(space: SearchSpace, architecture: Architecture) -> dict[str, object]
     method = getattr(space, "choices", None)
     if method:
         return dict(method(architecture))
-    return {f"gene{index}": gene for index, gene in enumerate(architecture.genes)}
+    names = getattr(space, "gene_names", None) or [f"gene{index}" for index in range(len(architecture.genes))]
+    return dict(zip(names, architecture.genes, strict=True))

@@ -1,21 +1,25 @@
 """A factorized hierarchical space written as a stage table in which a list is a choice and a scalar is fixed.
 
-All layers of a stage share the stage's choices (MnasNet, arXiv 1807.11626, section 4.1).
+All layers of a stage share the stage's choices (MnasNet, arXiv 1807.11626, section 4.1). A stage whose ``layers`` may
+be 0 may be absent; so a space of single layers is a table of one-layer stages (ProxylessNAS, arXiv 1812.00332).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.search_spaces.block_notation import parse_block
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.network_yaml import network_from_dict, read_yaml
 from nas.search_spaces.records import Architecture
+from nas.search_spaces.shorthand import MODIFIERS, Modifiers, resolve_part, resolve_stage
 
-_ROOT_KEYS = ("name", "drop_connect")
+_FIXED = ("name", "drop_connect", "norm_epsilon", "norm_momentum")
+Part = Stem | Stage | Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +56,19 @@ class StageTableSpace:
         if not self.decisions:
             raise InputError(f"{source}: expected at least one list of options, got only fixed values")
         self.gene_sizes = tuple(len(decision.options) for decision in self.decisions)
-        self._form = form
+        self.form = form
         self._first = self._validated({})
         self.name: str = self._first.name
         if "name" not in form:
             raise InputError(f"{source}: missing key 'name'")
         for decision in self.decisions:
-            for option in decision.options[1:]:
+            for option in decision.options:
                 self._validated({decision.path: option})
+        if all(0 in counts for counts in self._layer_counts()):
+            raise InputError(f"{source}: stages: expected at least one stage whose layers are never 0")
         self.segments = self._find_segments()
-        self._parts: list[dict[tuple[int, ...], dict[str, Any] | Stem | Stage | Head]] = [{} for _ in self.segments]
+        self._parts: list[dict[Hashable, Part]] = [{} for _ in self.segments]
+        self._roots: dict[tuple[int, ...], tuple[dict[str, Any], Modifiers]] = {}
 
     @classmethod
     def from_yaml(cls, path: Path) -> StageTableSpace:
@@ -97,36 +104,48 @@ class StageTableSpace:
             InputError: if this combination of options makes an impossible table.
         """
         genes = architecture.genes
-        root, stem, *stages, head = (
-            self.part(segment, tuple(genes[index] for index in indices))
-            for segment, indices in enumerate(self.segments)
-        )
-        return Network(stem=stem, stages=tuple(stages), head=head, **root)
+        chosen = [tuple([genes[index] for index in indices]) for indices in self.segments]
+        root, modifiers = self.root(chosen[0])
+        stem, *stages, head = (self.part(segment, chosen[segment], modifiers) for segment in range(1, len(chosen)))
+        present = tuple(stage for stage in stages if isinstance(stage, Stage) and stage.layers)
+        return Network(stem=stem, stages=present, head=head, **root)  # type: ignore[arg-type]
 
-    def part(self, segment: int, genes: tuple[int, ...]) -> Any:
-        """Return a segment (root values, stem, a stage, the head) for the genes of that segment alone."""
-        cached = self._parts[segment].get(genes)
+    def root(self, genes: tuple[int, ...]) -> tuple[dict[str, Any], Modifiers]:
+        """Return the root's plain values and its modifiers for the genes of segment 0."""
+        if genes not in self._roots:
+            values = {key: self.form[key] for key in self.form if key not in ("stem", "stages", "head")}
+            values |= self._chosen(0, genes)
+            plain = {key: value for key, value in values.items() if key not in MODIFIERS}
+            self._roots[genes] = plain, Modifiers.of(values)
+        return self._roots[genes]
+
+    def part(self, segment: int, genes: tuple[int, ...], modifiers: Modifiers) -> Part:
+        """Return the stem, a stage (of no layers if it is absent) or the head for the genes of that segment alone."""
+        key = genes, modifiers
+        cached = self._parts[segment].get(key)
         if cached is None:
-            cached = self._parts[segment][genes] = self._make_part(segment, genes)
+            cached = self._parts[segment][key] = self._make_part(segment, genes, modifiers)
         return cached
 
-    def _make_part(self, segment: int, genes: tuple[int, ...]) -> dict[str, Any] | Stem | Stage | Head:
-        network, stages = self._first, len(self._first.stages)
-        base: Any = [None, network.stem, *network.stages, network.head][segment]
-        values = {
-            str(self.decisions[index].path[-1]): self.decisions[index].options[gene]
-            for index, gene in zip(self.segments[segment], genes, strict=True)
-        }
-        if segment == 0:
-            root = {key: getattr(network, key) for key in ("name", "resolution", "classes", "drop_connect")}
-            return root | values
-        own = {field.name: getattr(base, field.name) for field in fields(base)}
-        kind: type[Stem | Stage | Head] = Stem if segment == 1 else Head if segment == stages + 2 else Stage
-        return kind(**(own | values))
+    def _make_part(self, segment: int, genes: tuple[int, ...], modifiers: Modifiers) -> Part:
+        chosen = self._chosen(segment, genes)
+        if segment == 1:
+            return Stem(**resolve_part({**self.form["stem"], **chosen}, modifiers))
+        if segment == len(self.segments) - 1:
+            return Head(**resolve_part({**self.form["head"], **chosen}, modifiers))
+        row = self.form["stages"][segment - 2]
+        values = parse_block(row)[0] if isinstance(row, str) else {**row, **chosen}
+        if values.get("layers") == 0:
+            values.pop("extra_layers", None)
+        return Stage(**resolve_stage(values, modifiers, f"stages[{segment - 2}]"))
+
+    def _chosen(self, segment: int, genes: tuple[int, ...]) -> dict[str, Any]:
+        decisions = (self.decisions[index] for index in self.segments[segment])
+        return {str(item.path[-1]): item.options[gene] for item, gene in zip(decisions, genes, strict=True)}
 
     def _find_segments(self) -> list[list[int]]:
         """Group gene indices by what they decide: root values, stem, each stage, head."""
-        stages = len(self._first.stages)
+        stages = len(self.form["stages"])
         segments: list[list[int]] = [[] for _ in range(stages + 3)]
         for index, decision in enumerate(self.decisions):
             first = decision.path[0]
@@ -134,10 +153,30 @@ class StageTableSpace:
             segments[segment + int(decision.path[1]) if first == "stages" else segment].append(index)
         return segments
 
+    def _layer_counts(self) -> Iterator[tuple[Hashable, ...]]:
+        """Yield the options of each stage's ``layers``."""
+        options = {item.path[1]: item.options for item in self.decisions if item.path[-1] == "layers"}
+        for index in range(len(self.form["stages"])):
+            yield options.get(index, ())
+
     def _validated(self, change: Mapping[tuple[str | int, ...], Hashable]) -> Network:
-        """Validate the table of first options with ``change`` applied, through the network's own schema."""
-        first = {decision.path: decision.options[0] for decision in self.decisions}
-        return network_from_dict(_with_values(self._form, (), {**first, **change}), self._source)
+        """Validate the table of first options with ``change`` applied, through the network's own schema.
+
+        Absent stages are left out of it.
+        """
+        first = {decision.path: _present(decision) for decision in self.decisions}
+        form = _with_values(self.form, (), {**first, **change})
+        if isinstance(rows := form.get("stages"), list):
+            optional = [0 in counts for counts in self._layer_counts()]
+            absent = [may and row.get("layers") == 0 for row, may in zip(rows, optional, strict=True)]
+            form["stages"] = [row for row, gone in zip(rows, absent, strict=True) if not gone]
+        return network_from_dict(form, self._source)
+
+
+def _present(decision: Decision) -> Hashable:
+    """Return the first option, or for the layers of a stage that may be absent the first that is not 0."""
+    is_count = decision.path[0] == "stages" and decision.path[-1] == "layers"
+    return next((option for option in decision.options if not is_count or option != 0), decision.options[0])
 
 
 def _find_decisions(form: Any, source: str, path: tuple[str | int, ...] = ()) -> Iterator[Decision]:
@@ -155,7 +194,7 @@ def _find_decisions(form: Any, source: str, path: tuple[str | int, ...] = ()) ->
 
 def _check_options(decision: Decision, source: str) -> None:
     where = f"{source}: {'.'.join(str(part) for part in decision.path)}"
-    if decision.path[0] in _ROOT_KEYS:
+    if decision.path[0] in _FIXED:
         raise InputError(f"{where}: expected one fixed value, got the list {list(decision.options)}")
     if not decision.options:
         raise InputError(f"{where}: expected at least one option, got an empty list")

@@ -35,6 +35,7 @@ class UserSpace:
         self.name = str(space.name)
         self.gene_sizes = _sizes(space.gene_sizes, source)
         self.resolution: int | None = getattr(space, "resolution", None)
+        self.gene_names = _names(getattr(space, "gene_names", None), len(self.gene_sizes), source)
         self._source, self._path = source, path
         for name in _METHODS:
             if callable(method := getattr(space, name, None)):
@@ -59,6 +60,18 @@ class UserSpace:
             return result
 
         return call
+
+
+def _names(names: Any, count: int, source: str) -> tuple[str, ...]:
+    """Return one name for each gene, ``gene0``, ... where the space names none."""
+    if names is None:
+        return tuple(f"gene{index}" for index in range(count))
+    found = tuple(names)
+    if len(found) != count or not all(isinstance(name, str) for name in found):
+        raise InputError(f"{source}: gene_names: expected one text for each of the {count} genes, got {list(found)}")
+    if twice := [name for index, name in enumerate(found) if name in found[:index]]:
+        raise InputError(f"{source}: gene_names: '{twice[0]}' stands twice; genes need names of their own")
+    return found
 
 
 def _sizes(sizes: Any, source: str) -> tuple[int, ...]:

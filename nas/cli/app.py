@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import list_commands, scale_command, search_command, show_commands
+from nas.cli import check_command, compare_command, list_commands, scale_command, search_command, show_commands
 
 app = typer.Typer(
     name="nas",
@@ -39,6 +39,8 @@ def root(
 app.command("search")(search_command.search)
 app.command("scale")(scale_command.scale)
 app.command("show")(show_commands.show)
+app.command("compare")(compare_command.compare)
+app.command("check")(check_command.check)
 app.command("profile")(show_commands.profile)
 app.command("spaces")(list_commands.spaces)
 app.command("controllers")(list_commands.controllers)

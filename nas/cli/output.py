@@ -11,7 +11,8 @@ from rich.text import Text
 
 from nas.evaluate.cost import cost_by_part, network_cost
 from nas.evaluate.quantity import format_quantity
-from nas.search_spaces.network import Network, output_size
+from nas.search_spaces.layers import output_size
+from nas.search_spaces.network import EXPAND, Head, Network, Stage, Stem
 
 
 def make_console() -> Console:
@@ -51,10 +52,11 @@ _COLUMNS = (
     ("input px", "px", "size", None),
     ("MACs", "MACs", "macs", None),
     ("params", "params", "params", None),
+    ("SE form", "SE form", "se_form", ""),
     ("skip", "skip", "skip", "identity"),
     ("activation", "act", "activation", "swish"),
 )
-_LEFT, _WIDE = ("stage", "op", "skip", "activation", "act"), 110
+_LEFT, _WIDE = ("stage", "op", "SE form", "skip", "activation", "act"), 110
 
 
 def stage_table(network: Network, width: int) -> Table:
@@ -86,19 +88,42 @@ def describe_network(network: Network) -> str:
     )
 
 
+def cells(part: Stem | Stage | Head) -> dict[str, str]:
+    """Return what people read of a part, by field; what does not apply is left out."""
+    if isinstance(part, Stem):
+        op = part.op if part.pool == "none" else f"{part.op}+{part.pool}pool"
+        shape = {"op": op, "kernel": part.kernel, "stride": part.stride, "channels": part.channels, "layers": 1}
+        return {key: str(value) for key, value in shape.items()} | {"activation": part.activation}
+    if isinstance(part, Head):
+        steps = ["conv"] if part.channels else []
+        op = "+".join([*steps, *(["fc"] if part.hidden else []), "fc"])
+        widths = ", ".join(str(width) for width in (part.channels, part.hidden) if width)
+        found = {"op": op, "channels": widths} | ({"kernel": "1", "stride": "1"} if part.channels else {})
+        return found | ({"activation": part.activation, "layers": "1"} if widths else {})
+    row: dict[str, object] = {"op": part.op, "kernel": part.kernel, "stride": part.stride, "channels": part.channels}
+    row |= {"layers": part.layers, "skip": part.skip, "activation": part.activation}
+    return {key: str(value) for key, value in row.items()} | {
+        "expand": f"{part.expand_ratio:g}" if part.op in EXPAND else "-",
+        "se": f"{part.se:g}" if part.se else "-",
+        "se_form": _excitation_form(part) if part.se else "",
+    }
+
+
+def _excitation_form(stage: Stage) -> str:
+    """Write what of a stage's SE is not as in EfficientNet."""
+    odd: list[str] = [stage.se_base] if stage.se_base != "input" else []
+    odd += [stage.se_activation] if stage.se_activation else []
+    odd += [stage.se_gate] if stage.se_gate != "sigmoid" else []
+    return " ".join(odd)
+
+
 def _rows(network: Network) -> list[dict[str, Any]]:
     """Return the table's cells by key; cells that do not apply are empty."""
-    stem, head = network.stem, network.head
-    parts: list[dict[str, Any]] = [{"op": stem.op, "kernel": stem.kernel, "stride": stem.stride, "layers": 1}]
-    parts[0] |= {"channels": stem.channels, "activation": stem.activation}
+    sizes = [network.resolution, network.stem_size]
     for stage in network.stages:
-        row: dict[str, Any] = {"op": stage.op, "kernel": stage.kernel, "stride": stage.stride, "expand": stage.expand}
-        row |= {"channels": stage.channels, "layers": stage.layers, "se": f"{stage.se:g}" if stage.se else "-"}
-        parts.append(row | {"skip": stage.skip, "activation": stage.activation})
-    last = {"op": "conv+fc", "kernel": 1, "stride": 1, "layers": 1}
-    parts.append(last | {"channels": head.channels, "activation": head.activation})
-    size = network.resolution
-    for part, (name, cost) in zip(parts, cost_by_part(network), strict=True):
-        part |= {"name": name, "size": size, "macs": f"{cost.macs:,}", "params": f"{cost.params:,}"}
-        size = output_size(size, part["stride"])
-    return [dict.fromkeys((key for _, _, key, _ in _COLUMNS), "") | row for row in parts]
+        sizes.append(output_size(sizes[-1], stage.stride))
+    rows = []
+    for part, size, (name, cost) in zip(network.parts, sizes, cost_by_part(network), strict=True):
+        own = {"name": name, "size": str(size), "macs": f"{cost.macs:,}", "params": f"{cost.params:,}"}
+        rows.append(dict.fromkeys((key for _, _, key, _ in _COLUMNS), "") | cells(part) | own)
+    return rows

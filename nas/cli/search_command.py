@@ -41,6 +41,16 @@ def search(
             help="Only networks from (1 - X) times the target up to it; none lifts the band.", rich_help_panel=_SEARCH
         ),
     ] = None,
+    max_params: Annotated[
+        str | None, typer.Option(help="Only networks with at most so many params: 5M.", rich_help_panel=_SEARCH)
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Only networks whose float32 weights and activations (one image) fit in: 20MB.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
     constraint: Annotated[
         str | None, typer.Option(help="Reward: soft (alpha = beta = -0.07) or hard (0, -1).", rich_help_panel=_SEARCH)
     ] = None,
@@ -102,6 +112,8 @@ def search(
         "evaluator.name": evaluator,
         "data.source": data,
         "objective.tolerance": tolerance,
+        "objective.limits.params": max_params,
+        "objective.limits.memory_bytes": max_memory,
         "objective.constraint": constraint,
         "objective.alpha": alpha,
         "objective.beta": beta,

@@ -15,7 +15,7 @@ from nas.outcome import Outcome
 from nas.program import program
 from nas.run import Run
 from nas.search_spaces import space as spaces
-from nas.setup import Setup, versions
+from nas.setup import Setup, budget, versions
 
 _log = logging.getLogger("nas")
 
@@ -33,6 +33,8 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
             else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
         )
         say(console, f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward")
+    if ceilings := [limit for limit in budget(config) if limit.metric != "macs" or objective.target_flops is None]:
+        say(console, f"Limits   {', '.join(map(str, ceilings))}")
     where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
     evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
     say(console, f"Trials   {config.trials} by {controller}, scored by {evaluator} in {where}, seed {config.seed}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nas.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from nas.search_spaces.network import Network
 
 Thing = Annotated[
     str, typer.Argument(help="A run directory, a network's YAML file, or a reference name such as efficientnet_b0.")
@@ -15,17 +18,28 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 
 @guarded
-def show(thing: Thing, json: Json = False) -> None:
+def show(
+    thing: Thing,
+    blocks: Annotated[
+        bool, typer.Option("--blocks", help="Print the stages in Google's block notation, r3_k5_s22_e6_i24_o40_se0.25.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Print a network's stage table."""
     from nas.cli.output import describe_network, make_console, print_json, say, stage_table
+    from nas.search_spaces.block_notation import block_strings
     from nas.search_spaces.network_yaml import network_to_dict
     from nas.things import load_thing
 
     network = load_thing(thing)
     if json:
-        print_json(network_to_dict(network) | _costs(network))
+        print_json(network_to_dict(network) | _costs(network) | ({"blocks": block_strings(network)} if blocks else {}))
         return
     console = make_console()
+    if blocks:
+        for line in block_strings(network):
+            say(console, line)
+        return
     say(console, describe_network(network))
     console.print(stage_table(network, console.width))
 
@@ -39,9 +53,12 @@ def profile(
     classes: Annotated[
         int | None, typer.Option(help="Count with this many classes instead of the network's own.")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Count with torch's counter and with thop too, and explain differences.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Count a network's MACs and params, in all and by stage."""
+    """Count a network's MACs, params and memory, in all and by stage."""
     from nas.cli.output import make_console, plain_table, print_json, say
     from nas.evaluate.cost import cost_by_part
     from nas.search_spaces.errors import InputError
@@ -52,26 +69,53 @@ def profile(
             raise InputError(f"--{name}: expected at least 1, got {value}")
     network = load_thing(thing).at(resolution=resolution, classes=classes)
     totals = _costs(network)
+    counts = _cross_check(network) if check else []
     if json:
-        parts = [{"part": name, "macs": cost.macs, "params": cost.params} for name, cost in cost_by_part(network)]
+        parts = [
+            {"part": name, **{key: getattr(cost, key) for key in ("macs", "params", "peak_activation_bytes")}}
+            for name, cost in cost_by_part(network)
+        ]
         own = {"name": network.name, "resolution": network.resolution, "classes": network.classes}
-        print_json(own | totals | {"parts": parts})
+        print_json(own | totals | {"parts": parts} | ({"check": counts} if check else {}))
         return
-    table = plain_table("part", "MACs", "share", "params", "share ", right=("MACs", "share", "params", "share "))
+    numbers = ("MACs", "share", "params", "share ", "activations")
+    table = plain_table("part", *numbers, right=numbers)
     for name, cost in cost_by_part(network):
         macs_share, params_share = cost.macs / totals["macs"], cost.params / totals["params"]
-        table.add_row(name, f"{cost.macs:,}", f"{macs_share:.1%}", f"{cost.params:,}", f"{params_share:.1%}")
+        activations = f"{cost.peak_activation_bytes / 1e6:.2f} MB"
+        table.add_row(
+            name, f"{cost.macs:,}", f"{macs_share:.1%}", f"{cost.params:,}", f"{params_share:.1%}", activations
+        )
     console = make_console()
     say(
         console,
         f"{network.name} at {network.resolution} px with {network.classes} classes: {totals['macs']:,} MACs, "
-        f"{totals['params']:,} params, {totals['weight_bytes'] / 1e6:.1f} MB of float32 weights",
+        f"{totals['params']:,} params; float32: {totals['weight_bytes'] / 1e6:.1f} MB of weights, at most "
+        f"{totals['peak_activation_bytes'] / 1e6:.1f} MB of activations for one image",
     )
     console.print(table)
+    for count in counts:
+        say(console, f"{count['counter']}: {count['macs']:,} MACs, {count['params']:,} params; {count['note']}")
 
 
-def _costs(network: Any) -> dict[str, int]:
+def _cross_check(network: Network) -> list[dict[str, Any]]:
+    """Count with every counter.
+
+    Raises:
+        WorkError: if torch's counter disagrees with ours.
+    """
+    from dataclasses import asdict
+
+    from nas.evaluate.cross_check import cross_check
+    from nas.search_spaces.errors import WorkError
+
+    counts = cross_check(network)
+    if not counts[1].explained:
+        raise WorkError(f"the counters disagree, which is a fault of this program: {counts[0]} but {counts[1]}")
+    return [asdict(count) for count in counts]
+
+
+def _costs(network: Network) -> dict[str, int]:
     from nas.evaluate.cost import network_cost
 
-    cost = network_cost(network)
-    return {"macs": cost.macs, "params": cost.params, "weight_bytes": 4 * cost.params}
+    return network_cost(network).metrics()

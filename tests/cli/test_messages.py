@@ -114,8 +114,10 @@ def test_show_is_a_network_that_loads() -> None:
 
     shown = document("show", "efficientnet_b3")
     assert isinstance(shown, dict)
-    costs = {shown.pop(key) for key in ("macs", "params", "weight_bytes")}
-    assert costs == {1_827_141_392, 12_233_232, 4 * 12_233_232}
+    names = ("macs", "params", "weight_bytes", "peak_activation_bytes", "memory_bytes")
+    macs, params, weights, activations, memory = (shown.pop(key) for key in names)
+    assert (macs, params, weights) == (1_827_141_392, 12_233_232, 4 * 12_233_232)
+    assert memory == weights + activations
     assert network_from_dict(shown) == load_thing("efficientnet_b3")
 
 
@@ -137,11 +139,13 @@ def test_lists_and_version() -> None:
 
 
 SURFACE = {
-    "search": "address alpha beta config constraint controller data deterministic evaluator gpus-per-worker out "
-    "resume seed set space target-flops tolerance train-device trials workers",
+    "search": "address alpha beta config constraint controller data deterministic evaluator gpus-per-worker "
+    "max-memory max-params out resume seed set space target-flops tolerance train-device trials workers",
     "scale": "alpha beta depth gamma json official out phi resolution width",
-    "show": "json",
-    "profile": "classes json resolution",
+    "show": "blocks json",
+    "compare": "json",
+    "check": "json samples seed targets",
+    "profile": "check classes json resolution",
     "spaces": "json",
     "controllers": "json",
 }

@@ -13,8 +13,9 @@ import pytest
 
 from nas.controllers.controller import Controller
 from nas.controllers.registry import CONTROLLERS, check_controller, controller_options, make_controller
-from nas.evaluate.band import Band, banded_domain
 from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.limits import Limits, macs_band
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain
@@ -32,7 +33,7 @@ class Case:
 
 def _banded() -> Domain:
     space = load_space("efficientnet")
-    return banded_domain(space, KnownCosts(space), Band.below(300e6, 0.05))
+    return limited_domain(space, KnownCosts(space), Limits((macs_band(300e6, 0.05),)))
 
 
 DOMAINS = [Case("whole", lambda: Domain(load_space("small-images"))), Case("banded", _banded)]

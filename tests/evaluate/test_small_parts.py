@@ -97,9 +97,9 @@ class _Built:
 
 def test_modules_are_counted_on_the_meta_device() -> None:
     costs = KnownCosts(_Built())
-    assert costs(Architecture("built", (1,))) == {"macs": 5 * 27 * 64, "params": 5 * 27}
+    assert costs(Architecture("built", (1,))) == {"macs": 5 * 27 * 64, "params": 135, "weight_bytes": 540}
     without = type("NoResolution", (), {"name": "n", "gene_sizes": (2,), "build": _Built.build})()
-    assert KnownCosts(without)(Architecture("n", (0,))) == {"params": 4 * 27}
+    assert KnownCosts(without)(Architecture("n", (0,))) == {"params": 108, "weight_bytes": 432}
 
 
 def test_spaces_own_costs_come_first_and_must_fit() -> None:

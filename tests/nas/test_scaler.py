@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.evaluate.cost import network_cost
-from nas.scaler import Scaling, official_scalings, phi_scalings, round_channels, round_layers, scale
+from nas.scaler import Scaling, official_scalings, phi_scalings, round_layers, scale
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.errors import InputError
+from nas.search_spaces.rounding import round_channels
 from nas.things import load_thing
 
 B0 = reference_network("efficientnet_b0")

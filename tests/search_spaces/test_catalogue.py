@@ -14,7 +14,9 @@ from nas.search_spaces.user_code import UserCode
 
 
 def test_shipped_spaces() -> None:
-    assert space_names() == ("efficientnet", "small-images")
+    assert set(space_names()) == {
+        *("efficientnet", "mnasnet", "mnasnet-wide", "mobilenet_v3", "proxylessnas", "small-images")
+    }
     assert load_space("small-images").name == "small-images"
     with pytest.raises(InputError, match="did you mean 'efficientnet'"):
         load_space("eficientnet")

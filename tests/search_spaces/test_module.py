@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from nas.search_spaces.blocks import MBConv, drop_connect
+from nas.search_spaces.blocks import Block, Norm, drop_connect
 from nas.search_spaces.catalogue import reference_network
+from nas.search_spaces.layers import realise
 from nas.search_spaces.module import build
-from nas.search_spaces.network import Network, Stage, realise
+from nas.search_spaces.network import Network, Stage
 
 
 def test_output_shape(tiny_network: Network) -> None:
@@ -43,7 +44,7 @@ def test_initialisation_has_the_reference_codes_spread() -> None:
 
 def test_drop_connect_rises_linearly_from_zero() -> None:
     module = build(reference_network("efficientnet_b0"))
-    rates = [part.drop_rate for part in module.modules() if isinstance(part, MBConv)]
+    rates = [part.drop_rate for part in module.modules() if isinstance(part, Block)]
     assert rates == pytest.approx([0.2 * index / 16 for index in range(16)])
 
 
@@ -56,7 +57,7 @@ def test_drop_connect_keeps_the_mean_and_whole_samples() -> None:
 
 
 def test_a_fully_dropped_block_is_the_identity_and_evaluation_drops_nothing() -> None:
-    block = MBConv(realise(Stage(channels=8, expand=2), 8, 4)[0], drop_rate=0.999999)
+    block = Block(realise(Stage(channels=8, expand=2), 8, 4)[0], 0.999999, Norm())
     images = torch.randn(2, 8, 4, 4)
     block.train()
     assert torch.equal(block(images), images)
@@ -66,5 +67,9 @@ def test_a_fully_dropped_block_is_the_identity_and_evaluation_drops_nothing() ->
 
 def test_skip_none_adds_no_identity(tiny_network: Network) -> None:
     without = replace(tiny_network, stages=tuple(replace(stage, skip="none") for stage in tiny_network.stages))
-    assert [part.residual for part in build(tiny_network).modules() if isinstance(part, MBConv)] == [True, False, True]
-    assert not any(part.residual for part in build(without).modules() if isinstance(part, MBConv))
+    assert [part.shortcut is not None for part in build(tiny_network).modules() if isinstance(part, Block)] == [
+        True,
+        False,
+        True,
+    ]
+    assert not any(part.shortcut is not None for part in build(without).modules() if isinstance(part, Block))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.network import Network, Stage, Stem, output_size, realise
+from nas.search_spaces.layers import Convolution, Excitation, Layer, output_size, realise
+from nas.search_spaces.network import Network, Stage, Stem
 
 
 @pytest.mark.parametrize(("size", "stride", "expected"), [(224, 2, 112), (7, 2, 4), (1, 1, 1), (75, 2, 38)])
@@ -13,18 +14,27 @@ def test_map_sizes_round_up(size: int, stride: int, expected: int) -> None:
     assert output_size(size, stride) == expected
 
 
+def expanded(layer: Layer) -> int:
+    depthwise = next(step for step in layer.steps if isinstance(step, Convolution) and step.groups > 1)
+    return depthwise.in_channels
+
+
+def squeezed(layer: Layer) -> int:
+    return next(step for step in layer.steps if isinstance(step, Excitation)).squeeze
+
+
 def test_only_the_first_layer_strides_and_widens() -> None:
     layers = realise(Stage(channels=24, stride=2, expand=6, layers=3, se=0.25), 16, 112)
     assert [layer.stride for layer in layers] == [2, 1, 1]
     assert [layer.in_channels for layer in layers] == [16, 24, 24]
-    assert [layer.expanded_channels for layer in layers] == [96, 144, 144]
-    assert [layer.se_channels for layer in layers] == [4, 6, 6]
-    assert [layer.residual for layer in layers] == [False, True, True]
+    assert [expanded(layer) for layer in layers] == [96, 144, 144]
+    assert [squeezed(layer) for layer in layers] == [4, 6, 6]
+    assert [layer.shortcut for layer in layers] == ["none", "identity", "identity"]
     assert [layer.out_size for layer in layers] == [56, 56, 56]
 
 
 def test_squeeze_width_is_at_least_one() -> None:
-    assert realise(Stage(channels=8, se=0.25), 2, 8)[0].se_channels == 1
+    assert squeezed(realise(Stage(channels=8, se=0.25), 2, 8)[0]) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.evaluate.band import Band, banded_domain
-from nas.evaluate.band_sampler import BandSampler
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.limits import Limit, Limits, macs_band
+from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain
@@ -34,8 +35,12 @@ class Summed:
         return {"macs": 100 + (genes * 7 ** np.arange(genes.shape[1])).sum(1)}
 
 
+def band(low: int, high: int) -> Limits:
+    return Limits((Limit("macs", high, low, "--target-flops"),))
+
+
 def domain(space: SearchSpace, low: int, high: int) -> Domain:
-    return banded_domain(space, KnownCosts(space), Band(low, high))
+    return limited_domain(space, KnownCosts(space), band(low, high))
 
 
 def macs_by_genotype(space: SearchSpace) -> dict[Architecture, float]:
@@ -44,9 +49,13 @@ def macs_by_genotype(space: SearchSpace) -> dict[Architecture, float]:
 
 
 def test_the_band_of_a_target() -> None:
-    assert Band.below(400e6, 0.1) == Band(360_000_000, 400_000_000)
-    assert Band.below(1000, 0) == Band(1000, 1000)
-    assert Band.below(10.5, 0.1) == Band(10, 10)
+    for target, tolerance, low, high in (
+        (400e6, 0.1, 360_000_000, 400_000_000),
+        (1000, 0, 1000, 1000),
+        (10.5, 0.1, 10, 10),
+    ):
+        limit = macs_band(target, tolerance)
+        assert (limit.metric, limit.low, limit.high) == ("macs", low, high)
 
 
 @settings(max_examples=60)
@@ -72,11 +81,11 @@ def test_draws_are_uniform_inside_the_band() -> None:
     macs = sorted(macs_by_genotype(space).values())
     low, high = int(macs[12]), int(macs[36])
     expected = [item.genes for item, value in macs_by_genotype(space).items() if low <= value <= high]
-    sampler = BandSampler(table, low, high)
-    sampler.listed = None
+    sampler = TableSampler(table, band(low, high))
+    sampler.listed, sampler.acceptance = None, 0.5
     generator = np.random.default_rng(3)
     draws = 4000
-    counts = Counter(tuple(sampler.sample(generator).tolist()) for _ in range(draws))  # type: ignore[union-attr]
+    counts = Counter(map(tuple, sampler.sample(generator, draws).tolist()))  # type: ignore[union-attr]
     assert set(counts) == set(expected)
     mean = draws / len(expected)
     chi_squared = sum((counts[genes] - mean) ** 2 / mean for genes in expected)
@@ -87,8 +96,7 @@ def test_draws_are_uniform_inside_the_band() -> None:
 @pytest.mark.parametrize("target", [52e6, 60e6, 100e6, 400e6, 880e6, 980e6])
 def test_every_target_in_range_is_met_in_a_large_space(target: float) -> None:
     space = load_space("efficientnet")
-    band = Band.below(target, 0.1)
-    found = banded_domain(space, KnownCosts(space), band)
+    found = limited_domain(space, KnownCosts(space), Limits((macs_band(target, 0.1),)))
     generator = np.random.default_rng(0)
     drawn = [found.sample(generator) for _ in range(50)]
     assert all(item is not None and found.admits(item) for item in drawn)
@@ -110,7 +118,7 @@ def test_thin_bands_are_decided() -> None:
 def test_an_empty_band_names_the_range_and_the_nearest(target: float, nearest: str) -> None:
     space = load_space("efficientnet")
     with pytest.raises(InputError) as caught:
-        banded_domain(space, KnownCosts(space), Band.below(target, 0.1))
+        limited_domain(space, KnownCosts(space), Limits((macs_band(target, 0.1),)))
     message = str(caught.value)
     assert "51,594,768" in message and "884,060,256" in message
     assert f"the nearest to the target has {nearest}" in message

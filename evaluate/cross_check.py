@@ -1,0 +1,112 @@
+"""Our arithmetic beside other counters of the same built module, with every difference explained."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from torch import nn
+
+from nas.evaluate.cost import network_cost
+from nas.evaluate.module_cost import module_cost
+from nas.search_spaces.layers import INPUT_CHANNELS
+from nas.search_spaces.module import build
+from nas.search_spaces.network import Network
+
+# What other counters add to convolutions and linear layers, by the kind of module they add it for.
+_EXTRAS: dict[str, tuple[type[nn.Module], ...]] = {
+    "BatchNorm": (nn.BatchNorm2d,),
+    "pooling": (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.MaxPool2d),
+    "activations": (nn.SiLU, nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one counter says of a network.
+
+    Attributes:
+        counter: its name.
+        macs: multiply-adds, or what it takes for them.
+        params: parameters.
+        note: its convention, and where its difference from ours comes from.
+        explained: whether nothing of that difference is left unexplained.
+    """
+
+    counter: str
+    macs: int
+    params: int
+    note: str
+    explained: bool = True
+
+
+def cross_check(network: Network) -> list[Count]:
+    """Count a network by our arithmetic, by torch's counter, and by thop.
+
+    Torch counts on the meta device; thop runs one real image through a copy of the module, since it leaves buffers
+    behind.
+    """
+    own = network_cost(network)
+    theirs = module_cost(lambda: build(network), network.resolution)
+    agree = (own.macs, own.params) == (theirs.macs, theirs.params)
+    return [
+        Count("ours", own.macs, own.params, "multiply-adds of convolutions and linear layers; BatchNorm, bias, rest 0"),
+        Count(
+            "torch FlopCounterMode / 2",
+            theirs.macs,
+            theirs.params,
+            "counts two operations a multiply-add, so it is halved" if agree else "DISAGREES with ours",
+            agree,
+        ),
+        _by_thop(network, own.macs),
+    ]
+
+
+def _by_thop(network: Network, own_macs: int) -> Count:
+    module = build(network).eval()
+    macs, params = thop_count(module, network.resolution)
+    notes: list[str] = []
+    ignored: list[type[nn.Module]] = []
+    left = macs - own_macs
+    for name, kinds in _EXTRAS.items():
+        if not left:
+            break
+        ignored += kinds
+        without, _ = thop_count(module, network.resolution, ignored)
+        share = left - (without - own_macs)
+        if share:
+            notes.append(f"{share:,} of it for {name}")
+        left = without - own_macs
+    if left:
+        notes.append(f"{left:,} unexplained")
+    note = f"{macs - own_macs:+,} beside ours: {', '.join(notes)}" if notes else "as ours"
+    return Count(f"thop ({_thop_version()})", macs, params, note, not left)
+
+
+def convolutions_by_thop(module: nn.Module, resolution: int) -> int:
+    """Return thop's MACs of convolutions and linear layers alone, on a copy of ``module``."""
+    return thop_count(module.eval(), resolution, [kind for kinds in _EXTRAS.values() for kind in kinds])[0]
+
+
+def thop_count(module: nn.Module, resolution: int, ignored: Iterable[type[nn.Module]] = ()) -> tuple[int, int]:
+    """Return thop's MACs and params for one image, on a copy of ``module``; ``ignored`` kinds count nothing."""
+    import thop
+
+    nothing: Callable[..., None] = lambda *_: None  # noqa: E731
+    image = torch.zeros(1, INPUT_CHANNELS, resolution, resolution)
+    rules = dict.fromkeys(ignored, nothing)
+    with torch.no_grad():
+        macs, params = thop.profile(copy.deepcopy(module), inputs=(image,), custom_ops=rules, verbose=False)
+    return int(macs), int(params)
+
+
+def _thop_version() -> str:
+    for package in ("ultralytics-thop", "thop"):
+        try:
+            return f"{package} {version(package)}"
+        except PackageNotFoundError:
+            continue
+    return "unknown version"

@@ -1,0 +1,126 @@
+"""The part of a space that keeps to a budget, whatever kind of space it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from nas.evaluate.cost_table import CostTable
+from nas.evaluate.emptiness import explain_empty, out_of_reach
+from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limits import Limits
+from nas.evaluate.table_sampler import TableSampler
+from nas.search_spaces import space as spaces
+from nas.search_spaces.domain import ENUMERABLE, Domain
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.space import SearchSpace
+from nas.search_spaces.stage_table_space import StageTableSpace
+
+Examine = Callable[[Architecture], object]
+
+
+def limited_domain(space: SearchSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None) -> Domain:
+    """Return the domain of ``space`` inside ``limits``.
+
+    Raises:
+        InputError: if nothing of the space is inside, naming the limit that empties it and what would be reachable.
+    """
+    if isinstance(space, StageTableSpace):
+        return TableDomain(space, costs, limits, examine)
+    return SearchedDomain(space, costs, limits, examine)
+
+
+class LimitedDomain(Domain):
+    """What both kinds share: the gate by exact cost."""
+
+    def __init__(self, space: SearchSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None) -> None:
+        super().__init__(space, examine)
+        self.costs, self.limits = costs, limits
+
+    def admits(self, architecture: Architecture) -> bool:
+        """Say whether the architecture's exact costs are inside the limits."""
+        try:
+            inside = self.limits.admits(self.costs(architecture))
+        except InputError:
+            return False
+        return inside and super().admits(architecture)
+
+
+class TableDomain(LimitedDomain):
+    """A stage-table space inside limits, sampled uniformly through its compiled cost table."""
+
+    def __init__(
+        self, space: StageTableSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None
+    ) -> None:
+        super().__init__(space, costs, limits, examine)
+        self.table = costs.table or CostTable(space)
+        self._sampler = TableSampler(self.table, limits)
+        if self._sampler.empty:
+            raise explain_empty(self.table, limits)
+
+    def sample(self, generator: np.random.Generator) -> Architecture | None:
+        """Draw uniformly over the genotypes inside the limits."""
+        genes = self._sampler.sample(generator)
+        return None if genes is None else self._architecture(genes[0])
+
+    def sample_genes(self, generator: np.random.Generator, count: int) -> np.ndarray | None:
+        """Draw ``count`` genotypes at once, ``(count, tokens)``."""
+        return self._sampler.sample(generator, count)
+
+    def members(self) -> Iterator[Architecture] | None:
+        """Yield every architecture inside the limits where they are few enough to list."""
+        listed = self._sampler.listed
+        return None if listed is None else (self._architecture(genes) for genes in listed)
+
+    def _architecture(self, genes: np.ndarray) -> Architecture:
+        return Architecture(self.space.name, tuple(genes.tolist()))
+
+
+class SearchedDomain(LimitedDomain):
+    """Any other space inside limits: listed where small, else reached by bounded random walks towards them."""
+
+    def __init__(self, space: SearchSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None) -> None:
+        super().__init__(space, costs, limits, examine)
+        # Counting a module takes about 50 ms, arithmetic less than 0.1.
+        listable, self.walks, self.steps = (500, 8, 50) if costs.builds_modules else (ENUMERABLE, 200, 200)
+        self._seen: set[tuple[float, ...]] = set()
+        self._listed: list[Architecture] | None = None
+        if spaces.size(space) <= listable:
+            self._listed = [candidate for candidate in spaces.enumerate_space(space) if self._distance(candidate) == 0]
+        if not self._listed and (self._listed is not None or self.sample(np.random.default_rng(0)) is None):
+            if not self._seen:
+                costs(Architecture(space.name, (0,) * len(space.gene_sizes)))  # says what is wrong with it
+                raise InputError(f"{limits.items[0].flag}: no network of space '{space.name}' could be counted")
+            raise out_of_reach(space.name, limits, self._seen, proved=self._listed is not None)
+
+    def sample(self, generator: np.random.Generator) -> Architecture | None:
+        """Walk from random genotypes towards the limits, one gene at a time."""
+        if self._listed is not None:
+            return self._listed[generator.integers(len(self._listed))] if self._listed else None
+        for _ in range(self.walks):
+            here = spaces.sample(self.space, generator)
+            distance = self._distance(here)
+            for _ in range(self.steps):
+                if distance == 0:
+                    return here
+                genes = list(here.genes)
+                gene = int(generator.integers(len(genes)))
+                genes[gene] = int(generator.integers(self.space.gene_sizes[gene]))
+                there = Architecture(self.space.name, tuple(genes))
+                if (closer := self._distance(there)) <= distance:
+                    here, distance = there, closer
+        return None
+
+    def members(self) -> Iterator[Architecture] | None:
+        """Yield every architecture inside the limits where the space is small enough to list."""
+        return None if self._listed is None else iter(self._listed)
+
+    def _distance(self, architecture: Architecture) -> float:
+        try:
+            metrics = self.costs(architecture)
+        except InputError:
+            return float("inf")
+        self._seen.add(tuple(metrics[limit.metric] for limit in self.limits))
+        return self.limits.violation(metrics)

@@ -1,0 +1,82 @@
+"""The budget: limits on costs that are known before anything is trained.
+
+With the papers' soft reward, alpha = beta, the factor ``T ** -w`` is a constant and the best network would be the
+same for every T. So the target is also a budget: only ``(1 - tolerance) * T <= MACs <= T`` is proposed and trained.
+Any other cost may have a ceiling too (EfficientNet, arXiv 1905.11946, equation 2: memory and FLOPS).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from nas.evaluate.quantity import format_quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What one cost has to keep to, both ends included.
+
+    Attributes:
+        metric: which cost, for instance ``macs``.
+        high: at most so much.
+        low: at least so much.
+        flag: what people typed to get it.
+    """
+
+    metric: str
+    high: float
+    low: float = 0
+    flag: str = ""
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """Return by how much of the limit a network misses it; 0 if it keeps to it."""
+        value = metrics[self.metric]
+        return max(self.low - value, value - self.high, 0) / max(self.high, 1)
+
+    def __str__(self) -> str:
+        low = f"{format_quantity(self.low)} to " if self.low else "at most "
+        return f"{low}{format_quantity(self.high)} {METRIC_WORDS.get(self.metric, self.metric)}"
+
+
+METRIC_WORDS = {
+    "macs": "MACs",
+    "peak_activation_bytes": "bytes of activations",
+    "weight_bytes": "bytes of weights",
+    "memory_bytes": "bytes of memory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Any number of limits together, at most one for each metric."""
+
+    items: tuple[Limit, ...] = ()
+
+    def __iter__(self) -> Iterator[Limit]:
+        return iter(self.items)
+
+    def __bool__(self) -> bool:
+        return bool(self.items)
+
+    def admits(self, metrics: Mapping[str, float]) -> bool:
+        """Say whether a network of these metrics keeps to the budget."""
+        return all(limit.low <= metrics[limit.metric] <= limit.high for limit in self.items)
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """Return how far outside the budget a network is, as a sum of relative excesses; 0 inside."""
+        return sum(limit.violation(metrics) for limit in self.items)
+
+    def of(self, metric: str) -> tuple[float, float]:
+        """Return the least and the most of one metric; 0 and infinity if it has no limit."""
+        for limit in self.items:
+            if limit.metric == metric:
+                return limit.low, limit.high
+        return 0, math.inf
+
+
+def macs_band(target: float, tolerance: float) -> Limit:
+    """Return ``[(1 - tolerance) * target, target]`` in whole MACs."""
+    flag = f"--target-flops {format_quantity(target)}"
+    return Limit("macs", math.floor(target), math.ceil((1 - tolerance) * target - 1e-6), flag)

@@ -1,0 +1,93 @@
+"""``nas check``: does a search space keep the contract, and what does it hold?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nas.space_check import Probe
+    from nas.space_survey import Survey
+
+
+@guarded
+def check(
+    space: Annotated[str, typer.Argument(help="A space: a name, FILE.yaml or FILE.py:Class.")],
+    targets: Annotated[
+        str, typer.Option(help="Budgets in MACs, 40M,400M: how much of the space lies within 10% of each?")
+    ] = "",
+    samples: Annotated[int, typer.Option(help="Random genotypes, beside the corners and every option.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the random genotypes.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Check a search space: samples, decodes, builds, trains a step, counts, and compares the counts.
+
+    Exits with 2 at the first violation, naming the genotype that shows it.
+
+    Examples:
+      nas check mine.yaml --targets 40M,400M
+
+      nas check mine.py:Space --json
+    """
+    from nas.cli.output import make_console, print_json, say
+    from nas.evaluate.quantity import parse_count
+    from nas.search_spaces.catalogue import load_space
+    from nas.search_spaces.errors import InputError
+    from nas.space_check import run_checks, take_samples
+    from nas.space_survey import survey
+
+    wanted = [parse_count(target, "--targets") for target in targets.split(",") if target]
+    for name, value in (("samples", samples), ("seed", seed)):
+        if value < 0:
+            raise InputError(f"--{name}: expected 0 or more, got {value}")
+    console = make_console()
+    passed: list[str] = []
+    try:
+        probe = take_samples(load_space(space), samples, seed)
+        for name in run_checks(probe):
+            passed.append(name)
+            if not json:
+                say(console, f"ok    {name}")
+    except InputError as error:
+        if json:
+            print_json({"space": space, "ok": False, "passed": passed, "violation": str(error)})
+        raise
+    found = survey(probe.space, probe.samples, wanted)
+    if json:
+        print_json(_document(probe, found, passed))
+        return
+    _print(probe, found, console)
+
+
+def _print(probe: Probe, found: Survey, console: Console) -> None:
+    from nas.cli.output import say
+
+    say(console, f"{len(probe.samples)} genotypes checked, {len(probe.unusable)} that make no network; no violation")
+    for note in probe.notes:
+        say(console, f"note  {note}", style="yellow")
+    networks = f", {found.networks:,} distinct networks" if found.networks is not None else ""
+    say(console, f"Size            {found.architectures:,} architectures{networks}")
+    of = "" if found.exact else f" (of {len(probe.samples)} samples)"
+    for name, (low, high) in found.ranges.items():
+        say(console, f"{name:<15} {low:,} to {high:,}{of}")
+    for share in found.shares:
+        text = f"{share.share:.3g} of the space within 10%" if share.share else share.hint
+        say(console, f"target {share.target:,.0f}: {text}", style="" if share.share else "yellow")
+
+
+def _document(probe: Probe, found: Survey, passed: list[str]) -> dict[str, Any]:
+    return {
+        "space": probe.space.name,
+        "ok": True,
+        "passed": passed,
+        "checked": len(probe.samples),
+        "unusable": len(probe.unusable),
+        "notes": probe.notes,
+        **asdict(found),
+    }

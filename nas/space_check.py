@@ -1,0 +1,249 @@
+"""The contract checker for a search space: what every part of this program relies on, tried on samples of it.
+
+Each check is a function that raises ``InputError`` at the first violation, with the genotype that shows it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nas.evaluate.known_costs import KnownCosts
+from nas.search_spaces import space as spaces
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_from_dict, network_to_dict
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.space import SearchSpace
+
+TRAINED = 2  # how many samples are trained a step for real; the others are only built and counted
+SMALL_PX = 64  # stage tables are trained at no more
+
+
+@dataclass
+class Probe:
+    """A space with the samples it is checked on.
+
+    Attributes:
+        space: what is checked.
+        samples: genotypes that make a network, corners first.
+        unusable: reasons why others make none, by genotype.
+        notes: what is no violation but worth saying.
+    """
+
+    space: SearchSpace
+    samples: list[Architecture]
+    unusable: dict[tuple[int, ...], str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """What makes its networks: ``decode``, ``build`` or, for tables of measured values, ``nothing``."""
+        return next((name for name in ("decode", "build") if hasattr(self.space, name)), "nothing")
+
+
+def take_samples(space: SearchSpace, count: int, seed: int) -> Probe:
+    """Return the first and the last genotype, every option of every gene at least once, and ``count`` random ones."""
+    generator = np.random.default_rng(seed)
+    sizes = [int(size) for size in space.gene_sizes]
+    genotypes = [(0,) * len(sizes), tuple(size - 1 for size in sizes)]
+    for place in range(max(sizes)):
+        genotypes.append(tuple(min(place, size - 1) for size in sizes))
+    genotypes += [spaces.sample(space, generator).genes for _ in range(count)]
+    return Probe(space, [Architecture(space.name, genes) for genes in dict.fromkeys(genotypes)])
+
+
+def check_names(probe: Probe) -> None:
+    """The name and the genes' names are texts of their own; choices are plain values, one for each gene."""
+    if not probe.space.name.strip():
+        raise InputError("name: expected a text, got an empty one")
+    for architecture in probe.samples:
+        chosen = spaces.choices(probe.space, architecture)
+        for name, value in chosen.items():
+            if not isinstance(name, str) or not isinstance(value, (str, int, float, bool, np.generic)):
+                raise _at(architecture, f"choices: '{name}': expected a plain value (number or text), got {value!r}")
+        if len(chosen) != len(architecture.genes):
+            raise _at(
+                architecture,
+                f"choices: expected {len(architecture.genes)} names, one for each gene, got {len(chosen)}: "
+                f"{', '.join(map(str, chosen))}; does a name stand twice?",
+            )
+
+
+def check_genotypes(probe: Probe) -> None:
+    """Genotypes belong to the space, hash, and survive JSON."""
+    for architecture in probe.samples:
+        spaces.check(probe.space, architecture)
+        back = json.loads(json.dumps(asdict(architecture)))
+        if Architecture(back["space"], tuple(back["genes"])) != architecture:
+            raise _at(architecture, "does not survive JSON")
+
+
+def check_decoding(probe: Probe) -> None:
+    """Every genotype decodes, twice to the same stage table, which survives YAML."""
+    if probe.kind != "decode":
+        return
+    usable = []
+    for architecture in probe.samples:
+        try:
+            network, again = spaces.decode(probe.space, architecture), spaces.decode(probe.space, architecture)
+        except InputError as error:
+            if error.__cause__ is not None:  # the space's own code raised
+                raise _at(architecture, str(error)) from None
+            probe.unusable[architecture.genes] = str(error)
+            continue
+        if network != again:
+            raise _at(architecture, "decodes to another stage table the second time")
+        assert network is not None
+        if network_from_dict(network_to_dict(network)) != network:
+            raise _at(architecture, "its stage table does not survive YAML")
+        usable.append(architecture)
+    if not usable:
+        genes, reason = next(iter(probe.unusable.items()))
+        raise InputError(f"genes {genes}: no genotype makes a network: {reason}")
+    if probe.unusable:
+        genes, reason = next(iter(probe.unusable.items()))
+        share = len(probe.unusable) / len(probe.samples)
+        probe.notes.append(f"{share:.0%} of the samples make no network and are never proposed; {genes}: {reason}")
+    probe.samples = usable
+
+
+def check_modules(probe: Probe) -> None:
+    """Every sample's module builds, maps an image to logits, and a few train a step for real."""
+    if probe.kind == "nothing":
+        return
+    from nas.evaluate.module_trial import try_on_meta, try_training_step
+
+    for index, architecture in enumerate(probe.samples):
+        build, resolution = _builder(probe.space, architecture)
+        try:
+            try_on_meta(build, resolution)
+            if index < TRAINED:
+                small = SMALL_PX if probe.kind == "decode" else resolution
+                try_training_step(_at_size(build, probe.space, architecture, small), small or SMALL_PX)
+        except InputError as error:
+            raise _at(architecture, str(error)) from None
+
+
+def check_costs(probe: Probe) -> None:
+    """Costs known without building equal those counted on the built module, for one genotype and for many at once."""
+    costs = KnownCosts(probe.space)
+    known = [costs(architecture) for architecture in probe.samples]
+    if probe.kind != "nothing":
+        for architecture, metrics in zip(probe.samples, known, strict=True):
+            _compare_with_module(probe, architecture, metrics)
+    own = getattr(probe.space, "costs", None)
+    if costs.table is not None:
+        own = costs.table.costs
+    if own is None:
+        return
+    together = own(np.array([architecture.genes for architecture in probe.samples], dtype=np.int64))
+    for name, column in together.items():
+        values = np.asarray(column)
+        if values.shape != (len(probe.samples),):
+            raise InputError(
+                f"costs(genes)['{name}']: expected an array of shape (n,) = ({len(probe.samples)},) for "
+                f"{len(probe.samples)} genotypes, got {values.shape}"
+            )
+        for architecture, metrics, value in zip(probe.samples, known, values.tolist(), strict=True):
+            if metrics.get(name) != value:
+                raise _at(architecture, f"costs: {name} is {metrics.get(name)} alone but {value} among other genotypes")
+
+
+CHECKS: dict[str, Callable[[Probe], None]] = {
+    "names and choices": check_names,
+    "genotypes round-trip": check_genotypes,
+    "decodes to stage tables": check_decoding,
+    "modules build, run and train": check_modules,
+    "costs equal the modules'": check_costs,
+}
+
+
+def run_checks(probe: Probe) -> Iterator[str]:
+    """Yield the name of every check that holds.
+
+    Raises:
+        InputError: at the first violation, with the check's name and the genotype that shows it.
+    """
+    for name, check in CHECKS.items():
+        try:
+            check(probe)
+        except InputError as error:
+            raise InputError(f"space '{probe.space.name}' breaks the contract in '{name}': {error}") from None
+        yield name
+
+
+def _compare_with_module(probe: Probe, architecture: Architecture, metrics: dict[str, float]) -> None:
+    from nas.evaluate.module_cost import module_cost
+
+    build, resolution = _builder(probe.space, architecture)
+    counted = module_cost(build, resolution)
+    for name, value in (("macs", counted.macs), ("params", counted.params)):
+        if name in metrics and metrics[name] != value and not (name == "macs" and resolution is None):
+            where = f" at {resolution} px{_by_part(build, resolution)}" if name == "macs" else ""
+            raise _at(
+                architecture,
+                f"{name}: costs say {metrics[name]:,}, but the built module has {value:,}{where}",
+            )
+    if probe.kind == "build" and resolution is not None and architecture == probe.samples[0]:
+        _note_thop(probe, architecture, counted.macs)
+
+
+def _note_thop(probe: Probe, architecture: Architecture, macs: int) -> None:
+    """Note where thop, on a copy, counts other convolutions and linear layers than torch's counter."""
+    from nas.evaluate.cross_check import convolutions_by_thop
+
+    build, resolution = _builder(probe.space, architecture)
+    assert resolution is not None
+    theirs = convolutions_by_thop(build(), resolution)
+    if theirs != macs:
+        probe.notes.append(
+            f"genes {architecture.genes}: thop counts {theirs:,} MACs where torch counts {macs:,}; it does not see "
+            "functional calls, so torch's figure is used"
+        )
+
+
+def _by_part(build: Callable[[], Any], resolution: int | None) -> str:
+    """Say what the module's direct parts cost, so that a reader finds the one that is wrong."""
+    from nas.evaluate.module_trial import macs_by_part
+
+    if resolution is None:
+        return ""
+    parts = ", ".join(f"{name} {macs:,}" for name, macs in macs_by_part(build, resolution).items() if macs)
+    return f" (MACs of its parts: {parts})"
+
+
+def _builder(space: SearchSpace, architecture: Architecture) -> tuple[Callable[[], Any], int | None]:
+    """Return what builds a genotype's module, and the resolution it is counted at."""
+    network = spaces.decode(space, architecture)
+    if network is None:
+        build = space.build  # type: ignore[attr-defined]
+        return lambda: build(architecture), getattr(space, "resolution", None)
+    from nas.search_spaces.module import build as build_network
+
+    found: Network = network
+    return lambda: build_network(found), found.resolution
+
+
+def _at_size(
+    build: Callable[[], Any], space: SearchSpace, architecture: Architecture, resolution: int | None
+) -> Callable[[], Any]:
+    """Return what builds the module for small images, where the stage table allows them."""
+    from nas.search_spaces.module import build as build_network
+
+    network = spaces.decode(space, architecture)
+    if network is None or resolution is None:
+        return build
+    try:
+        small = network.at(resolution=min(resolution, network.resolution))
+    except InputError:
+        small = network
+    return lambda: build_network(small)
+
+
+def _at(architecture: Architecture, message: str) -> InputError:
+    return InputError(f"genes {architecture.genes}: {message}")

@@ -1,0 +1,117 @@
+"""What a space holds: how many networks, from how cheap to how dear, and how much of it lies near given targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nas.evaluate.cost_table import CostTable
+from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limits import Limit, Limits
+from nas.evaluate.quantity import format_quantity
+from nas.evaluate.table_sampler import TableSampler
+from nas.search_spaces import space as spaces
+from nas.search_spaces.distinct import count_networks
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.space import SearchSpace
+from nas.search_spaces.stage_table_space import StageTableSpace
+
+NEAR = 0.1
+_WIDTHS = [round(0.05 * step, 2) for step in range(1, 81)]
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of a space lies within 10% of a target.
+
+    Attributes:
+        target: in MACs.
+        share: of the genotypes, from 0 to 1.
+        hint: what to do if it is none; else empty.
+    """
+
+    target: float
+    share: float
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A space in figures.
+
+    Attributes:
+        architectures: genotypes.
+        networks: distinct networks; ``None`` where they cannot be counted.
+        ranges: smallest and largest of each metric.
+        exact: whether ranges and shares are of the whole space, not of samples.
+        shares: near each target.
+    """
+
+    architectures: int
+    networks: int | None
+    ranges: dict[str, tuple[float, float]]
+    exact: bool
+    shares: list[Share] = field(default_factory=list)
+
+
+def survey(space: SearchSpace, samples: Sequence[Architecture], targets: Sequence[float]) -> Survey:
+    """Survey a space: exactly where it is a stage table, else by the costs of ``samples``."""
+    if isinstance(space, StageTableSpace):
+        table = CostTable(space)
+        ranges = {"macs": table.range("macs"), "params": table.range("params")}
+        ranges["peak_activation_bytes"] = table.range("peak")
+        shares = [_exact_share(space, table, target) for target in targets]
+        return Survey(spaces.size(space), count_networks(space), dict(ranges), True, shares)
+    costs = KnownCosts(space)
+    columns: dict[str, Any] = {}
+    for architecture in samples:
+        for name, value in costs(architecture).items():
+            columns.setdefault(name, []).append(value)
+    ranges_seen = {name: (min(values), max(values)) for name, values in columns.items()}
+    macs = np.array(columns.get("macs", []), dtype=float)
+    shares = [_sampled_share(macs, target) for target in targets]
+    return Survey(spaces.size(space), None, ranges_seen, False, shares)
+
+
+def _exact_share(space: StageTableSpace, table: CostTable, target: float) -> Share:
+    low, high = table.range("macs")
+    sampler = TableSampler(table, Limits((Limit("macs", (1 + NEAR) * target, (1 - NEAR) * target),)))
+    share = sampler.estimated_size / spaces.size(space)
+    if share:
+        return Share(target, share)
+    if low <= target <= high:
+        return Share(target, share, f"no network is near {format_quantity(target)}, though others are on both sides")
+    below = target < low
+    place = f"below this space's floor of {low:,} MACs" if below else f"above this space's ceiling of {high:,} MACs"
+    width = _width_that_reaches(space, target, below)
+    way = f"; width {width:g} reaches it (write 'width: {width:g}' at the root of its YAML)" if width else ""
+    return Share(target, share, f"your {format_quantity(target)} target is {place}{way}")
+
+
+def _width_that_reaches(space: StageTableSpace, target: float, below: bool) -> float | None:
+    """Return the width factor nearest to 1 with which the target lies in the space's range."""
+    if "width" in space.form:
+        return None
+    candidates = [width for width in _WIDTHS if (width < 1) == below and width != 1]
+    for width in sorted(candidates, key=lambda width: abs(width - 1)):
+        try:
+            low, high = CostTable(StageTableSpace({**space.form, "width": width})).range("macs")
+        except InputError:
+            continue
+        if low <= target <= high:
+            return width
+    return None
+
+
+def _sampled_share(macs: np.ndarray, target: float) -> Share:
+    if not len(macs):
+        return Share(target, 0.0, "this space has no MACs to compare with a target")
+    share = float(((macs >= (1 - NEAR) * target) & (macs <= (1 + NEAR) * target)).mean())
+    if share:
+        return Share(target, share)
+    seen = f"the samples have {int(macs.min()):,} to {int(macs.max()):,} MACs"
+    return Share(target, share, f"no sample is near {format_quantity(target)}: {seen}")

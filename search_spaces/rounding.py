@@ -1,0 +1,25 @@
+"""How channel counts are rounded, as EfficientNet's and MobileNet's public reference code does."""
+
+from __future__ import annotations
+
+DIVISOR = 8
+
+
+def round_channels(channels: int, width: float) -> int:
+    """Scale a channel count to the nearest multiple of 8, at least 8 and at least 90% of the exact product.
+
+    A width of 1 changes nothing, also where the count is no multiple of 8; no channels stay none.
+    """
+    if width == 1 or channels == 0:
+        return channels
+    exact = channels * width
+    rounded = max(DIVISOR, int(exact + DIVISOR / 2) // DIVISOR * DIVISOR)
+    return rounded + DIVISOR if rounded < 0.9 * exact else rounded
+
+
+def expanded_channels(channels: int, ratio: float) -> int:
+    """Inner width of a block: the exact product for whole ratios, a multiple of 8 for others.
+
+    EfficientNet's ``in * 6`` is not rounded; MobileNetV3's ratios such as 2.3 stand for multiples of 8.
+    """
+    return channels * int(ratio) if ratio == int(ratio) else round_channels(channels, ratio)
