@@ -120,8 +120,10 @@ def initialise(module: nn.Module) -> None:
     """Initialise as the reference code does.
 
     Convolutions N(0, 2 / (k * k * out)), where a depthwise one has one output a group; the classifier uniform within
-    1 / sqrt(classes); biases 0; BatchNorm 1 and 0.
+    1 / sqrt(classes); biases 0; BatchNorm 1 and 0. On the meta device there is nothing to initialise.
     """
+    if any(parameter.is_meta for parameter in module.parameters()):
+        return
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups

@@ -16,21 +16,34 @@ CHANNELS = st.integers(1, 64)
 STAGES = st.builds(
     Stage,
     channels=CHANNELS,
+    op=st.sampled_from(["mbconv", "dsconv", "conv", "basic", "bottleneck"]),
     kernel=st.sampled_from([1, 3, 5, 7]),
     stride=st.just(1),
-    expand=st.integers(1, 6),
+    expand=st.sampled_from([None, 0.25, 1, 2.5, 3, 6]),
     layers=st.integers(1, 4),
     se=st.sampled_from([0.0, 0.25, 0.5]),
-    skip=st.sampled_from(["identity", "none"]),
+    se_base=st.sampled_from(["input", "gated"]),
+    se_activation=st.sampled_from([None, "relu"]),
+    se_gate=st.sampled_from(["sigmoid", "hard_sigmoid"]),
+    skip=st.sampled_from(["identity", "none", "pooling", "projection"]),
     activation=st.sampled_from(["swish", "relu", "relu6", "hard_swish"]),
 )
 NETWORKS = st.builds(
     Network,
     resolution=st.integers(1, 64),
     classes=st.integers(1, 100),
-    stem=st.builds(Stem, channels=CHANNELS, kernel=st.sampled_from([1, 3, 5]), stride=st.just(1)),
+    stem=st.builds(
+        Stem,
+        channels=CHANNELS,
+        kernel=st.sampled_from([1, 3, 5]),
+        stride=st.just(1),
+        pool=st.sampled_from(["none", "max"]),
+    ),
     stages=st.lists(STAGES, min_size=1, max_size=3).map(tuple),
-    head=st.builds(Head, channels=CHANNELS, dropout=st.sampled_from([0.0, 0.2])),
+    head=st.builds(
+        Head, channels=st.integers(0, 64), dropout=st.sampled_from([0.0, 0.2]), hidden=st.sampled_from([0, 24])
+    ),
+    norm_epsilon=st.sampled_from([1e-3, 1e-5]),
     name=st.sampled_from(["a", "network: odd #1", "no", "1"]),
 )
 

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nas.evaluate.cost import COST_METRICS, network_cost
+from nas.evaluate.cost_table import IMPOSSIBLE, CostTable
+from nas.search_spaces import space as spaces
+from nas.search_spaces.catalogue import load_space, space_names
+from nas.search_spaces.domain import Domain
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.stage_table_space import StageTableSpace
+from tests.search_spaces.test_shipped_spaces import ODD_FORMS
+from tests.toys import TINY_FORM
+
+
+def all_genes(space: StageTableSpace) -> np.ndarray:
+    return np.array([architecture.genes for architecture in spaces.enumerate_space(space)])
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_tables_agree_with_counting_one_by_one(name: str) -> None:
+    space = load_space(name)
+    assert isinstance(space, StageTableSpace)
+    genes = np.random.default_rng(2).integers(0, space.gene_sizes, size=(300, len(space.gene_sizes)))
+    table = CostTable(space)
+    costs = table.costs(genes)
+    assert set(costs) == set(COST_METRICS)
+    for place, row in enumerate(genes.tolist()):
+        expected = network_cost(space.decode(Architecture(space.name, tuple(row))))
+        assert expected.metrics() == {metric: column[place] for metric, column in costs.items()}
+        assert table.cost(row) == expected
+
+
+@pytest.mark.parametrize("form", ODD_FORMS, ids=range(len(ODD_FORMS)))
+def test_whole_spaces_with_every_kind_of_choice(form: dict[str, object]) -> None:
+    """Every genotype, and the ranges, against decoding: searched resolutions, widths, strides, absent stages."""
+    space = StageTableSpace(form)
+    table, genes = CostTable(space), all_genes(space)
+    columns = table.costs(genes)
+    possible = []
+    for place, row in enumerate(genes.tolist()):
+        try:
+            cost = network_cost(space.decode(Architecture(space.name, tuple(row))))
+        except InputError:
+            assert all(column[place] == IMPOSSIBLE for column in columns.values())
+            with pytest.raises(InputError, match="make no network"):
+                table.cost(row)
+            continue
+        assert cost.metrics() == {metric: column[place] for metric, column in columns.items()}
+        possible.append(cost)
+    for metric, field in (("macs", "macs"), ("params", "params"), ("peak", "peak_activation_bytes")):
+        values = [getattr(cost, field) for cost in possible]
+        assert table.range(metric) == (min(values), max(values))
+    for largest in (False, True):
+        assert table.cost(table.extreme(largest)).macs == table.macs_range()[largest]
+
+
+def test_impossible_combinations_are_left_out() -> None:
+    stages = [{"channels": 8, "stride": [1, 2]}, {"channels": 8, "stride": [1, 2]}]
+    space = StageTableSpace(TINY_FORM | {"resolution": 4, "stages": stages})
+    macs = CostTable(space).costs(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]))["macs"]
+    assert (macs[:3] > 0).all() and macs[3] == IMPOSSIBLE
+    assert not Domain(space).admits(Architecture("tiny", (1, 1)))
+
+
+def test_more_genotypes_than_a_chunk() -> None:
+    space = StageTableSpace(TINY_FORM)
+    genes = np.tile(all_genes(space), (1000, 1))
+    macs = CostTable(space).costs(genes)["macs"].reshape(1000, -1)
+    assert (macs == macs[0]).all() and (macs[0] > 0).all()
+
+
+def test_range_of_efficientnet() -> None:
+    space = load_space("efficientnet")
+    assert isinstance(space, StageTableSpace)
+    low, high = CostTable(space).macs_range()
+    assert (round(low / 1e6, 1), round(high / 1e6, 1)) == (51.6, 884.1)
