@@ -37,14 +37,19 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """
     try:
         with torch.device("meta"):
-            return _module(build()).to("meta").eval()
+            return as_module(build()).to("meta").eval()
     except InputError:
         raise
     except Exception:
-        return _module(build()).to("meta").eval()
+        return as_module(build()).to("meta").eval()
 
 
-def _module(built: object) -> nn.Module:
+def as_module(built: object) -> nn.Module:
+    """Return what was built if it is a module.
+
+    Raises:
+        InputError: if it is none.
+    """
     if not isinstance(built, nn.Module):
         raise InputError(f"build: expected a torch.nn.Module, got a {type(built).__name__}")
     return built

@@ -10,30 +10,38 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.evaluate.module_cost import on_meta
+from nas.evaluate.module_cost import as_module, on_meta
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import INPUT_CHANNELS
 from nas.search_spaces.user_code import describe
 
 
-def try_on_meta(build: Callable[[], Any], resolution: int | None) -> None:
-    """Build without memory and run one image through, if its resolution is known.
+def try_without_memory(build: Callable[[], Any], resolution: int | None, source_path: str | None = None) -> None:
+    """Build on the meta device and run one image through, if its resolution is known.
+
+    What fails there is tried again for real: errors are clearer there, and what fails on the meta device alone can be
+    trained but not counted.
+
+    Args:
+        build: makes the module.
+        resolution: side of the image in pixels.
+        source_path: the user's file, to name the line of an error.
 
     Raises:
         InputError: naming the module inside that failed, or what came out instead of logits.
     """
     try:
-        module = on_meta(build)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"build failed: {describe(error)}") from error
-    if resolution is not None:
         with torch.device("meta"), torch.no_grad():
-            _check_logits(_run(module, torch.empty(1, INPUT_CHANNELS, resolution, resolution)), 1)
+            _try(lambda: on_meta(build), resolution, source_path)
+    except InputError as error:
+        with torch.no_grad():
+            _try(lambda: as_module(build()).eval(), resolution, source_path)
+        raise InputError(f"on the meta device alone, where costs are counted: {error}") from None
 
 
-def try_training_step(build: Callable[[], nn.Module], resolution: int, batch: int = 2) -> None:
+def try_training_step(
+    build: Callable[[], nn.Module], resolution: int, source_path: str | None = None, batch: int = 2
+) -> None:
     """Run a real batch forwards and backwards.
 
     Raises:
@@ -42,16 +50,15 @@ def try_training_step(build: Callable[[], nn.Module], resolution: int, batch: in
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = build().train()
-        logits = _run(module, torch.randn(batch, INPUT_CHANNELS, resolution, resolution))
-    _check_logits(logits, batch)
+        logits = _run(module, torch.randn(batch, INPUT_CHANNELS, resolution, resolution), source_path)
+    if not logits.requires_grad:
+        raise InputError("the logits depend on no parameter: the module cannot be trained")
     if not torch.isfinite(logits).all():
         raise InputError("the untrained module's logits are not finite")
     try:
         torch.autograd.backward(logits.logsumexp(1).sum())
     except Exception as error:
-        raise InputError(f"the backward pass failed: {describe(error)}") from error
-    if all(parameter.grad is None for parameter in module.parameters()):
-        raise InputError("no parameter gets a gradient: the module cannot be trained")
+        raise InputError(f"the backward pass failed: {describe(error, source_path)}") from error
 
 
 def macs_by_part(build: Callable[[], Any], resolution: int) -> dict[str, int]:
@@ -65,19 +72,33 @@ def macs_by_part(build: Callable[[], Any], resolution: int) -> dict[str, int]:
     return {name: macs // 2 for name, macs in found.items()}
 
 
-def _run(module: nn.Module, images: Tensor) -> Tensor:
-    """Run the module; an error names the innermost module that was running."""
-    with _current_module(module) as running:
+def _try(make: Callable[[], nn.Module], resolution: int | None, source_path: str | None) -> None:
+    try:
+        module = make()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"build failed: {describe(error, source_path)}") from error
+    if resolution is not None:
+        _run(module, torch.zeros(1, INPUT_CHANNELS, resolution, resolution), source_path)
+
+
+def _run(module: nn.Module, images: Tensor, source_path: str | None) -> Tensor:
+    """Run the module and return its logits; an error names the innermost module that was running."""
+    with _running_modules(module) as running:
         try:
-            result: Tensor = module(images)
+            logits = module(images)
         except Exception as error:
             place = running[-1] if running else "the module itself"
-            raise InputError(f"the forward pass failed in {place}: {describe(error)}") from error
-    return result
+            raise InputError(f"the forward pass failed in {place}: {describe(error, source_path)}") from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
+        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        raise InputError(f"expected logits of shape (batch, classes) = ({len(images)}, classes), got {got}")
+    return logits
 
 
 @contextmanager
-def _current_module(module: nn.Module) -> Iterator[list[str]]:
+def _running_modules(module: nn.Module) -> Iterator[list[str]]:
     """Keep the names of the modules that are running, outermost first."""
     running: list[str] = []
     hooks = []
@@ -90,9 +111,3 @@ def _current_module(module: nn.Module) -> Iterator[list[str]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _check_logits(logits: Any, batch: int) -> None:
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
-        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        raise InputError(f"expected logits of shape (batch, classes) = ({batch}, classes), got {got}")

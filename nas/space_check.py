@@ -116,15 +116,16 @@ def check_modules(probe: Probe) -> None:
     """Every sample's module builds, maps an image to logits, and a few train a step for real."""
     if probe.kind == "nothing":
         return
-    from nas.evaluate.module_trial import try_on_meta, try_training_step
+    from nas.evaluate.module_trial import try_training_step, try_without_memory
 
+    path = getattr(probe.space, "source_path", None)
     for index, architecture in enumerate(probe.samples):
         build, resolution = _builder(probe.space, architecture)
         try:
-            try_on_meta(build, resolution)
+            try_without_memory(build, resolution, path)
             if index < TRAINED:
                 small = SMALL_PX if probe.kind == "decode" else resolution
-                try_training_step(_at_size(build, probe.space, architecture, small), small or SMALL_PX)
+                try_training_step(_at_size(build, probe.space, architecture, small), small or SMALL_PX, path)
         except InputError as error:
             raise _at(architecture, str(error)) from None
 

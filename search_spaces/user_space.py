@@ -36,7 +36,7 @@ class UserSpace:
         self.gene_sizes = _sizes(space.gene_sizes, source)
         self.resolution: int | None = getattr(space, "resolution", None)
         self.gene_names = _names(getattr(space, "gene_names", None), len(self.gene_sizes), source)
-        self._source, self._path = source, path
+        self._source, self.source_path = source, path
         for name in _METHODS:
             if callable(method := getattr(space, name, None)):
                 setattr(self, name, self._guarded(name, method))
@@ -53,7 +53,9 @@ class UserSpace:
             except InputError:
                 raise
             except Exception as error:
-                raise InputError(f"{self._source}: {name}({argument}) failed: {describe(error, self._path)}") from error
+                raise InputError(
+                    f"{self._source}: {name}({argument}) failed: {describe(error, self.source_path)}"
+                ) from error
             if not isinstance(result, expected):
                 kind = type(result).__name__
                 raise InputError(f"{self._source}: {name}({argument}): expected a {expected.__name__}, got a {kind}")
