@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas.config import config_names
+from nas.search_spaces.catalogue import reference_names, space_names
 from tests.conftest import write_images
 from tests.toys import ROOT, read_trials, run_nas
 
@@ -36,33 +37,41 @@ def test_two_commands_do_all_the_set_up() -> None:
 
 def test_every_command_runs(tmp_path: Path) -> None:
     write_images(tmp_path / "DIR", {"a": 40, "b": 40})
-    assert len(commands()) == 5
+    (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
+    assert len(blocks("yaml")[0].splitlines()) <= 20
+    assert len(commands()) == 11
     for arguments in commands():
         if "--resume" in arguments:
             arguments = [*arguments[: arguments.index("--trials")], "--trials", "3"]
         elif arguments[0] == "search":
             fresh = "runs/other" if (tmp_path / "runs" / "NAME").exists() else "runs/NAME"
-            arguments = [*arguments, *TINY, "--out", fresh]
+            arguments = [*arguments, *TINY, *(() if "--out" in arguments else ("--out", fresh))]
         run_nas(*arguments, cwd=tmp_path)
     assert len(read_trials(tmp_path / "runs" / "NAME")) == 3
     assert len(list((tmp_path / "family").iterdir())) == 3
-
-
-def test_the_space_in_yaml(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
-    assert len(blocks("yaml")[0].splitlines()) <= 20
-    run_nas("search", "--space", "mine.yaml", "--target-flops", "6M", *TINY, "--out", "run", cwd=tmp_path)
-    assert all(5.4e6 <= trial["metrics"]["macs"] <= 6e6 for trial in read_trials(tmp_path / "run"))
+    assert all(5.4e6 <= trial["metrics"]["macs"] <= 6e6 for trial in read_trials(tmp_path / "runs" / "mine"))
 
 
 def test_the_classes_in_python(tmp_path: Path) -> None:
-    space, evaluator = blocks("python")
-    assert max(len(space.splitlines()), len(evaluator.splitlines())) < 30
-    (tmp_path / "mine.py").write_text(space + "\n" + evaluator)
-    run_nas("search", "--space", "mine.py:Space", *TINY, "--out", "trained", cwd=tmp_path)
+    """A space of stage tables is checked, searched and scaled; one of modules checked and searched."""
+    space, modules, evaluator = blocks("python")
+    assert max(len(block.splitlines()) for block in blocks("python")) < 30
+    (tmp_path / "mine.py").write_text("\n".join([space, modules, evaluator]))
+    for name in ("Space", "Modules"):
+        run_nas("check", f"mine.py:{name}", cwd=tmp_path)
+        run_nas("search", "--space", f"mine.py:{name}", *TINY, "--out", name, cwd=tmp_path)
+    run_nas("scale", "Space", "--phi", "1,2", cwd=tmp_path)
+    assert "no stage tables" in run_nas("scale", "Modules", "--phi", "1", cwd=tmp_path, check=2).stderr
     fast = ("--evaluator", "mine.py:Evaluator", "--trials", "3", "--workers", "0")
-    run_nas("search", "--space", "mine.py:Space", *fast, "--out", "scored", cwd=tmp_path)
+    run_nas("search", "--space", "mine.py:Modules", *fast, "--out", "scored", cwd=tmp_path)
     assert {trial["metrics"]["accuracy"] for trial in read_trials(tmp_path / "scored")} <= {0.5, 0.51, 0.52, 0.53}
+
+
+def test_the_spaces_and_networks_it_names_are_all_there_are() -> None:
+    section = README.split("## Spaces and networks of the papers")[1].split("## ")[0]
+    assert all(f"`{name}`" in section for name in space_names())
+    families = {re.sub(r"[_0-9].*", "", name) for name in reference_names()}
+    assert len(families) == 4 and all(f"`{family}" in section for family in families)
 
 
 @pytest.mark.parametrize("name", config_names())

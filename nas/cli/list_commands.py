@@ -13,35 +13,46 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 @guarded
 def spaces(json: Json = False) -> None:
-    """List the shipped search spaces with their size and the range of their MACs."""
-    from nas.cli.output import make_console, plain_table, print_json
-    from nas.evaluate.cost_table import CostTable
+    """List the search spaces: how many genotypes and distinct networks, from how few MACs to how many."""
+    from nas.cli.output import make_console, plain_table, print_json, say
     from nas.evaluate.quantity import format_quantity
-    from nas.search_spaces.catalogue import load_space, space_names
-    from nas.search_spaces.space import size
-    from nas.search_spaces.stage_table_space import StageTableSpace
+    from nas.search_spaces.catalogue import installed_spaces, space_names
 
-    rows: list[dict[str, Any]] = []
-    for name in space_names():
-        space = load_space(name)
-        assert isinstance(space, StageTableSpace)
-        low, high = CostTable(space).macs_range()
-        row: dict[str, Any] = {
-            "name": name,
-            "genes": len(space.gene_sizes),
-            "architectures": size(space),
-            "resolution": space.resolution,
-        }
-        rows.append(row | {"classes": space.classes, "min_macs": low, "max_macs": high})
+    rows = [_shipped(name) for name in space_names()]
+    rows += [{"name": name, "from": point.value} for name, point in installed_spaces().items()]
     if json:
         print_json(rows)
         return
-    numbers = ("genes", "architectures", "resolution", "MACs")
+    numbers = ("genes", "architectures", "networks", "resolution", "MACs")
     table = plain_table("space", *numbers, right=numbers)
-    for row in rows:
+    for row in (row for row in rows if "genes" in row):
         macs = f"{format_quantity(row['min_macs'])} to {format_quantity(row['max_macs'])}"
-        table.add_row(str(row["name"]), str(row["genes"]), f"{row['architectures']:,}", f"{row['resolution']} px", macs)
-    make_console().print(table)
+        counts = f"{row['genes']}", _count(row["architectures"]), _count(row["networks"])
+        table.add_row(row["name"], *counts, f"{row['resolution']} px", macs)
+    console = make_console()
+    console.print(table)
+    for name, point in installed_spaces().items():
+        say(console, f"{name}: from the installed package's {point.value}")
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    """Describe a shipped space; different genotypes may be one network."""
+    from nas.evaluate.cost_table import CostTable
+    from nas.search_spaces.catalogue import load_space
+    from nas.search_spaces.distinct import count_networks
+    from nas.search_spaces.space import size
+    from nas.search_spaces.stage_table_space import StageTableSpace
+
+    space = load_space(name)
+    assert isinstance(space, StageTableSpace)
+    low, high = CostTable(space).macs_range()
+    counts = {"genes": len(space.gene_sizes), "architectures": size(space), "networks": count_networks(space)}
+    deployment = {"resolution": space.resolution, "classes": space.classes}
+    return {"name": name, **counts, **deployment, "min_macs": low, "max_macs": high}
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10**12 else f"{number:.2e}"
 
 
 @guarded

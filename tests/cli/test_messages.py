@@ -60,6 +60,22 @@ MISTAKES = [
     (["scale", "efficientnet_b0", "--official", "b12"], ["b12", "did you mean"]),
     (["scale", "efficientnet_b0", "--phi", "1,x"], ["--phi", "'1,x'"]),
     (["scale", "efficientnet_b0", "--width", "-1"], ["width", "-1"]),
+    (["search", "--max-params", "1M"], ["--max-params 1.00M", "1,798,072"]),
+    (["search", "--max-params", "few"], ["objective.limits", "'few'"]),
+    (["search", "--max-memory", "20Mb"], ["objective.limits", "20MB, 512KiB", "'20Mb'"]),
+    (["search", "--set", "objective.limits.parms=3M"], ["'parms'", "did you mean 'params'"]),
+    (["search", "--set", "objective.limits=3"], ["objective.limits", "got 3"]),
+    (["search", "--target-flops", "400M", "--set", "objective.limits.macs=1M"], ["limits the MACs already"]),
+    (
+        ["search", "--target-flops", "800M", "--max-params", "2M"],
+        ["--max-params 2.00M", "together with --target-flops"],
+    ),
+    (["compare", "efficientnet_b0", "mnasnet_a3"], ["mnasnet_a3", "did you mean 'mnasnet_a1'"]),
+    (["show", "resnet50", "--blocks"], ["stages[0]", "block notation knows only mbconv"]),
+    (["check", "efficientnt"], ["did you mean 'efficientnet'"]),
+    (["check", "efficientnet", "--targets", "soon"], ["--targets", "'soon'"]),
+    (["check", "efficientnet", "--samples", "-1"], ["--samples", "-1"]),
+    (["check", "twice.yaml"], ["twice.yaml", "line 2", "'name' stands twice"]),
     (["serch"], ["No such command"]),
 ]
 
@@ -70,6 +86,7 @@ def test_mistakes(arguments: list[str], expected: list[str], tmp_path: Path, mon
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "toys.py").write_text(TOY_EVALUATORS)
     (tmp_path / "broken.yaml").write_text("resolutoin: 3\n")
+    (tmp_path / "twice.yaml").write_text("name: a\nname: b\n")
     (tmp_path / "raises.py").write_text(
         "class Space:\n    name, gene_sizes = 'raises', (2,)\n"
         "    def decode(self, architecture):\n        return {}['x']\n"
@@ -119,6 +136,42 @@ def test_show_is_a_network_that_loads() -> None:
     assert (macs, params, weights) == (1_827_141_392, 12_233_232, 4 * 12_233_232)
     assert memory == weights + activations
     assert network_from_dict(shown) == load_thing("efficientnet_b3")
+
+
+def test_profile_explains_other_counters() -> None:
+    profile = document("profile", "mobilenet_v3_small", "--resolution", "64", "--check")
+    assert isinstance(profile, dict)
+    ours, torchs, thops = profile["check"]
+    assert ours["macs"] == torchs["macs"] == profile["macs"] and thops["macs"] > ours["macs"] and thops["explained"]
+    assert profile["memory_bytes"] == profile["weight_bytes"] + profile["peak_activation_bytes"]
+    result = RUNNER.invoke(app, ["profile", "mobilenet_v3_small", "--resolution", "64", "--check"])
+    assert "halved" in result.stdout and "for BatchNorm" in result.stdout
+
+
+def test_compare_marks_what_differs() -> None:
+    compared = document("compare", "efficientnet_b0", "mnasnet_a1")
+    assert isinstance(compared, dict) and not compared["same"]
+    differs = {row["part"]: row["differs"] for row in compared["differences"]}
+    assert differs["stage5"] == ["kernel", "layers", "activation"] and differs["stem"] == ["activation"]
+    assert "network" not in differs
+    assert [side["macs"] for side in compared["networks"]] == [385_814_752, 311_579_072]
+    same = document("compare", "efficientnet_b0", "efficientnet_b0")
+    assert isinstance(same, dict) and same["same"] and not same["differences"]
+    text = RUNNER.invoke(app, ["compare", "efficientnet_b0", "resnet18"]).stdout
+    assert "≠ op, kernel, channels, activation" in text and "only in the first" in text and "+370.2%" in text
+
+
+def test_show_in_block_notation_loads_again() -> None:
+    from nas.search_spaces.network_yaml import network_from_dict
+    from nas.things import load_thing
+
+    shown = document("show", "efficientnet_b4", "--blocks")
+    assert isinstance(shown, dict)
+    assert RUNNER.invoke(app, ["show", "efficientnet_b4", "--blocks"]).stdout.splitlines() == shown["blocks"]
+    root = {key: shown[key] for key in ("name", "resolution", "classes", "drop_connect", "stem", "head")}
+    assert (
+        network_from_dict(root | {"stages": shown["blocks"]}).signature() == load_thing("efficientnet_b4").signature()
+    )
 
 
 def test_lists_and_version() -> None:

@@ -186,3 +186,17 @@ def test_a_cluster_that_is_joined_and_left_running(toys: Path) -> None:
         assert len(read_trials(toys / "run")) == len(read_trials(toys / "again")) == 4
     finally:
         cluster.shutdown()
+
+
+def test_every_trial_keeps_to_every_limit(toys: Path) -> None:
+    limits = ("--target-flops", "300M", "--max-params", "4M", "--max-memory", "24MB")
+    own = ("--set", "objective.limits.peak_activation_bytes=6MB")
+    arguments = ("--space", "mnasnet", *limits, *own, "--evaluator", "toys.py:Sine", "--workers", "0")
+    result = run_nas("search", *arguments, "--trials", "40", "--out", "run", cwd=toys)
+    assert "at most 4.00M params, at most 24.0M bytes of memory, at most 6.00M bytes of activations" in result.stdout
+    for trial in read_trials(toys / "run"):
+        metrics = trial["metrics"]
+        assert 270e6 <= metrics["macs"] <= 300e6 and metrics["params"] <= 4e6
+        assert metrics["memory_bytes"] <= 24e6 and metrics["peak_activation_bytes"] <= 6e6
+    run_nas("search", "--config", "run/config.yaml", "--out", "again", cwd=toys)
+    assert comparable(toys / "run") == comparable(toys / "again")
