@@ -220,7 +220,7 @@ def _to_json(trial: Trial) -> dict[str, Any]:
         "status": trial.status,
         "metrics": dict(trial.metrics),
         "reward": trial.reward,
-        "seconds": round(trial.seconds, 3),
+        "seconds": trial.seconds,
         "error": trial.error,
         "space": trial.architecture.space,
     }

@@ -136,7 +136,7 @@ class SearchLoop:
             status=status,
             metrics=metrics,
             reward=reward,
-            seconds=evaluation.seconds,
+            seconds=round(evaluation.seconds, 3),
             error=error,
             choices=spaces.choices(self.setup.space, job.architecture),
         )

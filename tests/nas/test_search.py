@@ -228,7 +228,7 @@ def test_the_outcome_is_written_and_loads_as_a_thing(tmp_path: Path, evaluator: 
     assert load_thing(str(run.path)) == outcome.network
     assert run.read_result()["macs"] == outcome.baseline.metrics["macs"]
     rows = (run.path / "front.csv").read_text().splitlines()
-    assert rows[0].startswith("number,reward,accuracy,macs,params,genes,stage1.expand")
+    assert rows[0].startswith("number,reward,accuracy,macs,params,memory_bytes,")
     assert len(rows) == 1 + len(outcome.front)
 
 
