@@ -8,6 +8,7 @@ of activations is the largest of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -27,6 +28,7 @@ from nas.search_spaces.stage_table_space import StageTableSpace
 Ints = NDArray[np.int64]
 IMPOSSIBLE = -1
 CHUNK = 2**14
+MOST_OPTIONS = 2**17  # of one segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,12 @@ class SegmentTable:
         """Where the options make a network."""
         possible: NDArray[np.bool_] = self.next_state != IMPOSSIBLE
         return possible
+
+
+def can_be_tabulated(space: StageTableSpace) -> bool:
+    """Say whether a table of every segment's options is small enough to be worth compiling."""
+    counts = [math.prod(space.gene_sizes[index] for index in segment) for segment in space.segments]
+    return max(counts[0] * counts[1], *counts[2:]) <= MOST_OPTIONS
 
 
 class CostTable:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from nas.evaluate.cost import network_cost
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost_table import CostTable, can_be_tabulated
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace, decode
@@ -18,7 +18,8 @@ from nas.search_spaces.user_code import describe
 class KnownCosts:
     """Metrics known before training, by architecture; each is worked out once.
 
-    In this order: the compiled table of a stage-table space; the space's own ``costs(genes)``; arithmetic on the stage
+    In this order: the compiled table of a stage-table space (unless one stage alone has too many
+    combinations of options for a table); the space's own ``costs(genes)``; arithmetic on the stage
     table of ``decode``; the module of ``build`` counted on the meta device at the space's ``resolution``; else nothing.
 
     Attributes:
@@ -27,7 +28,9 @@ class KnownCosts:
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
-        self.table = CostTable(space) if isinstance(space, StageTableSpace) else None
+        self.table: CostTable | None = None
+        if isinstance(space, StageTableSpace) and can_be_tabulated(space):
+            self.table = CostTable(space)
         self.builds_modules = not hasattr(space, "costs") and not hasattr(space, "decode") and hasattr(space, "build")
         self._known: dict[tuple[int, ...], dict[str, float]] = {}
 

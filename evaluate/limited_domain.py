@@ -16,7 +16,6 @@ from nas.search_spaces.domain import ENUMERABLE, Domain
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.stage_table_space import StageTableSpace
 
 Examine = Callable[[Architecture], object]
 
@@ -27,8 +26,8 @@ def limited_domain(space: SearchSpace, costs: KnownCosts, limits: Limits, examin
     Raises:
         InputError: if nothing of the space is inside, naming the limit that empties it and what would be reachable.
     """
-    if isinstance(space, StageTableSpace):
-        return TableDomain(space, costs, limits, examine)
+    if costs.table is not None:
+        return TableDomain(space, costs, costs.table, limits, examine)
     return SearchedDomain(space, costs, limits, examine)
 
 
@@ -52,13 +51,17 @@ class TableDomain(LimitedDomain):
     """A stage-table space inside limits, sampled uniformly through its compiled cost table."""
 
     def __init__(
-        self, space: StageTableSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None
+        self,
+        space: SearchSpace,
+        costs: KnownCosts,
+        table: CostTable,
+        limits: Limits,
+        examine: Examine | None = None,
     ) -> None:
         super().__init__(space, costs, limits, examine)
-        self.table = costs.table or CostTable(space)
-        self._sampler = TableSampler(self.table, limits)
+        self._sampler = TableSampler(table, limits)
         if self._sampler.empty:
-            raise explain_empty(self.table, limits)
+            raise explain_empty(table, limits)
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
         """Draw uniformly over the genotypes inside the limits."""

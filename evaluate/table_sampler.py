@@ -25,6 +25,7 @@ from nas.evaluate.limits import Limits
 
 Floats = NDArray[np.float64]
 CELLS = 2**22  # of a batch's matrix of weights: 32 MiB
+MOST_CELLS = 2**27  # of all counts together: 1 GiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class TableSampler:
 
     def _prepare(self) -> bool:
         """Choose buckets and tilt; return whether anything is inside."""
-        for buckets in self.resolutions:
+        states = sum(len(segment.macs) for segment in self.table.segments)
+        for buckets in (min(count, MOST_CELLS // states) for count in self.resolutions):
             self._count(buckets, 0.0)
             if not self._ways.any():
                 return False

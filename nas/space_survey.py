@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
 
 NEAR = 0.1
+RANDOM = 1000
 _WIDTHS = [round(0.05 * step, 2) for step in range(1, 81)]
 
 
@@ -47,34 +48,45 @@ class Survey:
         architectures: genotypes.
         networks: distinct networks; ``None`` where they cannot be counted.
         ranges: smallest and largest of each metric.
-        exact: whether ranges and shares are of the whole space, not of samples.
+        counted: how many samples ranges and shares are of; ``None`` where they are of the whole space.
         shares: near each target.
     """
 
     architectures: int
     networks: int | None
     ranges: dict[str, tuple[float, float]]
-    exact: bool
+    counted: int | None
     shares: list[Share] = field(default_factory=list)
 
 
 def survey(space: SearchSpace, samples: Sequence[Architecture], targets: Sequence[float]) -> Survey:
     """Survey a space: exactly where it is a stage table, else by the costs of ``samples``."""
-    if isinstance(space, StageTableSpace):
-        table = CostTable(space)
+    costs = KnownCosts(space)
+    if isinstance(space, StageTableSpace) and (table := costs.table) is not None:
         ranges = {"macs": table.range("macs"), "params": table.range("params")}
         ranges["peak_activation_bytes"] = table.range("peak")
         shares = [_exact_share(space, table, target) for target in targets]
-        return Survey(spaces.size(space), count_networks(space), dict(ranges), True, shares)
-    costs = KnownCosts(space)
+        return Survey(spaces.size(space), count_networks(space), dict(ranges), None, shares)
     columns: dict[str, Any] = {}
-    for architecture in samples:
-        for name, value in costs(architecture).items():
+    counted = 0
+    for architecture in samples if costs.builds_modules else [*samples, *_more(space)]:
+        try:
+            metrics = costs(architecture)
+        except InputError:  # makes no network
+            continue
+        counted += 1
+        for name, value in metrics.items():
             columns.setdefault(name, []).append(value)
     ranges_seen = {name: (min(values), max(values)) for name, values in columns.items()}
     macs = np.array(columns.get("macs", []), dtype=float)
     shares = [_sampled_share(macs, target) for target in targets]
-    return Survey(spaces.size(space), None, ranges_seen, False, shares)
+    return Survey(spaces.size(space), None, ranges_seen, counted, shares)
+
+
+def _more(space: SearchSpace) -> Iterator[Architecture]:
+    """Yield random genotypes, where counting is cheap."""
+    generator = np.random.default_rng(0)
+    return (spaces.sample(space, generator) for _ in range(RANDOM))
 
 
 def _exact_share(space: StageTableSpace, table: CostTable, target: float) -> Share:

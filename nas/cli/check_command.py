@@ -72,10 +72,10 @@ def _print(probe: Probe, found: Survey, console: Console) -> None:
     for note in probe.notes:
         say(console, f"note  {note}", style="yellow")
     networks = f", {found.networks:,} distinct networks" if found.networks is not None else ""
-    say(console, f"Size            {found.architectures:,} architectures{networks}")
-    of = "" if found.exact else f" (of {len(probe.samples)} samples)"
+    say(console, f"{'size':<22}{found.architectures:,} architectures{networks}")
+    of = "" if found.counted is None else f" (of {found.counted} samples)"
     for name, (low, high) in found.ranges.items():
-        say(console, f"{name:<15} {low:,} to {high:,}{of}")
+        say(console, f"{name:<22}{low:,} to {high:,}{of}")
     for share in found.shares:
         text = f"{share.share:.3g} of the space within 10%" if share.share else share.hint
         say(console, f"target {share.target:,.0f}: {text}", style="" if share.share else "yellow")

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 
 from nas.evaluate.cost import COST_METRICS, network_cost
-from nas.evaluate.cost_table import IMPOSSIBLE, CostTable
+from nas.evaluate.cost_table import IMPOSSIBLE, CostTable, can_be_tabulated
+from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.limits import Limit, Limits
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.space_survey import survey
 from tests.search_spaces.test_shipped_spaces import ODD_FORMS
 from tests.toys import TINY_FORM
 
@@ -77,3 +81,23 @@ def test_range_of_efficientnet() -> None:
     assert isinstance(space, StageTableSpace)
     low, high = CostTable(space).macs_range()
     assert (round(low / 1e6, 1), round(high / 1e6, 1)) == (51.6, 884.1)
+
+
+def test_a_stage_with_too_many_combinations_is_counted_one_by_one() -> None:
+    """No table is compiled; costs, limits and the survey work all the same, from samples."""
+    many: dict[str, object] = {
+        "kernel": [1, 3, 5, 7, 9],
+        "expand": [1, 2, 3, 4, 5, 6],
+        "channels": [8, 16, 24, 32, 40, 48, 56],
+    }
+    many |= {"se": [0, 0.1, 0.25, 0.3, 0.5], "layers": [1, 2, 3, 4], "activation": ["relu", "relu6", "swish"]}
+    many |= {"skip": ["none", "identity", "pooling", "projection"], "op": ["mbconv", "dsconv", "conv", "basic"]}
+    space = StageTableSpace(TINY_FORM | {"stages": [many]})
+    assert not can_be_tabulated(space)
+    costs = KnownCosts(space)
+    assert costs.table is None
+    found = limited_domain(space, costs, Limits((Limit("macs", 200_000, 150_000, "--target-flops"),)))
+    drawn = found.sample(np.random.default_rng(0))
+    assert drawn is not None and 150_000 <= network_cost(space.decode(drawn)).macs <= 200_000
+    surveyed = survey(space, [drawn], [1e6])
+    assert surveyed.counted is not None and surveyed.counted > 900 and surveyed.networks is None
