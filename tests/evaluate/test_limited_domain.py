@@ -12,6 +12,7 @@ from nas.evaluate.cost_table import CostTable
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import limited_domain
 from nas.evaluate.limits import Limit, Limits, macs_band
+from nas.evaluate.pathways import Pathways
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
@@ -82,10 +83,11 @@ def test_draws_are_uniform_inside_the_band() -> None:
     low, high = int(macs[12]), int(macs[36])
     expected = [item.genes for item, value in macs_by_genotype(space).items() if low <= value <= high]
     sampler = TableSampler(table, band(low, high))
-    sampler.listed, sampler.acceptance = None, 0.5
-    generator = np.random.default_rng(3)
-    draws = 4000
-    counts = Counter(map(tuple, sampler.sample(generator, draws).tolist()))  # type: ignore[union-attr]
+    pathways = Pathways(table, sampler.bounds, 2**13)
+    drawn = sampler.draw_inside(pathways, np.random.default_rng(3), 12_000)
+    draws = len(drawn)
+    assert draws > 2000
+    counts = Counter(map(tuple, drawn.tolist()))
     assert set(counts) == set(expected)
     mean = draws / len(expected)
     chi_squared = sum((counts[genes] - mean) ** 2 / mean for genes in expected)
