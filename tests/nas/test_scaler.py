@@ -99,3 +99,23 @@ def test_impossible_coefficients(phi: float, alpha: float) -> None:
         phi_scalings([phi], "x", alpha=alpha)
     with pytest.raises(InputError, match="width"):
         Scaling("x", width=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "depth", "resolution", "billions"),
+    [
+        ("mobilenet_v1", 2, 1, 224, 2.217),
+        ("mobilenet_v1", 1, 1, 448, 2.272),
+        ("mobilenet_v1", 1.2, 1.4, 288, 2.243),
+        ("mobilenet_v2", 1, 4, 224, 1.220),
+        ("mobilenet_v2", 2, 1, 224, 1.137),
+        ("mobilenet_v2", 1.2, 1.4, 288, 1.284),
+        ("resnet50", 1, 4, 224, 14.571),
+        ("resnet50", 2, 1, 224, 16.117),
+        ("resnet50", 1, 1, 448, 16.351),
+    ],
+)
+def test_scaled_mobilenets_and_resnets(name: str, width: float, depth: float, resolution: int, billions: float) -> None:
+    """The rows of EfficientNet's Table 3, as other counters of the same rules measured them."""
+    scaled = scale(load_thing(name), Scaling("x", width, depth, resolution))
+    assert network_cost(scaled).macs / 1e9 == pytest.approx(billions, abs=6e-4)
