@@ -49,7 +49,10 @@ def try_training_step(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = build().train()
+        try:
+            module = build().train()
+        except Exception as error:
+            raise InputError(f"the module cannot be built for real: {describe(error, source_path)}") from error
         logits = _run(module, torch.randn(batch, INPUT_CHANNELS, resolution, resolution), source_path)
     if not logits.requires_grad:
         raise InputError("the logits depend on no parameter: the module cannot be trained")

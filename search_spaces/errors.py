@@ -41,7 +41,8 @@ def explain(error: ValidationError, root: Any, source: str) -> str:
         location = item["loc"]
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            names = _field_types(_type_at(root, location[:-1]))
+            owner = _type_at(root, location[:-1])
+            names = [*_field_types(owner), *getattr(owner, "SHORTHANDS", ())]
             lines.append(f"unknown key '{key}'{nearest_name(str(location[-1]), names)}")
         elif item["type"] in ("missing", "missing_argument"):
             lines.append(f"missing key '{key}'")

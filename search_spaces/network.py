@@ -68,6 +68,7 @@ class Stage:
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    SHORTHANDS: ClassVar[tuple[str, ...]] = ("width", "extra_layers")  # what its YAML form may say besides
     channels: int
     op: Operation = "mbconv"
     kernel: int = 3
@@ -125,6 +126,7 @@ class Network:
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    SHORTHANDS: ClassVar[tuple[str, ...]] = ("width", "activation")
     resolution: int
     classes: int
     stem: Stem

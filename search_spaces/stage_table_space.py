@@ -31,9 +31,9 @@ class Decision:
 
     @property
     def name(self) -> str:
-        """``stage1.expand`` (stages count from 1), ``head.channels``, ``resolution``."""
+        """``stage1.expand`` (stages count from 1; ``stage1`` for whole blocks), ``head.channels``, ``resolution``."""
         if self.path[0] == "stages":
-            return f"stage{int(self.path[1]) + 1}.{self.path[2]}"
+            return ".".join([f"stage{int(self.path[1]) + 1}", *map(str, self.path[2:])])
         return ".".join(str(part) for part in self.path)
 
 
@@ -54,6 +54,7 @@ class StageTableSpace:
         self._source = source
         self.decisions = tuple(_find_decisions(form, source))
         if not self.decisions:
+            network_from_dict(form, source)  # says what is wrong with it
             raise InputError(f"{source}: expected at least one list of options, got only fixed values")
         self.gene_sizes = tuple(len(decision.options) for decision in self.decisions)
         self.form = form
@@ -134,6 +135,8 @@ class StageTableSpace:
         if segment == len(self.segments) - 1:
             return Head(**resolve_part({**self.form["head"], **chosen}, modifiers))
         row = self.form["stages"][segment - 2]
+        if isinstance(row, list):  # whole blocks to choose from
+            (row,) = chosen.values()
         values = parse_block(row)[0] if isinstance(row, str) else {**row, **chosen}
         if values.get("layers") == 0:
             values.pop("extra_layers", None)
@@ -193,7 +196,8 @@ def _find_decisions(form: Any, source: str, path: tuple[str | int, ...] = ()) ->
 
 
 def _check_options(decision: Decision, source: str) -> None:
-    where = f"{source}: {'.'.join(str(part) for part in decision.path)}"
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in decision.path)
+    where = f"{source}: {path.lstrip('.')}"
     if decision.path[0] in _FIXED:
         raise InputError(f"{where}: expected one fixed value, got the list {list(decision.options)}")
     if not decision.options:

@@ -112,7 +112,7 @@ BROKEN = {
     "an unhashable option": (
         "yaml",
         with_stage(0, kernel=[3, [5]]),
-        ["stages.0.kernel", "expected plain values", "[5]"],
+        ["stages[0].kernel", "expected plain values", "[5]"],
     ),
     "unhashable choices": (
         "python",
@@ -148,13 +148,13 @@ BROKEN = {
             "MACs of its parts: 0",
         ],
     ),
-    "zero options": ("yaml", with_stage(0, kernel=[]), ["stages.0.kernel: expected at least one option"]),
+    "zero options": ("yaml", with_stage(0, kernel=[]), ["stages[0].kernel: expected at least one option"]),
     "duplicate keys": (
         "yaml",
         yaml.safe_dump(TINY_FORM, sort_keys=False).replace("  kernel: 3\n", "  kernel: 3\n  kernel: 5\n"),
         ["line 7", "the key 'kernel' stands twice"],
     ),
-    "duplicate options": ("yaml", with_stage(0, kernel=[3, 3]), ["stages.0.kernel", "option 3 stands twice"]),
+    "duplicate options": ("yaml", with_stage(0, kernel=[3, 3]), ["stages[0].kernel", "option 3 stands twice"]),
     "duplicate gene names": (
         "python",
         {"macs": "\n    gene_names = ('width', 'width')\n    def other(self):"},

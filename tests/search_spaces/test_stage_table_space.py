@@ -84,7 +84,7 @@ def changed(path: tuple[Any, ...], values: dict[str, Any]) -> dict[str, Any]:
     ("form", "message"),
     [
         (changed(("stages", 0), {"kernel": [3, 4]}), r"stages\[0\].kernel: expected an odd number, got 4"),
-        (changed(("stages", 0), {"kernel": []}), "stages.0.kernel: expected at least one option"),
+        (changed(("stages", 0), {"kernel": []}), r"stages\[0\].kernel: expected at least one option"),
         (changed(("stages", 0), {"kernel": [3, 3]}), "option 3 stands twice"),
         (changed(("stages", 0), {"kernel": [[3]]}), "expected plain values"),
         (changed(("stages", 0), {"kernls": [3]}), "did you mean 'kernel'"),
@@ -95,6 +95,26 @@ def changed(path: tuple[Any, ...], values: dict[str, Any]) -> dict[str, Any]:
 def test_broken_spaces_are_refused_by_name(form: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         StageTableSpace(form)
+
+
+def test_whole_blocks_may_be_the_options_of_a_stage() -> None:
+    blocks = ["r1_k3_s2_e3_i8_o16", "r2_k5_s2_e6_i8_o24_se0.25"]
+    form = TINY_FORM | {"stages": [TINY_FORM["stages"][0], blocks]}
+    space = StageTableSpace(form)
+    assert space.gene_names[-1] == "stage2"
+    stages = [space.decode(Architecture("tiny", (0, 0, 0, gene))).stages[1] for gene in (0, 1)]
+    assert [(stage.layers, stage.kernel, stage.channels, stage.se) for stage in stages] == [
+        (1, 3, 16, 0),
+        (2, 5, 24, 0.25),
+    ]
+    with pytest.raises(InputError, match=r"stages\[1\]: expected plain values as options"):
+        StageTableSpace(TINY_FORM | {"stages": [TINY_FORM["stages"][0], [{"channels": 8}]]})
+
+
+@pytest.mark.parametrize("key", ["stages", "stem", "head"])
+def test_missing_parts_are_named(key: str) -> None:
+    with pytest.raises(InputError, match=f"missing key '{key}'"):
+        StageTableSpace({name: value for name, value in TINY_FORM.items() if name != key})
 
 
 def test_a_space_without_choices_is_refused() -> None:
