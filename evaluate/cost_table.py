@@ -29,6 +29,7 @@ Ints = NDArray[np.int64]
 IMPOSSIBLE = -1
 CHUNK = 2**14
 MOST_OPTIONS = 2**17  # of one segment
+MOST_MACS = 2**56  # of one segment; beyond it sums would overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,8 @@ def _compile(
                     _from_image(space, root, genes) if state is None else _onwards(space, segment, genes, state)
                 )
             except InputError:
+                continue
+            if cost.macs > MOST_MACS:
                 continue
             figures[:, row, column] = cost.macs, cost.params, cost.peak_activation_bytes
             next_state[row, column] = reached.setdefault(after, len(reached))

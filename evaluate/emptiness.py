@@ -26,7 +26,7 @@ def explain_empty(table: CostTable, limits: Limits) -> InputError:
     for limit in limits:
         sampler = TableSampler(table, Limits((limit,)))
         if sampler.empty:
-            return _macs_alone(table, limit, sampler) if limit.metric == "macs" else _ceiling_alone(table, limit)
+            return _macs_alone(table, limit, sampler) if limit.low else _ceiling_alone(table, limit)
     items = limits.items
     for count in range(2, len(items) + 1):
         sampler = TableSampler(table, Limits(items[:count]))
@@ -48,9 +48,9 @@ def out_of_reach(name: str, limits: Limits, seen: Collection[tuple[float, ...]],
         values = [row[column] for row in seen]
         if not any(limit.low <= value <= limit.high for value in values):
             nearest = min(values, key=lambda value: abs(value - limit.high))
-            if limit.metric == "macs":
+            if limit.metric == "macs" and limit.low:
                 return _macs_error(name, limit, int(min(values)), int(max(values)), int(nearest), proved)
-            return _ceiling_error(name, limit, int(min(values)))
+            return _ceiling_error(name, limit, int(min(values)), proved)
     none = "holds no network" if proved else "no network was found"
     together = " and ".join(f"{limit.flag} ({limit})" for limit in limits)
     return InputError(f"{limits.items[-1].flag}: space '{name}': {none} that keeps to {together} together; loosen one")
@@ -76,19 +76,22 @@ def _macs_error(name: str, limit: Limit, low: int, high: int, nearest: int, prov
 
 
 def _ceiling_alone(table: CostTable, limit: Limit) -> InputError:
-    if limit.metric in ("params", "weight_bytes"):
+    if limit.metric == "macs":
+        least = table.range("macs")[0]
+    elif limit.metric in ("params", "weight_bytes"):
         least = table.range("params")[0] * (FLOAT_BYTES if limit.metric == "weight_bytes" else 1)
     elif limit.metric == "peak_activation_bytes":
         least = table.range("peak")[0]
     else:
         least = _least(table, (), limit)
-    return _ceiling_error(table.space.name, limit, least)
+    return _ceiling_error(table.space.name, limit, least, proved=True)
 
 
-def _ceiling_error(name: str, limit: Limit, least: int) -> InputError:
+def _ceiling_error(name: str, limit: Limit, least: int, proved: bool) -> InputError:
     what = METRIC_WORDS.get(limit.metric, limit.metric)
+    none, seen = ("holds no network", "it reaches") if proved else ("has shown no network", "that was found")
     return InputError(
-        f"{limit.flag}: space '{name}' holds no network with {limit}; the least it reaches is {least:,} "
+        f"{limit.flag}: space '{name}' {none} with {limit}; the least {seen} is {least:,} "
         f"({format_quantity(least)}) {what}. Raise the limit to that, or use another --space"
     )
 

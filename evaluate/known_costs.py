@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.evaluate.cost import network_cost
 from nas.evaluate.cost_table import CostTable, can_be_tabulated
@@ -33,6 +35,7 @@ class KnownCosts:
             self.table = CostTable(space)
         self.builds_modules = not hasattr(space, "costs") and not hasattr(space, "decode") and hasattr(space, "build")
         self._known: dict[tuple[int, ...], dict[str, float]] = {}
+        self._failed: dict[tuple[int, ...], str] = {}
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """Return the metrics by name, for instance ``macs`` and ``params``.
@@ -40,9 +43,16 @@ class KnownCosts:
         Raises:
             InputError: if the genotype makes no network, or the space's own costs have the wrong shape.
         """
-        if architecture.genes not in self._known:
-            self._known[architecture.genes] = self._count(architecture)
-        return self._known[architecture.genes]
+        genes = architecture.genes
+        if genes in self._failed:
+            raise InputError(self._failed[genes])
+        if genes not in self._known:
+            try:
+                self._known[genes] = self._count(architecture)
+            except InputError as error:
+                self._failed[genes] = str(error)
+                raise
+        return self._known[genes]
 
     def _count(self, architecture: Architecture) -> dict[str, float]:
         if self.table is not None:
@@ -50,7 +60,7 @@ class KnownCosts:
         own = getattr(self.space, "costs", None)
         if own is not None:
             columns = own(np.asarray([architecture.genes], dtype=np.int64))
-            return {name: self._single(name, column) for name, column in columns.items()}
+            return {str(name): self._single(name, column) for name, column in columns.items()}
         network = decode(self.space, architecture)
         if network is not None:
             return dict(network_cost(network).metrics())
@@ -67,15 +77,31 @@ class KnownCosts:
             return known | {"macs": cost.macs} if cost.macs else known
         return {}
 
-    def _single(self, name: str, column: object) -> float:
-        values = np.asarray(column)
-        if values.shape != (1,):
-            raise InputError(
-                f"space '{self.space.name}': costs(genes)['{name}']: expected an array of shape (n,) = (1,), "
-                f"got {values.shape}"
-            )
-        value: float = values[0].item()
-        if not math.isfinite(value) or (name == "macs" and value <= 0):
-            expected = "a positive number" if name == "macs" else "a finite number"
-            raise InputError(f"space '{self.space.name}': costs(genes)['{name}']: expected {expected}, got {value}")
+    def _single(self, name: object, column: object) -> float:
+        where = f"space '{self.space.name}': costs(genes)['{name}']"
+        value: float = cost_column(where, name, column, 1)[0].item()
+        if not math.isfinite(value) or (name in ("macs", "params") and value <= 0):
+            expected = "a positive number" if name in ("macs", "params") else "a finite number"
+            raise InputError(f"{where}: expected {expected}, got {value}")
         return value
+
+
+def cost_column(where: str, name: object, column: object, count: int) -> NDArray[Any]:
+    """Return one metric of a space's own costs as an array of numbers, ``(count,)``.
+
+    Raises:
+        InputError: naming ``where`` if its name is no text, or it is no array of that shape or not of real numbers.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"{where}: expected a text as the metric's name, got {name!r}")
+    if name == "accuracy":
+        raise InputError(f"{where}: accuracy is for the evaluator to measure; a cost needs another name")
+    try:
+        values = np.asarray(column)
+    except Exception as error:
+        raise InputError(f"{where}: expected an array of shape (n,): {describe(error)}") from error
+    if values.shape != (count,):
+        raise InputError(f"{where}: expected an array of shape (n,) = ({count},), got {values.shape}")
+    if values.dtype.kind not in "iuf":
+        raise InputError(f"{where}: expected real numbers, got {values.dtype} such as {values[0]!r:.50}")
+    return values

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from itertools import chain
 
 import torch
 from torch import nn
@@ -37,9 +39,12 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """
     try:
         with torch.device("meta"):
-            return as_module(build()).to("meta").eval()
+            module = as_module(build())
     except Exception:
-        return as_module(build()).to("meta").eval()
+        module = as_module(build())
+    if all(tensor.is_meta for tensor in chain(module.parameters(), module.buffers())):
+        return module.eval()
+    return copy.deepcopy(module).to("meta").eval()  # what was built may be kept by who built it
 
 
 def as_module(built: object) -> nn.Module:

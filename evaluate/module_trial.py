@@ -31,11 +31,11 @@ def try_without_memory(build: Callable[[], Any], resolution: int | None, source_
         InputError: naming the module inside that failed, or what came out instead of logits.
     """
     try:
-        with torch.device("meta"), torch.no_grad():
-            _try(lambda: on_meta(build), resolution, source_path)
+        with torch.no_grad():
+            _try(lambda: on_meta(build), resolution, source_path, "meta")
     except InputError as error:
         with torch.no_grad():
-            _try(lambda: as_module(build()).eval(), resolution, source_path)
+            _try(lambda: as_module(build()).eval(), resolution, source_path, "cpu")
         raise InputError(f"on the meta device alone, where costs are counted: {error}") from None
 
 
@@ -62,6 +62,9 @@ def try_training_step(
         torch.autograd.backward(logits.logsumexp(1).sum())
     except Exception as error:
         raise InputError(f"the backward pass failed: {describe(error, source_path)}") from error
+    for name, parameter in module.named_parameters():
+        if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
+            raise InputError(f"the gradient of '{name}' is not finite")
 
 
 def macs_by_part(build: Callable[[], Any], resolution: int) -> dict[str, int]:
@@ -71,11 +74,20 @@ def macs_by_part(build: Callable[[], Any], resolution: int) -> dict[str, int]:
         module(torch.empty(1, INPUT_CHANNELS, resolution, resolution))
     counts = counter.get_flop_counts()
     names = [name for name, _ in module.named_children()]
-    found = {name: sum(counts.get(f"{type(module).__name__}.{name}", {}).values()) for name in names}
+    own = type(module).__name__
+
+    def total(path: str) -> int:
+        """What is counted under a path; a list of modules is never called itself, its members are."""
+        if path in counts:
+            return sum(counts[path].values())
+        depth = path.count(".") + 1
+        return sum(total(key) for key in counts if key.startswith(f"{path}.") and key.count(".") == depth)
+
+    found = {name: total(f"{own}.{name}") for name in names}
     return {name: macs // 2 for name, macs in found.items()}
 
 
-def _try(make: Callable[[], nn.Module], resolution: int | None, source_path: str | None) -> None:
+def _try(make: Callable[[], nn.Module], resolution: int | None, source_path: str | None, device: str) -> None:
     try:
         module = make()
     except InputError:
@@ -83,7 +95,8 @@ def _try(make: Callable[[], nn.Module], resolution: int | None, source_path: str
     except Exception as error:
         raise InputError(f"build failed: {describe(error, source_path)}") from error
     if resolution is not None:
-        _run(module, torch.zeros(1, INPUT_CHANNELS, resolution, resolution), source_path)
+        with torch.device(device):
+            _run(module, torch.zeros(1, INPUT_CHANNELS, resolution, resolution), source_path)
 
 
 def _run(module: nn.Module, images: Tensor, source_path: str | None) -> Tensor:
@@ -105,7 +118,8 @@ def _running_modules(module: nn.Module) -> Iterator[list[str]]:
     """Keep the names of the modules that are running, outermost first."""
     running: list[str] = []
     hooks = []
-    for name, part in module.named_modules():
+    scripted = isinstance(module, torch.jit.ScriptModule)  # takes no hooks
+    for name, part in () if scripted else module.named_modules():
         label = f"'{name}' ({type(part).__name__})" if name else f"the module itself ({type(part).__name__})"
         hooks.append(part.register_forward_pre_hook(lambda *_, label=label: running.append(label)))
         hooks.append(part.register_forward_hook(lambda *_: running.pop() and None))

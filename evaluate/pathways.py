@@ -184,7 +184,7 @@ class Pathways:
             new[1:] = (np.diff(after) != 0) | (np.diff(bucket) != 0)
             first, group = np.flatnonzero(new), np.cumsum(new) - 1
             excess = self.tilt * (segment.params[state, usable] - lightest) / max(self.bounds.most_params, 1)
-            weights = np.exp(-excess)
+            weights = np.maximum(np.exp(-excess), 1e-300)  # shares of a group must add up to 1
             totals: Floats = np.bincount(group, weights, minlength=len(first)).astype(np.float64)
             shares = weights / np.where(totals > 0, totals, 1)[group]
             bounds = np.append(first, len(usable))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+import numpy as np
 
 from nas.config import RunConfig
 from nas.evaluate.evaluators import EVALUATORS, PROXY, EvaluatorRecipe
@@ -23,6 +25,8 @@ from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.user_code import UserCode
+
+TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -
     objective = config.objective
     if objective.target_flops is None and not objective.limits:
         return
-    known = costs(Architecture(space.name, (0,) * len(space.gene_sizes)))
+    known = costs(_usable(space, costs))
     for metric in objective.limits:
         if metric not in known:
             raise InputError(
@@ -169,6 +173,24 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -
         )
 
 
+def _usable(space: SearchSpace, attempt: Callable[[Architecture], object]) -> Architecture:
+    """Return a genotype with which ``attempt`` succeeds: the first of the space, else one of many random ones.
+
+    Raises:
+        InputError: what the attempt says of the first genotype, if it fails with all.
+    """
+    generator = np.random.default_rng(0)
+    first = Architecture(space.name, (0,) * len(space.gene_sizes))
+    for candidate in [first, *(spaces.sample(space, generator) for _ in range(TRIES))]:
+        try:
+            attempt(candidate)
+        except InputError:
+            continue
+        return candidate
+    attempt(first)
+    raise AssertionError("the first genotype failed before")
+
+
 def _check_trainable(space: SearchSpace, config: RunConfig) -> None:
     """Check that the proxy can build this space's networks at the data's resolution."""
     if not (hasattr(space, "decode") or hasattr(space, "build")):
@@ -176,7 +198,7 @@ def _check_trainable(space: SearchSpace, config: RunConfig) -> None:
             f"evaluator: the proxy trains networks, but space '{space.name}' has neither decode nor build; "
             "use --evaluator FILE.py:Class"
         )
-    network = spaces.decode(space, Architecture(space.name, (0,) * len(space.gene_sizes)))
+    network = spaces.decode(space, _usable(space, lambda architecture: spaces.decode(space, architecture)))
     if network is not None:
         try:
             network.at(resolution=config.data.resolution)

@@ -6,20 +6,23 @@ Each check is a function that raises ``InputError`` at the first violation, with
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.known_costs import KnownCosts, cost_column
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict, network_to_dict
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
+from nas.search_spaces.user_code import describe
 
+MOST_PLACES = 24  # options of one gene that are all tried
 TRAINED = 2  # how many samples are trained a step for real; the others are only built and counted
 SMALL_PX = 64  # stage tables are trained at no more
 
@@ -47,11 +50,11 @@ class Probe:
 
 
 def take_samples(space: SearchSpace, count: int, seed: int) -> Probe:
-    """Return the first and the last genotype, every option of every gene at least once, and ``count`` random ones."""
+    """Return the first and the last genotype, every option of every gene (up to 24), and ``count`` random ones."""
     generator = np.random.default_rng(seed)
     sizes = [int(size) for size in space.gene_sizes]
     genotypes = [(0,) * len(sizes), tuple(size - 1 for size in sizes)]
-    for place in range(max(sizes)):
+    for place in range(min(max(sizes), MOST_PLACES)):
         genotypes.append(tuple(min(place, size - 1) for size in sizes))
     genotypes += [spaces.sample(space, generator).genes for _ in range(count)]
     return Probe(space, [Architecture(space.name, genes) for genes in dict.fromkeys(genotypes)])
@@ -64,7 +67,7 @@ def check_names(probe: Probe) -> None:
     for architecture in probe.samples:
         chosen = spaces.choices(probe.space, architecture)
         for name, value in chosen.items():
-            if not isinstance(name, str) or not isinstance(value, (str, int, float, bool, np.generic)):
+            if not isinstance(name, str) or not isinstance(value, (str, int, float, np.generic)) or value != value:
                 raise _at(architecture, f"choices: '{name}': expected a plain value (number or text), got {value!r}")
         if len(chosen) != len(architecture.genes):
             raise _at(
@@ -99,8 +102,12 @@ def check_decoding(probe: Probe) -> None:
         if network != again:
             raise _at(architecture, "decodes to another stage table the second time")
         assert network is not None
-        if network_from_dict(network_to_dict(network)) != network:
-            raise _at(architecture, "its stage table does not survive YAML")
+        try:
+            survives = network_from_dict(network_to_dict(network)) == network
+        except InputError as error:
+            raise _at(architecture, str(error)) from None
+        if not survives:
+            raise _at(architecture, "its stage table does not survive YAML; are its values plain numbers and texts?")
         usable.append(architecture)
     if not usable:
         genes, reason = next(iter(probe.unusable.items()))
@@ -142,16 +149,15 @@ def check_costs(probe: Probe) -> None:
         own = costs.table.costs
     if own is None:
         return
+    for architecture, metrics in zip(probe.samples, known, strict=True):
+        if set(metrics) != set(known[0]):
+            others = sorted(known[0])
+            raise _at(architecture, f"costs: expected the metrics {others} as elsewhere, got {sorted(metrics)}")
     together = own(np.array([architecture.genes for architecture in probe.samples], dtype=np.int64))
     for name, column in together.items():
-        values = np.asarray(column)
-        if values.shape != (len(probe.samples),):
-            raise InputError(
-                f"costs(genes)['{name}']: expected an array of shape (n,) = ({len(probe.samples)},) for "
-                f"{len(probe.samples)} genotypes, got {values.shape}"
-            )
+        values = cost_column(f"costs(genes)['{name}']", name, column, len(probe.samples))
         for architecture, metrics, value in zip(probe.samples, known, values.tolist(), strict=True):
-            if metrics.get(name) != value:
+            if not math.isclose(metrics.get(name, math.nan), value, rel_tol=1e-9):
                 raise _at(architecture, f"costs: {name} is {metrics.get(name)} alone but {value} among other genotypes")
 
 
@@ -183,7 +189,7 @@ def _compare_with_module(probe: Probe, architecture: Architecture, metrics: dict
 
     build, resolution = _builder(probe.space, architecture)
     counted = module_cost(build, resolution)
-    for name, value in (("macs", counted.macs), ("params", counted.params)):
+    for name, value in (("macs", counted.macs), ("params", counted.params), ("weight_bytes", counted.weight_bytes)):
         if name in metrics and metrics[name] != value and not (name == "macs" and resolution is None):
             where = f" at {resolution} px{_by_part(build, resolution)}" if name == "macs" else ""
             raise _at(
@@ -200,11 +206,15 @@ def _note_thop(probe: Probe, architecture: Architecture, macs: int) -> None:
 
     build, resolution = _builder(probe.space, architecture)
     assert resolution is not None
-    theirs = convolutions_by_thop(build(), resolution)
+    try:
+        theirs = convolutions_by_thop(build(), resolution)
+    except Exception as error:  # thop is a second opinion; it cannot copy or hook every module
+        probe.notes.append(f"genes {architecture.genes}: thop cannot count this module: {describe(error)}")
+        return
     if theirs != macs:
         probe.notes.append(
-            f"genes {architecture.genes}: thop counts {theirs:,} MACs where torch counts {macs:,}; it does not see "
-            "functional calls, so torch's figure is used"
+            f"genes {architecture.genes}: thop counts {theirs:,} MACs where torch counts {macs:,}; it has other "
+            "rules for some layers and does not see functional calls; torch's figure is used"
         )
 
 

@@ -66,10 +66,10 @@ def survey(space: SearchSpace, samples: Sequence[Architecture], targets: Sequenc
         ranges = {"macs": table.range("macs"), "params": table.range("params")}
         ranges["peak_activation_bytes"] = table.range("peak")
         shares = [_exact_share(space, table, target) for target in targets]
-        return Survey(spaces.size(space), count_networks(space), dict(ranges), None, shares)
+        return Survey(spaces.size(space), _networks(space), dict(ranges), None, shares)
     columns: dict[str, Any] = {}
     counted = 0
-    for architecture in samples if costs.builds_modules else [*samples, *_more(space)]:
+    for architecture in dict.fromkeys(samples if costs.builds_modules else [*samples, *_more(space)]):
         try:
             metrics = costs(architecture)
         except InputError:  # makes no network
@@ -85,8 +85,18 @@ def survey(space: SearchSpace, samples: Sequence[Architecture], targets: Sequenc
 
 def _more(space: SearchSpace) -> Iterator[Architecture]:
     """Yield random genotypes, where counting is cheap."""
+    if spaces.size(space) <= RANDOM:
+        return spaces.enumerate_space(space)
     generator = np.random.default_rng(0)
     return (spaces.sample(space, generator) for _ in range(RANDOM))
+
+
+def _networks(space: StageTableSpace) -> int | None:
+    """Count distinct networks; ``None`` for stages of so many layers that the count gets out of hand."""
+    try:
+        return count_networks(space)
+    except RecursionError:
+        return None
 
 
 def _exact_share(space: StageTableSpace, table: CostTable, target: float) -> Share:

@@ -43,7 +43,7 @@ def count_networks(space: StageTableSpace) -> int:
         for genes in options(segment):
             part = space.part(segment, genes, modifiers)
             if isinstance(part, Head):
-                found[spell((part,)), state] = None
+                found[spell((part.identity(),)), state] = None
             elif isinstance(part, Stage) and not part.layers:
                 found[(), state] = None
             elif isinstance(part, Stage) and not (part.stride == 2 and size == 1):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import Layer, output_size, realise
@@ -20,6 +20,8 @@ Gate = Literal["sigmoid", "hard_sigmoid"]
 Operation = Literal["mbconv", "dsconv", "conv", "basic", "bottleneck"]
 Skip = Literal["identity", "none", "pooling", "projection"]
 DEFAULT_ACTIVATION: Activation = "swish"
+MOST_EXPAND = 1000
+MOST = 2**20  # of any count or size
 # Operations with an expand ratio, and the one they have where none is given.
 EXPAND: dict[str, float] = {"mbconv": 6, "basic": 1, "bottleneck": 0.25}
 
@@ -105,6 +107,10 @@ class Head:
     dropout: float = 0.2
     hidden: int = 0
 
+    def identity(self) -> tuple[object, ...]:
+        """What decides the built head: an activation only where something is activated."""
+        return self.channels, self.hidden, self.dropout, self.activation if self.channels or self.hidden else None
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -138,6 +144,9 @@ class Network:
     norm_momentum: float = field(default=0.01, kw_only=True)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", tuple(self.stages))
+        if not isinstance(self.name, str):
+            raise InputError(f"name: expected a text, got {self.name!r}")
         _at_least("resolution", self.resolution)
         _at_least("classes", self.classes)
         _rate("drop_connect", self.drop_connect)
@@ -184,7 +193,20 @@ class Network:
         """
         layers = tuple(chain.from_iterable(self.stage_layers()))
         rates = self.drop_connect, self.norm_epsilon, self.norm_momentum
-        return (self.resolution, self.classes, self.stem, layers, self.head, rates)
+        return (self.resolution, self.classes, self.stem, layers, self.head.identity(), rates)
+
+
+_WORDS: dict[type, dict[str, tuple[str | None, ...]]] = {
+    Stem: {"op": ("conv",), "pool": ("none", "max"), "activation": get_args(Activation)},
+    Stage: {
+        "op": get_args(Operation),
+        "se_base": ("input", "gated"),
+        "se_activation": (None, *get_args(Activation)),
+        "se_gate": get_args(Gate),
+        "skip": get_args(Skip),
+        "activation": get_args(Activation),
+    },
+}
 
 
 def check_stride(where: str, stride: int, size: int) -> None:
@@ -207,9 +229,13 @@ def _check_part(where: str, part: Stem | Stage, size: int) -> None:
     if part.stride not in (1, 2):
         raise InputError(f"{where}.stride: expected 1 or 2, got {part.stride!r}")
     check_stride(where, part.stride, size)
+    for word, known in _WORDS[type(part)].items():
+        if (value := getattr(part, word)) not in known:
+            raise InputError(f"{where}.{word}: expected one of {', '.join(map(str, known))}, got {value!r}")
     if isinstance(part, Stage):
-        if not part.expand_ratio > 0:
-            raise InputError(f"{where}.expand: expected a number above 0, got {part.expand!r}")
+        if not isinstance(part.expand_ratio, (int, float)) or not 0 < part.expand_ratio <= MOST_EXPAND:
+            expected = f"a number above 0 and at most {MOST_EXPAND}"
+            raise InputError(f"{where}.expand: expected {expected}, got {part.expand!r}")
         _at_least(f"{where}.layers", part.layers)
         _rate(f"{where}.se", part.se, high=1.0)
 
@@ -217,8 +243,10 @@ def _check_part(where: str, part: Stem | Stage, size: int) -> None:
 def _at_least(where: str, value: int, least: int = 1) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(f"{where}: expected a whole number of at least {least}, got {value!r}")
+    if value > MOST:
+        raise InputError(f"{where}: expected at most {MOST:,}, got {value:,}")
 
 
 def _rate(where: str, value: float, high: float = 0.999) -> None:
-    if not 0 <= value <= high:
+    if not isinstance(value, (int, float)) or not 0 <= value <= high:
         raise InputError(f"{where}: expected a number from 0 to {'1' if high == 1 else 'below 1'}, got {value!r}")

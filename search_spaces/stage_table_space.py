@@ -65,6 +65,9 @@ class StageTableSpace:
         for decision in self.decisions:
             for option in decision.options:
                 self._validated({decision.path: option})
+        for index, counts in enumerate(self._layer_counts()):
+            if counts == (0,):
+                raise InputError(f"{source}: stages[{index}].layers: expected an option above 0, got only 0")
         if all(0 in counts for counts in self._layer_counts()):
             raise InputError(f"{source}: stages: expected at least one stage whose layers are never 0")
         self.segments = self._find_segments()

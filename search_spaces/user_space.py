@@ -11,6 +11,7 @@ from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.user_code import describe
 
+MOST_OPTIONS, MOST_PIXELS = 10**6, 4096
 _METHODS = ("decode", "build", "costs", "choices")
 
 
@@ -29,19 +30,29 @@ class UserSpace:
     """
 
     def __init__(self, space: Any, source: str, path: str | None = None) -> None:
-        for attribute, expected in (("name", "a string"), ("gene_sizes", "a sequence of option counts")):
-            if not hasattr(space, attribute):
-                raise InputError(f"{source}: a space needs the attribute '{attribute}' ({expected}), found none")
-        self.name = str(space.name)
-        self.gene_sizes = _sizes(space.gene_sizes, source)
-        self.resolution: int | None = getattr(space, "resolution", None)
-        self.gene_names = _names(getattr(space, "gene_names", None), len(self.gene_sizes), source)
         self._source, self.source_path = source, path
+        for attribute, expected in (("name", "a string"), ("gene_sizes", "a sequence of option counts")):
+            if self._read(space, attribute) is None:
+                raise InputError(f"{source}: a space needs the attribute '{attribute}' ({expected}), found none")
+        self.name = _name(space.name, source)
+        self.gene_sizes = _sizes(space.gene_sizes, source)
+        self.resolution = _resolution(self._read(space, "resolution"), source)
+        self.gene_names = _names(self._read(space, "gene_names"), len(self.gene_sizes), source)
         for name in _METHODS:
-            if callable(method := getattr(space, name, None)):
+            method = self._read(space, name)
+            if callable(method):
                 setattr(self, name, self._guarded(name, method))
+            elif method is not None:
+                raise InputError(f"{source}: {name}: expected a method, got a {type(method).__name__}")
         if hasattr(self, "decode") and hasattr(self, "build"):
             raise InputError(f"{source}: expected decode or build, got both; keep decode where there is a stage table")
+
+    def _read(self, space: Any, attribute: str) -> Any:
+        """Return an attribute of the user's object; ``None`` if it has none."""
+        try:
+            return getattr(space, attribute, None)
+        except Exception as error:
+            raise InputError(f"{self._source}: {attribute} failed: {describe(error, self.source_path)}") from error
 
     def _guarded(self, name: str, method: Callable[[Any], Any]) -> Callable[[Any], Any]:
         expected = {"decode": Network, "costs": dict, "choices": dict}.get(name, object)
@@ -52,7 +63,7 @@ class UserSpace:
                 result = method(argument)
             except InputError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise InputError(
                     f"{self._source}: {name}({argument}) failed: {describe(error, self.source_path)}"
                 ) from error
@@ -64,13 +75,34 @@ class UserSpace:
         return call
 
 
+def _name(name: Any, source: str) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"{source}: name: expected a text, got {name!r}")
+    return name
+
+
+def _resolution(resolution: Any, source: str) -> int | None:
+    if resolution is None:
+        return None
+    try:
+        whole = operator.index(resolution)
+    except TypeError:
+        whole = 0
+    if not 1 <= whole <= MOST_PIXELS:
+        raise InputError(
+            f"{source}: resolution: expected the image's side as a whole number from 1 to {MOST_PIXELS}, "
+            f"got {resolution!r}"
+        )
+    return whole
+
+
 def _names(names: Any, count: int, source: str) -> tuple[str, ...]:
     """Return one name for each gene, ``gene0``, ... where the space names none."""
     if names is None:
         return tuple(f"gene{index}" for index in range(count))
-    found = tuple(names)
+    found = tuple(names) if isinstance(names, (list, tuple)) else ()
     if len(found) != count or not all(isinstance(name, str) for name in found):
-        raise InputError(f"{source}: gene_names: expected one text for each of the {count} genes, got {list(found)}")
+        raise InputError(f"{source}: gene_names: expected one text for each of the {count} genes, got {names!r}")
     if twice := [name for index, name in enumerate(found) if name in found[:index]]:
         raise InputError(f"{source}: gene_names: '{twice[0]}' stands twice; genes need names of their own")
     return found
@@ -81,6 +113,9 @@ def _sizes(sizes: Any, source: str) -> tuple[int, ...]:
         whole = tuple(operator.index(size) for size in sizes)
     except TypeError:
         whole = ()
-    if not whole or min(whole) < 1:
-        raise InputError(f"{source}: gene_sizes: expected one whole number of at least 1 for each gene, got {sizes!r}")
+    if not whole or min(whole) < 1 or max(whole) > MOST_OPTIONS:
+        raise InputError(
+            f"{source}: gene_sizes: expected one whole number of at least 1 and at most {MOST_OPTIONS:,} for "
+            f"each gene, got {sizes!r}"
+        )
     return whole

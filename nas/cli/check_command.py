@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,17 +50,19 @@ def check(
             raise InputError(f"--{name}: expected 0 or more, got {value}")
     console = make_console()
     passed: list[str] = []
+    elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()  # what the space's own code prints
     try:
-        probe = take_samples(load_space(space), samples, seed)
-        for name in run_checks(probe):
-            passed.append(name)
-            if not json:
-                say(console, f"ok    {name}")
+        with elsewhere:
+            probe = take_samples(load_space(space), samples, seed)
+            for name in run_checks(probe):
+                passed.append(name)
+                if not json:
+                    say(console, f"ok    {name}")
+            found = survey(probe.space, probe.samples, wanted)
     except InputError as error:
         if json:
             print_json({"space": space, "ok": False, "passed": passed, "violation": str(error)})
         raise
-    found = survey(probe.space, probe.samples, wanted)
     if json:
         print_json(_document(probe, found, passed))
         return

@@ -88,7 +88,7 @@ def _parts(network: Network) -> list[tuple[dict[str, str], str]]:
 
 
 def _root(network: Network) -> dict[str, Any]:
-    return {"resolution": network.resolution, "classes": network.classes}
+    return {key: getattr(network, key) for key in ("resolution", "classes", "drop_connect", "norm_epsilon")}
 
 
 def _text(cells: dict[str, Any]) -> str:

@@ -99,6 +99,7 @@ def cells(part: Stem | Stage | Head) -> dict[str, str]:
         op = "+".join([*steps, *(["fc"] if part.hidden else []), "fc"])
         widths = ", ".join(str(width) for width in (part.channels, part.hidden) if width)
         found = {"op": op, "channels": widths} | ({"kernel": "1", "stride": "1"} if part.channels else {})
+        found |= {"dropout": f"{part.dropout:g}"}
         return found | ({"activation": part.activation, "layers": "1"} if widths else {})
     row: dict[str, object] = {"op": part.op, "kernel": part.kernel, "stride": part.stride, "channels": part.channels}
     row |= {"layers": part.layers, "skip": part.skip, "activation": part.activation}

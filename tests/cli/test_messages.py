@@ -153,7 +153,7 @@ def test_compare_marks_what_differs() -> None:
     assert isinstance(compared, dict) and not compared["same"]
     differs = {row["part"]: row["differs"] for row in compared["differences"]}
     assert differs["stage5"] == ["kernel", "layers", "activation"] and differs["stem"] == ["activation"]
-    assert "network" not in differs
+    assert differs["network"] == ["drop_connect"]
     assert [side["macs"] for side in compared["networks"]] == [385_814_752, 311_579_072]
     same = document("compare", "efficientnet_b0", "efficientnet_b0")
     assert isinstance(same, dict) and same["same"] and not same["differences"]

@@ -14,7 +14,7 @@ from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.errors import InputError
 from nas.space_check import CHECKS, run_checks, take_samples
 from nas.space_survey import survey
-from tests.toys import TINY_FORM
+from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 RUNNER = CliRunner()
 
@@ -285,3 +285,75 @@ def test_an_installed_packages_space(tmp_path: Path, monkeypatch: pytest.MonkeyP
             load_space("pluged")
     finally:
         catalogue.installed_spaces.cache_clear()
+
+
+BASE = """
+import numpy as np, torch, threading
+from torch import nn
+class Base:
+    name, gene_sizes, resolution = "base", (2, 3), 16
+    def build(self, architecture):
+        width = 8 * (1 + architecture.genes[0])
+        layers = [nn.Conv2d(3, width, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        return nn.Sequential(*layers, nn.Linear(width, 10))
+class Table:
+    name, gene_sizes = "table", (2, 3)
+"""
+
+REFUSED = {
+    "class Space(Base): resolution = '16'": "resolution: expected the image's side as a whole number",
+    "class Space(Base): resolution = 100000": "from 1 to 4096, got 100000",
+    "class Space(Base): gene_names = 5": "gene_names: expected one text for each of the 2 genes, got 5",
+    "class Space(Base):\n    @property\n    def gene_names(self): raise KeyError('x')": "gene_names failed: KeyError",
+    "class Space(Base): gene_sizes = (10**30, 2)": "at most 1,000,000",
+    "class Space(Base): name = None": "needs the attribute 'name'",
+    "class Space(Base): costs = {'macs': 1}": "costs: expected a method, got a dict",
+    "class Space(Table):\n    def costs(self, g): return {'macs': ['a' for _ in g]}": "expected real numbers",
+    "class Space(Table):\n    def costs(self, g): return {'macs': [None for _ in g]}": "expected real numbers",
+    "class Space(Table):\n    def costs(self, g): return {'macs': np.ones(len(g)) * 1j}": "expected real numbers",
+    "class Space(Table):\n    def costs(self, g): return {'params': -np.ones(len(g))}": "expected a positive number",
+    "class Space(Table):\n    def costs(self, g): return {3: np.ones(len(g))}": "a text as the metric's name, got 3",
+    "class Space(Table):\n    def costs(self, g): return {'accuracy': np.ones(len(g))}": "for the evaluator to measure",
+    "class Space(Table):\n    def costs(self, g): return {'macs' if g[0, 0] else 'x': np.ones(len(g))}": "as elsewhere",
+    "class Space(Base):\n    def build(self, a): raise SystemExit(0)": "SystemExit",
+    "class Space(Base):\n    def choices(self, a): return {'a': float('nan'), 'b': 1}": "'a': expected a plain value",
+}
+
+
+@pytest.mark.parametrize(("source", "message"), REFUSED.items(), ids=range(len(REFUSED)))
+def test_odd_spaces_are_refused_in_one_message(source: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BASE + source)
+    result = RUNNER.invoke(app, ["check", f"{tmp_path}/mine.py:Space"])
+    assert result.exit_code == 2 and message in result.stderr, result.output
+    assert not result.exception or isinstance(result.exception, SystemExit)
+
+
+HELD = "    def build(self, a):\n        module = super().build(a)\n        "
+ACCEPTED = [
+    # Reads values while it is built, as stochastic depth does.
+    f"class Space(Base):\n{HELD}[rate.item() for rate in torch.linspace(0, 0.2, 3)]\n        return module",
+    # Cannot be copied.
+    f"class Space(Base):\n{HELD}module.lock = threading.Lock()\n        return module",
+    "class Space(Base): gene_sizes = (2, 200)",
+    "class Space(Base):\n    def costs(self, g): return {'latency': g @ np.array([0.1, 0.7])}",
+    "class Space(Base):\n    def build(self, a):\n        print('building')\n        return super().build(a)",
+]
+
+
+@pytest.mark.parametrize("source", ACCEPTED, ids=range(len(ACCEPTED)))
+def test_unusual_spaces_are_accepted(source: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(BASE + source)
+    result = RUNNER.invoke(app, ["check", f"{tmp_path}/mine.py:Space", "--json", "--samples", "2"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["ok"]
+
+
+def test_a_space_whose_first_genotype_makes_no_network_is_searched(tmp_path: Path) -> None:
+    second = "channels=8, kernel=2 if architecture.genes == (0, 0) else 3"
+    (tmp_path / "mine.py").write_text(DECODED.format(second=second, more=""))
+    (tmp_path / "toys.py").write_text(TOY_EVALUATORS)
+    arguments = ["--space", f"{tmp_path}/mine.py:Space", "--evaluator", f"{tmp_path}/toys.py:Sine", "--trials", "2"]
+    limits = ["--max-params", "1M", "--workers", "0", "--out", str(tmp_path / "run")]
+    result = RUNNER.invoke(app, ["search", *arguments, *limits])
+    assert result.exit_code == 0, result.output
+    assert len((tmp_path / "run" / "trials.jsonl").read_text().splitlines()) == 2

@@ -191,7 +191,7 @@ def test_limits_of_other_spaces_and_of_their_own_metrics() -> None:
         assert drawn is not None and found.admits(drawn)
         assert sum(drawn.genes) <= 14
     with pytest.raises(
-        InputError, match="objective.limits.joules: space 'own' holds no network with at most 0.5 joules"
+        InputError, match="objective.limits.joules: space 'own' has shown no network with at most 0.5 joules"
     ):
         limited_domain(space, KnownCosts(space), Limits((Limit("joules", 0.5, 0, "objective.limits.joules"),)))
 
@@ -203,3 +203,42 @@ def test_tiny_spaces_are_listed_and_told_apart() -> None:
     limits = Limits((Limit("params", few, 0, "--max-params"),))
     members = list(limited_domain(space, costs, limits).members() or ())
     assert members and all(costs(item)["params"] == few for item in members)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 5.0])
+def test_options_that_underflow_leave_the_others_in_place(tilt: float) -> None:
+    """Wide options come first, so that their vanishing weights stand before all others."""
+    form = FORM | {
+        "stages": [
+            {"op": "mbconv6", "channels": [512, 16, 8], "activation": ["relu", "swish"], "kernel": [3, 5]},
+            {
+                "op": "mbconv6",
+                "channels": [640, 24, 16],
+                "activation": ["relu", "swish"],
+                "stride": 2,
+                "layers": [1, 2],
+            },
+        ]
+    }
+    space = StageTableSpace(form)
+    table = CostTable(space)
+    genes = np.array([architecture.genes for architecture in spaces.enumerate_space(space)])
+    costs = table.costs(genes)
+    limits = Limits((Limit("macs", int(costs["macs"].max())), Limit("params", int(np.quantile(costs["params"], 0.3)))))
+    kept = genes[costs["params"] <= limits.of("params")[1]]
+    sampler = TableSampler(table, limits)
+    pathways = Pathways(table, sampler.bounds, 2**13, tilt * 60)
+    drawn = sampler.draw_inside(pathways, np.random.default_rng(0), 400_000) if not tilt else None
+    raw = pathways.draw(np.random.default_rng(0), 20_000)
+    for column, (gene, name) in enumerate(zip(raw.T, space.gene_names, strict=True)):
+        if name.endswith("activation"):
+            assert abs(gene.mean() - 0.5) < 0.05, (name, column)
+    if drawn is not None:
+        assert set(map(tuple, drawn.tolist())) == set(map(tuple, kept.tolist()))
+
+
+def test_a_ceiling_of_macs_without_a_target_is_blamed_by_its_own_name() -> None:
+    space = load_space("efficientnet")
+    limits = Limits((Limit("macs", 1e6, 0, "objective.limits.macs"),))
+    with pytest.raises(InputError, match=r"objective.limits.macs: space .* the least it reaches is 51,594,768"):
+        limited_domain(space, KnownCosts(space), limits)

@@ -6,7 +6,7 @@ import pytest
 
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import Convolution, Excitation, Layer, output_size, realise
-from nas.search_spaces.network import Network, Stage, Stem
+from nas.search_spaces.network import Head, Network, Stage, Stem
 
 
 @pytest.mark.parametrize(("size", "stride", "expected"), [(224, 2, 112), (7, 2, 4), (1, 1, 1), (75, 2, 38)])
@@ -76,3 +76,26 @@ def test_a_skip_that_cannot_apply_makes_no_other_network(tiny_network: Network) 
 
 def test_the_stem_counts_for_identity(tiny_network: Network) -> None:
     assert replace(tiny_network, stem=Stem(channels=16)).signature() != tiny_network.signature()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"op": "mbconv6"}, r"stages\[0\].op: expected one of mbconv, .* got 'mbconv6'"),
+        ({"skip": "yes"}, r"stages\[0\].skip: expected one of identity"),
+        ({"activation": "gelu"}, r"stages\[0\].activation: expected one of swish"),
+        ({"se": "0.25"}, r"stages\[0\].se: expected a number"),
+        ({"expand": float("inf")}, r"stages\[0\].expand: expected a number above 0 and at most 1000"),
+        ({"channels": 10**9}, r"stages\[0\].channels: expected at most 1,048,576"),
+    ],
+)
+def test_tables_written_in_python_are_checked_too(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Network(32, 10, Stem(8), (Stage(**{"channels": 8, **fields}),), Head(16))  # type: ignore[arg-type]
+
+
+def test_a_head_without_layers_has_no_activation() -> None:
+    heads = [Head(0, activation="relu"), Head(0, activation="swish")]
+    first, second = (Network(32, 10, Stem(8), (Stage(8),), head) for head in heads)
+    assert first.signature() == second.signature()
+    assert replace(first, head=Head(8, activation="relu")).signature() != replace(second, head=Head(8)).signature()
