@@ -209,12 +209,12 @@ def test_every_breach_is_caught_with_its_place(name: str, tmp_path: Path) -> Non
         if kind == "decoded":
             (tmp_path / "mine.py").write_text(DECODED.format(**change))
         reference = python_space(tmp_path, **change) if kind == "python" else f"{tmp_path}/mine.py:Space"
-    result = RUNNER.invoke(app, ["check", reference])
+    result = RUNNER.invoke(app, ["check", reference, "--json"])
     assert result.exit_code == 2, result.output
     for word in words:
         assert word in result.stderr, result.stderr
     assert "Traceback" not in result.output
-    document = json.loads(RUNNER.invoke(app, ["check", reference, "--json"]).stdout)
+    document = json.loads(result.stdout)
     assert document["ok"] is False and words[-1] in document["violation"]
 
 
@@ -323,7 +323,7 @@ REFUSED = {
 @pytest.mark.parametrize(("source", "message"), REFUSED.items(), ids=range(len(REFUSED)))
 def test_odd_spaces_are_refused_in_one_message(source: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(BASE + source)
-    result = RUNNER.invoke(app, ["check", f"{tmp_path}/mine.py:Space"])
+    result = RUNNER.invoke(app, ["check", f"{tmp_path}/mine.py:Space", "--samples", "2"])
     assert result.exit_code == 2 and message in result.stderr, result.output
     assert not result.exception or isinstance(result.exception, SystemExit)
 
