@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces.errors import InputError
 
 _DRAWS, _ROUNDS = 500, 12
+PREDICTED = ("latency_ms", "throughput")
 
 
 def explain_empty(table: CostTable, limits: Limits) -> InputError:
@@ -50,10 +52,20 @@ def out_of_reach(name: str, limits: Limits, seen: Collection[tuple[float, ...]],
             nearest = min(values, key=lambda value: abs(value - limit.high))
             if limit.metric == "macs" and limit.low:
                 return _macs_error(name, limit, int(min(values)), int(max(values)), int(nearest), proved)
+            if limit.metric in PREDICTED or math.isinf(limit.high):
+                return _predicted_error(name, limit, min(values), max(values))
             return _ceiling_error(name, limit, int(min(values)), proved)
     none = "holds no network" if proved else "no network was found"
     together = " and ".join(f"{limit.flag} ({limit})" for limit in limits)
     return InputError(f"{limits.items[-1].flag}: space '{name}': {none} that keeps to {together} together; loosen one")
+
+
+def _predicted_error(name: str, limit: Limit, low: float, high: float) -> InputError:
+    words = METRIC_WORDS.get(limit.metric, limit.metric)
+    return InputError(
+        f"{limit.flag}: no network of space '{name}' was found with {limit} and within the other limits; those that "
+        f"were reach from {low:.4g} to {high:.4g} {words}. Change the limit, loosen another, or use another --space"
+    )
 
 
 def _macs_alone(table: CostTable, limit: Limit, sampler: TableSampler) -> InputError:

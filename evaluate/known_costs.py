@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 
 from nas.evaluate.cost import network_cost
 from nas.evaluate.cost_table import CostTable, can_be_tabulated
+from nas.evaluate.devices import DeviceModel
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace, decode
 from nas.search_spaces.stage_table_space import StageTableSpace
 from nas.search_spaces.user_code import describe
+
+Source = Callable[[Architecture], dict[str, float]]
 
 
 class KnownCosts:
@@ -24,12 +28,17 @@ class KnownCosts:
     combinations of options for a table); the space's own ``costs(genes)``; arithmetic on the stage
     table of ``decode``; the module of ``build`` counted on the meta device at the space's ``resolution``; else nothing.
 
+    Args:
+        space: the search space.
+        device: adds the speed that it predicts.
+        more: adds what else is known of a genotype and is not counted here.
+
     Attributes:
         table: the compiled table, where there is one.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
+    def __init__(self, space: SearchSpace, device: DeviceModel | None = None, more: Source | None = None) -> None:
+        self.space, self.device, self._more = space, device, more
         self.table: CostTable | None = None
         if isinstance(space, StageTableSpace) and can_be_tabulated(space):
             self.table = CostTable(space)
@@ -54,7 +63,20 @@ class KnownCosts:
                 raise
         return self._known[genes]
 
+    def columns(self, genes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the compiled table's costs and the device's for genotypes ``(n, tokens)``, ``(n,)`` each."""
+        assert self.table is not None
+        return {**self.table.costs(genes), **(self.device.costs(genes) if self.device else {})}
+
     def _count(self, architecture: Architecture) -> dict[str, float]:
+        known = {} if self._more is None else self._more(architecture)
+        known |= self._exact(architecture)
+        if self.device is not None:
+            predicted = self.device.costs(np.asarray([architecture.genes], dtype=np.int64))
+            known |= {name: float(values[0]) for name, values in predicted.items()}
+        return known
+
+    def _exact(self, architecture: Architecture) -> dict[str, float]:
         if self.table is not None:
             return dict(self.table.cost(architecture.genes).metrics())
         own = getattr(self.space, "costs", None)

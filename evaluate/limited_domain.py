@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from nas.evaluate.cost import COST_METRICS
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.emptiness import explain_empty, out_of_reach
 from nas.evaluate.known_costs import KnownCosts
@@ -26,8 +27,13 @@ def limited_domain(space: SearchSpace, costs: KnownCosts, limits: Limits, examin
     Raises:
         InputError: if nothing of the space is inside, naming the limit that empties it and what would be reachable.
     """
-    if costs.table is not None:
+    predicted = {limit.metric for limit in limits} - set(COST_METRICS)
+    if costs.table is not None and not predicted:
         return TableDomain(space, costs, costs.table, limits, examine)
+    if costs.table is not None and costs.device is not None and predicted <= set(costs.device.metrics):
+        from nas.evaluate.predicted_domain import PredictedDomain
+
+        return PredictedDomain(space, costs, costs.table, limits, examine)
     return SearchedDomain(space, costs, limits, examine)
 
 

@@ -8,8 +8,12 @@ Any other cost may have a ceiling too (EfficientNet, arXiv 1905.11946, equation 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas.evaluate.quantity import format_quantity
 
@@ -20,7 +24,7 @@ class Limit:
 
     Attributes:
         metric: which cost, for instance ``macs``.
-        high: at most so much.
+        high: at most so much; infinite for a floor alone.
         low: at least so much.
         flag: what people typed to get it.
     """
@@ -33,11 +37,22 @@ class Limit:
     def violation(self, metrics: Mapping[str, float]) -> float:
         """Return by how much of the limit a network misses it; 0 if it keeps to it."""
         value = metrics[self.metric]
-        return max(self.low - value, value - self.high, 0) / max(self.high, 1)
+        return max(self.low - value, value - self.high, 0) / self._scale
+
+    def violations(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return ``violation`` of many networks from their costs in this metric, ``(n,)`` each."""
+        return np.asarray(np.maximum(np.maximum(self.low - values, values - self.high), 0) / self._scale)
+
+    @property
+    def _scale(self) -> float:
+        return self.low if math.isinf(self.high) else self.high
 
     def __str__(self) -> str:
+        words = METRIC_WORDS.get(self.metric, self.metric)
+        if math.isinf(self.high):
+            return f"at least {format_quantity(self.low)} {words}"
         low = f"{format_quantity(self.low)} to " if self.low else "at most "
-        return f"{low}{format_quantity(self.high)} {METRIC_WORDS.get(self.metric, self.metric)}"
+        return f"{low}{format_quantity(self.high)} {words}"
 
 
 METRIC_WORDS = {
@@ -45,6 +60,8 @@ METRIC_WORDS = {
     "peak_activation_bytes": "bytes of activations",
     "weight_bytes": "bytes of weights",
     "memory_bytes": "bytes of memory",
+    "latency_ms": "ms",
+    "throughput": "images/s",
 }
 
 
@@ -68,12 +85,25 @@ class Limits:
         """Return how far outside the budget a network is, as a sum of relative excesses; 0 inside."""
         return sum(limit.violation(metrics) for limit in self.items)
 
+    def among(self, metrics: Collection[str]) -> Limits:
+        """Return the limits on these metrics alone."""
+        return Limits(tuple(limit for limit in self.items if limit.metric in metrics))
+
+    def violations(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return ``violation`` of many networks, ``(n,)``, from their costs by metric, ``(n,)`` each."""
+        return np.asarray(sum(limit.violations(columns[limit.metric]) for limit in self.items))
+
     def of(self, metric: str) -> tuple[float, float]:
         """Return the least and the most of one metric; 0 and infinity if it has no limit."""
         for limit in self.items:
             if limit.metric == metric:
                 return limit.low, limit.high
         return 0, math.inf
+
+
+def target_band(metric: str, target: float, tolerance: float, flag: str) -> Limit:
+    """Return ``[(1 - tolerance) * target, target]`` of any cost."""
+    return Limit(metric, target, (1 - tolerance) * target, flag)
 
 
 def macs_band(target: float, tolerance: float) -> Limit:

@@ -11,6 +11,7 @@ _COUNT = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 _BYTES = {f"{unit}{suffix}": value for unit, value in _COUNT.items() for suffix in ("", "B") if unit != "B"}
 _BYTES |= {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 _SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_MILLISECONDS = {"": 1.0, "us": 1e-3, "ms": 1.0, "s": 1e3}
 _FORM = re.compile(
     r"\s*((?:[0-9]{1,3}(?:[,_][0-9]{3})+|[0-9]+)\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([a-zA-Z]*)\s*"
 )
@@ -44,6 +45,15 @@ def parse_seconds(text: str | float, what: str) -> float:
         InputError: naming ``what`` if it is no positive duration.
     """
     return _parse(text, what, _SECONDS, "90, 90s, 10m or 2h")
+
+
+def parse_milliseconds(text: str | float, what: str) -> float:
+    """Parse a latency in ms: a number with an optional us, ms, s.
+
+    Raises:
+        InputError: naming ``what`` if it is no positive latency.
+    """
+    return _parse(text, what, _MILLISECONDS, "20ms, 800us or 3")
 
 
 def format_quantity(value: float) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 SOFT_EXPONENT = -0.07
 EXPONENTS = {"soft": (SOFT_EXPONENT, SOFT_EXPONENT), "hard": (0.0, -1.0)}
@@ -34,6 +38,11 @@ class Factor:
         ratio = metrics[self.metric] / self.target
         return float(ratio ** (self.alpha if ratio <= 1 else self.beta))
 
+    def many(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return the factors of many networks, ``(n,)``, from their metrics, ``(n,)`` each."""
+        ratio = columns[self.metric] / self.target
+        return np.asarray(ratio ** np.where(ratio <= 1, self.alpha, self.beta))
+
 
 @dataclass(frozen=True, slots=True)
 class Reward:
@@ -51,3 +60,10 @@ class Reward:
         for factor in self.factors:
             reward *= factor(metrics)
         return reward
+
+    def many(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return the rewards of many networks, ``(n,)``, from their metrics, ``(n,)`` each."""
+        rewards = np.asarray(columns["accuracy"], dtype=np.float64)
+        for factor in self.factors:
+            rewards = rewards * factor.many(columns)
+        return rewards

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections import deque
 from typing import Protocol
@@ -58,11 +59,16 @@ class Worker:
 
 
 class LocalPool:
-    """The pool of ``--workers 0``: one job at a time in the calling process, without Ray."""
+    """The pool of ``--workers 0``: one job at a time in the calling process, without Ray.
 
-    capacity = 1
+    Args:
+        recipe: how to make the evaluator.
+        data: the images, for evaluators that train.
+        capacity: how many jobs are taken at once; instant evaluators are asked, and their trials saved, in batches.
+    """
 
-    def __init__(self, recipe: EvaluatorRecipe, data: ImageData | None) -> None:
+    def __init__(self, recipe: EvaluatorRecipe, data: ImageData | None, capacity: int = 1) -> None:
+        self.capacity = capacity
         self._worker = Worker(recipe, data)
         self._jobs: deque[Job] = deque()
 
@@ -70,12 +76,14 @@ class LocalPool:
         """Queue a job; it runs in ``gather``."""
         self._jobs.append(job)
 
-    def gather(self, timeout_s: float) -> list[Outcome]:  # noqa: ARG002 (nothing to wait for)
-        """Run the next job and return it."""
-        if not self._jobs:
-            return []
-        job = self._jobs.popleft()
-        return [(job, self._worker.run(job))]
+    def gather(self, timeout_s: float) -> list[Outcome]:
+        """Run the next job, and further ones while the time lasts, and return them."""
+        outcomes: list[Outcome] = []
+        end = time.monotonic() + timeout_s
+        while self._jobs and (not outcomes or time.monotonic() < end):
+            job = self._jobs.popleft()
+            outcomes.append((job, self._worker.run(job)))
+        return outcomes
 
     def close(self) -> None:
         """Drop what is queued."""

@@ -13,9 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from nas.controllers.registry import check_controller
 from nas.evaluate.data import DIGITS, DataSettings
-from nas.evaluate.evaluators import EVALUATORS, PROXY
+from nas.evaluate.evaluators import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.quantity import parse_bytes, parse_count, parse_seconds
+from nas.evaluate.quantity import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 
@@ -27,11 +27,16 @@ def _count(value: Any) -> Any:
     return None if value is None else parse_count(value, "MACs")
 
 
+def _milliseconds(value: Any) -> Any:
+    return None if value is None else parse_milliseconds(value, "latency")
+
+
 def _limits(value: Any) -> Any:
-    """Parse ceilings by metric: bytes where the metric's name says so, counts elsewhere."""
+    """Parse ceilings by metric: bytes and milliseconds where the metric's name says so, counts elsewhere."""
     if not isinstance(value, dict):
         return value
-    parsers = {name: parse_bytes if str(name).endswith("_bytes") else parse_count for name in value}
+    units = {"bytes": parse_bytes, "ms": parse_milliseconds}
+    parsers = {name: units.get(str(name).rpartition("_")[2], parse_count) for name in value}
     return {name: parse(value[name], str(name)) for name, parse in parsers.items() if value[name] is not None}
 
 
@@ -63,6 +68,15 @@ class Objective(_Section):
     limits: Annotated[dict[str, float], BeforeValidator(_limits)] = Field(default_factory=dict)
     """Ceilings on any costs known before training: ``{params: 5M, memory_bytes: 20MB}``; what breaks one is never
     trained. Stage tables have macs, params, weight_bytes, peak_activation_bytes and memory_bytes (their sum)."""
+    device: str | None = None
+    """Hardware whose speed is predicted: ``a100``, ``3090``, ``tpuv2``, ``tpuv3``, ``zcu102``, ``vck190``, or the
+    FILE.json of ``nas latency build``."""
+    target_latency: Annotated[float | None, BeforeValidator(_milliseconds)] = None
+    """T of a further factor of the reward, latency in ms on the device: ``3ms``; a band like that of the MACs."""
+    min_throughput: Annotated[float | None, BeforeValidator(_count)] = None
+    """Only networks with at least so many images a second on the device."""
+    max_latency_error: float = Field(default=0.1, gt=0)
+    """A latency table is refused if its mean relative error on whole networks was larger."""
     constraint: Literal["soft", "hard"] = "soft"
     """``soft``: alpha = beta = -0.07; ``hard``: alpha = 0, beta = -1."""
     alpha: float | None = None
@@ -75,7 +89,8 @@ class Workers(_Section):
     """Where trials run."""
 
     count: int | None = Field(default=None, ge=0)
-    """Ray workers; 0 evaluates in the calling process, without Ray; unset: one a core, at most 8."""
+    """Ray workers; 0 evaluates in the calling process, without Ray; unset: one a core, at most 8, and 0 for
+    evaluators that answer at once."""
     gpus_per_worker: float | None = Field(default=None, ge=0)
     """GPU share of each worker; unset: the GPUs shared evenly."""
     address: str | None = None
@@ -103,14 +118,21 @@ class RunConfig(_Section):
     controller: Annotated[dict[str, Any], _named("controller")] = Field(default_factory=dict, validate_default=True)
     """``name`` and the controller's own options."""
     evaluator: Annotated[dict[str, Any], _named("evaluator")] = Field(default_factory=dict, validate_default=True)
-    """``name`` (``proxy`` or FILE.py:Class) and the evaluator's own options."""
+    """``name`` (``proxy``, ``imagenet``, ``table`` or FILE.py:Class) and the evaluator's own options."""
     data: DataSettings = DataSettings()
     workers: Workers = Workers()
 
     @property
     def worker_count(self) -> int:
         """Workers, with the default resolved."""
-        return min(os.cpu_count() or 1, 8) if self.workers.count is None else self.workers.count
+        if self.workers.count is not None:
+            return self.workers.count
+        return 0 if self.is_instant else min(os.cpu_count() or 1, 8)
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether the evaluator answers at once."""
+        return self.evaluator["name"] in INSTANT
 
     @property
     def evaluator_options(self) -> dict[str, Any]:
@@ -144,14 +166,15 @@ def load_config(reference: str | None, changes: Mapping[str, Any], assignments: 
     """Read a run file by name or path and lay changes over it.
 
     Args:
-        reference: a shipped name or a path; ``None`` for ``default``.
+        reference: a shipped name or a path; ``None`` for ``default``, or ``proxy`` where the changes name data or an
+            evaluator that does not answer at once.
         changes: values by dotted key, from flags; ``None`` values are left out.
         assignments: ``key.path=value`` with YAML values, laid over the flags.
 
     Raises:
         InputError: naming the key, what was expected, what was got and the nearest valid name.
     """
-    source, data = _read(reference or "default")
+    source, data = _read(reference or _fallback(changes, assignments))
     for key, value in changes.items():
         if value is not None:
             _assign(data, key, value)
@@ -161,6 +184,15 @@ def load_config(reference: str | None, changes: Mapping[str, Any], assignments: 
             raise InputError(f"--set: expected key.path=value, got '{assignment}'")
         _assign(data, key, _yaml_value(assignment, text))
     return validate_config(data, source)
+
+
+def _fallback(changes: Mapping[str, Any], assignments: Sequence[str]) -> str:
+    """Return the shipped run file that fits what is asked for."""
+    texts = dict(assignment.partition("=")[::2] for assignment in assignments)
+    given = {**{key: value for key, value in changes.items() if value is not None}, **texts}
+    named = given.pop("evaluator.name", IMAGENET)
+    own = [key for key in given if key.startswith(("data.", "evaluator.")) and key != "evaluator.path"]
+    return PROXY if own or named not in INSTANT else "default"
 
 
 def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
@@ -180,6 +212,8 @@ def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
     name = config.evaluator["name"]
     if name == PROXY:
         config.proxy_settings()
+    elif name in INSTANT:
+        _check_instant(name, config.evaluator_options)
     elif ".py" not in name:
         raise InputError(
             f"evaluator: expected FILE.py:Class or a shipped one, got '{name}'{nearest_name(name, EVALUATORS)}"
@@ -187,12 +221,28 @@ def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
     return config
 
 
+def _check_instant(name: str, options: Mapping[str, Any]) -> None:
+    known = ("path",) if name == TABLE else ()
+    for key in options:
+        if key not in known:
+            raise InputError(f"unknown key 'evaluator.{key}'{nearest_name(key, known)}")
+    if name == TABLE and not isinstance(options.get("path"), str):
+        raise InputError(f"evaluator.path: expected --set evaluator.path=FILE.json, got {options.get('path')!r}")
+
+
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Return the configuration with every file it names absolute, so that it repeats from any working directory."""
     evaluator = config.evaluator | {"name": _absolute(config.evaluator["name"])}
+    if config.evaluator["name"] == TABLE:
+        evaluator |= {"path": str(Path(evaluator["path"]).expanduser().resolve())}
+    objective = config.objective
+    if objective.device is not None:
+        objective = objective.model_copy(update={"device": _absolute(objective.device)})
     source = config.data.source
     data = config.data if source == DIGITS else _replace(config.data, source=str(Path(source).expanduser().resolve()))
-    return config.model_copy(update={"space": _absolute(config.space), "evaluator": evaluator, "data": data})
+    return config.model_copy(
+        update={"space": _absolute(config.space), "evaluator": evaluator, "data": data, "objective": objective}
+    )
 
 
 def _replace(settings: DataSettings, **changes: Any) -> DataSettings:
@@ -202,7 +252,7 @@ def _replace(settings: DataSettings, **changes: Any) -> DataSettings:
 
 
 def _absolute(reference: str) -> str:
-    if reference.endswith((".yaml", ".yml")) or ".py:" in reference:
+    if reference.endswith((".yaml", ".yml", ".json")) or ".py:" in reference:
         return str(Path(reference).expanduser().resolve())
     return reference
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from nas.against_b0 import AgainstB0, against_b0
 from nas.evaluate.pareto import pareto_front
+from nas.evaluate.surrogate.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.worker_pool import Outcome as Finished
 from nas.evaluate.worker_pool import WorkerPool
 from nas.run import Run
 from nas.search import make_job
 from nas.search_spaces import space as spaces
+from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_yaml
 from nas.search_spaces.records import Trial
@@ -35,6 +38,9 @@ class Outcome:
         test_accuracy: its score on the test part; ``None`` if there is none.
         front: the Pareto front, by falling accuracy.
         files: what was written.
+        against_b0: the baseline beside EfficientNet-B0, where the ImageNet surrogate scored it.
+        neighbours: what every single change of the baseline would do, where the surrogate scored it.
+        measured_ms: the baseline's latency on this machine, where a latency table predicted it.
     """
 
     baseline: Trial
@@ -42,6 +48,9 @@ class Outcome:
     test_accuracy: float | None
     front: list[Trial]
     files: list[Path]
+    against_b0: AgainstB0 | None = None
+    neighbours: list[Neighbour] = field(default_factory=list)
+    measured_ms: float | None = None
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
@@ -88,15 +97,38 @@ def conclude(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None) -> O
         test_accuracy = _score_on_test(setup, baseline, pool())
     network = baseline_network(setup, run, baseline)
     front = front_of(run.trials)
+    comparison = against_b0(setup, network)
+    nearby = neighbours(comparison.found.genes) if comparison else []
+    measured_ms = _measured_ms(setup, network) if pool is not None else None
     files = [
         run.path / "config.yaml",
         run.path / "trials.jsonl",
         run.write_front(front),
         run.write("baseline.yaml", network_to_yaml(network) if network else _genotype_yaml(baseline)),
-        run.write("result.json", json.dumps(_result(run, baseline, test_accuracy, front), indent=2) + "\n"),
+        run.write(
+            "result.json",
+            json.dumps(_result(run, baseline, test_accuracy, front, comparison, measured_ms), indent=2) + "\n",
+        ),
+        *([run.write("neighbours.csv", as_csv(nearby))] if nearby else []),
         run.path / "run.log",
     ]
-    return Outcome(baseline, network, test_accuracy, front, files)
+    return Outcome(baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms)
+
+
+def _measured_ms(setup: Setup, network: Network | None) -> float | None:
+    """Measure the baseline where a latency table predicted it, so that both are shown together."""
+    from nas.evaluate.latency.device import TableDevice
+
+    if network is None or not isinstance(setup.costs.device, TableDevice):
+        return None
+    from nas.evaluate.latency.build import BuildSettings, measure_network
+
+    table = setup.costs.device.table
+    try:
+        return measure_network(network, BuildSettings(table.device, table.backend, table.threads, table.batch))
+    except InputError as error:
+        _log.warning("the baseline's latency was not measured here: %s", error)
+        return None
 
 
 def _score_on_test(setup: Setup, baseline: Trial, pool: WorkerPool) -> float | None:
@@ -110,7 +142,14 @@ def _score_on_test(setup: Setup, baseline: Trial, pool: WorkerPool) -> float | N
     return evaluation.metrics.get("test_accuracy")
 
 
-def _result(run: Run, baseline: Trial, test_accuracy: float | None, front: Sequence[Trial]) -> dict[str, Any]:
+def _result(
+    run: Run,
+    baseline: Trial,
+    test_accuracy: float | None,
+    front: Sequence[Trial],
+    comparison: AgainstB0 | None,
+    measured_ms: float | None,
+) -> dict[str, Any]:
     statuses = [trial.status for trial in run.trials]
     return {
         "number": baseline.number,
@@ -127,6 +166,9 @@ def _result(run: Run, baseline: Trial, test_accuracy: float | None, front: Seque
         "front": [trial.number for trial in front],
         "seconds": round(sum(trial.seconds for trial in run.trials), 3),
         "seed": run.config.seed,
+        **{name: baseline.metrics[name] for name in ("latency_ms", "throughput") if name in baseline.metrics},
+        **({} if measured_ms is None else {"measured_latency_ms": measured_ms}),
+        **({"predicted": comparison.as_json()} if comparison else {}),
     }
 
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import inspect
+import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas.config import RunConfig
-from nas.evaluate.evaluators import EVALUATORS, PROXY, EvaluatorRecipe
+from nas.evaluate.devices import DeviceModel, load_device
+from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import limited_domain
-from nas.evaluate.limits import Limit, Limits, macs_band
+from nas.evaluate.limits import Limit, Limits, macs_band, target_band
 from nas.evaluate.quantity import format_quantity
 from nas.evaluate.reward import EXPONENTS, Factor, Reward
+from nas.evaluate.surrogate.device import TITLES
+from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
+from nas.evaluate.surrogate.measured_table import LATENCIES
+from nas.evaluate.surrogate.skeleton import covers
+from nas.evaluate.table_evaluator import TableEvaluator
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
@@ -40,6 +48,7 @@ class Setup:
         domain: what may be proposed.
         reward: metrics in, number out.
         recipe: how workers make the evaluator.
+        limits: what must hold before anything is trained.
         needs_data: whether the evaluator trains on ``config.data``.
         can_test: whether the evaluator can score the winner on a test part.
     """
@@ -50,6 +59,7 @@ class Setup:
     domain: Domain
     reward: Reward
     recipe: EvaluatorRecipe
+    limits: Limits
     needs_data: bool
     can_test: bool
 
@@ -61,8 +71,14 @@ def prepare(config: RunConfig) -> Setup:
         InputError: for whatever cannot work, before anything is trained or written.
     """
     space = load_space(config.space)
-    costs = KnownCosts(space)
-    recipe = _recipe(config)
+    recipe = _recipe(config, space)
+    device = (
+        None
+        if config.objective.device is None
+        else load_device(config.objective.device, space, config.objective.max_latency_error)
+    )
+    looked_up = recipe.ready.costs if isinstance(recipe.ready, TableEvaluator) else None
+    costs = KnownCosts(space, device, looked_up)
     if recipe.proxy is not None:
         _check_trainable(space, config)
     _check_countable(space, costs, config)
@@ -72,7 +88,7 @@ def prepare(config: RunConfig) -> Setup:
         if recipe.proxy is not None and (network := spaces.decode(space, architecture)) is not None:
             network.at(resolution=config.data.resolution)
 
-    limits = budget(config)
+    limits = _budget(config)
     domain = limited_domain(space, costs, limits, examine) if limits else Domain(space, examine)
     return Setup(
         config=config,
@@ -81,8 +97,9 @@ def prepare(config: RunConfig) -> Setup:
         domain=domain,
         reward=_reward(config),
         recipe=recipe,
+        limits=limits,
         needs_data=recipe.proxy is not None,
-        can_test=recipe.code is None or hasattr(recipe.code.load(), "test"),
+        can_test=recipe.proxy is not None or (recipe.code is not None and hasattr(recipe.code.load(), "test")),
     )
 
 
@@ -97,35 +114,46 @@ def versions() -> dict[str, str]:
     return found
 
 
-def budget(config: RunConfig) -> Limits:
-    """Return what must hold before anything is trained: the MACs band and every ceiling."""
-    objective = config.objective
-    target, tolerance = objective.target_flops, objective.tolerance
-    band = () if target is None or tolerance is None else (macs_band(target, tolerance),)
-    ceilings = []
+_LIMIT_FLAGS = {"params": "--max-params", "memory_bytes": "--max-memory", "latency_ms": "--max-latency"}
+
+
+def _budget(config: RunConfig) -> Limits:
+    """Return what must hold before anything is trained: the bands of the targets, every ceiling, the floor."""
+    objective, tolerance = config.objective, config.objective.tolerance
+    limits = []
+    if objective.target_flops is not None and tolerance is not None:
+        limits.append(macs_band(objective.target_flops, tolerance))
+    if objective.target_latency is not None and tolerance is not None:
+        flag = f"--target-latency {objective.target_latency:g}ms"
+        limits.append(target_band("latency_ms", objective.target_latency, tolerance, flag))
     for metric, most in objective.limits.items():
-        if band and metric == "macs":
-            raise InputError("objective.limits.macs: --target-flops limits the MACs already; give one of the two")
-        flag = _LIMIT_FLAGS.get(metric)
-        named = f"{flag} {format_quantity(most)}" if flag else f"objective.limits.{metric}"
-        ceilings.append(Limit(metric, most, flag=named))
-    return Limits((*band, *ceilings))
+        if taken := next((limit for limit in limits if limit.metric == metric), None):
+            target = taken.flag.split()[0]
+            raise InputError(
+                f"objective.limits.{metric}: {target} limits {_words(metric)} already; give one of the two"
+            )
+        flag = _LIMIT_FLAGS.get(metric, "")
+        shown = f"{most:g}ms" if metric == "latency_ms" else format_quantity(most)
+        limits.append(Limit(metric, most, flag=f"{flag} {shown}" if flag else f"objective.limits.{metric}"))
+    if (least := objective.min_throughput) is not None:
+        limits.append(Limit("throughput", math.inf, least, f"--min-throughput {format_quantity(least)}"))
+    return Limits(tuple(limits))
 
 
-_LIMIT_FLAGS = {"params": "--max-params", "memory_bytes": "--max-memory"}
+def _words(metric: str) -> str:
+    return {"macs": "the MACs", "latency_ms": "the latency"}.get(metric, metric)
 
 
 def _reward(config: RunConfig) -> Reward:
     objective = config.objective
-    if objective.target_flops is None:
-        return Reward()
     alpha, beta = EXPONENTS[objective.constraint]
     alpha = alpha if objective.alpha is None else objective.alpha
     beta = beta if objective.beta is None else objective.beta
-    return Reward((Factor("macs", objective.target_flops, alpha, beta),))
+    targets = {"macs": objective.target_flops, "latency_ms": objective.target_latency}
+    return Reward(tuple(Factor(name, target, alpha, beta) for name, target in targets.items() if target is not None))
 
 
-def _recipe(config: RunConfig) -> EvaluatorRecipe:
+def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
     name = config.evaluator["name"]
     limit = config.workers.trial_timeout
     if name == PROXY:
@@ -133,11 +161,25 @@ def _recipe(config: RunConfig) -> EvaluatorRecipe:
         return EvaluatorRecipe(
             config.proxy_settings(), space_source=source, device=config.workers.train_device, timeout_s=limit
         )
+    if name == IMAGENET:
+        return EvaluatorRecipe(ready=_surrogate(space), timeout_s=limit)
+    if name == TABLE:
+        return EvaluatorRecipe(ready=TableEvaluator.read(Path(config.evaluator["path"]), space), timeout_s=limit)
     code = UserCode.read(name, "evaluator")
     if code is None:
         raise InputError(f"evaluator: expected {', '.join(EVALUATORS)} or FILE.py:Class, got '{name}'")
     _check_evaluator(code, config.evaluator_options)
     return EvaluatorRecipe(code=code, options=config.evaluator_options, timeout_s=limit)
+
+
+def _surrogate(space: SearchSpace) -> ImageNetEvaluator:
+    if reason := covers(space):
+        raise InputError(
+            "evaluator: the ImageNet surrogate knows only networks on EfficientNet-B0's skeleton, and space "
+            f"'{space.name}' is another: {reason}. Give images to train on with --data DIR (or --data digits), or use "
+            "--evaluator FILE.py:Class"
+        )
+    return ImageNetEvaluator()
 
 
 def _check_evaluator(code: UserCode, options: Mapping[str, Any]) -> None:
@@ -157,6 +199,9 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any]) -> None:
 def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -> None:
     """Check that a target and every limit can be compared with something."""
     objective = config.objective
+    speed = objective.target_latency is not None, "latency_ms" in objective.limits, objective.min_throughput is not None
+    if any(speed) or costs.device is not None:
+        _check_device(costs.device, any(speed[:2]), speed[2])
     if objective.target_flops is None and not objective.limits:
         return
     known = costs(_usable(space, costs))
@@ -171,6 +216,21 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -
             f"target_flops: space '{space.name}' has no MACs to keep to a target; give it costs(genes), decode, or "
             "build with a resolution, or leave --target-flops out"
         )
+
+
+def _check_device(device: DeviceModel | None, latency: bool, throughput: bool) -> None:
+    """Check that there is a device, and that it has the kind of speed that is asked for."""
+    if device is None:
+        flag = "--target-latency and --max-latency" if latency else "--min-throughput"
+        raise InputError(f"{flag}: speed is a device's; give --device {'|'.join((*TITLES, 'FILE.json'))}")
+    has = " and ".join({"latency_ms": "latency", "throughput": "throughput"}[metric] for metric in device.metrics)
+    if latency and "latency_ms" not in device.metrics:
+        raise InputError(
+            f"--device {device.name}: was measured for {has} only (images/s); ask for --min-throughput, or for the "
+            f"latency of {', '.join(LATENCIES)} or of your own machine (nas latency build)"
+        )
+    if throughput and "throughput" not in device.metrics:
+        raise InputError(f"--device {device.name}: has {has} only; ask for --max-latency or --target-latency")
 
 
 def _usable(space: SearchSpace, attempt: Callable[[Architecture], object]) -> Architecture:

@@ -24,7 +24,8 @@ def test_links_point_home() -> None:
 
 
 def test_packages_are_the_folders() -> None:
-    folders = {"nas"} | {f"nas.{path.parent.name}" for path in (ROOT / "nas").glob("*/__init__.py")}
+    inits = [*(ROOT / "nas").glob("*/__init__.py"), *(ROOT / "nas").glob("*/*/__init__.py")]
+    folders = {"nas"} | {".".join(path.parent.relative_to(ROOT).parts) for path in inits}
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders
 
 

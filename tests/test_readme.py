@@ -30,7 +30,7 @@ def test_two_commands_do_all_the_set_up() -> None:
     first, second = blocks("bash")[:2]
     install, search = first.strip().rsplit(" && ", 1)
     assert install == "python3 -m venv .venv && .venv/bin/pip install ."
-    assert search == ".venv/bin/nas search --config digits --out runs/digits"
+    assert search == ".venv/bin/nas search --target-flops 400M --out runs/first"
     assert second.strip() == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest"
     assert "grep -m 1 'bin/python -m pytest' README.md" in (ROOT / ".ci" / "run").read_text()
 
@@ -39,17 +39,34 @@ def test_every_command_runs(tmp_path: Path) -> None:
     write_images(tmp_path / "DIR", {"a": 40, "b": 40})
     (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
     assert len(blocks("yaml")[0].splitlines()) <= 20
-    assert len(commands()) == 11
-    for arguments in commands():
-        if "--resume" in arguments:
-            arguments = [*arguments[: arguments.index("--trials")], "--trials", "3"]
-        elif arguments[0] == "search":
-            fresh = "runs/other" if (tmp_path / "runs" / "NAME").exists() else "runs/NAME"
-            arguments = [*arguments, *TINY, *(() if "--out" in arguments else ("--out", fresh))]
-        run_nas(*arguments, cwd=tmp_path)
+    assert len(commands()) == 22
+    for number, arguments in enumerate(commands()):
+        run_nas(*small(arguments, number), cwd=tmp_path)
     assert len(read_trials(tmp_path / "runs" / "NAME")) == 3
     assert len(list((tmp_path / "family").iterdir())) == 3
     assert all(5.4e6 <= trial["metrics"]["macs"] <= 6e6 for trial in read_trials(tmp_path / "runs" / "mine"))
+
+
+def small(arguments: list[str], number: int) -> list[str]:
+    """The same command with less to do; searches on the images that README calls ``DIR`` go to ``runs/NAME`` first."""
+    if "--resume" in arguments:
+        return [*arguments[: arguments.index("--trials")], "--trials", "3"]
+    if arguments[0] == "search":
+        trains = {"--data", "--config"} & set(arguments)
+        named = "runs/NAME" if "image_folder" in arguments else f"runs/{number}"
+        loose = (
+            ("--max-latency", "60s", "--set", "objective.max_latency_error=100") if "latency.json" in arguments else ()
+        )
+        out = () if "--out" in arguments else ("--out", named)
+        return [*arguments, *(TINY if trains else ("--trials", "40")), *loose, *out]
+    return [*arguments, *LESS.get(arguments[0], ())]
+
+
+LESS = {
+    "rediscover": ("--seeds", "1", "--trials", "30", "--sample", "200"),
+    "confirm": ("--epochs", "1", "--fraction", "0.2"),
+    "latency": ("--rounds", "3"),
+}
 
 
 def test_the_classes_in_python(tmp_path: Path) -> None:
@@ -77,7 +94,8 @@ def test_the_spaces_and_networks_it_names_are_all_there_are() -> None:
 @pytest.mark.parametrize("name", config_names())
 def test_every_configuration_runs(name: str, tmp_path: Path) -> None:
     write_images(tmp_path / "images", {"a": 40, "b": 40})
-    run_nas("search", "--config", name, *TINY, "--out", "run", cwd=tmp_path)
+    less = ("--trials", "2") if name == "default" else TINY
+    run_nas("search", "--config", name, *less, "--out", "run", cwd=tmp_path)
     assert [trial["status"] for trial in read_trials(tmp_path / "run")] == ["ok", "ok"]
     assert f"`{name}`" in README
 

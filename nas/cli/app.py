@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import check_command, compare_command, list_commands, scale_command, search_command, show_commands
+from nas.cli import (
+    check_command,
+    compare_command,
+    confirm_command,
+    latency_command,
+    list_commands,
+    rediscover_command,
+    scale_command,
+    search_command,
+    sensitivity_command,
+    show_commands,
+    surrogate_commands,
+)
 
 app = typer.Typer(
     name="nas",
@@ -44,3 +56,9 @@ app.command("check")(check_command.check)
 app.command("profile")(show_commands.profile)
 app.command("spaces")(list_commands.spaces)
 app.command("controllers")(list_commands.controllers)
+app.command("evaluators")(list_commands.evaluators)
+app.command("rediscover")(rediscover_command.rediscover)
+app.command("confirm")(confirm_command.confirm)
+app.command("sensitivity")(sensitivity_command.sensitivity)
+app.add_typer(surrogate_commands.app, name="surrogate")
+app.add_typer(latency_command.app, name="latency")

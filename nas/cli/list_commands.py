@@ -1,7 +1,8 @@
-"""``nas spaces`` and ``nas controllers``: what can be named, one line each."""
+"""``nas spaces``, ``nas controllers`` and ``nas evaluators``: what can be named, one line each."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -73,3 +74,28 @@ def controllers(json: Json = False) -> None:
         options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
         table.add_row(str(row["name"]), str(row["summary"]), options or "-")
     make_console().print(table)
+
+
+@guarded
+def evaluators(json: Json = False) -> None:
+    """List the evaluators with their options."""
+    from nas.cli.output import make_console, plain_table, print_json, say
+    from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
+    from nas.evaluate.proxy_settings import ProxySettings
+
+    options: dict[str, dict[str, Any]] = {PROXY: asdict(ProxySettings()), TABLE: {"path": None}}
+    rows: list[dict[str, Any]] = [
+        {"name": name, "summary": summary, "instant": name in INSTANT, "options": options.get(name, {})}
+        for name, summary in EVALUATORS.items()
+    ]
+    if json:
+        print_json(rows)
+        return
+    table = plain_table("evaluator", "what it does")
+    for row in rows:
+        table.add_row(str(row["name"]), str(row["summary"]))
+    console = make_console()
+    console.print(table)
+    say(console, "FILE.py:Class: your own, a class with evaluate(self, architecture, network) -> dict")
+    shown = ", ".join(f"{key}={value}" for key, value in options[PROXY].items())
+    say(console, f"options of proxy: {shown}")

@@ -25,10 +25,13 @@ class SearchProgress:
         goal: how many trials are asked for.
         before: the trials that were finished before.
         best: the best of them.
+        terse: print only what is best so far or failed, as where thousands of trials take seconds.
     """
 
-    def __init__(self, console: Console, goal: int, before: list[Trial], best: Trial | None) -> None:
-        self.console, self.goal, self.best = console, goal, best
+    def __init__(
+        self, console: Console, goal: int, before: list[Trial], best: Trial | None, terse: bool = False
+    ) -> None:
+        self.console, self.goal, self.best, self.terse = console, goal, best, terse
         self.done = len(before)
         self.failed = sum(trial.status == "failed" for trial in before)
         self.running = 0
@@ -59,6 +62,8 @@ class SearchProgress:
         improved = trial.reward is not None and (self.best is None or trial.reward > (self.best.reward or 0))
         if improved:
             self.best = trial
+        elif self.terse and trial.status == "ok":
+            return
         line = trial_line(trial) + (" [best]" if improved else "")
         if not self.console.is_terminal:
             line += f"  ({self.done}/{self.goal}{self._pace()})"
@@ -90,10 +95,10 @@ def trial_line(trial: Trial) -> str:
         return f"trial {trial.number:>3}  {trial.status} after {trial.seconds:.1f} s: {trial.error}"
     metrics = trial.metrics
     costs = "".join(f"  {format_quantity(metrics[name]):>6} {label}" for name, label in _COSTS if name in metrics)
-    return (
-        f"trial {trial.number:>3}  accuracy {metrics['accuracy']:.1%}{costs}  reward {trial.reward:.4f}  "
-        f"{trial.seconds:.1f} s"
-    )
+    costs += f"  {metrics['latency_ms']:.2f} ms" if "latency_ms" in metrics else ""
+    costs += f"  {metrics['throughput']:,.0f} images/s" if "throughput" in metrics else ""
+    seconds = f"  {trial.seconds:.1f} s" if trial.seconds >= _INSTANT_S else ""
+    return f"trial {trial.number:>3}  accuracy {metrics['accuracy']:.1%}{costs}  reward {trial.reward:.4f}{seconds}"
 
 
 def format_duration(seconds: float) -> str:
@@ -103,4 +108,5 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+_INSTANT_S = 0.05
 _COSTS = (("macs", "MACs"), ("params", "params"))

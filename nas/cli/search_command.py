@@ -30,10 +30,10 @@ def search(
         str | None, typer.Option(help="Who proposes; see: nas controllers.", rich_help_panel=_SEARCH)
     ] = None,
     evaluator: Annotated[
-        str | None, typer.Option(help="Who scores: proxy (training) or FILE.py:Class.", rich_help_panel=_SEARCH)
+        str | None, typer.Option(help="Who scores; see: nas evaluators; or FILE.py:Class.", rich_help_panel=_SEARCH)
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="digits, or a folder or zip of images.", rich_help_panel=_SEARCH)
+        str | None, typer.Option(help="Train on digits, or a folder or zip of images.", rich_help_panel=_SEARCH)
     ] = None,
     tolerance: Annotated[
         str | None,
@@ -51,6 +51,24 @@ def search(
             rich_help_panel=_SEARCH,
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose speed is predicted: a100, 3090, tpuv2, tpuv3, zcu102, vck190, or a latency table's FILE.json.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    target_latency: Annotated[
+        str | None,
+        typer.Option(help="Latency on the device as a cost in the reward, with a band: 3ms.", rich_help_panel=_SEARCH),
+    ] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(help="Only networks at most so slow on the device: 3ms.", rich_help_panel=_SEARCH)
+    ] = None,
+    min_throughput: Annotated[
+        str | None,
+        typer.Option(help="Only networks with at least so many images a second: 8000.", rich_help_panel=_SEARCH),
+    ] = None,
     constraint: Annotated[
         str | None, typer.Option(help="Reward: soft (alpha = beta = -0.07) or hard (0, -1).", rich_help_panel=_SEARCH)
     ] = None,
@@ -63,7 +81,8 @@ def search(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Ray workers; 0 runs in this process [default: one a core, at most 8].", rich_help_panel=_WHERE
+            help="Ray workers; 0 runs in this process [default: one a core, at most 8; 0 where nothing is trained].",
+            rich_help_panel=_WHERE,
         ),
     ] = None,
     gpus_per_worker: Annotated[
@@ -93,9 +112,13 @@ def search(
         typer.Option("--set", help="key.path=value of the configuration; repeatable.", rich_help_panel=_RUN),
     ] = None,
 ) -> None:
-    """Search for a network: propose, train, score, repeat; ends with a baseline and its Pareto front.
+    """Search for a network: propose, score, repeat; ends with a baseline and its Pareto front.
+
+    Networks are trained on --data; without, their ImageNet accuracy is predicted.
 
     Examples:
+      nas search --target-flops 400M
+
       nas search --config digits
 
       nas search --target-flops 400M --data DIR --trials 100
@@ -114,6 +137,10 @@ def search(
         "objective.tolerance": tolerance,
         "objective.limits.params": max_params,
         "objective.limits.memory_bytes": max_memory,
+        "objective.device": device,
+        "objective.target_latency": target_latency,
+        "objective.limits.latency_ms": max_latency,
+        "objective.min_throughput": min_throughput,
         "objective.constraint": constraint,
         "objective.alpha": alpha,
         "objective.beta": beta,

@@ -31,6 +31,7 @@ from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
 
 _log = logging.getLogger("nas")
+INSTANT_BATCH = 25  # trials that are proposed and saved together where nothing is trained
 
 
 def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequence[str], out: Path | None) -> None:
@@ -137,7 +138,7 @@ def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console:
     config = setup.config
     controller = make_controller(config.controller["name"], setup.domain, config.seed, config.controller_options)
     workers = pool()
-    with SearchProgress(console, config.trials, run.trials, best_trial(run.trials)) as progress:
+    with SearchProgress(console, config.trials, run.trials, best_trial(run.trials), config.is_instant) as progress:
         loop = SearchLoop(setup, run, controller, workers, _Logged(progress))
         loop()
     return loop.exhausted and len(run.trials) < config.trials
@@ -152,7 +153,8 @@ class _Logged:
 
     def finished(self, trial: Trial, details: str) -> None:
         self._progress.finished(trial, details)
-        _log.info("%s", trial_line(trial))
+        if not self._progress.terse or trial.status != "ok":
+            _log.info("%s", trial_line(trial))
         if details:
             _log.info("%s", details.rstrip())
 
@@ -177,7 +179,7 @@ def _pool(setup: Setup, data: ImageData | None, console: Console) -> Iterator[Ca
 def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
     workers = setup.config.workers
     if setup.config.worker_count == 0:
-        return LocalPool(setup.recipe, data)
+        return LocalPool(setup.recipe, data, INSTANT_BATCH if setup.config.is_instant else 1)
     from nas.evaluate.ray_pool import RayPool
 
     trains_on_cpu = setup.recipe.proxy is not None and workers.train_device == "cpu"

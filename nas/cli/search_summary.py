@@ -8,21 +8,29 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nas.cli.against_b0 import print_against_b0
 from nas.cli.output import say, stage_table
 from nas.cli.progress import format_duration, trial_line
+from nas.evaluate.evaluators import IMAGENET
 from nas.evaluate.quantity import format_quantity
 from nas.outcome import Outcome
 from nas.program import program
 from nas.run import Run
 from nas.search_spaces import space as spaces
-from nas.setup import Setup, budget, versions
+from nas.setup import Setup, versions
 
 _log = logging.getLogger("nas")
+SURROGATE = (
+    "ImageNet accuracy is predicted, not trained: by a model of some 4,000 networks that Accel-NASBench trained for 16 "
+    "epochs. For your own images: --data DIR"
+)
 
 
 def announce(setup: Setup, run: Run, console: Console) -> None:
     """Say what is about to be done, and where."""
     config, objective = setup.config, setup.config.objective
+    if config.evaluator["name"] == IMAGENET:
+        say(console, SURROGATE)
     size = spaces.size(setup.space)
     say(console, f"Space    {setup.space.name}: {size:,} architectures")
     if objective.target_flops is not None:
@@ -33,8 +41,10 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
             else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
         )
         say(console, f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward")
-    if ceilings := [limit for limit in budget(config) if limit.metric != "macs" or objective.target_flops is None]:
+    if ceilings := [limit for limit in setup.limits if limit.metric != "macs" or objective.target_flops is None]:
         say(console, f"Limits   {', '.join(map(str, ceilings))}")
+    if setup.costs.device is not None:
+        say(console, f"Device   {setup.costs.device.name}: {setup.costs.device.note}")
     where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
     evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
     say(console, f"Trials   {config.trials} by {controller}, scored by {evaluator} in {where}, seed {config.seed}")
@@ -48,7 +58,9 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     duration = format_duration(sum(trial.seconds for trial in run.trials))
     best = outcome.baseline
     console.print()
-    if outcome.network is not None:
+    if outcome.against_b0 is not None:
+        print_against_b0(outcome.against_b0, outcome.neighbours, console)
+    elif outcome.network is not None:
         console.print(stage_table(outcome.network, console.width))
         console.print()
     else:
@@ -56,14 +68,25 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     say(console, f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
     if outcome.test_accuracy is not None:
         say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
-    say(console, f"Validation      {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
+    kind = "Validation" if outcome.against_b0 is None else "Search's fit"
+    say(console, f"{kind:<15} {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
     for name, label in (("macs", "MACs"), ("params", "Params")):
         if name in best.metrics:
             say(console, f"{label:<15} {best.metrics[name]:,}")
+    if "latency_ms" in best.metrics:
+        measured = "" if outcome.measured_ms is None else f", measured now {outcome.measured_ms:.2f} ms"
+        say(console, f"Latency         predicted {best.metrics['latency_ms']:.2f} ms{measured}")
+    if "throughput" in best.metrics:
+        say(console, f"Throughput      predicted {best.metrics['throughput']:,.0f} images/s")
     say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
     say(console, "Files           " + ", ".join(str(file) for file in outcome.files))
     if outcome.network is not None:
         say(console, f"Next            {program()} scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
+    if outcome.against_b0 is not None:
+        say(
+            console,
+            f"To confirm      {program()} confirm {shlex.quote(str(run.path))} --data DIR   (trains both for real)",
+        )
 
 
 def print_interruption(outcome: Outcome | None, run: Run, console: Console) -> None:

@@ -56,9 +56,16 @@ def profile(
     check: Annotated[
         bool, typer.Option("--check", help="Count with torch's counter and with thop too, and explain differences.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Predict the speed on a100, 3090, tpuv2, tpuv3, zcu102, vck190, or by a FILE.json."),
+    ] = None,
+    measure: Annotated[str | None, typer.Option(help="Measure the latency here: cpu or cuda.")] = None,
+    backend: Annotated[str, typer.Option(help="What measures: eager or onnxruntime.")] = "eager",
+    threads: Annotated[int, typer.Option(help="CPU threads while measuring.")] = 1,
     json: Json = False,
 ) -> None:
-    """Count a network's MACs, params and memory, in all and by stage."""
+    """Count a network's MACs, params and memory, in all and by stage; predict or measure its speed."""
     from nas.cli.output import make_console, plain_table, print_json, say
     from nas.evaluate.cost import cost_by_part
     from nas.search_spaces.errors import InputError
@@ -70,13 +77,16 @@ def profile(
     network = load_thing(thing).at(resolution=resolution, classes=classes)
     totals = _costs(network)
     counts = _cross_check(network) if check else []
+    predicted, note = _predicted(device, network) if device else ({}, "")
+    measured = {} if measure is None else {"latency_ms": _measured(network, measure, backend, threads)}
+    speed = {**{f"predicted_{name}": value for name, value in predicted.items()}, **measured}
     if json:
         parts = [
             {"part": name, **{key: getattr(cost, key) for key in ("macs", "params", "peak_activation_bytes")}}
             for name, cost in cost_by_part(network)
         ]
         own = {"name": network.name, "resolution": network.resolution, "classes": network.classes}
-        print_json(own | totals | {"parts": parts} | ({"check": counts} if check else {}))
+        print_json(own | totals | speed | {"parts": parts} | ({"check": counts} if check else {}))
         return
     numbers = ("MACs", "share", "params", "share ", "activations")
     table = plain_table("part", *numbers, right=numbers)
@@ -94,8 +104,25 @@ def profile(
         f"{totals['peak_activation_bytes'] / 1e6:.1f} MB of activations for one image",
     )
     console.print(table)
+    for name, figure in predicted.items():
+        say(console, f"predicted {name}: {figure:,.4g} ({note})")
+    if measured:
+        say(console, f"measured latency_ms: {measured['latency_ms']:.4g} ({measure} by {backend}, {threads} threads)")
     for count in counts:
         say(console, f"{count['counter']}: {count['macs']:,} MACs, {count['params']:,} params; {count['note']}")
+
+
+def _predicted(device: str, network: Network) -> tuple[dict[str, float], str]:
+    from nas.evaluate.devices import network_speed
+
+    return network_speed(device, network)
+
+
+def _measured(network: Network, device: str, backend: str, threads: int) -> float:
+    """Measure one image's latency in ms."""
+    from nas.evaluate.latency.build import BuildSettings, measure_network
+
+    return measure_network(network, BuildSettings(device, backend, threads))
 
 
 def _cross_check(network: Network) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -76,6 +77,36 @@ MISTAKES = [
     (["check", "efficientnet", "--targets", "soon"], ["--targets", "'soon'"]),
     (["check", "efficientnet", "--samples", "-1"], ["--samples", "-1"]),
     (["check", "twice.yaml"], ["twice.yaml", "line 2", "'name' stands twice"]),
+    (["search", "--space", "small-images"], ["evaluator", "'small-images'", "expected 7 stages", "--data"]),
+    (["search", "--space", "mnasnet-wide", "--target-flops", "400M"], ["evaluator", "--data"]),
+    (["search", "--evaluator", "table"], ["evaluator.path", "FILE.json"]),
+    (["search", "--evaluator", "table", "--set", "evaluator.path=absent.json"], ["absent.json", "cannot be read"]),
+    (["search", "--evaluator", "table", "--set", "evaluator.pth=x"], ["evaluator.pth", "did you mean 'path'"]),
+    (["search", "--evaluator", "imagenet", "--set", "evaluator.epochs=3"], ["unknown key 'evaluator.epochs'"]),
+    (["search", "--device", "a10"], ["--device", "did you mean 'a100'"]),
+    (["search", "--device", "a100", "--max-latency", "3ms"], ["--device a100", "throughput only", "zcu102"]),
+    (["search", "--device", "tpuv2", "--target-latency", "3ms"], ["--device tpuv2", "throughput only"]),
+    (["search", "--max-latency", "3ms"], ["--max-latency", "--device"]),
+    (["search", "--min-throughput", "8000"], ["--min-throughput", "--device"]),
+    (["search", "--device", "vck190", "--max-latency", "soon"], ["objective.limits", "20ms", "'soon'"]),
+    (["search", "--device", "vck190", "--max-latency", "1us"], ["--max-latency 0.001ms", "reach from"]),
+    (
+        ["search", "--device", "vck190", "--max-latency", "3ms", "--target-latency", "3ms"],
+        ["objective.limits.latency_ms", "--target-latency", "one of the two"],
+    ),
+    (["search", "--device", "absent.json"], ["absent.json", "cannot be read"]),
+    (["search", "--device", "vck190", "--space", "small-images", "--data", "digits"], ["--device vck190", "skeleton"]),
+    (["profile", "resnet18", "--device", "a100"], ["--device a100", "expected 7 stages"]),
+    (["profile", "resnet18", "--measure", "tpu"], ["cpu or cuda", "'tpu'"]),
+    (["sensitivity", "resnet18"], ["expected 7 stages"]),
+    (["latency", "build", "--space", "efficientnet", "--rounds", "1"], ["--rounds", "at least 3"]),
+    (["latency", "build", "--space", "efficientnet", "--backend", "tvm"], ["eager or onnxruntime", "'tvm'"]),
+    (["surrogate", "score", "--data", "absent.csv"], ["absent.csv", "cannot be read"]),
+    (["surrogate", "fit", "--data", "twice.yaml"], ["twice.yaml", "missing: e1"]),
+    (["surrogate", "import", "twice.yaml"], ["twice.yaml", "expected a tar archive"]),
+    (["confirm", "efficientnet_b0", "--data", "absent"], ["absent", "does not exist"]),
+    (["rediscover", "--target-flops", "much"], ["--target-flops", "'much'"]),
+    (["rediscover", "--out", "taken"], ["'taken' is not empty"]),
     (["serch"], ["No such command"]),
 ]
 
@@ -180,10 +211,13 @@ def test_lists_and_version() -> None:
     assert {space["name"]: space["architectures"] for space in spaces}["efficientnet"] == 104_485_552_128
     controllers = document("controllers")
     assert isinstance(controllers, list) and [row["name"] for row in controllers] == ["random", "evolution"]
+    evaluators = document("evaluators")
+    assert isinstance(evaluators, list) and [row["name"] for row in evaluators] == ["proxy", "imagenet", "table"]
     for command in (
         ["--version"],
         ["spaces"],
         ["controllers"],
+        ["evaluators"],
         ["show", "efficientnet_b0"],
         ["profile", "efficientnet_b0"],
     ):
@@ -192,15 +226,24 @@ def test_lists_and_version() -> None:
 
 
 SURFACE = {
-    "search": "address alpha beta config constraint controller data deterministic evaluator gpus-per-worker "
-    "max-memory max-params out resume seed set space target-flops tolerance train-device trials workers",
+    "search": "address alpha beta config constraint controller data deterministic device evaluator gpus-per-worker "
+    "max-latency max-memory max-params min-throughput out resume seed set space target-flops target-latency tolerance "
+    "train-device trials workers",
     "scale": "alpha beta depth gamma json official out phi resolution width",
     "show": "blocks json",
     "compare": "json",
     "check": "json samples seed targets",
-    "profile": "check classes json resolution",
+    "profile": "backend check classes device json measure resolution threads",
     "spaces": "json",
     "controllers": "json",
+    "evaluators": "json",
+    "rediscover": "json out sample seeds target-flops trials",
+    "confirm": "against data epochs fraction json resolution seeds workers",
+    "sensitivity": "device json",
+    "surrogate score": "data intervals json split surrogate",
+    "surrogate fit": "compare data longer out seed split",
+    "surrogate import": "out splits",
+    "latency build": "backend batch device json out rounds seed space threads validation",
 }
 
 
@@ -209,7 +252,10 @@ def test_the_surface_is_what_is_documented() -> None:
     import typer
 
     root = typer.main.get_command(app)
-    commands = root.commands  # type: ignore[attr-defined]
+    commands: dict[str, Any] = {}
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        commands |= {name: command} if inner is None else {f"{name} {key}": value for key, value in inner.items()}
     found = {
         name: " ".join(
             sorted(o.lstrip("-") for p in command.params for o in p.opts if o.startswith("--") and o != "--help")

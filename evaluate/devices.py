@@ -1,0 +1,95 @@
+"""What hardware makes of a network: speed that is predicted before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.space import SearchSpace
+
+Column = NDArray[np.floating[Any]]
+
+
+class DeviceModel(Protocol):
+    """Predicts ``latency_ms``, ``throughput`` (images a second) or both for genotypes of one space.
+
+    Attributes:
+        name: of the device, as people type it.
+        metrics: what it predicts.
+        note: what predictions are made of and how far off they were where that was measured.
+    """
+
+    name: str
+    metrics: tuple[str, ...]
+    note: str
+
+    def costs(self, genes: NDArray[np.int64]) -> Mapping[str, Column]:
+        """Return each metric as an array ``(n,)`` for genotypes ``(n, tokens)``.
+
+        Raises:
+            InputError: if the model does not cover a network.
+        """
+        ...
+
+
+def load_device(reference: str, space: SearchSpace, max_error: float = 0.1) -> DeviceModel:
+    """Return a device of the surrogate by name, or a latency table by its file.
+
+    Args:
+        reference: ``vck190`` and the like, or a FILE.json of ``nas latency build``.
+        space: whose genotypes will be asked about.
+        max_error: the largest mean relative error on whole networks with which a latency table is used.
+
+    Raises:
+        InputError: if there is no such device, it does not cover the space, or its table is not accurate enough.
+    """
+    if reference.endswith(".json"):
+        from nas.evaluate.latency.device import TableDevice
+
+        return TableDevice.read(Path(reference), space, max_error)
+    from nas.evaluate.surrogate.device import SurrogateDevice
+
+    return SurrogateDevice(reference, space)
+
+
+def device_changes(
+    reference: str, space: SearchSpace, genes: tuple[int, ...], others: Sequence[tuple[int, ...]]
+) -> dict[str, list[float]]:
+    """Return by metric how much the speed of ``others`` differs from that of ``genes``.
+
+    Raises:
+        InputError: as ``load_device``.
+    """
+    costs = load_device(reference, space).costs(np.array([genes, *others]))
+    return {metric: (values[1:] - values[0]).tolist() for metric, values in costs.items()}
+
+
+def network_speed(reference: str, network: Network) -> tuple[dict[str, float], str]:
+    """Return what a device makes of one network, by metric, and the device's note.
+
+    Raises:
+        InputError: if there is no such device, or it does not cover the network.
+    """
+    if reference.endswith(".json"):
+        from nas.evaluate.latency.device import table_note
+        from nas.evaluate.latency.table import read_table
+
+        table = read_table(Path(reference))
+        return {"latency_ms": table.predict_ms(network)}, table_note(table)
+    from nas.evaluate.surrogate.device import SurrogateDevice
+    from nas.evaluate.surrogate.skeleton import genes_of, skeleton
+
+    device = SurrogateDevice(reference, skeleton())
+    try:
+        genes = np.array([genes_of(network)])
+    except InputError as error:
+        raise InputError(
+            f"--device {reference}: was measured with networks on EfficientNet-B0's skeleton only: {error}"
+        ) from None
+    return {name: float(values[0]) for name, values in device.costs(genes).items()}, device.note

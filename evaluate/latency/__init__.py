@@ -1,0 +1,1 @@
+"""Latency of whole networks on one's own machine, composed from the measured times of their operators."""

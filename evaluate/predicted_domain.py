@@ -1,0 +1,105 @@
+"""A stage-table space inside limits of which some are on predicted costs, such as latency.
+
+Exact costs are kept to by the table's sampler; its draws are kept if the predicted costs are inside too, which leaves
+them uniform. Where hardly any draw is, draws walk towards the limits, one gene at a time, many at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.cost import COST_METRICS
+from nas.evaluate.cost_table import CostTable, Ints
+from nas.evaluate.emptiness import explain_empty, out_of_reach
+from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limited_domain import Examine, LimitedDomain
+from nas.evaluate.limits import Limits
+from nas.evaluate.table_sampler import TableSampler
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.space import SearchSpace
+
+Distances = NDArray[np.float64]
+PROBES, LARGEST_BATCH, BATCHES = 4096, 4096, 8
+WALKERS, STEPS = 256, 150
+
+
+class PredictedDomain(LimitedDomain):
+    """Architectures inside exact and predicted limits.
+
+    Raises:
+        InputError: if no network was found inside, naming the limit and the nearest that was.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        costs: KnownCosts,
+        table: CostTable,
+        limits: Limits,
+        examine: Examine | None = None,
+    ) -> None:
+        super().__init__(space, costs, limits, examine)
+        self._exact = limits.among(COST_METRICS)
+        self._predicted = Limits(tuple(limit for limit in limits if limit.metric not in COST_METRICS))
+        self._sampler = TableSampler(table, self._exact)
+        if self._sampler.empty:
+            raise explain_empty(table, self._exact)
+        generator = np.random.default_rng(0)
+        drawn, distances = self._draw(generator, PROBES)
+        self.acceptance = float((distances == 0).mean())
+        if not self.acceptance:
+            walked, left = self._walk(generator, drawn, distances)
+            if left.min() > 0:
+                seen = self._reached(np.concatenate([drawn, walked]))
+                raise out_of_reach(space.name, self._predicted, seen, proved=False)
+
+    def sample(self, generator: np.random.Generator) -> Architecture | None:
+        """Draw an architecture inside the limits, uniformly unless they are very tight."""
+        genes = self.sample_genes(generator, 1)
+        return None if genes is None else Architecture(self.space.name, tuple(genes[0].tolist()))
+
+    def sample_genes(self, generator: np.random.Generator, count: int) -> Ints | None:
+        """Draw ``count`` genotypes at once, ``(count, tokens)``; ``None`` if bounded tries met fewer."""
+        kept: list[Ints] = []
+        missing = count
+        for _ in range(BATCHES * (1 + count // 100)):
+            wanted = 1.5 * missing / self.acceptance if self.acceptance else LARGEST_BATCH
+            drawn, distances = self._draw(generator, int(min(max(wanted, 4), LARGEST_BATCH)))
+            inside = drawn[distances == 0]
+            if not len(inside):
+                walked, left = self._walk(generator, drawn, distances)
+                inside = walked[left == 0][:1]
+            kept.append(inside[:missing])
+            missing -= len(kept[-1])
+            if not missing:
+                return np.concatenate(kept)
+        return None
+
+    def _draw(self, generator: np.random.Generator, count: int) -> tuple[Ints, Distances]:
+        """Draw from the exact limits; return genotypes and how far outside the other limits each is."""
+        genes = self._sampler.sample(generator, count)
+        if genes is None:
+            genes = np.empty((0, len(self.space.gene_sizes)), dtype=np.int64)
+        return genes, self.limits.violations(self.costs.columns(genes))
+
+    def _walk(self, generator: np.random.Generator, genes: Ints, distances: Distances) -> tuple[Ints, Distances]:
+        """Change one gene of each of the nearest genotypes at a time, keep what is no further out, until one is in."""
+        nearest = np.argsort(distances, kind="stable")[:WALKERS]
+        here, distances = genes[nearest].copy(), distances[nearest]
+        sizes, rows = np.asarray(self.space.gene_sizes), np.arange(len(here))
+        for _ in range(STEPS):
+            if (distances == 0).any():
+                break
+            there, tokens = here.copy(), generator.integers(len(sizes), size=len(here))
+            there[rows, tokens] = generator.integers(sizes[tokens])
+            further = self.limits.violations(self.costs.columns(there))
+            closer = further <= distances
+            here[closer], distances[closer] = there[closer], further[closer]
+        return here, distances
+
+    def _reached(self, genes: Ints) -> list[tuple[float, ...]]:
+        """Return the predicted costs of genotypes that keep to the exact limits, a row each."""
+        columns = self.costs.columns(genes)
+        kept = self._exact.violations(columns) == 0 if self._exact else np.ones(len(genes), dtype=bool)
+        return list(zip(*(columns[limit.metric][kept].tolist() for limit in self._predicted), strict=True))

@@ -1,0 +1,1 @@
+"""ImageNet accuracy and accelerator speed of networks on EfficientNet-B0's skeleton, predicted from measured ones."""

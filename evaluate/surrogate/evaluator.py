@@ -1,0 +1,39 @@
+"""The evaluator ``imagenet``: a prediction instead of a training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas.evaluate.surrogate.prediction import SEARCH, shipped_surrogate
+from nas.evaluate.surrogate.skeleton import genes_of
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Architecture
+
+
+class ImageNetEvaluator:
+    """Predicts ImageNet top-1 after the benchmark's proxy schedule, for networks on EfficientNet-B0's skeleton.
+
+    It uses the fit ``search``; what it picks is judged by the fit ``report``, which saw other networks.
+    """
+
+    def evaluate(self, architecture: Architecture, network: Network | None) -> dict[str, float]:  # noqa: ARG002
+        """Return ``accuracy``, its ``accuracy_std``, and ``accuracy_longer`` after a longer schedule, as fractions.
+
+        ``extrapolated`` is 1 where the network is further out than any the surrogate learned from.
+
+        Raises:
+            InputError: if the network is not on the skeleton.
+        """
+        if network is None:
+            raise InputError("the ImageNet surrogate needs a stage table")
+        genes = np.array([genes_of(network)])
+        surrogate = shipped_surrogate()
+        mean, spread = surrogate.accuracy(genes, SEARCH)
+        longer, _ = surrogate.longer(mean, spread)
+        metrics = {
+            "accuracy": float(mean[0]) / 100,
+            "accuracy_std": float(spread[0]) / 100,
+            "accuracy_longer": float(longer[0]) / 100,
+        }
+        return metrics | ({"extrapolated": 1} if surrogate.extrapolates(genes)[0] else {})

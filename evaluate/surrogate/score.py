@@ -1,0 +1,90 @@
+"""How well predictions agree with what was really measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.surrogate.measured_table import MeasuredTable
+from nas.evaluate.surrogate.prediction import Surrogate
+from nas.evaluate.surrogate.skeleton import Genes
+
+Values = NDArray[np.float64]
+AGREEMENTS = ("kendall_tau", "spearman", "r2", "mae", "mape")
+SPEED_ROWS = 100_000
+
+
+def agreement(measured: Values, predicted: Values) -> dict[str, float]:
+    """Return rank correlations, R2, mean absolute error and mean absolute relative error (a fraction), ``(n,)`` each.
+
+    Correlations are NaN where there are fewer than two rows or no variation.
+    """
+    from scipy.stats import kendalltau, spearmanr
+
+    error = predicted - measured
+    varies = len(measured) > 1 and np.ptp(measured) > 0 and np.ptp(predicted) > 0
+    return {
+        "kendall_tau": float(kendalltau(measured, predicted).statistic) if varies else np.nan,
+        "spearman": float(spearmanr(measured, predicted).statistic) if varies else np.nan,
+        "r2": float(1 - (error**2).mean() / measured.var()) if varies else np.nan,
+        "mae": float(np.abs(error).mean()),
+        "mape": float((np.abs(error) / np.abs(measured)).mean()),
+    }
+
+
+def intervals(measured: Values, predicted: Values, rounds: int = 500, seed: int = 0) -> dict[str, list[float]]:
+    """Return 95% bootstrap intervals of ``agreement`` over the rows."""
+    generator = np.random.default_rng(seed)
+    rows = generator.integers(len(measured), size=(rounds, len(measured)))
+    draws = [agreement(measured[chosen], predicted[chosen]) for chosen in rows]
+    return {name: np.nanpercentile([draw[name] for draw in draws], [2.5, 97.5]).tolist() for name in AGREEMENTS}
+
+
+def score(surrogate: Surrogate, table: MeasuredTable, rounds: int = 0) -> dict[str, dict[str, Any]]:
+    """Compare predictions with every measured column of ``table``, in its units.
+
+    Args:
+        surrogate: what predicts.
+        table: what was measured.
+        rounds: bootstrap rounds of the 95% intervals; 0 for none.
+
+    Returns:
+        By column: ``AGREEMENTS``, ``count`` rows, ``predictions_per_second``, and ``intervals`` if asked for.
+    """
+    columns = surrogate.columns(table.genes)
+    speeds = {
+        "top1": predictions_per_second(lambda genes: surrogate.accuracy(genes), table.genes),
+        "devices": predictions_per_second(surrogate.device, table.genes),
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in table.columns.items():
+        known = ~np.isnan(values)
+        if not known.any():
+            continue
+        measured, predicted = values[known], columns[name][known].astype(np.float64)
+        row: dict[str, Any] = {**agreement(measured, predicted), "count": int(known.sum())}
+        row["predictions_per_second"] = speeds.get(name, speeds["devices"])
+        if rounds:
+            row["intervals"] = intervals(measured, predicted, rounds)
+        found[name] = {key: _plain(value) for key, value in row.items()}
+    return found
+
+
+def predictions_per_second(predict: Callable[[Genes], object], genes: Genes) -> int:
+    """Time one batch of 100,000 predictions, after a first call that warms up."""
+    batch = np.resize(genes, (SPEED_ROWS, genes.shape[1]))
+    predict(batch[:1000])
+    start = time.perf_counter()
+    predict(batch)
+    return round(SPEED_ROWS / (time.perf_counter() - start))
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: NaN becomes ``None``."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return None if isinstance(value, float) and np.isnan(value) else value

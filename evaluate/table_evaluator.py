@@ -1,0 +1,74 @@
+"""The evaluator ``table``: metrics that were measured before, by genotype, read from a JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.evaluate.faults import check_metrics
+from nas.search_spaces import space as spaces
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Architecture
+from nas.search_spaces.space import SearchSpace
+
+EXAMPLE = '{"0,1,2": {"accuracy": 0.71, "macs": 12000000}}'
+
+
+class TableEvaluator:
+    """Looks genotypes up.
+
+    Args:
+        rows: metrics by genotype.
+    """
+
+    def __init__(self, rows: Mapping[tuple[int, ...], Mapping[str, float]]) -> None:
+        self.rows = rows
+
+    @classmethod
+    def read(cls, path: Path, space: SearchSpace) -> TableEvaluator:
+        """Read a map from comma-joined genes to metrics (or to an accuracy alone).
+
+        Raises:
+            InputError: naming the entry that is wrong for this space.
+        """
+        try:
+            data = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"evaluator.path: '{path}' cannot be read as JSON: {error}") from None
+        if not isinstance(data, dict) or not data:
+            raise InputError(f"{path}: expected a map from comma-joined genes to metrics such as {EXAMPLE}")
+        return cls(dict(_row(f"{path}: '{key}'", space, key, value) for key, value in data.items()))
+
+    def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:  # noqa: ARG002
+        """Return the genotype's metrics.
+
+        Raises:
+            InputError: if the table has none.
+        """
+        if architecture.genes not in self.rows:
+            raise InputError(f"genes {architecture.genes} are not in the table")
+        return self.rows[architecture.genes]
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """Return what the table knows of a genotype besides its accuracy: costs known before any evaluation.
+
+        Raises:
+            InputError: if the table does not have it.
+        """
+        row = self.evaluate(architecture, None)
+        return {name: value for name, value in row.items() if not name.startswith("accuracy")}
+
+
+def _row(where: str, space: SearchSpace, key: str, value: Any) -> tuple[tuple[int, ...], dict[str, float]]:
+    try:
+        genes = tuple(int(gene) for gene in key.split(","))
+    except ValueError:
+        raise InputError(f"{where}: expected comma-joined option indices such as '0,1,2'") from None
+    try:
+        spaces.check(space, Architecture(space.name, genes))
+        return genes, check_metrics(value if isinstance(value, dict) else {"accuracy": value})
+    except (InputError, RuntimeError) as error:
+        raise InputError(f"{where}: {error}") from None

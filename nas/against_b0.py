@@ -1,0 +1,141 @@
+"""How a network that the surrogate's search has found stands beside EfficientNet-B0."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.cost import network_cost
+from nas.evaluate.devices import DeviceModel
+from nas.evaluate.evaluators import IMAGENET
+from nas.evaluate.surrogate.judgement import Judgement, gain_interval, judge
+from nas.evaluate.surrogate.prediction import ALL, shipped_surrogate
+from nas.evaluate.surrogate.skeleton import Genes, b0_genes, genes_of, skeleton, skeleton_genes
+from nas.search_spaces.catalogue import reference_network
+from nas.search_spaces.network import Network
+from nas.setup import Setup
+
+SAMPLE = 20_000
+
+
+@dataclass(frozen=True)
+class Side:
+    """One network of the comparison: exact costs, and what is predicted."""
+
+    network: Network
+    genes: tuple[int, ...]
+    macs: int
+    params: int
+    judgement: Judgement
+    speed: dict[str, float]
+
+
+@dataclass(frozen=True)
+class AgainstB0:
+    """The comparison.
+
+    Attributes:
+        found: the search's network.
+        b0: EfficientNet-B0.
+        gain: difference in predicted accuracy, a fraction.
+        gain_interval: its 95% interval for one training of each.
+        b0_inside: whether B0 keeps to the search's limits.
+        b0_better_than: the share of architectures inside the limits whose predicted reward is below B0's.
+        sample: how many architectures, drawn uniformly from inside the limits, that share is of; 0 if none could be.
+    """
+
+    found: Side
+    b0: Side
+    gain: float
+    gain_interval: tuple[float, float]
+    b0_inside: bool
+    b0_better_than: float | None
+    sample: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        sides = {name: _plain(side) for name, side in (("found", self.found), ("efficientnet_b0", self.b0))}
+        place = {"b0_inside": self.b0_inside, "b0_better_than": self.b0_better_than, "sample": self.sample}
+        return {**sides, "gain": self.gain, "gain_interval": list(self.gain_interval), **place}
+
+
+def against_b0(setup: Setup, network: Network | None, sample: int = SAMPLE) -> AgainstB0 | None:
+    """Compare a run's baseline with EfficientNet-B0; ``None`` unless the surrogate scored it."""
+    if setup.config.evaluator["name"] != IMAGENET or network is None:
+        return None
+    reference = reference_network("efficientnet_b0")
+    found, b0 = _side(setup, network, genes_of(network)), _side(setup, reference, b0_genes())
+    known = {"macs": b0.macs, "params": b0.params, **network_cost(reference).metrics(), **b0.speed}
+    share, drawn = b0_share(setup, b0, sample)
+    return AgainstB0(
+        found=found,
+        b0=b0,
+        gain=found.judgement.accuracy - b0.judgement.accuracy,
+        gain_interval=gain_interval(found.judgement, b0.judgement),
+        b0_inside=setup.limits.admits({limit.metric: np.nan for limit in setup.limits} | known),
+        b0_better_than=share,
+        sample=drawn,
+    )
+
+
+def b0_share(setup: Setup, b0: Side, sample: int, seed: int = 0) -> tuple[float | None, int]:
+    """Return the share of a uniform sample inside the limits with a lower predicted reward than B0, and its size.
+
+    Both by the fit to all trainings, which has picked neither.
+    """
+    genes = sample_inside(setup, sample, np.random.default_rng(seed))
+    if genes is None:
+        return None, 0
+    rewards = predicted_rewards(setup, genes)
+    metrics = {
+        "accuracy": predicted_accuracy(np.array([b0.genes]))[0],
+        "macs": b0.macs,
+        "params": b0.params,
+        **b0.speed,
+    }
+    return float((rewards < setup.reward(metrics)).mean()), len(genes)
+
+
+def sample_inside(setup: Setup, count: int, generator: np.random.Generator) -> Genes | None:
+    """Draw genotypes inside the limits, ``(count, tokens)``; ``None`` where the domain cannot draw many at once."""
+    draw = getattr(setup.domain, "sample_genes", None)
+    if draw is not None:
+        drawn: Genes | None = draw(generator, count)
+        return drawn
+    return generator.integers(0, setup.space.gene_sizes, size=(count, len(setup.space.gene_sizes)))
+
+
+def predicted_rewards(setup: Setup, genes: Genes) -> NDArray[np.float64]:
+    """Return the rewards ``(n,)`` that the fit to all trainings gives genotypes of the run's space."""
+    accuracy = predicted_accuracy(skeleton_genes(setup.space, genes))
+    return setup.reward.many({**setup.costs.columns(genes), "accuracy": accuracy})
+
+
+def predicted_accuracy(genes: Genes) -> NDArray[np.float64]:
+    """Return top-1 as fractions ``(n,)`` for genotypes of the skeleton, by the fit to all trainings."""
+    return shipped_surrogate().accuracy(genes, ALL)[0].astype(np.float64) / 100
+
+
+def _side(setup: Setup, network: Network, genes: tuple[int, ...]) -> Side:
+    cost = network_cost(network)
+    return Side(network, genes, cost.macs, cost.params, judge(genes), _speed(setup.costs.device, setup, genes))
+
+
+def _speed(device: DeviceModel | None, setup: Setup, genes: tuple[int, ...]) -> dict[str, float]:
+    """Return what the run's device makes of a genotype of the skeleton."""
+    from nas.evaluate.devices import load_device
+
+    if device is None:
+        return {}
+    objective = setup.config.objective
+    assert objective.device is not None
+    own = load_device(objective.device, skeleton(), objective.max_latency_error)
+    return {name: float(values[0]) for name, values in own.costs(np.array([genes])).items()}
+
+
+def _plain(side: Side) -> dict[str, Any]:
+    judged = asdict(side.judgement)
+    return {"macs": side.macs, "params": side.params, **side.speed, **judged, "optimism": side.judgement.optimism}

@@ -1,0 +1,65 @@
+"""``nas confirm``: train a network and another alike, for real, several times each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.show_commands import Json, Thing
+
+
+@guarded
+def confirm(
+    thing: Thing,
+    data: Annotated[str, typer.Option(help="digits, or a folder or zip of images.")],
+    against: Annotated[str, typer.Option(help="The other network: a THING too.")] = "efficientnet_b0",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 10,
+    resolution: Annotated[int, typer.Option(min=1, help="Side of the images in pixels.")] = 32,
+    fraction: Annotated[float, typer.Option(help="Share of the training images.")] = 1.0,
+    workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = 0,
+    json: Json = False,
+) -> None:
+    """Train two networks alike, several times each, and say whether they differ by more than chance.
+
+    Examples:
+      nas confirm runs/NAME --data DIR --seeds 5
+    """
+    import statistics
+
+    from nas.cli.output import make_console, print_json, say
+    from nas.confirm import confirm as train
+    from nas.confirm import difference
+    from nas.evaluate.data import DataSettings
+    from nas.evaluate.proxy_settings import ProxySettings
+    from nas.things import load_thing
+
+    networks = [load_thing(thing), load_thing(against)]
+    console = make_console()
+    found = train(
+        networks,
+        DataSettings(data, resolution, fraction=fraction),
+        ProxySettings(epochs=epochs, batch_size=32),
+        seeds,
+        workers,
+        lambda text: None if json else say(console, text),
+    )
+    gap = difference(*found)
+    if json:
+        rows: list[dict[str, Any]] = [
+            {"name": item.name, "accuracies": item.accuracies, "failures": item.failures} for item in found
+        ]
+        print_json({"networks": rows, "difference": gap and {"mean": gap.mean, "low": gap.low, "high": gap.high}})
+        return
+    for item in found:
+        spread = f" ± {100 * statistics.stdev(item.accuracies):.2f}" if len(item.accuracies) > 1 else ""
+        say(console, f"{item.name:<24} {statistics.fmean(item.accuracies):.2%}{spread} over {len(item.accuracies)}")
+    if gap is not None:
+        verdict = "more than chance" if gap.low > 0 or gap.high < 0 else "within chance"
+        say(
+            console,
+            f"Difference {100 * gap.mean:+.2f} points, 95% interval {100 * gap.low:+.2f} to {100 * gap.high:+.2f}: "
+            f"{verdict}, for these {epochs}-epoch trainings at {resolution} px",
+        )

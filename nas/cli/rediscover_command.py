@@ -1,0 +1,48 @@
+"""``nas rediscover``: whether the search finds EfficientNet-B0 again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.guard import guarded
+
+
+@guarded
+def rediscover(
+    target_flops: Annotated[str, typer.Option(help="T in MACs.")] = "400M",
+    seeds: Annotated[int, typer.Option(min=1, help="Searches of each form.")] = 5,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of each search.")] = 3000,
+    sample: Annotated[int, typer.Option(min=100, help="Architectures that ranks and shares are of.")] = 1_000_000,
+    out: Annotated[Path, typer.Option(help="Folder of the page and the runs.")] = Path("rediscovery"),
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Search B0's space at T = 400M under the papers' reward, in three forms, and write what became of B0's choices.
+
+    Soft without a band, soft with it, hard; with SE free and with SE on in every stage; on predicted ImageNet accuracy.
+    """
+    import json as json_library
+
+    from nas.cli.output import make_console, print_json, say
+    from nas.evaluate.quantity import parse_count
+    from nas.files import write_whole
+    from nas.rediscovery import as_json
+    from nas.rediscovery import rediscover as run
+    from nas.rediscovery_page import page
+    from nas.run import check_free
+
+    target = parse_count(target_flops, "--target-flops")
+    check_free(out)
+    console = make_console()
+    forms, effects = run(out, target, seeds, trials, sample, lambda text: None if json else say(console, text))
+    document = as_json(forms, effects)
+    text = page(forms, effects, target)
+    write_whole(out / "rediscovery.md", text)
+    write_whole(out / "rediscovery.json", json_library.dumps(document, indent=2) + "\n")
+    if json:
+        print_json(document)
+        return
+    say(console, text)
+    say(console, f"Files    {out}/rediscovery.md, {out}/rediscovery.json, {out}/runs")

@@ -1,0 +1,48 @@
+"""``nas sensitivity``: what every single change of a network would do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.show_commands import Json, Thing
+
+
+@guarded
+def sensitivity(
+    thing: Thing,
+    device: Annotated[str | None, typer.Option(help="Also the latency on this device, a latency table's too.")] = None,
+    json: Json = False,
+) -> None:
+    """List a network's neighbours, one choice away, with predicted changes of accuracy and latency, exact ones of cost.
+
+    For networks on EfficientNet-B0's skeleton; ImageNet top-1 after 16 epochs, predicted.
+    """
+    from nas.cli.output import make_console, plain_table, print_json
+    from nas.evaluate.devices import device_changes
+    from nas.evaluate.surrogate.neighbours import neighbours
+    from nas.evaluate.surrogate.skeleton import genes_of, skeleton
+    from nas.things import load_thing
+
+    genes = genes_of(load_thing(thing))
+    found = neighbours(genes)
+    own = {} if device is None else device_changes(device, skeleton(), genes, [item.genes for item in found])
+    rows = [
+        {**asdict(item), **{f"{metric}_change": values[index] for metric, values in own.items()}}
+        for index, item in enumerate(found)
+    ]
+    if json:
+        print_json(rows)
+        return
+    speeds = [f"{metric}_change" for metric in own] or ["zcu102 ms", "vck190 ms"]
+    numbers = ("points", "MACs", "params", *speeds)
+    table = plain_table("edit", *numbers, "", right=numbers)
+    for item, row in zip(found, rows, strict=True):
+        values = [row[name] for name in speeds] if own else list(item.latency_change_ms.values())
+        sizes = f"{item.macs_change:+,}", f"{item.params_change:+,}"
+        far = "extrapolated" if item.extrapolated else ""
+        table.add_row(item.edit, f"{100 * item.accuracy_change:+.2f}", *sizes, *(f"{v:+.3f}" for v in values), far)
+    make_console().print(table)

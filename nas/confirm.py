@@ -1,0 +1,115 @@
+"""Really training two networks alike, several times each, to see whether a predicted gain is there at small scale."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.evaluate.data import DataSettings, ImageData, load_data
+from nas.evaluate.evaluators import EvaluatorRecipe
+from nas.evaluate.faults import Job
+from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.worker_pool import LocalPool, WorkerPool
+from nas.search_spaces.errors import WorkError
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Architecture
+
+Tell = Callable[[str], None]
+SPACE = "confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Accuracies of one network on the validation part, one for each seed that did not fail; fractions."""
+
+    name: str
+    accuracies: tuple[float, ...]
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean difference of the first network's accuracy from the second's, and its 95% interval (Welch's t)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def confirm(
+    networks: Sequence[Network],
+    data: DataSettings,
+    settings: ProxySettings,
+    seeds: int,
+    workers: int = 0,
+    tell: Tell = lambda _: None,
+) -> list[Confirmed]:
+    """Train every network once for each seed, all alike.
+
+    Raises:
+        InputError: if the data cannot be read.
+        WorkError: if a network could not be trained with any seed.
+    """
+    for network in networks:
+        network.at(resolution=data.resolution)
+    pool = _pool(EvaluatorRecipe(settings), load_data(data, 0), workers)
+    jobs = [
+        Job(seed * len(networks) + index, Architecture(SPACE, (index, seed)), network, seed)
+        for seed in range(seeds)
+        for index, network in enumerate(networks)
+    ]
+    scores: list[dict[int, float]] = [{} for _ in networks]
+    faults: list[list[str]] = [[] for _ in networks]
+    waiting, running = list(reversed(jobs)), 0
+    try:
+        while waiting or running:
+            while waiting and running < pool.capacity:
+                pool.submit(waiting.pop())
+                running += 1
+            for job, evaluation in pool.gather(1.0):
+                running -= 1
+                index, seed = job.architecture.genes
+                if evaluation.status == "ok":
+                    scores[index][seed] = evaluation.metrics["accuracy"]
+                    shown = f"{evaluation.metrics['accuracy']:.2%}"
+                else:
+                    faults[index].append(str(evaluation.error))
+                    shown = f"failed: {evaluation.error}"
+                tell(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
+    finally:
+        pool.close()
+    for network, own, failures in zip(networks, scores, faults, strict=True):
+        if not own:
+            raise WorkError(f"{network.name} could not be trained: {'; '.join(sorted(set(failures)))}")
+    return [
+        Confirmed(network.name, tuple(own[seed] for seed in sorted(own)), tuple(failures))
+        for network, own, failures in zip(networks, scores, faults, strict=True)
+    ]
+
+
+def difference(first: Confirmed, second: Confirmed) -> Difference | None:
+    """Compare two networks; ``None`` with fewer than two trainings of either."""
+    from scipy.stats import t
+
+    sides = [first.accuracies, second.accuracies]
+    if min(map(len, sides)) < 2:
+        return None
+    mean = statistics.fmean(sides[0]) - statistics.fmean(sides[1])
+    parts = [statistics.variance(side) / len(side) for side in sides]
+    if not sum(parts):
+        return Difference(mean, mean, mean)
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
+    half = float(t.ppf(0.975, freedom)) * math.sqrt(sum(parts))
+    return Difference(mean, mean - half, mean + half)
+
+
+def _pool(recipe: EvaluatorRecipe, data: ImageData, workers: int) -> WorkerPool:
+    if workers == 0:
+        return LocalPool(recipe, data)
+    from nas.evaluate.ray_pool import RayPool
+
+    options: dict[str, Any] = {"gpus_per_worker": None, "address": None, "retries": 2}
+    return RayPool(recipe, data, workers=workers, **options)

@@ -1,0 +1,269 @@
+"""Whether searching B0's space finds B0 again, asked of public evidence.
+
+EfficientNet-B0 came from a search over such a space at T = 400M (Tan and Le 2019, section 4). Its 21 choices of expand
+ratio, kernel and layers are compared with what searches on the surrogate find, with what the best 1% of the space have
+in common, and with what each choice did to the accuracy of really trained networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.against_b0 import against_b0, b0_share, predicted_rewards, sample_inside
+from nas.config import RunConfig, validate_config
+from nas.controllers.registry import make_controller
+from nas.evaluate.cost_table import CostTable
+from nas.evaluate.surrogate.judgement import QUANTILE
+from nas.evaluate.surrogate.prediction import shipped_surrogate
+from nas.evaluate.surrogate.skeleton import (
+    KINDS,
+    Genes,
+    b0_genes,
+    gene_sizes,
+    skeleton,
+    skeleton_genes,
+    thermometer,
+)
+from nas.evaluate.worker_pool import LocalPool
+from nas.files import write_whole
+from nas.outcome import conclude
+from nas.run import Run
+from nas.search import SearchLoop
+from nas.search_spaces.records import Trial
+from nas.setup import Setup, prepare, versions
+
+FORMS: dict[str, dict[str, Any]] = {
+    "soft, no band": {"constraint": "soft", "tolerance": None},
+    "soft, band": {"constraint": "soft", "tolerance": 0.1},
+    "hard, no band": {"constraint": "hard", "tolerance": None},
+}
+BEST = 0.01
+TOKENS = tuple(token for token in range(4 * 7) if KINDS[token % 4] != "se")  # B0's 21 choices
+BATCH = 25
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of B0's 21 choices in one form of the search.
+
+    Attributes:
+        name: such as ``stage3.kernel=5``.
+        common: its share of all sampled architectures.
+        best: its share of the best 1%.
+        found: the share of the seeds whose network has it.
+    """
+
+    name: str
+    common: float
+    best: float
+    found: float
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What one form of the search came to.
+
+    Attributes:
+        name: which reward and band.
+        se: ``free``, or ``on`` in every stage.
+        choices: B0's 21 choices.
+        matches: how many of the 21 each seed's network has.
+        macs: of each seed's network.
+        accuracies: of each seed's network, by the fit that did not search; fractions.
+        gains: over B0, by that fit.
+        b0_better_than: share of the sample with a lower predicted reward than B0.
+        b0_rank: B0's place in the sample by predicted reward, 1 for the best.
+        sample: how many architectures that is of.
+    """
+
+    name: str
+    se: str
+    choices: list[Choice]
+    matches: list[int]
+    macs: list[int]
+    accuracies: list[float]
+    gains: list[float]
+    b0_better_than: float
+    b0_rank: int
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one of B0's choices did, against the mean of its alternatives, over the really trained networks.
+
+    Attributes:
+        name: the choice.
+        points: change of top-1 in points, all other choices equal.
+        low: lower end of the 95% interval.
+        high: upper end.
+        macs: change of MACs, averaged over the space.
+    """
+
+    name: str
+    points: float
+    low: float
+    high: float
+    macs: float
+
+
+def rediscover(
+    out: Path, target: float, seeds: int, trials: int, sample: int, tell: Tell = lambda _: None
+) -> tuple[list[Form], list[Effect]]:
+    """Search in every form, with SE free and on, once a seed; runs go to ``out/runs``.
+
+    Raises:
+        InputError: if the target is out of the space's reach.
+    """
+    se_on = out / "efficientnet-se.yaml"
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(se_on, _with_se_everywhere())
+    forms = []
+    for name, objective in FORMS.items():
+        for se, space in (("free", "efficientnet"), ("on", str(se_on))):
+            tell(f"{name}, SE {se}: {seeds} searches of {trials} trials, {sample:,} architectures sampled")
+            forms.append(_form(out, name, se, space, {**objective, "target_flops": target}, seeds, trials, sample))
+    return forms, effects()
+
+
+def as_json(forms: list[Form], found: list[Effect]) -> dict[str, Any]:
+    """Return plain values."""
+    return {"forms": [asdict(form) for form in forms], "effects": [asdict(effect) for effect in found]}
+
+
+def effects() -> list[Effect]:
+    """Return the marginal effect of each of B0's 21 choices on the measured accuracy, from the shipped regression."""
+    numbers = shipped_surrogate().numbers
+    points, covariance = numbers["effects.points"], numbers["effects.covariance"]
+    found = []
+    for token in TOKENS:
+        contrast = _contrast(token)
+        middle, spread = float(contrast @ points), float(np.sqrt(contrast @ covariance @ contrast))
+        low, high = middle - QUANTILE * spread, middle + QUANTILE * spread
+        found.append(Effect(choice_name(token), middle, low, high, _macs_change(token)))
+    return found
+
+
+def choice_name(token: int) -> str:
+    """Return B0's choice for a gene, such as ``stage3.kernel=5``."""
+    decision = skeleton().decisions[token]
+    return f"{decision.name}={decision.options[b0_genes()[token]]}"
+
+
+def _form(
+    out: Path, name: str, se: str, space: str, objective: Mapping[str, Any], seeds: int, trials: int, sample: int
+) -> Form:
+    found: list[Genes] = []
+    macs, accuracies, gains = [], [], []
+    for seed in range(seeds):
+        config = _config(space, objective, trials, seed)
+        setup = prepare(config)
+        slug = f"{name} se {se} seed {seed}".replace(",", "").replace(" ", "-")
+        comparison = _search(setup, out / "runs" / slug)
+        found.append(np.array(comparison.found.genes))
+        macs.append(comparison.found.macs)
+        accuracies.append(comparison.found.judgement.accuracy)
+        gains.append(comparison.gain)
+    genes = sample_inside(setup, sample, np.random.default_rng(0))
+    assert genes is not None
+    rewards = predicted_rewards(setup, genes)
+    share, drawn = b0_share(setup, comparison.b0, sample)
+    assert share is not None
+    mapped = skeleton_genes(setup.space, genes)
+    best = mapped[np.argsort(-rewards, kind="stable")[: max(1, int(BEST * len(rewards)))]]
+    winners = np.stack(found)
+    reference = np.array(b0_genes())
+    choices = [
+        Choice(
+            choice_name(token),
+            *(float((rows[:, token] == reference[token]).mean()) for rows in (mapped, best, winners)),
+        )
+        for token in TOKENS
+    ]
+    matches = (winners[:, TOKENS] == reference[list(TOKENS)]).sum(axis=1).tolist()
+    rank = 1 + round((1 - share) * drawn)
+    return Form(name, se, choices, matches, macs, accuracies, gains, share, rank, drawn)
+
+
+def _config(space: str, objective: Mapping[str, Any], trials: int, seed: int) -> RunConfig:
+    data = {
+        "space": space,
+        "trials": trials,
+        "seed": seed,
+        "objective": dict(objective),
+        "controller": {"name": "evolution", "population": 100, "sample": 25},
+        "evaluator": {"name": "imagenet"},
+        "workers": {"count": 0},
+    }
+    return validate_config(data, "rediscover")
+
+
+def _search(setup: Setup, path: Path) -> Any:
+    """Run one search to its end, without display."""
+    run = Run.create(path, setup.config, versions(), "")
+    try:
+        controller = make_controller(
+            setup.config.controller["name"], setup.domain, setup.config.seed, setup.config.controller_options
+        )
+        pool = LocalPool(setup.recipe, None, BATCH)
+        SearchLoop(setup, run, controller, pool, _Nobody())()
+        outcome = conclude(setup, run, None)
+    finally:
+        run.close()
+    assert outcome is not None and outcome.network is not None
+    return against_b0(setup, outcome.network, sample=1)
+
+
+class _Nobody:
+    """Looks on at nothing."""
+
+    def started(self, running: int) -> None:
+        """Ignore."""
+
+    def finished(self, trial: Trial, details: str) -> None:
+        """Ignore."""
+
+    def tick(self) -> None:
+        """Ignore."""
+
+
+def _with_se_everywhere() -> str:
+    """Return the space with SE 0.25 fixed in every stage, as YAML."""
+    import yaml
+
+    form = skeleton().form
+    stages = [{**stage, "se": 0.25} for stage in form["stages"]]
+    return yaml.safe_dump({**form, "name": "efficientnet-se", "stages": stages}, sort_keys=False)
+
+
+def _contrast(token: int) -> NDArray[np.float64]:
+    """Return the regression's weights of B0's option against the mean of the gene's others, ``(43,)``."""
+    rows = np.zeros((gene_sizes()[token], len(gene_sizes())), dtype=np.int64)
+    rows[:, token] = np.arange(len(rows))
+    steps = thermometer(rows).astype(np.float64)
+    mine = b0_genes()[token]
+    return np.asarray(steps[mine] - np.delete(steps, mine, axis=0).mean(axis=0))
+
+
+@cache
+def _sampled_genes() -> Genes:
+    return np.random.default_rng(0).integers(0, gene_sizes(), size=(20_000, len(gene_sizes())))
+
+
+def _macs_change(token: int) -> float:
+    """Return the mean change of MACs from the other options of a gene to B0's, over random architectures."""
+    table, means = CostTable(skeleton()), []
+    for option in range(gene_sizes()[token]):
+        genes = _sampled_genes().copy()
+        genes[:, token] = option
+        means.append(float(table.costs(genes)["macs"].mean()))
+    mine = b0_genes()[token]
+    return means[mine] - float(np.mean(np.delete(means, mine)))
