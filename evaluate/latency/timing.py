@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nas.evaluate.cpu_tuning import keep_freed_memory
 from nas.search_spaces.errors import InputError
 
 Call = Callable[[], object]
@@ -35,6 +36,8 @@ def runner(module: nn.Module, shape: Sequence[int], device: str, backend: str, t
         return _onnx_runner(module, values, device, threads)
     if device == "cuda":
         _check_cuda()
+    else:
+        keep_freed_memory()  # as servers' allocators do; without, times of operators do not add up to networks
     module, values = module.to(device), values.to(device)
 
     def run() -> None:
