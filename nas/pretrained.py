@@ -29,7 +29,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nas.search_spaces.errors import InputError, nearest_name
-from nas.search_spaces.layers import Excitation
+from nas.search_spaces.layers import Excitation, Layer
 from nas.search_spaces.network import Network
 from nas.things import load_thing
 
@@ -110,14 +110,20 @@ def layer_names(name: str) -> Pairs:
     return family(network)
 
 
-def _efficientnet(network: Network) -> Pairs:
-    yield from _unit("stem", "features.0")
+def _layers(network: Network) -> Iterator[tuple[int, int, int, Layer, str]]:
+    """Yield every layer: its number in the network from 1, its stage, its index there, itself, and our prefix."""
+    number = 0
     for stage, layers in enumerate(network.stage_layers()):
         for index, layer in enumerate(layers):
-            for step, kind in enumerate(layer.steps):
-                yield from _step(
-                    kind, f"stages.{stage}.{index}.blocks.{step}", f"features.{stage + 1}.{index}.block.{step}"
-                )
+            number += 1
+            yield number, stage, index, layer, f"stages.{stage}.{index}"
+
+
+def _efficientnet(network: Network) -> Pairs:
+    yield from _unit("stem", "features.0")
+    for _, stage, index, layer, ours in _layers(network):
+        for step, kind in enumerate(layer.steps):
+            yield from _step(kind, f"{ours}.blocks.{step}", f"features.{stage + 1}.{index}.block.{step}")
     yield from _unit("head", f"features.{len(network.stages) + 1}")
     yield "classifier", "classifier.1"
 
@@ -125,11 +131,9 @@ def _efficientnet(network: Network) -> Pairs:
 def _mobilenet_v3(network: Network) -> Pairs:
     yield from _unit("stem", "features.0")
     number = 0
-    for stage, layers in enumerate(network.stage_layers()):
-        for index, layer in enumerate(layers):
-            number += 1
-            for step, kind in enumerate(layer.steps):
-                yield from _step(kind, f"stages.{stage}.{index}.blocks.{step}", f"features.{number}.block.{step}")
+    for number, _, _, layer, ours in _layers(network):
+        for step, kind in enumerate(layer.steps):
+            yield from _step(kind, f"{ours}.blocks.{step}", f"features.{number}.block.{step}")
     yield from _unit("head", f"features.{number + 1}")
     yield "hidden.0", "classifier.0"
     yield "classifier", "classifier.3"
@@ -138,45 +142,35 @@ def _mobilenet_v3(network: Network) -> Pairs:
 def _mobilenet_v2(network: Network) -> Pairs:
     yield from _unit("stem", "features.0")
     number = 0
-    for stage, layers in enumerate(network.stage_layers()):
-        for index, layer in enumerate(layers):
-            number += 1
-            ours, theirs, last = f"stages.{stage}.{index}.blocks", f"features.{number}.conv", len(layer.steps) - 1
-            for step in range(last):
-                yield from _unit(f"{ours}.{step}", f"{theirs}.{step}")
-            yield f"{ours}.{last}.0", f"{theirs}.{last}"
-            yield f"{ours}.{last}.1", f"{theirs}.{last + 1}"
+    for number, _, _, layer, ours in _layers(network):
+        theirs, last = f"features.{number}.conv", len(layer.steps) - 1
+        for step in range(last):
+            yield from _unit(f"{ours}.blocks.{step}", f"{theirs}.{step}")
+        yield from _unit(f"{ours}.blocks.{last}", theirs, last)
     yield from _unit("head", f"features.{number + 1}")
     yield "classifier", "classifier.1"
 
 
 def _mnasnet(network: Network) -> Pairs:
-    def unit(ours: str, prefix: str, place: int) -> Pairs:
-        yield f"{ours}.0", f"{prefix}.{place}"
-        yield f"{ours}.1", f"{prefix}.{place + 1}"
-
-    yield from unit("stem", "layers", 0)
-    for stage, layers in enumerate(network.stage_layers()):
-        for index, layer in enumerate(layers):
-            for step in range(len(layer.steps)):
-                ours = f"stages.{stage}.{index}.blocks.{step}"
-                inner = f"layers.{stage + 7}.{index}.layers"
-                yield from unit(ours, inner, 3 * step) if stage else unit(ours, "layers", 3 * step + 3)
-    yield from unit("head", "layers", 14)
+    yield from _unit("stem", "layers", 0)
+    for _, stage, index, layer, ours in _layers(network):
+        for step in range(len(layer.steps)):
+            inner = (f"layers.{stage + 7}.{index}.layers", 3 * step) if stage else ("layers", 3 * step + 3)
+            yield from _unit(f"{ours}.blocks.{step}", *inner)
+    yield from _unit("head", "layers", 14)
     yield "classifier", "classifier.1"
 
 
 def _resnet(network: Network) -> Pairs:
     yield "stem.0", "conv1"
     yield "stem.1", "bn1"
-    for stage, layers in enumerate(network.stage_layers()):
-        for index, layer in enumerate(layers):
-            ours, theirs = f"stages.{stage}.{index}", f"layer{stage + 1}.{index}"
-            for step in range(len(layer.steps)):
-                yield f"{ours}.blocks.{step}.0", f"{theirs}.conv{step + 1}"
-                yield f"{ours}.blocks.{step}.1", f"{theirs}.bn{step + 1}"
-            if layer.projection:
-                yield from _unit(f"{ours}.shortcut", f"{theirs}.downsample")
+    for _, stage, index, layer, ours in _layers(network):
+        theirs = f"layer{stage + 1}.{index}"
+        for step in range(len(layer.steps)):
+            yield f"{ours}.blocks.{step}.0", f"{theirs}.conv{step + 1}"
+            yield f"{ours}.blocks.{step}.1", f"{theirs}.bn{step + 1}"
+        if layer.projection:
+            yield from _unit(f"{ours}.shortcut", f"{theirs}.downsample")
     yield "classifier", "fc"
 
 
@@ -189,10 +183,10 @@ _FAMILIES = {
 }
 
 
-def _unit(ours: str, theirs: str) -> Pairs:
-    """A convolution with its BatchNorm, numbered 0 and 1 in both."""
-    for part in ("0", "1"):
-        yield f"{ours}.{part}", f"{theirs}.{part}"
+def _unit(ours: str, theirs: str, place: int = 0) -> Pairs:
+    """A convolution with its BatchNorm, numbered 0 and 1 in ours, from ``place`` on in theirs."""
+    for part in (0, 1):
+        yield f"{ours}.{part}", f"{theirs}.{place + part}"
 
 
 def _step(kind: object, ours: str, theirs: str) -> Pairs:

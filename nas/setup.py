@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,17 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from nas.budget import budget, check_device, reward
 from nas.config import RunConfig
-from nas.evaluate.devices import DeviceModel, load_device
+from nas.evaluate.devices import load_device
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import limited_domain
-from nas.evaluate.limits import Limit, Limits, macs_band, target_band
-from nas.evaluate.quantity import format_quantity
-from nas.evaluate.reward import EXPONENTS, Factor, Reward
-from nas.evaluate.surrogate.device import TITLES
+from nas.evaluate.limits import Limits
+from nas.evaluate.reward import Reward
 from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
-from nas.evaluate.surrogate.measured_table import LATENCIES
 from nas.evaluate.surrogate.skeleton import covers
 from nas.evaluate.table_evaluator import TableEvaluator
 from nas.search_spaces import space as spaces
@@ -72,11 +69,8 @@ def prepare(config: RunConfig) -> Setup:
     """
     space = load_space(config.space)
     recipe = _recipe(config, space)
-    device = (
-        None
-        if config.objective.device is None
-        else load_device(config.objective.device, space, config.objective.max_latency_error)
-    )
+    named = config.objective.device
+    device = None if named is None else load_device(named, space, config.objective.max_latency_error)
     looked_up = recipe.ready.costs if isinstance(recipe.ready, TableEvaluator) else None
     costs = KnownCosts(space, device, looked_up)
     if recipe.proxy is not None:
@@ -88,14 +82,14 @@ def prepare(config: RunConfig) -> Setup:
         if recipe.proxy is not None and (network := spaces.decode(space, architecture)) is not None:
             network.at(resolution=config.data.resolution)
 
-    limits = _budget(config)
+    limits = budget(config)
     domain = limited_domain(space, costs, limits, examine) if limits else Domain(space, examine)
     return Setup(
         config=config,
         space=space,
         costs=costs,
         domain=domain,
-        reward=_reward(config),
+        reward=reward(config),
         recipe=recipe,
         limits=limits,
         needs_data=recipe.proxy is not None,
@@ -112,45 +106,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-_LIMIT_FLAGS = {"params": "--max-params", "memory_bytes": "--max-memory", "latency_ms": "--max-latency"}
-
-
-def _budget(config: RunConfig) -> Limits:
-    """Return what must hold before anything is trained: the bands of the targets, every ceiling, the floor."""
-    objective, tolerance = config.objective, config.objective.tolerance
-    limits = []
-    if objective.target_flops is not None and tolerance is not None:
-        limits.append(macs_band(objective.target_flops, tolerance))
-    if objective.target_latency is not None and tolerance is not None:
-        flag = f"--target-latency {objective.target_latency:g}ms"
-        limits.append(target_band("latency_ms", objective.target_latency, tolerance, flag))
-    for metric, most in objective.limits.items():
-        if taken := next((limit for limit in limits if limit.metric == metric), None):
-            target = taken.flag.split()[0]
-            raise InputError(
-                f"objective.limits.{metric}: {target} limits {_words(metric)} already; give one of the two"
-            )
-        flag = _LIMIT_FLAGS.get(metric, "")
-        shown = f"{most:g}ms" if metric == "latency_ms" else format_quantity(most)
-        limits.append(Limit(metric, most, flag=f"{flag} {shown}" if flag else f"objective.limits.{metric}"))
-    if (least := objective.min_throughput) is not None:
-        limits.append(Limit("throughput", math.inf, least, f"--min-throughput {format_quantity(least)}"))
-    return Limits(tuple(limits))
-
-
-def _words(metric: str) -> str:
-    return {"macs": "the MACs", "latency_ms": "the latency"}.get(metric, metric)
-
-
-def _reward(config: RunConfig) -> Reward:
-    objective = config.objective
-    alpha, beta = EXPONENTS[objective.constraint]
-    alpha = alpha if objective.alpha is None else objective.alpha
-    beta = beta if objective.beta is None else objective.beta
-    targets = {"macs": objective.target_flops, "latency_ms": objective.target_latency}
-    return Reward(tuple(Factor(name, target, alpha, beta) for name, target in targets.items() if target is not None))
 
 
 def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
@@ -201,7 +156,7 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -
     objective = config.objective
     speed = objective.target_latency is not None, "latency_ms" in objective.limits, objective.min_throughput is not None
     if any(speed) or costs.device is not None:
-        _check_device(costs.device, any(speed[:2]), speed[2])
+        check_device(costs.device, any(speed[:2]), speed[2])
     if objective.target_flops is None and not objective.limits:
         return
     known = costs(_usable(space, costs))
@@ -216,21 +171,6 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -
             f"target_flops: space '{space.name}' has no MACs to keep to a target; give it costs(genes), decode, or "
             "build with a resolution, or leave --target-flops out"
         )
-
-
-def _check_device(device: DeviceModel | None, latency: bool, throughput: bool) -> None:
-    """Check that there is a device, and that it has the kind of speed that is asked for."""
-    if device is None:
-        flag = "--target-latency and --max-latency" if latency else "--min-throughput"
-        raise InputError(f"{flag}: speed is a device's; give --device {'|'.join((*TITLES, 'FILE.json'))}")
-    has = " and ".join({"latency_ms": "latency", "throughput": "throughput"}[metric] for metric in device.metrics)
-    if latency and "latency_ms" not in device.metrics:
-        raise InputError(
-            f"--device {device.name}: was measured for {has} only (images/s); ask for --min-throughput, or for the "
-            f"latency of {', '.join(LATENCIES)} or of your own machine (nas latency build)"
-        )
-    if throughput and "throughput" not in device.metrics:
-        raise InputError(f"--device {device.name}: has {has} only; ask for --max-latency or --target-latency")
 
 
 def _usable(space: SearchSpace, attempt: Callable[[Architecture], object]) -> Architecture:
