@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -85,6 +85,43 @@ class TableDomain(LimitedDomain):
 
     def _architecture(self, genes: np.ndarray) -> Architecture:
         return Architecture(self.space.name, tuple(genes.tolist()))
+
+
+class ListedDomain(LimitedDomain):
+    """What a list holds of a space, such as the rows of a table, inside limits.
+
+    Args:
+        space: the search space.
+        costs: what is known of each.
+        limits: the budget; none at all is fine.
+        listed: the architectures.
+        what: what to call the list in messages.
+    """
+
+    def __init__(
+        self, space: SearchSpace, costs: KnownCosts, limits: Limits, listed: Iterable[Architecture], what: str
+    ) -> None:
+        super().__init__(space, costs, limits)
+        known = [candidate for candidate in listed if Domain.admits(self, candidate)]
+        self._inside = [candidate for candidate in known if limits.admits(costs(candidate))]
+        self._set = set(self._inside)
+        if not self._inside and known:
+            seen = {tuple(costs(candidate)[limit.metric] for limit in limits) for candidate in known}
+            raise out_of_reach(f"{space.name} ({what})", limits, seen, proved=True)
+        if not self._inside:
+            raise InputError(f"{what} holds no network of space '{space.name}'")
+
+    def admits(self, architecture: Architecture) -> bool:
+        """Say whether the architecture is in the list and inside the limits."""
+        return architecture in self._set
+
+    def sample(self, generator: np.random.Generator) -> Architecture | None:
+        """Draw one uniformly."""
+        return self._inside[generator.integers(len(self._inside))]
+
+    def members(self) -> Iterator[Architecture] | None:
+        """Yield them all."""
+        return iter(self._inside)
 
 
 class SearchedDomain(LimitedDomain):

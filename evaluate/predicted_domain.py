@@ -1,7 +1,8 @@
 """A stage-table space inside limits of which some are on predicted costs, such as latency.
 
 Exact costs are kept to by the table's sampler; its draws are kept if the predicted costs are inside too, which leaves
-them uniform. Where hardly any draw is, draws walk towards the limits, one gene at a time, many at once.
+them uniform. Where hardly any draw is, many walk towards the limits, one gene at a time; from those that arrive, draws
+wander about inside.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 
 Distances = NDArray[np.float64]
-PROBES, LARGEST_BATCH, BATCHES = 4096, 4096, 8
-WALKERS, STEPS = 256, 150
+PROBES, LARGEST_BATCH = 4096, 4096
+SCARCE = 2e-3  # share of draws inside below which they are wandered for
+WALKERS, STEPS, WANDERING = 256, 150, 20
 
 
 class PredictedDomain(LimitedDomain):
     """Architectures inside exact and predicted limits.
+
+    Attributes:
+        acceptance: the share of draws from the exact limits that are inside the predicted ones too.
+        uniform: whether draws are uniform.
 
     Raises:
         InputError: if no network was found inside, naming the limit and the nearest that was.
@@ -48,11 +54,14 @@ class PredictedDomain(LimitedDomain):
         generator = np.random.default_rng(0)
         drawn, distances = self._draw(generator, PROBES)
         self.acceptance = float((distances == 0).mean())
-        if not self.acceptance:
+        self.uniform = self.acceptance >= SCARCE
+        self._arrived = drawn[distances == 0]
+        if not self.uniform:
             walked, left = self._walk(generator, drawn, distances)
-            if left.min() > 0:
-                seen = self._reached(np.concatenate([drawn, walked]))
-                raise out_of_reach(space.name, self._predicted, seen, proved=False)
+            self._arrived = walked[left == 0]
+        if not len(self._arrived):
+            seen = self._reached(np.concatenate([drawn, walked]))
+            raise out_of_reach(space.name, self._predicted, seen, proved=False)
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
         """Draw an architecture inside the limits, uniformly unless they are very tight."""
@@ -61,42 +70,53 @@ class PredictedDomain(LimitedDomain):
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Ints | None:
         """Draw ``count`` genotypes at once, ``(count, tokens)``; ``None`` if bounded tries met fewer."""
+        if not self.uniform:
+            return self._wander(generator, count)
         kept: list[Ints] = []
-        missing = count
-        for _ in range(BATCHES * (1 + count // 100)):
-            wanted = 1.5 * missing / self.acceptance if self.acceptance else LARGEST_BATCH
-            drawn, distances = self._draw(generator, int(min(max(wanted, 4), LARGEST_BATCH)))
-            inside = drawn[distances == 0]
-            if not len(inside):
-                walked, left = self._walk(generator, drawn, distances)
-                inside = walked[left == 0][:1]
-            kept.append(inside[:missing])
-            missing -= len(kept[-1])
-            if not missing:
-                return np.concatenate(kept)
-        return None
+        missing, tries = count, int(20 * count / self.acceptance) + PROBES
+        while missing and tries > 0:
+            batch = min(int(1.5 * missing / self.acceptance) + 4, LARGEST_BATCH)
+            drawn, distances = self._draw(generator, batch)
+            kept.append(drawn[distances == 0][:missing])
+            missing, tries = missing - len(kept[-1]), tries - batch
+        return None if missing else np.concatenate(kept)
 
     def _draw(self, generator: np.random.Generator, count: int) -> tuple[Ints, Distances]:
         """Draw from the exact limits; return genotypes and how far outside the other limits each is."""
         genes = self._sampler.sample(generator, count)
         if genes is None:
             genes = np.empty((0, len(self.space.gene_sizes)), dtype=np.int64)
-        return genes, self.limits.violations(self.costs.columns(genes))
+        return genes, self._distances(genes)
+
+    def _distances(self, genes: Ints) -> Distances:
+        return self.limits.violations(self.costs.columns(genes))
+
+    def _changed(self, generator: np.random.Generator, genes: Ints) -> Ints:
+        """Change one gene of each genotype."""
+        sizes, changed = np.asarray(self.space.gene_sizes), genes.copy()
+        tokens = generator.integers(len(sizes), size=len(genes))
+        changed[np.arange(len(genes)), tokens] = generator.integers(sizes[tokens])
+        return changed
 
     def _walk(self, generator: np.random.Generator, genes: Ints, distances: Distances) -> tuple[Ints, Distances]:
-        """Change one gene of each of the nearest genotypes at a time, keep what is no further out, until one is in."""
+        """Change the nearest genotypes and keep what is no further out; return where they end, and how far out."""
         nearest = np.argsort(distances, kind="stable")[:WALKERS]
         here, distances = genes[nearest].copy(), distances[nearest]
-        sizes, rows = np.asarray(self.space.gene_sizes), np.arange(len(here))
         for _ in range(STEPS):
-            if (distances == 0).any():
-                break
-            there, tokens = here.copy(), generator.integers(len(sizes), size=len(here))
-            there[rows, tokens] = generator.integers(sizes[tokens])
-            further = self.limits.violations(self.costs.columns(there))
+            there = self._changed(generator, here)
+            further = self._distances(there)
             closer = further <= distances
             here[closer], distances[closer] = there[closer], further[closer]
         return here, distances
+
+    def _wander(self, generator: np.random.Generator, count: int) -> Ints:
+        """Start from genotypes that have arrived inside and change genes of theirs, never leaving."""
+        here: Ints = self._arrived[generator.integers(len(self._arrived), size=count)]
+        for _ in range(WANDERING):
+            there = self._changed(generator, here)
+            inside = self._distances(there) == 0
+            here[inside] = there[inside]
+        return here
 
     def _reached(self, genes: Ints) -> list[tuple[float, ...]]:
         """Return the predicted costs of genotypes that keep to the exact limits, a row each."""

@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.evaluate.cost import network_cost
-from nas.evaluate.devices import DeviceModel
+from nas.evaluate.devices import network_speed
 from nas.evaluate.evaluators import IMAGENET
 from nas.evaluate.surrogate.judgement import Judgement, gain_interval, judge
 from nas.evaluate.surrogate.prediction import ALL, shipped_surrogate
-from nas.evaluate.surrogate.skeleton import Genes, b0_genes, genes_of, skeleton, skeleton_genes
+from nas.evaluate.surrogate.skeleton import Genes, b0_genes, genes_of, skeleton_genes
 from nas.search_spaces.catalogue import reference_network
+from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.setup import Setup
 
 SAMPLE = 20_000
+MOST_DRAWS = 500_000  # of which a tight limit on predicted speed leaves few
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class AgainstB0:
         gain: difference in predicted accuracy, a fraction.
         gain_interval: its 95% interval for one training of each.
         b0_inside: whether B0 keeps to the search's limits.
-        b0_better_than: the share of architectures inside the limits whose predicted reward is below B0's.
-        sample: how many architectures, drawn uniformly from inside the limits, that share is of; 0 if none could be.
+        b0_better_than: the share of architectures inside the limits whose predicted reward is below B0's; ``None``
+            where B0 is outside, or none could be drawn uniformly.
+        sample: how many architectures, drawn uniformly from inside the limits, that share is of.
     """
 
     found: Side
@@ -69,13 +72,14 @@ def against_b0(setup: Setup, network: Network | None, sample: int = SAMPLE) -> A
     reference = reference_network("efficientnet_b0")
     found, b0 = _side(setup, network, genes_of(network)), _side(setup, reference, b0_genes())
     known = {"macs": b0.macs, "params": b0.params, **network_cost(reference).metrics(), **b0.speed}
-    share, drawn = b0_share(setup, b0, sample)
+    inside = setup.limits.admits({limit.metric: np.nan for limit in setup.limits} | known)
+    share, drawn = b0_share(setup, b0, sample) if inside else (None, 0)
     return AgainstB0(
         found=found,
         b0=b0,
         gain=found.judgement.accuracy - b0.judgement.accuracy,
         gain_interval=gain_interval(found.judgement, b0.judgement),
-        b0_inside=setup.limits.admits({limit.metric: np.nan for limit in setup.limits} | known),
+        b0_inside=inside,
         b0_better_than=share,
         sample=drawn,
     )
@@ -86,8 +90,9 @@ def b0_share(setup: Setup, b0: Side, sample: int, seed: int = 0) -> tuple[float 
 
     Both by the fit to all trainings, which has picked neither.
     """
-    genes = sample_inside(setup, sample, np.random.default_rng(seed))
-    if genes is None:
+    sample = min(sample, int(getattr(setup.domain, "acceptance", 1.0) * MOST_DRAWS))
+    genes = sample_inside(setup, sample, np.random.default_rng(seed)) if sample else None
+    if genes is None or not getattr(setup.domain, "uniform", True):
         return None, 0
     rewards = predicted_rewards(setup, genes)
     metrics = {
@@ -105,6 +110,8 @@ def sample_inside(setup: Setup, count: int, generator: np.random.Generator) -> G
     if draw is not None:
         drawn: Genes | None = draw(generator, count)
         return drawn
+    if setup.limits or setup.costs.table is None:
+        return None
     return generator.integers(0, setup.space.gene_sizes, size=(count, len(setup.space.gene_sizes)))
 
 
@@ -121,19 +128,17 @@ def predicted_accuracy(genes: Genes) -> NDArray[np.float64]:
 
 def _side(setup: Setup, network: Network, genes: tuple[int, ...]) -> Side:
     cost = network_cost(network)
-    return Side(network, genes, cost.macs, cost.params, judge(genes), _speed(setup.costs.device, setup, genes))
+    return Side(network, genes, cost.macs, cost.params, judge(genes), _speed(setup, network))
 
 
-def _speed(device: DeviceModel | None, setup: Setup, genes: tuple[int, ...]) -> dict[str, float]:
-    """Return what the run's device makes of a genotype of the skeleton."""
-    from nas.evaluate.devices import load_device
-
-    if device is None:
+def _speed(setup: Setup, network: Network) -> dict[str, float]:
+    """Return what the run's device makes of a network; nothing where it does not know all of its operators."""
+    if setup.config.objective.device is None:
         return {}
-    objective = setup.config.objective
-    assert objective.device is not None
-    own = load_device(objective.device, skeleton(), objective.max_latency_error)
-    return {name: float(values[0]) for name, values in own.costs(np.array([genes])).items()}
+    try:
+        return network_speed(setup.config.objective.device, network)[0]
+    except InputError:
+        return {}
 
 
 def _plain(side: Side) -> dict[str, Any]:

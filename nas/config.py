@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from nas.controllers.registry import check_controller
 from nas.evaluate.data import DIGITS, DataSettings
-from nas.evaluate.evaluators import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE
+from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.quantity import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from nas.search_spaces.errors import InputError, explain, nearest_name
@@ -25,6 +25,10 @@ _DEFAULT_NAMES = {"controller.name": "evolution", "evaluator.name": PROXY}
 
 def _count(value: Any) -> Any:
     return None if value is None else parse_count(value, "MACs")
+
+
+def _throughput(value: Any) -> Any:
+    return None if value is None else parse_count(value, "images a second")
 
 
 def _milliseconds(value: Any) -> Any:
@@ -73,7 +77,7 @@ class Objective(_Section):
     FILE.json of ``nas latency build``."""
     target_latency: Annotated[float | None, BeforeValidator(_milliseconds)] = None
     """T of a further factor of the reward, latency in ms on the device: ``3ms``; a band like that of the MACs."""
-    min_throughput: Annotated[float | None, BeforeValidator(_count)] = None
+    min_throughput: Annotated[float | None, BeforeValidator(_throughput)] = None
     """Only networks with at least so many images a second on the device."""
     max_latency_error: float = Field(default=0.1, gt=0)
     """A latency table is refused if its mean relative error on whole networks was larger."""
@@ -190,9 +194,10 @@ def _fallback(changes: Mapping[str, Any], assignments: Sequence[str]) -> str:
     """Return the shipped run file that fits what is asked for."""
     texts = dict(assignment.partition("=")[::2] for assignment in assignments)
     given = {**{key: value for key, value in changes.items() if value is not None}, **texts}
-    named = given.pop("evaluator.name", IMAGENET)
-    own = [key for key in given if key.startswith(("data.", "evaluator.")) and key != "evaluator.path"]
-    return PROXY if own or named not in INSTANT else "default"
+    named = given.get("evaluator.name")
+    if named is None:
+        return PROXY if any(key.startswith(("data.", "evaluator.")) for key in given) else "default"
+    return "default" if named in INSTANT else PROXY
 
 
 def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from nas.against_b0 import AgainstB0, against_b0
+from nas.against_b0 import SAMPLE, AgainstB0, against_b0
 from nas.evaluate.pareto import pareto_front
 from nas.evaluate.surrogate.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.worker_pool import Outcome as Finished
@@ -97,7 +97,7 @@ def conclude(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None) -> O
         test_accuracy = _score_on_test(setup, baseline, pool())
     network = baseline_network(setup, run, baseline)
     front = front_of(run.trials)
-    comparison = against_b0(setup, network)
+    comparison = against_b0(setup, network, sample=0 if pool is None else SAMPLE)
     nearby = neighbours(comparison.found.genes) if comparison else []
     measured_ms = _measured_ms(setup, network) if pool is not None else None
     files = [

@@ -52,8 +52,8 @@ def _findings(forms: Sequence[Form], effects: Sequence[Effect]) -> list[str]:
     costly = [effect for effect in clear if effect.points < 0]
     lines.append(
         f"- Of the 21 choices, {len(better)} raised the accuracy of trained networks against the mean of their "
-        f"alternatives, {len(costly)} lowered it (each of those also saves MACs: "
-        f"{sum(effect.macs < 0 for effect in costly)} of {len(costly)}), and {21 - len(clear)} made no clear "
+        f"alternatives, {len(costly)} lowered it ({sum(effect.macs < 0 for effect in costly)} of "
+        f"which save MACs), and {21 - len(clear)} made no clear "
         "difference."
     )
     return lines

@@ -17,7 +17,7 @@ from nas.config import RunConfig
 from nas.evaluate.devices import load_device
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.limited_domain import ListedDomain, limited_domain
 from nas.evaluate.limits import Limits
 from nas.evaluate.reward import Reward
 from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
@@ -71,11 +71,12 @@ def prepare(config: RunConfig) -> Setup:
     recipe = _recipe(config, space)
     named = config.objective.device
     device = None if named is None else load_device(named, space, config.objective.max_latency_error)
-    looked_up = recipe.ready.costs if isinstance(recipe.ready, TableEvaluator) else None
-    costs = KnownCosts(space, device, looked_up)
+    table = recipe.ready if isinstance(recipe.ready, TableEvaluator) else None
+    costs = KnownCosts(space, device, table.costs if table else None)
     if recipe.proxy is not None:
         _check_trainable(space, config)
-    _check_countable(space, costs, config)
+    rows = [Architecture(space.name, genes) for genes in table.rows] if table else []
+    _check_countable(space, costs, config, rows[0] if rows else None)
 
     def examine(architecture: Architecture) -> None:
         costs(architecture)
@@ -83,7 +84,11 @@ def prepare(config: RunConfig) -> Setup:
             network.at(resolution=config.data.resolution)
 
     limits = budget(config)
-    domain = limited_domain(space, costs, limits, examine) if limits else Domain(space, examine)
+    domain: Domain
+    if rows:
+        domain = ListedDomain(space, costs, limits, rows, "the rows of evaluator.path")
+    else:
+        domain = limited_domain(space, costs, limits, examine) if limits else Domain(space, examine)
     return Setup(
         config=config,
         space=space,
@@ -151,15 +156,19 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any]) -> None:
         ) from None
 
 
-def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig) -> None:
-    """Check that a target and every limit can be compared with something."""
+def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig, row: Architecture | None) -> None:
+    """Check that a target and every limit can be compared with something, tried on ``row`` if there is one."""
     objective = config.objective
-    speed = objective.target_latency is not None, "latency_ms" in objective.limits, objective.min_throughput is not None
-    if any(speed) or costs.device is not None:
-        check_device(costs.device, any(speed[:2]), speed[2])
+    looked_up = {} if row is None else costs(row)
+    latency = (
+        objective.target_latency is not None or "latency_ms" in objective.limits
+    ) and "latency_ms" not in looked_up
+    throughput = objective.min_throughput is not None and "throughput" not in looked_up
+    if latency or throughput:
+        check_device(costs.device, latency, throughput)
     if objective.target_flops is None and not objective.limits:
         return
-    known = costs(_usable(space, costs))
+    known = looked_up or costs(_usable(space, costs))
     for metric in objective.limits:
         if metric not in known:
             raise InputError(

@@ -108,7 +108,10 @@ def build_table(space: SearchSpace, settings: BuildSettings, tell: Tell = lambda
         scale=scale,
         intercept_ms=intercept,
         validation=Validation(
-            mape=found["mape"], kendall_tau=found["kendall_tau"], spearman=found["spearman"], networks=tuple(checked)
+            mape=found["mape"],
+            kendall_tau=float(np.nan_to_num(found["kendall_tau"])),
+            spearman=float(np.nan_to_num(found["spearman"])),
+            networks=tuple(checked),
         ),
         machine=_machine(settings),
         seconds=round(time.perf_counter() - start, 1),
@@ -148,9 +151,11 @@ def _draw(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
 
 
 def _line(sums: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
-    """Return scale and intercept by least squares of relative errors; through 0 if the scale would not be positive."""
+    """Return scale and intercept, neither below 0, by least squares of relative errors; through 0 if all else fails."""
+    from scipy.optimize import nnls
+
     design = np.stack([sums, np.ones_like(sums)], axis=1) / measured[:, None]
-    (scale, intercept), *_ = np.linalg.lstsq(design, np.ones_like(sums), rcond=None)
+    (scale, intercept), _ = nnls(design, np.ones_like(sums))
     return (float(scale), float(intercept)) if scale > 0 else (float((measured / sums).mean()), 0.0)
 
 

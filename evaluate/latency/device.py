@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.evaluate.cost_table import can_be_tabulated
+from nas.evaluate.latency.stage_sums import StageSums
 from nas.evaluate.latency.table import LatencyTable, read_table
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
+from nas.search_spaces.stage_table_space import StageTableSpace
 
 
 class TableDevice:
@@ -32,6 +35,9 @@ class TableDevice:
                 f"--device {path.name}: space '{space.name}' has no stage tables, so no operators to add up"
             )
         self._space, self._decode = space, decode
+        self._sums: StageSums | None = None
+        if isinstance(space, StageTableSpace) and can_be_tabulated(space):
+            self._sums = StageSums(space, table.operators_ms)
         self.note = table_note(table)
 
     @classmethod
@@ -58,6 +64,10 @@ class TableDevice:
         Raises:
             InputError: if a network has an operator that was not measured.
         """
+        if self._sums is not None:
+            milliseconds = self.table.intercept_ms + self.table.scale * self._sums(genes)
+            if np.isfinite(milliseconds).all():
+                return {"latency_ms": milliseconds}
         rows = (Architecture(self._space.name, tuple(row)) for row in np.asarray(genes).tolist())
         return {"latency_ms": np.array([self.table.predict_ms(self._decode(row)) for row in rows])}
 

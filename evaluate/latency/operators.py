@@ -6,7 +6,7 @@ Two layers of the same shape are one operator, wherever they stand, and are meas
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -92,32 +92,77 @@ def operators_in(space: SearchSpace) -> list[Operator]:
     return list(found)
 
 
-def _walk(space: StageTableSpace) -> Iterator[Operator]:
-    """Follow every state the space's segments can reach."""
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What one part of a stage-table space adds to its networks, by the state it starts from and its own options.
+
+    Attributes:
+        genes: which genes decide it; an option is their mixed-radix number.
+        operators: by state and option; ``None`` where the options make no network.
+        next_state: by state and option, the state the following segment starts from.
+    """
+
+    genes: tuple[int, ...]
+    operators: list[list[tuple[Operator, ...] | None]]
+    next_state: list[list[int]]
+
+
+def segments_of(space: StageTableSpace) -> Iterator[Segment]:
+    """Yield stem (with the root's choices), stages and head of a stage-table space, each with all its options."""
     options = [list(product(*(range(space.gene_sizes[gene]) for gene in segment))) for segment in space.segments]
-    states: dict[tuple[int, int, int, Modifiers], None] = {}
-    for root, genes in product(options[0], options[1]):
-        values, modifiers = space.root(root)
-        stem = space.part(1, genes, modifiers)
-        assert isinstance(stem, Stem)
-        size = values["resolution"]
-        yield StemOperator(stem, size)
-        states[stem.channels, stem.out_size(size), values["classes"], modifiers] = None
-    for segment in range(2, len(options) - 1):
-        reached: dict[tuple[int, int, int, Modifiers], None] = {}
-        for (channels, size, classes, modifiers), genes in product(states, options[segment]):
-            stage = space.part(segment, genes, modifiers)
-            assert isinstance(stage, Stage)
-            if not stage.layers:
-                reached[channels, size, classes, modifiers] = None
-            elif not (stage.stride == 2 and size == 1):
-                yield from realise(stage, channels, size)
-                reached[stage.channels, output_size(size, stage.stride), classes, modifiers] = None
+    states: dict[_State | None, int] = {None: 0}
+    for segment in range(1, len(options)):
+        first = segment == 1
+        genes = (*space.segments[0], *space.segments[1]) if first else tuple(space.segments[segment])
+        own = list(product(options[0] if first else [()], options[segment]))
+        reached: dict[_State | None, int] = {}
+        operators: list[list[tuple[Operator, ...] | None]] = []
+        following: list[list[int]] = []
+        for state in states:
+            row = [_option(space, segment, root, chosen, state) for root, chosen in own]
+            operators.append([None if entry is None else entry[0] for entry in row])
+            following.append([0 if entry is None else reached.setdefault(entry[1], len(reached)) for entry in row])
         states = reached
-    for (channels, size, classes, modifiers), genes in product(states, options[-1]):
-        head = space.part(len(options) - 1, genes, modifiers)
-        assert isinstance(head, Head)
-        yield HeadOperator(head, channels, size, classes)
+        yield Segment(genes, operators, following)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a segment has to know of those before it."""
+
+    channels: int
+    size: int
+    classes: int
+    modifiers: Modifiers
+
+
+def _option(
+    space: StageTableSpace, segment: int, root: tuple[int, ...], genes: tuple[int, ...], state: _State | None
+) -> tuple[tuple[Operator, ...], _State | None] | None:
+    """Return the operators that a segment's genes add, and the state behind them; ``None`` if they make no network."""
+    if state is None:
+        values, modifiers = space.root(root)
+        stem = space.part(segment, genes, modifiers)
+        assert isinstance(stem, Stem)
+        after = _State(stem.channels, stem.out_size(values["resolution"]), values["classes"], modifiers)
+        return (StemOperator(stem, values["resolution"]),), after
+    part = space.part(segment, genes, state.modifiers)
+    if isinstance(part, Head):
+        return (HeadOperator(part, state.channels, state.size, state.classes),), None
+    assert isinstance(part, Stage)
+    if not part.layers:
+        return (), state
+    if part.stride == 2 and state.size == 1:
+        return None
+    after = replace(state, channels=part.channels, size=output_size(state.size, part.stride))
+    return realise(part, state.channels, state.size), after
+
+
+def _walk(space: StageTableSpace) -> Iterator[Operator]:
+    for segment in segments_of(space):
+        for row in segment.operators:
+            for operators in row:
+                yield from operators or ()
 
 
 def _draw(space: SearchSpace, found: dict[Operator, None]) -> Iterator[Operator]:

@@ -44,7 +44,7 @@ class LatencyTable(_Plain):
     batch: int = Field(ge=1)
     operators_ms: Mapping[str, float]
     scale: float = Field(gt=0)
-    intercept_ms: float
+    intercept_ms: float = Field(ge=0)
     validation: Validation
     machine: Mapping[str, str]
     seconds: float

@@ -14,6 +14,7 @@ from nas.evaluate.quantity import format_quantity
 from nas.evaluate.surrogate.neighbours import Neighbour
 
 SHOWN = 3
+LEAST_SAVING = 2_000_000  # MACs; what saves less is no saving
 
 
 def print_against_b0(found: AgainstB0, nearby: Sequence[Neighbour], console: Console) -> None:
@@ -52,7 +53,7 @@ def print_against_b0(found: AgainstB0, nearby: Sequence[Neighbour], console: Con
 
 def print_neighbours(nearby: Sequence[Neighbour], console: Console, shown: int = SHOWN) -> None:
     """Print the single changes that would gain most, and those that would save most MACs for what they lose."""
-    cheaper = [item for item in nearby if item.macs_change < 0]
+    cheaper = [item for item in nearby if item.macs_change <= -LEAST_SAVING]
     cheaper.sort(key=lambda item: item.accuracy_change / -item.macs_change, reverse=True)
     for label, items in (("Would gain most", nearby[:shown]), ("Would save best", cheaper[:shown])):
         say(console, f"{label} {'; '.join(map(describe_neighbour, items))}")
@@ -82,5 +83,5 @@ def _figures(found: Side, b0: Side) -> list[tuple[str, ...]]:
     ]
     for metric, label in (("latency_ms", "predicted latency, ms"), ("throughput", "predicted images/s")):
         if metric in found.speed:
-            rows.append((label, *(f"{side.speed[metric]:,.2f}" for side in sides)))
+            rows.append((label, *(f"{side.speed[metric]:,.2f}" if side.speed else "not known" for side in sides)))
     return rows

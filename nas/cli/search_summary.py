@@ -73,11 +73,12 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     for name, label in (("macs", "MACs"), ("params", "Params")):
         if name in best.metrics:
             say(console, f"{label:<15} {best.metrics[name]:,}")
+    source = "predicted " if run.config.objective.device else ""
     if "latency_ms" in best.metrics:
         measured = "" if outcome.measured_ms is None else f", measured now {outcome.measured_ms:.2f} ms"
-        say(console, f"Latency         predicted {best.metrics['latency_ms']:.2f} ms{measured}")
+        say(console, f"Latency         {source}{best.metrics['latency_ms']:.2f} ms{measured}")
     if "throughput" in best.metrics:
-        say(console, f"Throughput      predicted {best.metrics['throughput']:,.0f} images/s")
+        say(console, f"Throughput      {source}{best.metrics['throughput']:,.0f} images/s")
     say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
     say(console, "Files           " + ", ".join(str(file) for file in outcome.files))
     if outcome.network is not None:

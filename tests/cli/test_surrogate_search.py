@@ -158,3 +158,45 @@ stages:
   - {op: mbconv, expand: [3, 6], kernel: [3, 5], stride: 2, channels: [24, 32], layers: [1, 2, 3], se: 0}
 head: {channels: 64}
 """
+
+
+def test_a_sparse_table_of_a_large_space_is_all_that_is_proposed(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    genes = generator.integers(0, gene_sizes(), size=(12, 28)).tolist()
+    rows = {
+        ",".join(map(str, row)): {"accuracy": 0.5 + 0.01 * i, "latency_ms": float(i)} for i, row in enumerate(genes)
+    }
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    arguments = ("search", "--evaluator", "table", "--set", "evaluator.path=t.json")
+    run_nas(*arguments, "--out", "all", cwd=tmp_path)
+    assert len(read_trials(tmp_path / "all")) == 12
+    run_nas(*arguments, "--max-latency", "5ms", "--out", "fast", cwd=tmp_path)
+    assert sorted(trial["metrics"]["latency_ms"] for trial in read_trials(tmp_path / "fast")) == [0, 1, 2, 3, 4, 5]
+    empty = run_nas(*arguments, "--target-flops", "880M", "--tolerance", "0.001", cwd=tmp_path, check=2)
+    assert "the rows of evaluator.path" in empty.stderr and "target_flops" in empty.stderr
+
+
+def test_spaces_of_one_s_own_on_the_skeleton_and_partly_on_it(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    fast = ("--trials", "20", "--target-flops", "390M", "--tolerance", "0.5")
+    result = run_nas("search", "--space", "own.py:Space", *fast, "--out", "own", cwd=tmp_path)
+    assert len(read_trials(tmp_path / "own")) == 4 and "efficientnet_b0" in result.stdout
+    text = (Path(__file__).parents[2] / "search_spaces" / "efficientnet.yaml").read_text()
+    (tmp_path / "wide.yaml").write_text(
+        text.replace("channels: 16,", "channels: [16, 24],").replace("efficientnet\n", "w\n")
+    )
+    refused = run_nas("search", "--space", "wide.yaml", "--trials", "5", cwd=tmp_path, check=2)
+    assert "--data" in refused.stderr and "channels" in refused.stderr
+
+
+OWN = """
+from dataclasses import replace
+from nas.search_spaces.catalogue import reference_network
+
+class Space:
+    name, gene_sizes = "own", (2, 2)
+    def decode(self, architecture):
+        b0 = reference_network("efficientnet_b0")
+        first = replace(b0.stages[2], kernel=3 + 2 * architecture.genes[0], layers=1 + architecture.genes[1])
+        return replace(b0, stages=(*b0.stages[:2], first, *b0.stages[3:]))
+"""

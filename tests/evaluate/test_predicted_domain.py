@@ -92,7 +92,9 @@ def test_a_hair_s_breadth_is_reached_by_walking() -> None:
     found = limited_domain(space, costs, Limits((Limit("latency_ms", 4.0, 0, "--max-latency"),)))
     assert isinstance(found, PredictedDomain) and found.acceptance < 1e-3
     drawn = found.sample(np.random.default_rng(0))
-    assert drawn is not None and sum(drawn.genes) <= 3
+    assert drawn is not None and sum(drawn.genes) <= 3 and not found.uniform
+    many = found.sample_genes(np.random.default_rng(0), 500)
+    assert many is not None and (many.sum(axis=1) <= 3).all() and len(np.unique(many, axis=0)) > 100
 
 
 def test_a_band_around_a_target() -> None:

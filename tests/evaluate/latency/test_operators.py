@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from nas.evaluate.latency.operators import input_shape, operator_name, operators_in, operators_of
+from nas.evaluate.latency.stage_sums import StageSums
+from nas.evaluate.latency.table import sum_ms
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.errors import InputError
@@ -60,3 +62,20 @@ def test_spaces_without_stage_tables_are_refused() -> None:
 
     with pytest.raises(InputError, match="'table' has no stage tables"):
         operators_in(Table())
+
+
+@pytest.mark.parametrize("form", ["tiny", "widths"])
+def test_sums_of_many_are_the_sums_of_each(form: str) -> None:
+    stages = [{**TINY_FORM["stages"][0], "layers": [0, 2]}, TINY_FORM["stages"][1]]
+    wide = {**TINY_FORM, "resolution": [16, 24], "width": [0.5, 1.0], "stages": stages}
+    space = StageTableSpace(TINY_FORM if form == "tiny" else wide)
+    names = [operator_name(operator) for operator in operators_in(space)]
+    operators_ms = {name: 1.0 + 0.01 * index for index, name in enumerate(names)}
+    members = list(spaces.enumerate_space(space))
+    sums = StageSums(space, operators_ms)(np.array([member.genes for member in members]))
+    for member, total in zip(members, sums, strict=True):
+        assert total == pytest.approx(sum_ms(operators_ms, space.decode(member), space.name))
+    operators_ms.pop(names[3])
+    partly = StageSums(space, operators_ms)(np.array([member.genes for member in members]))
+    assert 0 < np.isnan(partly).sum() < len(members)
+    np.testing.assert_allclose(partly[~np.isnan(partly)], sums[~np.isnan(partly)])
