@@ -35,6 +35,8 @@ def test_two_commands_do_all_the_set_up() -> None:
     assert "grep -m 1 'bin/python -m pytest' README.md" in (ROOT / ".ci" / "run").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_command_runs(tmp_path: Path) -> None:
     write_images(tmp_path / "DIR", {"a": 40, "b": 40})
     (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
@@ -69,6 +71,7 @@ LESS = {
 }
 
 
+@pytest.mark.slow
 def test_the_classes_in_python(tmp_path: Path) -> None:
     """A space of stage tables is checked, searched and scaled; one of modules checked and searched."""
     space, modules, evaluator = blocks("python")

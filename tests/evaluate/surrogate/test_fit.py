@@ -54,7 +54,7 @@ def test_a_known_truth_is_learned_and_the_file_reads_back(numbers: dict[str, Any
         assert (spread > 0).all()
     devices = surrogate.device(rows.genes)
     for name in DEVICE_COLUMNS:
-        assert agreement(rows.columns[name], devices[name].astype(float))["mape"] < 0.05
+        assert agreement(rows.columns[name], devices[name].astype(float))["mape"] < 0.12
     assert surrogate.longer(np.array([60.0]), np.array([0.0]))[0][0] == pytest.approx(66.97, abs=0.1)
     assert surrogate.about["rows"] == 300
 
