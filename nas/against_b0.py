@@ -94,14 +94,13 @@ def b0_share(setup: Setup, b0: Side, sample: int, seed: int = 0) -> tuple[float 
     genes = sample_inside(setup, sample, np.random.default_rng(seed)) if sample else None
     if genes is None or not getattr(setup.domain, "uniform", True):
         return None, 0
-    rewards = predicted_rewards(setup, genes)
-    metrics = {
-        "accuracy": predicted_accuracy(np.array([b0.genes]))[0],
-        "macs": b0.macs,
-        "params": b0.params,
-        **b0.speed,
-    }
-    return float((rewards < setup.reward(metrics)).mean()), len(genes)
+    return float((predicted_rewards(setup, genes) < b0_reward(setup, b0)).mean()), len(genes)
+
+
+def b0_reward(setup: Setup, b0: Side) -> float:
+    """Return B0's reward by the fit to all trainings."""
+    accuracy = float(predicted_accuracy(np.array([b0.genes]))[0])
+    return setup.reward({"accuracy": accuracy, "macs": b0.macs, "params": b0.params, **b0.speed})
 
 
 def sample_inside(setup: Setup, count: int, generator: np.random.Generator) -> Genes | None:

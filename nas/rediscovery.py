@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.against_b0 import against_b0, b0_share, predicted_rewards, sample_inside
+from nas.against_b0 import against_b0, b0_reward, predicted_rewards, sample_inside
 from nas.config import RunConfig, validate_config
 from nas.controllers.registry import make_controller
 from nas.evaluate.cost_table import CostTable
@@ -175,8 +175,8 @@ def _form(
     genes = sample_inside(setup, sample, np.random.default_rng(0))
     assert genes is not None
     rewards = predicted_rewards(setup, genes)
-    share, drawn = b0_share(setup, comparison.b0, sample)
-    assert share is not None
+    ahead = int((rewards >= b0_reward(setup, comparison.b0)).sum())
+    share = 1 - ahead / len(rewards)
     mapped = skeleton_genes(setup.space, genes)
     best = mapped[np.argsort(-rewards, kind="stable")[: max(1, int(BEST * len(rewards)))]]
     winners = np.stack(found)
@@ -189,8 +189,7 @@ def _form(
         for token in TOKENS
     ]
     matches = (winners[:, TOKENS] == reference[list(TOKENS)]).sum(axis=1).tolist()
-    rank = 1 + round((1 - share) * drawn)
-    return Form(name, se, choices, matches, macs, accuracies, gains, share, rank, drawn)
+    return Form(name, se, choices, matches, macs, accuracies, gains, share, 1 + ahead, len(rewards))
 
 
 def _config(space: str, objective: Mapping[str, Any], trials: int, seed: int) -> RunConfig:
@@ -219,7 +218,7 @@ def _search(setup: Setup, path: Path) -> Any:
     finally:
         run.close()
     assert outcome is not None and outcome.network is not None
-    return against_b0(setup, outcome.network, sample=1)
+    return against_b0(setup, outcome.network, sample=0)
 
 
 class _Nobody:

@@ -24,19 +24,19 @@ from tests.evaluate.surrogate.tables import made_up_rows, write_rows
 def quick() -> Iterator[None]:
     """Everything as it is, but smaller."""
     with pytest.MonkeyPatch.context() as patch, fixed_threads(1):
-        for name, value in (("ARCHITECTURES", 4_000), ("HIDDEN", 32), ("EPOCHS", 12), ("FOLDS", 2)):
+        for name, value in (("ARCHITECTURES", 30_000), ("HIDDEN", 32), ("EPOCHS", 12), ("FOLDS", 2)):
             patch.setattr(fit, name, value)
-        for name, value in (("EPOCHS", 2), ("MEMBERS", 2), ("HIDDEN", 8), ("FOLDS", 2)):
+        for name, value in (("EPOCHS", 12), ("MEMBERS", 2), ("HIDDEN", 8), ("FOLDS", 2)):
             patch.setattr(device_fit, name, value)
-        patch.setitem(fit.CANDIDATES, "perceptrons", lambda: teachers.Perceptrons(16, 2, 30))
-        patch.setitem(fit.CANDIDATES, "Gaussian process", lambda: teachers.GaussianProcess(100, 15))
+        patch.setitem(fit.CANDIDATES, "perceptrons", lambda: teachers.Perceptrons(32, 2, 60))
+        patch.setitem(fit.CANDIDATES, "Gaussian process", lambda: teachers.GaussianProcess(200, 25))
         patch.setitem(fit.CANDIDATES, "gradient boosting", lambda: teachers.Boosting(1, 200))
         yield
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> MeasuredTable:
-    return read_measured(write_rows(tmp_path_factory.mktemp("table") / "t.csv", made_up_rows(300)))
+    return read_measured(write_rows(tmp_path_factory.mktemp("table") / "t.csv", made_up_rows(1500)))
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +50,13 @@ def test_a_known_truth_is_learned_and_the_file_reads_back(numbers: dict[str, Any
     rows = read_measured(write_rows(tmp_path / "new.csv", made_up_rows(100, seed=9)))
     for name in FITS:
         mean, spread = surrogate.accuracy(rows.genes, name)
-        assert agreement(rows.columns["top1"], mean.astype(float))["kendall_tau"] > 0.55
+        assert agreement(rows.columns["top1"], mean.astype(float))["kendall_tau"] > 0.8
         assert (spread > 0).all()
     devices = surrogate.device(rows.genes)
     for name in DEVICE_COLUMNS:
-        assert agreement(rows.columns[name], devices[name].astype(float))["mape"] < 0.12
+        assert agreement(rows.columns[name], devices[name].astype(float))["mape"] < 0.05
     assert surrogate.longer(np.array([60.0]), np.array([0.0]))[0][0] == pytest.approx(66.97, abs=0.1)
-    assert surrogate.about["rows"] == 300
+    assert surrogate.about["rows"] == 1500
 
 
 def test_one_seed_gives_one_file(numbers: dict[str, Any], table: MeasuredTable) -> None:
@@ -77,7 +77,7 @@ def test_main_effects_find_what_each_step_is_worth(numbers: dict[str, Any]) -> N
 def test_every_candidate_is_compared(table: MeasuredTable) -> None:
     found = fit.compare_candidates(table)
     assert set(found) == {*fit.CANDIDATES, "stack"}
-    assert all(row["kendall_tau"] > 0.5 for row in found.values())
+    assert all(row["kendall_tau"] > 0.7 for row in found.values())
 
 
 def test_the_joined_perceptron_is_the_mean_of_its_members() -> None:
