@@ -11,6 +11,7 @@ class RandomSearch(Controller):
 
     name = "random"
     summary = "uniform draws from the space inside the band"
+    learns = False
 
     def propose(self) -> Architecture | None:
         """Draw one."""

@@ -1,18 +1,78 @@
-"""The controllers that can be named."""
+"""The controllers that can be named: shipped ones, Optuna's samplers, and a user's own."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from nas.controllers.controller import Controller
+from nas.controllers.local_search import LocalSearch
+from nas.controllers.nsga2 import NSGA2
+from nas.controllers.optuna_sampler import PREFIX, OptunaController, find_sampler, sampler_options
+from nas.controllers.predictor.predictor import Predictor
 from nas.controllers.random_search import RandomSearch
 from nas.controllers.regularized_evolution import RegularizedEvolution
-from nas.search_spaces.domain import Domain
+from nas.controllers.rl.reinforcement_learning import ReinforcementLearning
+from nas.controllers.task import Task
 from nas.search_spaces.errors import InputError, nearest_name
+from nas.search_spaces.user_code import UserCode, describe
 
-CONTROLLERS: dict[str, type[Controller]] = {kind.name: kind for kind in (RandomSearch, RegularizedEvolution)}
+_SHIPPED = (RandomSearch, RegularizedEvolution, NSGA2, ReinforcementLearning, Predictor, LocalSearch)
+CONTROLLERS: dict[str, type[Controller]] = {kind.name: kind for kind in _SHIPPED}
+ENTRY_POINTS = "nas.controllers"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A controller that can be made.
+
+    Attributes:
+        make: makes one of a task, a seed and options.
+        options: the options and their defaults.
+        learns: whether trials of an earlier run can help it.
+        any_type: options whose type is not checked, for their defaults do not tell it.
+    """
+
+    make: Callable[..., Controller]
+    options: Mapping[str, Any]
+    learns: bool = True
+    any_type: bool = False
+
+
+def find_controller(name: str) -> Kind:
+    """Return the controller of a name, of ``optuna:SAMPLER``, ``FILE.py:Class``, or of an installed package.
+
+    Raises:
+        InputError: if there is none, naming the nearest; or if a user's class is no controller.
+    """
+    if name in CONTROLLERS:
+        return _kind(CONTROLLERS[name])
+    if name.startswith(PREFIX):
+        sampler = find_sampler(name.removeprefix(PREFIX))
+
+        def make(task: Task, seed: int, **options: Any) -> Controller:
+            return OptunaController(task, seed, sampler, **options)
+
+        return Kind(make, _options(OptunaController) | sampler_options(sampler), any_type=True)
+    if code := UserCode.read(name, "controller"):
+        return _kind(_checked(code.load(), code.class_name))
+    if name in (installed := installed_controllers()):
+        try:
+            kind = installed[name].load()
+        except Exception as error:
+            raise InputError(f"controller: {installed[name].value} cannot be loaded: {describe(error)}") from error
+        return _kind(_checked(kind, name))
+    known = [*CONTROLLERS, *installed, "optuna:TPESampler", "FILE.py:Class"]
+    raise InputError(f"controller: no controller is named '{name}'{nearest_name(name, known)}")
+
+
+def installed_controllers() -> dict[str, EntryPoint]:
+    """Return what installed packages offer by the entry point ``nas.controllers``, by name."""
+    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    return {name: found[name] for name in sorted(found) if name not in CONTROLLERS}
 
 
 def check_controller(name: str, options: Mapping[str, Any]) -> None:
@@ -21,28 +81,72 @@ def check_controller(name: str, options: Mapping[str, Any]) -> None:
     Raises:
         InputError: naming the unknown controller, or the option that is unknown or of the wrong type.
     """
-    if name not in CONTROLLERS:
-        raise InputError(f"controller: no controller is named '{name}'{nearest_name(name, CONTROLLERS)}")
-    known = controller_options(name)
+    kind = find_controller(name)
     for key, value in options.items():
-        if key not in known:
-            raise InputError(f"unknown key 'controller.{key}'{nearest_name(key, known)}")
-        if type(value) is not type(known[key]):
-            kind = type(known[key]).__name__
-            raise InputError(f"controller.{key}: expected a value of type {kind}, got {value!r}")
+        if key not in kind.options:
+            raise InputError(f"unknown key 'controller.{key}'{nearest_name(key, kind.options)}")
+        default = kind.options[key]
+        if not _fits(value, default) and not (kind.any_type and key not in _options(OptunaController)):
+            raise InputError(f"controller.{key}: expected a value of type {_type_name(default)}, got {value!r}")
 
 
-def controller_options(name: str) -> dict[str, Any]:
-    """Return a controller's options and their defaults."""
-    parameters = inspect.signature(CONTROLLERS[name].__init__).parameters.values()
-    return {item.name: item.default for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
-def make_controller(name: str, domain: Domain, seed: int, options: Mapping[str, Any]) -> Controller:
+def make_controller(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> Controller:
     """Make a controller by name.
 
     Raises:
         InputError: if there is no such controller, or it does not take these options.
     """
     check_controller(name, options)
-    return CONTROLLERS[name](domain, seed, **options)
+    return find_controller(name).make(task, seed, **options)
+
+
+def _kind(kind: type[Controller]) -> Kind:
+    return Kind(kind, _options(kind), kind.learns)
+
+
+def _options(kind: type[Controller]) -> dict[str, Any]:
+    """Return a controller's keyword-only arguments and their defaults."""
+    parameters = inspect.signature(kind).parameters.values()
+    return {item.name: item.default for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _checked(kind: Any, name: str) -> type[Controller]:
+    """Check that a user's class is a controller that can be made.
+
+    Raises:
+        InputError: saying what is missing.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Controller)):
+        raise InputError(
+            f"controller: class {name} has to be a subclass of nas.controllers.controller.Controller with a method "
+            "propose(self)"
+        )
+    if inspect.isabstract(kind):
+        raise InputError(f"controller: class {name} lacks {', '.join(sorted(kind.__abstractmethods__))}")
+    try:
+        inspect.signature(kind).bind(None, 0)
+    except TypeError as error:
+        raise InputError(
+            f"controller: class {name} has to be made of a task and a seed ({error}); its options are keyword-only "
+            "arguments with defaults"
+        ) from None
+    if missing := [key for key, value in _options(kind).items() if value is inspect.Parameter.empty]:
+        raise InputError(f"controller: class {name}: its option '{missing[0]}' needs a default")
+    return kind
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Say whether a value can stand where a default stands: of its type, a whole number for a fraction, ..."""
+    if isinstance(default, bool) or isinstance(value, bool):
+        return type(value) is type(default)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, str) or not isinstance(default, Sequence | Mapping):
+        return default is None or type(value) is type(default)
+    return isinstance(value, Mapping if isinstance(default, Mapping) else list | tuple)
+
+
+def _type_name(default: Any) -> str:
+    if isinstance(default, Mapping):
+        return "mapping"
+    return "list" if isinstance(default, list | tuple) else type(default).__name__

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.controllers.controller import Controller, State
-from nas.search_spaces.domain import Domain
+from nas.controllers.task import Task
+from nas.controllers.variation import mutated_inside
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture, Trial
 
@@ -21,7 +22,7 @@ class RegularizedEvolution(Controller):
     """Aging evolution with tournament selection.
 
     Args:
-        domain: what may be proposed.
+        task: what may be proposed.
         seed: of the controller's generator.
         population: how many of the newest networks can be parents; as many random ones come first.
         sample: how many are drawn for each tournament.
@@ -31,8 +32,8 @@ class RegularizedEvolution(Controller):
     name = "evolution"
     summary = "regularized evolution: tournament selection, mutation, death by age (Real et al. 2019)"
 
-    def __init__(self, domain: Domain, seed: int, *, population: int = 20, sample: int = 5, repairs: int = 4) -> None:
-        super().__init__(domain, seed)
+    def __init__(self, task: Task, seed: int, *, population: int = 20, sample: int = 5, repairs: int = 4) -> None:
+        super().__init__(task, seed)
         for name, value in (("population", population), ("sample", sample)):
             if value < 1:
                 raise InputError(f"controller.{name}: expected at least 1, got {value}")
@@ -40,42 +41,32 @@ class RegularizedEvolution(Controller):
             raise InputError(f"controller.sample: expected at most the population of {population}, got {sample}")
         self.sample, self.repairs = sample, repairs
         self._population: deque[tuple[Architecture, float]] = deque(maxlen=population)
+        self._tried = 0
 
     def propose(self) -> Architecture | None:
         """Return a random network until the first generation is complete, then a mutated tournament winner."""
         assert self._population.maxlen is not None
-        if len(self._proposed) < self._population.maxlen or not self._population:
+        if self._tried + len(self.pending) < self._population.maxlen or not self._population:
             return self.domain.sample(self.generator)
         size = min(self.sample, len(self._population))
         drawn = self.generator.choice(len(self._population), size=size, replace=False)
         parent, _ = max((self._population[int(index)] for index in drawn), key=lambda member: member[1])
-        return self._mutated(parent)
+        return mutated_inside(self.domain, self.generator, list(parent.genes), parent, self.repairs)
 
     def learn(self, trial: Trial) -> None:
         """Add a trained network to the population; the oldest falls out. Failures are no parents."""
+        self._tried += 1
         if trial.reward is not None:
             self._population.append((trial.architecture, trial.reward))
 
     def own_state(self) -> State:
         """Return the population, oldest first."""
-        return {"population": [[list(member.genes), reward] for member, reward in self._population]}
+        population = [[list(member.genes), reward] for member, reward in self._population]
+        return {"population": population, "tried": self._tried}
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
         """Restore the population."""
         self._population.clear()
+        self._tried = int(state["tried"])
         for genes, reward in state["population"]:
-            self._population.append((Architecture(self.domain.space.name, tuple(genes)), reward))
-
-    def _mutated(self, parent: Architecture) -> Architecture | None:
-        """Change one gene to another option, and others after it until the child is admitted."""
-        sizes = self.domain.space.gene_sizes
-        mutable = [index for index, options in enumerate(sizes) if options > 1]
-        genes = list(parent.genes)
-        for _ in range(1 + self.repairs if mutable else 0):
-            index = mutable[int(self.generator.integers(len(mutable)))]
-            others = int(self.generator.integers(sizes[index] - 1))
-            genes[index] = int((genes[index] + 1 + others) % sizes[index])
-            child = Architecture(parent.space, tuple(genes))
-            if child != parent and self.domain.admits(child):
-                return child
-        return None
+            self._population.append((self.architecture(genes), reward))

@@ -63,10 +63,38 @@ class KnownCosts:
                 raise
         return self._known[genes]
 
+    @property
+    def affordable(self) -> int:
+        """About how many genotypes ``columns`` takes in a fraction of a second."""
+        if self.builds_modules:
+            return 50
+        vectorised = self._more is None and (self.table is not None or hasattr(self.space, "costs"))
+        return 20_000 if vectorised else 2_000
+
     def columns(self, genes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Return the compiled table's costs and the device's for genotypes ``(n, tokens)``, ``(n,)`` each."""
-        assert self.table is not None
-        return {**self.table.costs(genes), **(self.device.costs(genes) if self.device else {})}
+        """Return the metrics of genotypes ``(n, tokens)`` by name, ``(n,)`` each.
+
+        What cannot be counted is ``nan``, or negative in the columns of a compiled table.
+        """
+        if self._more is not None or (self.table is None and not hasattr(self.space, "costs")):
+            return self._counted_one_by_one(genes)
+        if self.table is not None:
+            known: dict[str, NDArray[Any]] = dict(self.table.costs(genes))
+        else:
+            where, found = f"space '{self.space.name}': costs(genes)", self.space.costs(genes)  # type: ignore[attr-defined]
+            known = {name: cost_column(where, name, column, len(genes)) for name, column in found.items()}
+        return {**known, **(self.device.costs(genes) if self.device else {})}
+
+    def _counted_one_by_one(self, genes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        rows: list[dict[str, float]] = []
+        for row in genes.tolist():
+            architecture = Architecture(self.space.name, tuple(row))
+            try:  # only modules are slow enough to be worth the memory
+                rows.append(self(architecture) if self.builds_modules else self._count(architecture))
+            except InputError:
+                rows.append({})
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: np.array([row.get(name, math.nan) for row in rows], dtype=np.float64) for name in names}
 
     def _count(self, architecture: Architecture) -> dict[str, float]:
         known = {} if self._more is None else self._more(architecture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.evaluate.cost import COST_METRICS
 from nas.evaluate.cost_table import CostTable
@@ -13,7 +14,7 @@ from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limits import Limits
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
-from nas.search_spaces.domain import ENUMERABLE, Domain
+from nas.search_spaces.domain import ENUMERABLE, Columns, Domain, Genes
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
@@ -38,19 +39,44 @@ def limited_domain(space: SearchSpace, costs: KnownCosts, limits: Limits, examin
 
 
 class LimitedDomain(Domain):
-    """What both kinds share: the gate by exact cost."""
+    """What all kinds share: the gate by exact cost. With no limits at all, the genotypes whose cost can be counted."""
 
-    def __init__(self, space: SearchSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None) -> None:
+    def __init__(self, space: SearchSpace, known: KnownCosts, limits: Limits, examine: Examine | None = None) -> None:
         super().__init__(space, examine)
-        self.costs, self.limits = costs, limits
+        self.known, self.limits = known, limits
+        self.affordable = known.affordable
 
     def admits(self, architecture: Architecture) -> bool:
         """Say whether the architecture's exact costs are inside the limits."""
         try:
-            inside = self.limits.admits(self.costs(architecture))
+            inside = self.limits.admits(self.known(architecture))
         except InputError:
             return False
         return inside and super().admits(architecture)
+
+    def inside(self, genes: Genes) -> NDArray[np.bool_]:
+        """Say for many genotypes at once whether their costs keep to the limits, ``(n,)``."""
+        if self.known.builds_modules and not self.limits:
+            return super().inside(genes)
+        columns = self.costs(genes)
+        counted = np.ones(len(genes), dtype=bool)
+        for name, values in columns.items():
+            counted &= np.isfinite(values) & ((values > 0) | (name not in ("macs", "params")))
+        return counted & (self.limits.violations(columns) == 0) if self.limits else counted
+
+    def costs(self, genes: Genes) -> Columns:
+        """Return what is known of genotypes before anything is trained, by metric, ``(n,)`` each."""
+        return self.known.columns(genes)
+
+    def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
+        """Draw up to ``count`` genotypes inside the limits, ``(n, tokens)``, by rejection; ``None`` if none was met."""
+        drawn = super().sample_genes(generator, min(4 * count, self.affordable) if self.limits else count)
+        assert drawn is not None
+        kept: Genes = drawn[self.inside(drawn)][:count]
+        if len(kept):
+            return kept
+        one = self.sample(generator)
+        return None if one is None else np.array([one.genes], dtype=np.int64)
 
 
 class TableDomain(LimitedDomain):
@@ -74,7 +100,7 @@ class TableDomain(LimitedDomain):
         genes = self._sampler.sample(generator)
         return None if genes is None else self._architecture(genes[0])
 
-    def sample_genes(self, generator: np.random.Generator, count: int) -> np.ndarray | None:
+    def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
         """Draw ``count`` genotypes at once, ``(count, tokens)``."""
         return self._sampler.sample(generator, count)
 
@@ -83,7 +109,7 @@ class TableDomain(LimitedDomain):
         listed = self._sampler.listed
         return None if listed is None else (self._architecture(genes) for genes in listed)
 
-    def _architecture(self, genes: np.ndarray) -> Architecture:
+    def _architecture(self, genes: Genes) -> Architecture:
         return Architecture(self.space.name, tuple(genes.tolist()))
 
 
@@ -114,6 +140,17 @@ class ListedDomain(LimitedDomain):
     def admits(self, architecture: Architecture) -> bool:
         """Say whether the architecture is in the list and inside the limits."""
         return architecture in self._set
+
+    def inside(self, genes: Genes) -> NDArray[np.bool_]:
+        """Say for many genotypes at once whether they are in the list and inside the limits, ``(n,)``."""
+        name = self.space.name
+        return np.array([Architecture(name, tuple(row)) in self._set for row in genes.tolist()], dtype=bool)
+
+    def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
+        """Draw ``count`` of them, ``(count, tokens)``."""
+        listing = self.listing()
+        assert listing is not None
+        return listing[generator.integers(len(listing), size=count)]
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
         """Draw one uniformly."""
@@ -165,7 +202,7 @@ class SearchedDomain(LimitedDomain):
 
     def _distance(self, architecture: Architecture) -> float:
         try:
-            metrics = self.costs(architecture)
+            metrics = self.known(architecture)
         except InputError:
             return float("inf")
         self._seen.add(tuple(metrics[limit.metric] for limit in self.limits))

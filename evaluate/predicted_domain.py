@@ -89,7 +89,7 @@ class PredictedDomain(LimitedDomain):
         return genes, self._distances(genes)
 
     def _distances(self, genes: Ints) -> Distances:
-        return self.limits.violations(self.costs.columns(genes))
+        return self.limits.violations(self.costs(genes))
 
     def _changed(self, generator: np.random.Generator, genes: Ints) -> Ints:
         """Change one gene of each genotype."""
@@ -120,6 +120,6 @@ class PredictedDomain(LimitedDomain):
 
     def _reached(self, genes: Ints) -> list[tuple[float, ...]]:
         """Return the predicted costs of genotypes that keep to the exact limits, a row each."""
-        columns = self.costs.columns(genes)
+        columns = self.costs(genes)
         kept = self._exact.violations(columns) == 0 if self._exact else np.ones(len(genes), dtype=bool)
         return list(zip(*(columns[limit.metric][kept].tolist() for limit in self._predicted), strict=True))

@@ -50,6 +50,11 @@ class Reward:
 
     factors: tuple[Factor, ...] = ()
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The costs that it needs beside the accuracy."""
+        return tuple(factor.metric for factor in self.factors)
+
     def __call__(self, metrics: Mapping[str, float]) -> float:
         """Return the number to maximise.
 

@@ -105,13 +105,7 @@ def b0_reward(setup: Setup, b0: Side) -> float:
 
 def sample_inside(setup: Setup, count: int, generator: np.random.Generator) -> Genes | None:
     """Draw genotypes inside the limits, ``(count, tokens)``; ``None`` where the domain cannot draw many at once."""
-    draw = getattr(setup.domain, "sample_genes", None)
-    if draw is not None:
-        drawn: Genes | None = draw(generator, count)
-        return drawn
-    if setup.limits or setup.costs.table is None:
-        return None
-    return generator.integers(0, setup.space.gene_sizes, size=(count, len(setup.space.gene_sizes)))
+    return None if setup.costs.table is None else setup.domain.sample_genes(generator, count)
 
 
 def predicted_rewards(setup: Setup, genes: Genes) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 
 METADATA = ("versions", "created")  # what a run's config.yaml says beside its configuration
-_DEFAULT_NAMES = {"controller.name": "evolution", "evaluator.name": PROXY}
+_DEFAULT_NAMES = {"controller.name": "predictor", "evaluator.name": PROXY}
 
 
 def _count(value: Any) -> Any:
@@ -118,6 +118,8 @@ class RunConfig(_Section):
     """Finished trials of any status."""
     seed: int = Field(default=0, ge=0)
     """One seed, one result."""
+    warm_start: str | None = None
+    """An earlier run's folder: the controller begins with what its trials came to."""
     objective: Objective = Objective()
     controller: Annotated[dict[str, Any], _named("controller")] = Field(default_factory=dict, validate_default=True)
     """``name`` and the controller's own options."""
@@ -238,6 +240,8 @@ def _check_instant(name: str, options: Mapping[str, Any]) -> None:
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """Return the configuration with every file it names absolute, so that it repeats from any working directory."""
     evaluator = config.evaluator | {"name": _absolute(config.evaluator["name"])}
+    controller = config.controller | {"name": _absolute(config.controller["name"])}
+    earlier = config.warm_start and str(Path(config.warm_start).expanduser().resolve())
     if config.evaluator["name"] == TABLE:
         evaluator |= {"path": str(Path(evaluator["path"]).expanduser().resolve())}
     objective = config.objective
@@ -245,9 +249,8 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
         objective = objective.model_copy(update={"device": _absolute(objective.device)})
     source = config.data.source
     data = config.data if source == DIGITS else _replace(config.data, source=str(Path(source).expanduser().resolve()))
-    return config.model_copy(
-        update={"space": _absolute(config.space), "evaluator": evaluator, "data": data, "objective": objective}
-    )
+    named = {"controller": controller, "evaluator": evaluator, "warm_start": earlier}
+    return config.model_copy(update={"space": _absolute(config.space), "data": data, "objective": objective, **named})
 
 
 def _replace(settings: DataSettings, **changes: Any) -> DataSettings:

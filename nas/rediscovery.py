@@ -210,7 +210,7 @@ def _search(setup: Setup, path: Path) -> Any:
     run = Run.create(path, setup.config, versions(), "")
     try:
         controller = make_controller(
-            setup.config.controller["name"], setup.domain, setup.config.seed, setup.config.controller_options
+            setup.config.controller["name"], setup.task, setup.config.seed, setup.config.controller_options
         )
         pool = LocalPool(setup.recipe, None, BATCH)
         SearchLoop(setup, run, controller, pool, _Nobody())()

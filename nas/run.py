@@ -199,6 +199,24 @@ def check_free(path: Path) -> None:
         raise InputError(f"out: '{path}' {what}; choose another --out, or go on with: {go_on}")
 
 
+def read_trials(path: Path) -> list[Trial]:
+    """Read the trials of a run directory, which another process may be writing to.
+
+    Raises:
+        InputError: if it is no run directory, or holds no trial yet.
+    """
+    file = path / "trials.jsonl"
+    try:
+        data = file.read_bytes()
+    except OSError:
+        raise InputError(f"warm_start: expected a run directory, but '{path}' has no trials.jsonl") from None
+    lines = data[: data.rfind(b"\n") + 1].splitlines()
+    if not lines:
+        raise InputError(f"warm_start: the run '{path}' has no finished trial")
+    space = read_config(path).space if (path / "config.yaml").is_file() else ""
+    return [_from_json(line, space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)]
+
+
 def read_config(path: Path) -> RunConfig:
     """Read the configuration of a run directory.
 

@@ -191,6 +191,7 @@ class SearchLoop:
         self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
         if checkpoint is None:
+            self.controller.warm_start(self.setup.earlier)
             if self.run.trials:
                 _log.warning("%s: no usable controller checkpoint; a fresh one is told all trials", self.run.path)
             return

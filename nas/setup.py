@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,23 @@ import numpy as np
 
 from nas.budget import budget, check_device, reward
 from nas.config import RunConfig
+from nas.controllers.registry import find_controller
+from nas.controllers.task import Task
 from nas.evaluate.devices import load_device
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import ListedDomain, limited_domain
+from nas.evaluate.limited_domain import LimitedDomain, ListedDomain, limited_domain
 from nas.evaluate.limits import Limits
 from nas.evaluate.reward import Reward
 from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
 from nas.evaluate.surrogate.skeleton import covers
 from nas.evaluate.table_evaluator import TableEvaluator
+from nas.run import read_trials
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError, nearest_name
-from nas.search_spaces.records import Architecture
+from nas.search_spaces.records import Architecture, Trial
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.user_code import UserCode
 
@@ -47,6 +50,7 @@ class Setup:
         recipe: how workers make the evaluator.
         limits: what must hold before anything is trained.
         needs_data: whether the evaluator trains on ``config.data``.
+        earlier: trials of an earlier run that the controller begins with, worth what this run's reward says.
         can_test: whether the evaluator can score the winner on a test part.
     """
 
@@ -59,6 +63,12 @@ class Setup:
     limits: Limits
     needs_data: bool
     can_test: bool
+    earlier: Sequence[Trial] = ()
+
+    @property
+    def task(self) -> Task:
+        """What the controller is given."""
+        return Task(self.domain, self.reward)
 
 
 def prepare(config: RunConfig) -> Setup:
@@ -88,18 +98,54 @@ def prepare(config: RunConfig) -> Setup:
     if rows:
         domain = ListedDomain(space, costs, limits, rows, "the rows of evaluator.path")
     else:
-        domain = limited_domain(space, costs, limits, examine) if limits else Domain(space, examine)
+        domain = (limited_domain if limits else LimitedDomain)(space, costs, limits, examine)
+    maximised = reward(config)
     return Setup(
         config=config,
         space=space,
         costs=costs,
         domain=domain,
-        reward=reward(config),
+        reward=maximised,
         recipe=recipe,
         limits=limits,
         needs_data=recipe.proxy is not None,
         can_test=recipe.proxy is not None or (recipe.code is not None and hasattr(recipe.code.load(), "test")),
+        earlier=_earlier_trials(config, space, costs, maximised),
     )
+
+
+def _earlier_trials(config: RunConfig, space: SearchSpace, costs: KnownCosts, maximised: Reward) -> list[Trial]:
+    """Return the trials of the run that the controller begins with.
+
+    Raises:
+        InputError: if there are none, they are of another space, or the controller cannot learn from them.
+    """
+    if config.warm_start is None:
+        return []
+    name = config.controller["name"]
+    if not find_controller(name).learns:
+        raise InputError(
+            f"warm_start: controller '{name}' does not learn from an earlier run; use predictor, evolution, nsga2 "
+            "or local"
+        )
+    trials = read_trials(Path(config.warm_start))
+    try:
+        for trial in trials:
+            spaces.check(space, trial.architecture)
+    except InputError as error:
+        raise InputError(f"warm_start: the run '{config.warm_start}' does not fit this space: {error}") from None
+    return [_valued(trial, costs, maximised) for trial in trials]
+
+
+def _valued(trial: Trial, costs: KnownCosts, maximised: Reward) -> Trial:
+    """Return a trial with this run's costs and reward."""
+    if trial.status != "ok":
+        return trial
+    try:
+        metrics = {**trial.metrics, **costs(trial.architecture)}
+        return replace(trial, metrics=metrics, reward=maximised(metrics))
+    except (InputError, KeyError):
+        return replace(trial, status="failed", reward=None)
 
 
 def versions() -> dict[str, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError
@@ -16,6 +18,9 @@ ENUMERABLE = 50_000
 REASONS_LOGGED = 20
 _log = logging.getLogger(__name__)
 
+Genes = NDArray[np.int64]  # (architectures, tokens)
+Columns = dict[str, NDArray[Any]]  # a metric's values by its name, (architectures,) each
+
 
 class Domain:
     """Every genotype of a space that decodes to a network; budgets narrow it in subclasses.
@@ -24,11 +29,17 @@ class Domain:
         space: the search space.
         examine: raises ``InputError`` for architectures that cannot be used, for instance because their cost cannot
             be counted; they are left out.
+
+    Attributes:
+        affordable: about how many genotypes ``inside`` and ``costs`` take in a fraction of a second.
     """
+
+    affordable = 20_000
 
     def __init__(self, space: SearchSpace, examine: Callable[[Architecture], object] | None = None) -> None:
         self.space, self._examine = space, examine
         self._left_out: set[str] = set()
+        self._listing: Genes | None = None
 
     def admits(self, architecture: Architecture) -> bool:
         """Say whether this architecture may be proposed; the reasons why not are logged, each once."""
@@ -50,6 +61,27 @@ class Domain:
             if self.admits(architecture):
                 return architecture
         return None
+
+    def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
+        """Draw up to ``count`` genotypes at once, ``(n, tokens)``; ``None`` if bounded tries met none.
+
+        They are ``inside``; ``admits`` has the last word.
+        """
+        return generator.integers(0, np.asarray(self.space.gene_sizes), size=(count, len(self.space.gene_sizes)))
+
+    def inside(self, genes: Genes) -> NDArray[np.bool_]:
+        """Say for many genotypes at once whether their costs keep to the budget, ``(n,)``; there is none here."""
+        return np.ones(len(genes), dtype=bool)
+
+    def costs(self, genes: Genes) -> Columns:  # noqa: ARG002 (nothing is known here)
+        """Return what is known of genotypes before anything is trained, by metric, ``(n,)`` each."""
+        return {}
+
+    def listing(self) -> Genes | None:
+        """Return every admitted genotype, ``(n, tokens)``, where they can be listed, else ``None``."""
+        if self._listing is None and (members := self.members()) is not None:
+            self._listing = np.array([member.genes for member in members], dtype=np.int64)
+        return self._listing
 
     def members(self) -> Iterator[Architecture] | None:
         """Yield every admitted architecture where they can be listed, else return ``None``."""

@@ -95,6 +95,86 @@ class KilledAlways:
         os.kill(os.getpid(), signal.SIGKILL)
 '''
 
+TOY_CONTROLLERS = '''
+import random
+
+from nas.controllers.controller import Controller
+from nas.search_spaces.records import Architecture
+
+class Good(Controller):
+    """Changes the best network so far in one gene."""
+    def __init__(self, task, seed, *, first=5):
+        super().__init__(task, seed)
+        self.first, self.best, self.told = first, None, 0
+    def propose(self):
+        if self.told < self.first or self.best is None:
+            return self.domain.sample(self.generator)
+        genes = list(self.best[1])
+        gene = int(self.generator.integers(len(genes)))
+        genes[gene] = int(self.generator.integers(self.domain.space.gene_sizes[gene]))
+        return self.architecture(genes)
+    def learn(self, trial):
+        self.told += 1
+        if trial.reward is not None and (self.best is None or trial.reward > self.best[0]):
+            self.best = (trial.reward, list(trial.architecture.genes))
+    def own_state(self):
+        return {"best": self.best, "told": self.told}
+    def load_own_state(self, state):
+        self.best, self.told = state["best"], state["told"]
+
+class Forgetful(Good):
+    def own_state(self):
+        return {"best": None, "told": self.told}
+
+class Global(Controller):
+    def propose(self):
+        return self.architecture(random.randrange(size) for size in self.domain.space.gene_sizes)
+
+class Deaf(Controller):
+    def __init__(self, task, seed):
+        super().__init__(task, 0)
+    def propose(self):
+        return self.domain.sample(self.generator)
+
+class Fragile(Good):
+    def learn(self, trial):
+        self.best = (float(trial.reward), list(trial.architecture.genes))
+
+class Hashing(Controller):
+    def propose(self):
+        for _ in range(hash("salted") % 7):
+            self.generator.random()
+        return self.domain.sample(self.generator)
+
+class Repeating(Good):
+    def ask(self, count):
+        if self.told <= 20:
+            return super().ask(count)
+        return [self.architecture(self.best[1])] * count
+
+class Odd(Good):
+    def own_state(self):
+        return {"best": {1, 2}}
+
+class Lazy(Good):
+    def ask(self, count):
+        return super().ask(count) if self.told < 23 or len(self.domain.space.gene_sizes) > 4 else []
+
+class Crashing(Good):
+    def propose(self):
+        return 1 / 0
+
+class NoController:
+    pass
+
+class Unfinished(Controller):
+    pass
+
+class Greedy(Good):
+    def __init__(self, task, seed, how_much):
+        super().__init__(task, seed)
+'''
+
 
 def run_nas(
     *arguments: str | Path, cwd: Path, check: int | None = 0, **environment: str

@@ -59,21 +59,31 @@ def _count(number: int) -> str:
 @guarded
 def controllers(json: Json = False) -> None:
     """List the controllers with their options."""
-    from nas.cli.output import make_console, plain_table, print_json
-    from nas.controllers.registry import CONTROLLERS, controller_options
+    from nas.cli.output import make_console, plain_table, print_json, say
+    from nas.controllers.optuna_sampler import OptunaController, optuna_samplers
+    from nas.controllers.registry import CONTROLLERS, find_controller, installed_controllers
 
     rows: list[dict[str, Any]] = [
-        {"name": name, "summary": kind.summary, "options": controller_options(name)}
+        {"name": name, "summary": kind.summary, "options": dict(find_controller(name).options)}
         for name, kind in CONTROLLERS.items()
     ]
+    rows += [{"name": name, "from": point.value} for name, point in installed_controllers().items()]
+    rows.append({"name": OptunaController.name, "summary": OptunaController.summary, "samplers": [*optuna_samplers()]})
     if json:
         print_json(rows)
         return
     table = plain_table("controller", "what it does", "options")
     for row in rows:
-        options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
-        table.add_row(str(row["name"]), str(row["summary"]), options or "-")
-    make_console().print(table)
+        options = ", ".join(f"{key}={_shown(value)}" for key, value in row.get("options", {}).items())
+        table.add_row(str(row["name"]), str(row.get("summary", row.get("from"))), options or "-")
+    console = make_console()
+    console.print(table)
+    say(console, f"Optuna's samplers here: {', '.join(rows[-1]['samplers'])}")
+    say(console, "FILE.py:Class: your own, a subclass of nas.controllers.controller.Controller with propose(self)")
+
+
+def _shown(value: Any) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
 @guarded

@@ -93,6 +93,10 @@ def search(
         str | None,
         typer.Option(help="Join a running Ray cluster: auto, host:port; local starts one.", rich_help_panel=_WHERE),
     ] = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(help="An earlier run's folder: begin with what its trials came to.", rich_help_panel=_SEARCH),
+    ] = None,
     deterministic: Annotated[
         bool | None,
         typer.Option(
@@ -132,6 +136,7 @@ def search(
         "objective.target_flops": target_flops,
         "space": space,
         "controller.name": controller,
+        "warm_start": None if warm_start is None else str(warm_start),
         "evaluator.name": evaluator,
         "data.source": data,
         "objective.tolerance": tolerance,

@@ -136,7 +136,7 @@ def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console:
     if len(run.trials) >= setup.config.trials:
         return False
     config = setup.config
-    controller = make_controller(config.controller["name"], setup.domain, config.seed, config.controller_options)
+    controller = make_controller(config.controller["name"], setup.task, config.seed, config.controller_options)
     workers = pool()
     with SearchProgress(console, config.trials, run.trials, best_trial(run.trials), config.is_instant) as progress:
         loop = SearchLoop(setup, run, controller, workers, _Logged(progress))

@@ -4,6 +4,7 @@ import pytest
 
 from nas.controllers.random_search import RandomSearch
 from nas.controllers.regularized_evolution import RegularizedEvolution
+from nas.controllers.task import Task
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
@@ -24,7 +25,7 @@ def run(controller: RegularizedEvolution | RandomSearch, trials: int) -> list[fl
 
 
 def test_children_differ_from_a_living_parent_by_one_gene() -> None:
-    controller = RegularizedEvolution(Domain(load_space("small-images")), 0, population=5, sample=2)
+    controller = RegularizedEvolution(Task(Domain(load_space("small-images"))), 0, population=5, sample=2)
     alive: list[Architecture] = []
     for number in range(60):
         (child,) = controller.ask(1)
@@ -36,7 +37,7 @@ def test_children_differ_from_a_living_parent_by_one_gene() -> None:
 
 
 def test_the_oldest_dies_however_good_it_is() -> None:
-    controller = RegularizedEvolution(Domain(load_space("small-images")), 0, population=3, sample=3)
+    controller = RegularizedEvolution(Task(Domain(load_space("small-images"))), 0, population=3, sample=3)
     proposed = controller.ask(4)
     for number, architecture in enumerate(proposed):
         controller.tell([Trial(number, architecture, "ok", {}, 10.0 - number)])
@@ -44,7 +45,7 @@ def test_the_oldest_dies_however_good_it_is() -> None:
 
 
 def test_with_full_tournaments_the_best_is_the_parent() -> None:
-    controller = RegularizedEvolution(Domain(load_space("small-images")), 0, population=4, sample=4)
+    controller = RegularizedEvolution(Task(Domain(load_space("small-images"))), 0, population=4, sample=4)
     proposed = controller.ask(4)
     for number, architecture in enumerate(proposed):
         controller.tell([Trial(number, architecture, "ok", {}, 1.0 if number == 2 else 0.1)])
@@ -53,13 +54,13 @@ def test_with_full_tournaments_the_best_is_the_parent() -> None:
 
 
 def test_it_climbs_where_random_search_does_not() -> None:
-    domain = Domain(load_space("efficientnet"))
-    evolved = [max(run(RegularizedEvolution(domain, seed, population=20, sample=5), 300)) for seed in range(3)]
-    drawn = [max(run(RandomSearch(domain, seed), 300)) for seed in range(3)]
+    task = Task(Domain(load_space("efficientnet")))
+    evolved = [max(run(RegularizedEvolution(task, seed, population=20, sample=5), 300)) for seed in range(3)]
+    drawn = [max(run(RandomSearch(task, seed), 300)) for seed in range(3)]
     assert min(evolved) > max(drawn)
 
 
 @pytest.mark.parametrize("options", [{"population": 0}, {"sample": 0}, {"population": 3, "sample": 4}])
 def test_impossible_sizes_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match="controller"):
-        RegularizedEvolution(Domain(load_space("small-images")), 0, **options)
+        RegularizedEvolution(Task(Domain(load_space("small-images"))), 0, **options)

@@ -85,7 +85,7 @@ def configure(evaluator: str, workers: int = 1, **changes: object) -> RunConfig:
 def search(path: Path, config: RunConfig, pool: FakePool) -> tuple[Setup, Run, SearchLoop]:
     setup = prepare(config)
     run = Run.open(path) if path.exists() else Run.create(path, config, {}, "now")
-    controller = make_controller(config.controller["name"], setup.domain, config.seed, config.controller_options)
+    controller = make_controller(config.controller["name"], setup.task, config.seed, config.controller_options)
     loop = SearchLoop(setup, run, controller, pool, Nobody())
     try:
         loop()

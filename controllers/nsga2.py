@@ -1,0 +1,135 @@
+"""NSGA-II (Deb et al. 2002, IEEE Transactions on Evolutionary Computation 6(2)), one trial at a time.
+
+The survivors of parents and children together are chosen by constrained nondominated sorting and crowding; parents are
+winners of binary tournaments, children come by uniform crossover and mutation. Survivors are chosen whenever trials
+have ended rather than once a generation, so that no worker waits for the slowest of its generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas.controllers.controller import Controller, State
+from nas.controllers.nondominated import best_first
+from nas.controllers.objectives import Objectives, default_objectives, violation
+from nas.controllers.task import Task
+from nas.controllers.variation import crossover, mutated_inside
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Architecture, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A network of the population, its objectives as they are, and how far it is from keeping to the constraints."""
+
+    architecture: Architecture
+    values: tuple[float, ...]
+    violation: float
+
+
+class NSGA2(Controller):
+    """Evolution towards a whole Pareto front.
+
+    Args:
+        task: what may be proposed.
+        seed: of the controller's generator.
+        population: how many survive; as many random networks come first.
+        objectives: names of metrics (``accuracy``, ``macs``, ``max:NAME``), or ``reward``; empty: the accuracy, and
+            the MACs where they are known (else the params).
+        constraints: bounds of metrics that are known only after a trial; ceilings, or floors of what is maximised.
+            (Bounds of known costs are the run's limits: what breaks those is never tried.)
+        crossover: probability that a child has two parents.
+        repairs: how many further mutations may bring a child back into the band.
+    """
+
+    name = "nsga2"
+    summary = "NSGA-II: a Pareto front of accuracy and costs, constrained domination (Deb et al. 2002)"
+
+    def __init__(
+        self,
+        task: Task,
+        seed: int,
+        *,
+        population: int = 40,
+        objectives: Sequence[str] = (),
+        constraints: Mapping[str, float] = {},
+        crossover: float = 0.9,
+        repairs: int = 4,
+    ) -> None:
+        super().__init__(task, seed)
+        if population < 2:
+            raise InputError(f"controller.population: expected at least 2, got {population}")
+        if not 0 <= crossover <= 1:
+            raise InputError(f"controller.crossover: expected a probability, got {crossover}")
+        self.objectives = Objectives.parse(objectives) if objectives else default_objectives(task.domain)
+        self.constraints = check_constraints(constraints)
+        self.population, self.crossover, self.repairs = population, crossover, repairs
+        self._members: list[Member] = []  # best first
+        self._tried = 0  # trials of any status, those of a warm start that succeeded included
+
+    def propose(self) -> Architecture | None:
+        """Return a random network until the first generation is proposed, then a child."""
+        if self._tried + len(self.pending) < self.population or not self._members:
+            return self.domain.sample(self.generator)
+        parent = self._tournament()
+        genes = list(parent.genes)
+        if self.generator.random() < self.crossover:
+            genes = crossover(self.generator, genes, self._tournament().genes)
+        return mutated_inside(self.domain, self.generator, genes, parent, self.repairs)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Take in finished trials and let the best survive."""
+        super().tell(trials)
+        self._survive()
+
+    def warm_start(self, trials: Sequence[Trial]) -> None:
+        """Begin with the survivors of an earlier run; only where they are too few do random networks come first."""
+        super().warm_start(trials)
+        self._survive()
+        self._tried = len(self._members)
+
+    def learn(self, trial: Trial) -> None:
+        """Add a network that has all objectives; failures are no parents."""
+        self._tried += 1
+        if (values := self.objectives.of(trial)) is not None:
+            metrics = {**trial.metrics, "reward": float(trial.reward or 0)}
+            self._members.append(Member(trial.architecture, values, violation(metrics, self.constraints)))
+
+    def own_state(self) -> State:
+        """Return the population, best first."""
+        members = [[list(one.architecture.genes), list(one.values), one.violation] for one in self._members]
+        return {"members": members, "tried": self._tried}
+
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Restore the population."""
+        self._tried = int(state["tried"])
+        self._members = [
+            Member(self.architecture(genes), tuple(values), violated) for genes, values, violated in state["members"]
+        ]
+
+    def _survive(self) -> None:
+        if not self._members:
+            return
+        points = self.objectives.to_minimise(np.array([member.values for member in self._members]))
+        order = best_first(points, np.array([member.violation for member in self._members]))
+        self._members = [self._members[index] for index in order[: self.population]]
+
+    def _tournament(self) -> Architecture:
+        """Return the better of two members; they stand best first."""
+        return self._members[int(self.generator.integers(len(self._members), size=2).min())].architecture
+
+
+def check_constraints(constraints: Mapping[str, Any]) -> dict[str, float]:
+    """Check bounds by metric.
+
+    Raises:
+        InputError: if one is no number.
+    """
+    for name, bound in constraints.items():
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or not np.isfinite(bound):
+            raise InputError(f"controller.constraints.{name}: expected a number, got {bound!r}")
+    return {str(name): float(bound) for name, bound in constraints.items()}

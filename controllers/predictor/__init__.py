@@ -1,0 +1,1 @@
+"""Predictor-guided search: a model of the accuracy, the exact cost, and an inner search over both."""

@@ -1,0 +1,65 @@
+"""Which candidates to propose together: the best one by one, each taking its uncertainty away from its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from nas.controllers.task import Numbers
+
+Value = Callable[[dict[str, Numbers]], Numbers]
+
+
+class Beliefs:
+    """Joint predictions of metrics for a pool of candidates, updated as some of them are picked.
+
+    Args:
+        means: by metric, ``(n,)``.
+        covariances: by metric, ``(n, n)``; changed in place.
+        noises: variance of a training's noise, by metric.
+    """
+
+    def __init__(self, means: dict[str, Numbers], covariances: dict[str, Numbers], noises: dict[str, float]) -> None:
+        self.means, self._covariances, self._noises = means, covariances, noises
+
+    @property
+    def deviations(self) -> dict[str, Numbers]:
+        """The uncertainty that is left, by metric, ``(n,)``."""
+        return {name: np.sqrt(np.maximum(np.diag(covariance), 1e-12)) for name, covariance in self._covariances.items()}
+
+    def observe(self, place: int) -> None:
+        """Take a candidate's uncertainty away, as if its result were the predicted one."""
+        for name, covariance in self._covariances.items():
+            column = covariance[:, place].copy()
+            covariance -= np.outer(column, column) / (max(column[place], 0.0) + self._noises[name])
+
+
+def pick(beliefs: Beliefs, value: Value, count: int) -> list[int]:
+    """Return the places of ``count`` candidates; ``value`` makes numbers to maximise of the deviations by metric."""
+    picked: list[int] = []
+    size = len(next(iter(beliefs.deviations.values())))
+    while len(picked) < min(count, size):
+        values = value(beliefs.deviations)
+        values[picked] = -np.inf
+        picked.append(int(np.argmax(values)))
+        beliefs.observe(picked[-1])
+    return picked
+
+
+def pick_spread(covariance: Numbers, noise: float, taken: Sequence[int], count: int) -> list[int]:
+    """Return the places of ``count`` candidates that together say most about all, given those that are ``taken``.
+
+    Greedily those of the largest variance (a D-optimal design, as in Seeger 2004).
+    """
+    beliefs = Beliefs({}, {"": covariance}, {"": noise})
+    for place in taken:
+        beliefs.observe(place)
+    closed = list(taken)
+
+    def left(deviations: dict[str, Numbers]) -> Numbers:
+        values = deviations[""].copy()
+        values[closed] = -np.inf
+        return values
+
+    return pick(beliefs, left, min(count, len(covariance) - len(closed)))

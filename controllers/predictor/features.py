@@ -1,0 +1,84 @@
+"""Genotypes and their costs as numbers a model can learn from.
+
+Option indices are written in two ways, of which the model finds the mixture: as a thermometer (is the index at least
+1, at least 2, ...), in which neighbouring options are alike, as they are for kernels, widths and depths; and one-hot,
+in which every option is as different from every other, as for kinds of operation. Costs that are known before anything
+is trained come as standardised logarithms: a network with more parameters tends to be more accurate, and that need
+not be learned gene by gene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.controllers.task import Numbers
+from nas.search_spaces.domain import Columns, Genes
+
+COSTS = ("macs", "params")
+
+
+class Features:
+    """The encoding of a space's genotypes.
+
+    Args:
+        sizes: how many options each gene has.
+
+    Attributes:
+        groups: for each feature ``(features,)`` the weight it is scaled by: a gene's, then each cost's.
+        categorical: which features are one-hot ``(features,)``.
+        genes: how many genes there are.
+        weights: how many weights there are.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.genes = len(sizes)
+        self.weights = self.genes + len(COSTS)
+        groups: list[int] = []
+        categorical: list[bool] = []
+        self._tables: list[Numbers] = []
+        for gene, options in enumerate(sizes):
+            thermometer, one_hot = _thermometer(options), _one_hot(options)
+            self._tables.append(np.concatenate([thermometer, one_hot], axis=1))
+            groups += [gene] * self._tables[-1].shape[1]
+            categorical += [False] * thermometer.shape[1] + [True] * one_hot.shape[1]
+        self.groups: NDArray[np.int64] = np.array(groups + [self.genes + index for index in range(len(COSTS))])
+        self.categorical: NDArray[np.bool_] = np.array(categorical + [False] * len(COSTS))
+
+    def of(self, genes: Genes, costs: Columns) -> Numbers:
+        """Return the features ``(n, features)``; costs are logarithms yet to be standardised, 0 where unknown."""
+        none = np.zeros(len(genes))
+        columns = [table[genes[:, gene]] for gene, table in enumerate(self._tables)]
+        known = [np.log(np.maximum(np.nan_to_num(costs.get(name, none)), 1)) for name in COSTS]
+        return np.concatenate([*columns, np.stack(known, axis=1)], axis=1)
+
+    def standardise(self, features: Numbers, spread: Numbers) -> Numbers:
+        """Return features whose costs have the mean and deviation ``(2, costs)`` of ``spread`` taken out."""
+        standard = features.copy()
+        standard[:, -len(COSTS) :] = (features[:, -len(COSTS) :] - spread[0]) / spread[1]
+        return standard
+
+
+def spread_of(features: Numbers) -> Numbers:
+    """Return the mean and the deviation of each cost ``(2, costs)`` over ``features``; 1 where a cost never differs."""
+    costs = features[:, -len(COSTS) :]
+    deviation = costs.std(axis=0)
+    return np.stack([costs.mean(axis=0), np.where(deviation > 1e-9, deviation, 1.0)])
+
+
+def _thermometer(options: int) -> Numbers:
+    """Return ``(options, options - 1)``: is the index at least 1, 2, ...; of mean 0 and deviation 1 over options."""
+    steps = np.arange(1, options)
+    share = 1 - steps / options
+    reached: Numbers = ((np.arange(options)[:, None] >= steps) - share) / np.sqrt(share * (1 - share))
+    return reached
+
+
+def _one_hot(options: int) -> Numbers:
+    """Return ``(options, options)``, of mean 0, scaled to the thermometer's; nothing for two options: the same."""
+    if options <= 2:
+        return np.zeros((options, 0))
+    columns: Numbers = (np.eye(options) - 1 / options) * np.sqrt(options)
+    return columns

@@ -1,0 +1,231 @@
+"""A Gaussian process for accuracies (Rasmussen and Williams 2006, chapters 2 and 5).
+
+With the weighted features ``u`` of an architecture and ``p = u . u' / genes``, the covariance of two is
+
+    1 + a p + b p^2 + c exp(-(|u|^2 + |u'|^2) / (2 genes) + p)
+
+a constant, main effects, interactions of pairs, and a smooth rest of any order. Every gene and every cost has a weight
+(automatic relevance determination). Weights, ``a``, ``b``, ``c``, the noise and how categorical genes are maximise the
+posterior density under log-normal priors, by L-BFGS with exact derivatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.optimize import minimize
+
+from nas.controllers.predictor.features import Features, spread_of
+from nas.controllers.task import Numbers
+
+LINEAR, QUADRATIC, SMOOTH, NOISE, CATEGORICAL = range(5)
+MODES = np.array([0.0, np.log(0.3), np.log(0.3), np.log(1e-3), np.log(0.5)])  # of the priors, as logarithms
+DEVIATIONS = np.array([1.5, 1.5, 1.5, 2.0, 1.0])
+WEIGHT_DEVIATION = 0.5
+SHARED = len(MODES)
+LEAST_NOISE = 1e-5  # of the variance of the accuracies; keeps the matrices invertible
+CONSTANT = 1.0
+OUTLIER = 4.0  # deviations below the median at which an accuracy counts no lower
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Predictions of accuracy, in the unit of what was fitted.
+
+    Attributes:
+        mean: ``(n,)``.
+        deviation: of the accuracy itself, the noise of a training left out, ``(n,)``.
+    """
+
+    mean: Numbers
+    deviation: Numbers
+
+
+class GaussianProcess:
+    """A Gaussian process over a space's architectures.
+
+    Args:
+        features: how they are written.
+
+    Attributes:
+        hyperparameters: logarithms: ``a``, ``b``, ``c``, noise, categorical share, then the weights.
+    """
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self.modes = np.concatenate([MODES, np.zeros(features.weights)])
+        self.deviations = np.concatenate([DEVIATIONS, np.full(features.weights, WEIGHT_DEVIATION)])
+        self.hyperparameters = self.modes.copy()
+
+    def learn_hyperparameters(self, rows: Numbers, accuracies: Numbers, steps: int) -> None:
+        """Improve the hyperparameters on features ``(n, features)`` and accuracies ``(n,)``, from where they are."""
+        standard = self.features.standardise(rows, spread_of(rows))
+        targets = _standardised(accuracies)[0]
+
+        def objective(hyperparameters: Numbers) -> tuple[float, Numbers]:
+            return self._negative_log_posterior(hyperparameters, standard, targets)
+
+        bounds = [(mode - 4 * width, mode + 4 * width) for mode, width in zip(self.modes, self.deviations, strict=True)]
+        found = minimize(
+            objective, self.hyperparameters, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": steps}
+        )
+        if np.isfinite(found.fun):
+            self.hyperparameters = np.asarray(found.x, dtype=np.float64)
+
+    def condition(
+        self, rows: Numbers, accuracies: Numbers, without_result: Numbers, more_noise: Numbers | None = None
+    ) -> None:
+        """Take in what was observed.
+
+        Args:
+            rows: features of observed architectures, ``(n, features)``.
+            accuracies: theirs, ``(n,)``.
+            without_result: features of architectures whose result is not known (yet), ``(m, features)``: they take
+                uncertainty away as if they had come out as predicted (Desautels et al. 2014), and change no mean.
+            more_noise: variances of the accuracies beyond the noise of all, ``(n,)``.
+        """
+        self._spread = spread_of(rows)
+        targets, self._centre, self._scale = _standardised(accuracies)
+        observed = self._weighted(rows)
+        self._observed, self._count = np.concatenate([observed, self._weighted(without_result)]), len(rows)
+        covariance = self._covariance(self._observed, self._observed)
+        covariance[np.diag_indices_from(covariance)] += self.noise
+        if more_noise is not None:
+            places = np.arange(self._count)
+            covariance[places, places] += more_noise / self._scale**2
+        self._factor = _robust_cholesky(covariance)
+        leading = self._factor[: self._count, : self._count]
+        self._coefficients = cho_solve((leading, True), targets)
+
+    @property
+    def noise(self) -> float:
+        """The variance of a training's noise, as a share of the variance of the accuracies."""
+        return float(np.exp(self.hyperparameters[NOISE])) + LEAST_NOISE
+
+    def predict(self, rows: Numbers) -> Posterior:
+        """Predict accuracies for features ``(n, features)``."""
+        points = self._weighted(rows)
+        across = self._covariance(points, self._observed)
+        mean = across[:, : self._count] @ self._coefficients
+        explained = solve_triangular(self._factor, across.T, lower=True, check_finite=False, overwrite_b=False)
+        variance = self._own_variance(points) - np.einsum("ij,ij->j", explained, explained)
+        return Posterior(self._centre + self._scale * mean, self._scale * np.sqrt(np.maximum(variance, 1e-12)))
+
+    def joint(self, rows: Numbers) -> tuple[Numbers, Numbers]:
+        """Return the posterior's means ``(n,)`` and covariances ``(n, n)`` for features ``(n, features)``."""
+        points = self._weighted(rows)
+        across = self._covariance(points, self._observed)
+        explained = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
+        covariance = self._covariance(points, points) - explained.T @ explained
+        mean = across[:, : self._count] @ self._coefficients
+        return self._centre + self._scale * mean, self._scale**2 * covariance
+
+    def prior_covariance(self, rows: Numbers) -> Numbers:
+        """Return the covariances ``(n, n)`` before anything is observed, in units of the accuracies' variance."""
+        self._spread = spread_of(rows)
+        points = self._weighted(rows)
+        return self._covariance(points, points)
+
+    @property
+    def noise_variance(self) -> float:
+        """The variance of a training's noise, in the unit of the accuracies, squared."""
+        return self._scale**2 * self.noise
+
+    def state(self) -> list[float]:
+        """Return the hyperparameters as plain numbers."""
+        return [float(value) for value in self.hyperparameters]
+
+    def load_state(self, state: Any) -> None:
+        """Restore the hyperparameters."""
+        self.hyperparameters = np.asarray(state, dtype=np.float64)
+
+    def _weighted(self, rows: Numbers) -> Numbers:
+        return self.features.standardise(rows, self._spread) * self._scales(self.hyperparameters)
+
+    def _scales(self, hyperparameters: Numbers) -> Numbers:
+        """Return what each feature is multiplied by."""
+        categorical = np.exp(hyperparameters[CATEGORICAL]) * self.features.categorical
+        mixture = np.where(self.features.categorical, categorical, 1.0)
+        scales: Numbers = np.exp(hyperparameters[SHARED:])[self.features.groups] * mixture
+        return scales
+
+    def _covariance(self, first: Numbers, second: Numbers) -> Numbers:
+        linear, quadratic, smooth = np.exp(self.hyperparameters[[LINEAR, QUADRATIC, SMOOTH]])
+        products = first @ second.T / self.features.genes
+        exponents = products - (_norms(first)[:, None] + _norms(second)) / (2 * self.features.genes)
+        result: Numbers = CONSTANT + products * (linear + quadratic * products) + smooth * np.exp(exponents)
+        return result
+
+    def _own_variance(self, points: Numbers) -> Numbers:
+        linear, quadratic, smooth = np.exp(self.hyperparameters[[LINEAR, QUADRATIC, SMOOTH]])
+        own = _norms(points) / self.features.genes
+        return np.asarray(CONSTANT + own * (linear + quadratic * own) + smooth)
+
+    def _negative_log_posterior(
+        self, hyperparameters: Numbers, standard: Numbers, targets: Numbers
+    ) -> tuple[float, Numbers]:
+        """Return the negative logarithm of the posterior density and its derivatives (equations 2.30 and 5.9)."""
+        genes, count = self.features.genes, len(targets)
+        linear, quadratic, smooth, noise = np.exp(hyperparameters[: NOISE + 1])
+        points = standard * self._scales(hyperparameters)
+        products = points @ points.T / genes
+        own = np.diag(products)
+        smooths = smooth * np.exp(products - (own[:, None] + own) / 2)
+        covariance = CONSTANT + products * (linear + quadratic * products) + smooths
+        covariance[np.diag_indices(count)] += noise + LEAST_NOISE
+        factor = _robust_cholesky(covariance)
+        coefficients = cho_solve((factor, True), targets)
+        inverse = cho_solve((factor, True), np.eye(count))
+        away = (hyperparameters - self.modes) / self.deviations
+        value = 0.5 * targets @ coefficients + np.log(np.diag(factor)).sum() + 0.5 * away @ away
+
+        outer = 0.5 * (inverse - np.outer(coefficients, coefficients))  # of the value by the covariance
+        by_products = outer * (linear + 2 * quadratic * products + smooths)
+        by_norms = -(outer * smooths).sum(axis=1)  # |u|^2 / genes stands in its row and its column, halved in each
+        by_points = ((by_products + by_products.T) @ points + 2 * by_norms[:, None] * points) / genes
+        by_scales = (by_points * points).sum(axis=0)  # of the value by the logarithm of each feature's scale
+        gradient = away / self.deviations
+        gradient[LINEAR] += (outer * products).sum() * linear
+        gradient[QUADRATIC] += (outer * products**2).sum() * quadratic
+        gradient[SMOOTH] += (outer * smooths).sum()
+        gradient[NOISE] += np.trace(outer) * noise
+        gradient[CATEGORICAL] += by_scales[self.features.categorical].sum()
+        gradient[SHARED:] += np.bincount(self.features.groups, by_scales, self.features.weights)
+        return float(value), gradient
+
+
+def _norms(points: Numbers) -> Numbers:
+    return np.asarray(np.einsum("ij,ij->i", points, points))
+
+
+def _standardised(accuracies: Numbers) -> tuple[Numbers, float, float]:
+    """Return accuracies with mean 0 and deviation 1, the mean and the deviation; low outliers are pulled in.
+
+    A training that has all but failed says little of its neighbours, and would stretch the scale for all others.
+    """
+    middle = float(np.median(accuracies))
+    usual = 1.4826 * float(np.median(np.abs(accuracies - middle)))
+    clipped = np.maximum(accuracies, middle - OUTLIER * usual) if usual > 0 else accuracies
+    centre, scale = float(clipped.mean()), float(clipped.std())
+    scale = scale if scale > 1e-12 else 1.0
+    return (clipped - centre) / scale, centre, scale
+
+
+def _robust_cholesky(matrix: Numbers) -> Numbers:
+    """Return the lower factor; a growing multiple of the unit matrix is added until there is one.
+
+    Raises:
+        FloatingPointError: if the matrix holds what is no number.
+    """
+    added = 0.0
+    while True:
+        try:
+            shifted = matrix + added * np.eye(len(matrix)) if added else matrix
+            return np.asarray(cholesky(shifted, lower=True, check_finite=False))
+        except np.linalg.LinAlgError:
+            added = max(10 * added, 1e-8)
+            if added > 1e3:
+                raise FloatingPointError("the covariance of the predictor is no number") from None

@@ -1,0 +1,94 @@
+"""The search inside the search: genotypes of the highest score, found by evolution over whole arrays of them.
+
+Scores cost nothing but arithmetic here, so tens of thousands are looked at for every proposal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nas.controllers.task import Numbers
+from nas.search_spaces.domain import Domain, Genes
+
+Score = Callable[[Genes], Numbers]
+ROUNDS, LEAST_CHILDREN = 12, 100
+STARTS = 0.04  # share of the candidates that are drawn at random
+SURVIVORS = 0.2  # of a round's children, as many parents
+CROSSED, FURTHER = 0.3, 0.6  # share of children with two parents; chance of each mutation after the first
+
+
+def best_candidates(
+    domain: Domain, score: Score, generator: np.random.Generator, starts: Genes, candidates: int
+) -> tuple[Genes, Numbers]:
+    """Return genotypes inside the domain and their scores, best first: all that survived to the end.
+
+    Args:
+        domain: where the genotypes have to lie.
+        score: gives a number to maximise for genotypes ``(n, tokens)``; ``-inf`` for those that must not come out.
+        generator: decides every draw.
+        starts: genotypes to begin with beside random ones, ``(m, tokens)``.
+        candidates: about how many are scored.
+    """
+    listing = domain.listing()
+    if listing is not None and len(listing) <= candidates:
+        return _sorted(listing, score(listing))
+    drawn = domain.sample_genes(generator, max(int(STARTS * candidates), 10))
+    population = np.unique(starts if drawn is None else np.concatenate([starts, drawn]), axis=0)
+    if not len(population):
+        return population, np.zeros(0)
+    population, scores = _sorted(population, score(population))
+    rounds = min(ROUNDS, max(candidates // LEAST_CHILDREN, 1))
+    count = candidates // rounds
+    survivors = max(int(SURVIVORS * count), 10)
+    for _ in range(rounds):
+        children = _children(generator, population[:survivors], np.asarray(domain.space.gene_sizes), count)
+        children = np.unique(children[domain.inside(children)], axis=0)
+        if not len(children):
+            continue
+        together = np.concatenate([population[:survivors], children])
+        together, first = np.unique(together, axis=0, return_index=True)
+        population, scores = _sorted(together, np.concatenate([scores[:survivors], score(children)])[first])
+    return population, scores
+
+
+def neighbours_inside(domain: Domain, genes: Genes) -> Genes:
+    """Return every genotype inside the domain that differs from one of ``genes`` in one gene, each once."""
+    changed = []
+    for gene, options in enumerate(domain.space.gene_sizes):
+        for step in range(1, options):
+            other = genes.copy()
+            other[:, gene] = (other[:, gene] + step) % options
+            changed.append(other)
+    if not changed:
+        return genes[:0]
+    found = np.unique(np.concatenate(changed), axis=0)
+    kept: Genes = found[domain.inside(found)]
+    return kept
+
+
+def _children(generator: np.random.Generator, parents: Genes, sizes: Genes, count: int) -> Genes:
+    """Return mutated children ``(count, tokens)`` of parents that stand best first; the better have more."""
+    chosen = (generator.random(count) ** 2 * len(parents)).astype(np.int64)
+    children: Genes = parents[chosen].copy()
+    crossed = generator.random(count) < CROSSED
+    others = parents[generator.integers(len(parents), size=count)]
+    taken = (generator.random(children.shape) < 0.5) & crossed[:, None]
+    children[taken] = others[taken]
+    mutating = np.ones(count, dtype=bool)
+    mutable = np.flatnonzero(sizes > 1)
+    for _ in range(4 if len(mutable) else 0):
+        rows = np.flatnonzero(mutating)
+        genes = mutable[generator.integers(len(mutable), size=len(rows))]
+        steps = 1 + generator.integers(sizes[genes] - 1)
+        children[rows, genes] = (children[rows, genes] + steps) % sizes[genes]
+        mutating[rows] = generator.random(len(rows)) < FURTHER
+    return children
+
+
+def _sorted(genes: Genes, scores: Numbers) -> tuple[Genes, Numbers]:
+    kept = np.isfinite(scores)
+    genes, scores = genes[kept], scores[kept]
+    order = np.argsort(-scores, kind="stable")
+    return genes[order], scores[order]

@@ -1,0 +1,84 @@
+"""What a predictor has been told: which architectures came to what, and which of that the model is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nas.controllers.task import Numbers
+from nas.search_spaces.domain import Genes
+from nas.search_spaces.records import Status, Trial
+
+
+@dataclass
+class Observations:
+    """Finished trials, in the order in which they were told.
+
+    Attributes:
+        tokens: genes of an architecture.
+        genes: of each trial.
+        statuses: ``ok``, ``failed`` or ``pruned``.
+        metrics: of each trial, those that are modelled.
+        rewards: of each trial; ``nan`` where it has none.
+        earlier: whether a trial is an earlier run's.
+    """
+
+    tokens: int
+    genes: list[tuple[int, ...]] = field(default_factory=list)
+    statuses: list[Status] = field(default_factory=list)
+    metrics: list[dict[str, float]] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    earlier: list[bool] = field(default_factory=list)
+
+    def add(self, trial: Trial, modelled: Sequence[str], earlier: bool) -> None:
+        """Take in a trial; one that succeeded without what is modelled counts as failed."""
+        found = {name: float(trial.metrics[name]) for name in modelled if name in trial.metrics}
+        complete = len(found) == len(modelled) and all(np.isfinite(value) for value in found.values())
+        self.genes.append(trial.architecture.genes)
+        self.statuses.append("failed" if trial.status == "ok" and not complete else trial.status)
+        self.metrics.append(found if trial.status == "ok" and complete else {})
+        self.rewards.append(float("nan") if trial.reward is None else float(trial.reward))
+        self.earlier.append(earlier)
+
+    def places(self, *statuses: Status) -> list[int]:
+        """Return which trials have one of these statuses."""
+        return [index for index, status in enumerate(self.statuses) if status in statuses]
+
+    def genes_at(self, places: Sequence[int]) -> Genes:
+        """Return genotypes ``(n, tokens)``."""
+        return np.array([self.genes[index] for index in places], dtype=np.int64).reshape(-1, self.tokens)
+
+    def metric_at(self, name: str, places: Sequence[int]) -> Numbers:
+        """Return a metric of trials that succeeded, ``(n,)``."""
+        return np.array([self.metrics[index][name] for index in places], dtype=np.float64)
+
+    def most_telling(self, most: int) -> list[int]:
+        """Return the places of at most ``most`` trials that succeeded: the better half, and others evenly spread."""
+        places = self.places("ok")
+        if len(places) <= most:
+            return places
+        order = sorted(places, key=lambda index: (-np.nan_to_num(self.rewards[index], nan=-np.inf), -index))
+        best, rest = order[: most // 2], sorted(order[most // 2 :])
+        spread = np.linspace(0, len(rest) - 1, most - len(best)).astype(int)
+        return sorted(best + [rest[index] for index in spread])
+
+    def state(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return {
+            "genes": [list(genes) for genes in self.genes],
+            "statuses": list(self.statuses),
+            "metrics": [dict(metrics) for metrics in self.metrics],
+            "rewards": [None if np.isnan(reward) else reward for reward in self.rewards],
+            "earlier": [int(earlier) for earlier in self.earlier],
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what ``state`` returned."""
+        self.genes = [tuple(genes) for genes in state["genes"]]
+        self.statuses = list(state["statuses"])
+        self.metrics = [dict(metrics) for metrics in state["metrics"]]
+        self.rewards = [float("nan") if reward is None else float(reward) for reward in state["rewards"]]
+        self.earlier = [bool(earlier) for earlier in state["earlier"]]

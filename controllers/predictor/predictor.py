@@ -1,0 +1,196 @@
+"""Predictor-guided search: only the accuracy has to be learned, since costs are exact and free before any training.
+
+A Gaussian process predicts the accuracy with its uncertainty; the reward of an optimistic accuracy, ``mean + kappa *
+deviation`` (upper confidence bound, Srinivas et al. 2010), and the exact costs is maximised over tens of thousands of
+genotypes inside the band. Trials that are still running take uncertainty away, so that many workers do not get near
+copies (GP-BUCB, Desautels et al. 2014). With several objectives each proposal maximises another random scalarisation
+of them, of which the expectation is the hypervolume (Zhang and Golovin 2020, arXiv 2006.04655).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nas.controllers.controller import Controller, State
+from nas.controllers.objectives import ACCURACY, REWARD, Objectives
+from nas.controllers.predictor.batches import Beliefs, pick, pick_spread
+from nas.controllers.predictor.gaussian_process import GaussianProcess
+from nas.controllers.predictor.inner_search import best_candidates
+from nas.controllers.predictor.model import Model
+from nas.controllers.predictor.scalarisation import Scalarisation
+from nas.controllers.task import Numbers, Task
+from nas.search_spaces.domain import Columns, Genes
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Architecture, Trial
+
+POOL = 400  # best candidates of which a batch is picked
+SPARE = 10  # proposals beyond those asked for, in case some are no new networks
+DESIGN = 800  # candidates of which the first networks are picked
+DESIGN_NOISE = 0.3
+KICKED = 50  # best networks so far from which the inner search begins
+WEIGHTINGS = 4  # scalarisations for which candidates of one batch are looked for
+DISCOURAGED = 1e6  # taken from the score of what more likely fails than not: proposed only where nothing else is left
+
+
+class Predictor(Controller):
+    """Proposes what is predicted, optimistically, to have the highest reward.
+
+    Args:
+        task: what may be proposed and what it is worth.
+        seed: of the controller's generator.
+        initial: results of networks spread over the space that come before the first prediction.
+        kappa: optimism: how many deviations above its mean an accuracy is hoped to be.
+        candidates: genotypes looked at for each batch of proposals (fewer where costs have to be counted one by one).
+        most: results that predictions take into account; of more, the better half and some of the others.
+        objectives: ``reward``, or several: names of metrics such as ``accuracy``, ``macs``, ``max:NAME``; those that
+            are not known before training are predicted too.
+    """
+
+    name = "predictor"
+    summary = "Gaussian process of the accuracy, exact costs, upper confidence bound; fewest trainings"
+
+    def __init__(
+        self,
+        task: Task,
+        seed: int,
+        *,
+        initial: int = 12,
+        kappa: float = 2.0,
+        candidates: int = 20_000,
+        most: int = 1000,
+        objectives: Sequence[str] = (REWARD,),
+    ) -> None:
+        super().__init__(task, seed)
+        for name, value, least in (("initial", initial, 2), ("candidates", candidates, 10), ("most", most, 10)):
+            if value < least:
+                raise InputError(f"controller.{name}: expected at least {least}, got {value}")
+        if kappa < 0:
+            raise InputError(f"controller.kappa: expected 0 or more, got {kappa}")
+        self.initial, self.kappa = initial, kappa
+        self.candidates = min(candidates, task.domain.affordable)
+        self.objectives = Objectives.parse(objectives)
+        self.model = Model(task.domain, self._modelled(), most)
+        self._rising = dict(zip(self.objectives.names, self.objectives.signs, strict=True))
+        self._queue: list[Architecture] = []
+
+    def prepare(self, count: int) -> None:
+        """Work out the next proposals, best first."""
+        results = len(self.model.observations.places("ok"))
+        genes = self._predicted(count) if results >= self.initial else self._spread_out(count)
+        self._queue = [self.architecture(row) for row in genes.tolist()]
+
+    def propose(self) -> Architecture | None:
+        """Return the next of the proposals that were worked out."""
+        return self._queue.pop(0) if self._queue else None
+
+    def learn(self, trial: Trial) -> None:
+        """Remember a trial; failures are remembered as such."""
+        self.model.observations.add(trial, self.model.metrics, earlier=False)
+
+    def warm_start(self, trials: Sequence[Trial]) -> None:
+        """Learn from an earlier run, however its networks were trained."""
+        for trial in trials:
+            self.model.observations.add(trial, self.model.metrics, earlier=True)
+
+    def own_state(self) -> State:
+        """Return what was observed and the model's hyperparameters."""
+        return self.model.state()
+
+    def load_own_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what was observed and the model's hyperparameters."""
+        self.model.load_state(state)
+
+    def _modelled(self) -> list[str]:
+        """Return the metrics that have to be predicted: those of the objectives that are not known before training."""
+        drawn = self.domain.sample_genes(np.random.default_rng(0), 1)
+        known = set() if drawn is None else set(self.domain.costs(drawn))
+        wanted = dict.fromkeys(ACCURACY if name == REWARD else name for name in self.objectives.names)
+        if not (modelled := [name for name in wanted if name not in known]):
+            raise InputError(
+                f"controller.objectives: {', '.join(self.objectives.names)} are known without any trial; "
+                "name one that has to be learned, such as accuracy"
+            )
+        return modelled
+
+    def _spread_out(self, count: int) -> Genes:
+        """Return networks that together say most about the space, given those proposed already."""
+        drawn = self.domain.sample_genes(self.generator, min(DESIGN, self.candidates))
+        if drawn is None:
+            return np.zeros((0, len(self.domain.space.gene_sizes)), dtype=np.int64)
+        before = [*self.model.observations.genes, *(architecture.genes for architecture in self.pending)]
+        taken = np.array(before, dtype=np.int64).reshape(-1, drawn.shape[1])
+        rows = self.model.rows(np.concatenate([taken, np.unique(drawn, axis=0)]))
+        covariance = GaussianProcess(self.model.features).prior_covariance(rows)
+        picked = pick_spread(covariance, DESIGN_NOISE, range(len(taken)), count + SPARE)
+        return np.unique(drawn, axis=0)[np.array(picked, dtype=np.int64) - len(taken)]
+
+    def _predicted(self, count: int) -> Genes:
+        """Return the candidates of the highest optimistic reward, picked one after another."""
+        self.model.refresh([architecture.genes for architecture in self.pending])
+        single = len(self.objectives.names) == 1
+        scale = Scalarisation.of(self._observed_objectives())
+        weightings = [scale.draw(self.generator) for _ in range(1 if single else min(count, WEIGHTINGS))]
+        pools = [self._pool(scale, weights) for weights in weightings]
+        pool = np.unique(np.concatenate(pools), axis=0) if len(pools) > 1 else pools[0]
+        if not len(pool):
+            return pool
+        costs = self.domain.costs(pool)
+        rows = self.model.features.of(pool, costs)
+        joint = {name: process.joint(rows) for name, process in self.model.processes.items()}
+        beliefs = Beliefs(
+            {name: mean for name, (mean, _) in joint.items()},
+            {name: covariance for name, (_, covariance) in joint.items()},
+            {name: process.noise_variance for name, process in self.model.processes.items()},
+        )
+
+        def value(deviations: dict[str, Numbers]) -> Numbers:
+            weights = weightings[0] if single else scale.draw(self.generator)
+            return scale(self._optimistic(costs, beliefs.means, deviations), weights)
+
+        chosen: Genes = pool[pick(beliefs, value, count + SPARE)]
+        return chosen
+
+    def _pool(self, scale: Scalarisation, weights: Numbers) -> Genes:
+        """Return the best new candidates for one weighting of the objectives, best first."""
+
+        def score(genes: Genes) -> Numbers:
+            costs = self.domain.costs(genes)
+            rows = self.model.features.of(genes, costs)
+            found = self.model.predict(rows)
+            means = {name: posterior.mean for name, posterior in found.items()}
+            deviations = {name: posterior.deviation for name, posterior in found.items()}
+            values = scale(self._optimistic(costs, means, deviations), weights)
+            return np.where(self.model.may_succeed(rows), values, values - DISCOURAGED)
+
+        found, _ = best_candidates(self.domain, score, self.generator, self._best_so_far(), self.candidates)
+        new = [
+            row for row in found[: 2 * POOL + len(self._known)].tolist() if self.architecture(row) not in self._known
+        ]
+        return np.array(new[:POOL], dtype=np.int64).reshape(-1, found.shape[1])
+
+    def _optimistic(self, costs: Columns, means: dict[str, Numbers], deviations: dict[str, Numbers]) -> Numbers:
+        """Return the objectives ``(n, objectives)``, all to maximise, of what is hoped for."""
+        columns = dict(costs)
+        for name, mean in means.items():
+            columns[name] = mean + self._rising.get(name, 1) * self.kappa * deviations[name]
+        values = [self.task.reward.many(columns) if name == REWARD else columns[name] for name in self.objectives.names]
+        hoped: Numbers = np.stack(values, axis=1) * np.asarray(self.objectives.signs)
+        return hoped
+
+    def _observed_objectives(self) -> Numbers:
+        """Return the objectives of all results so far, ``(n, objectives)``, all to maximise."""
+        seen = self.model.observations
+        places = seen.places("ok")
+        costs = self.domain.costs(seen.genes_at(places))
+        means = {name: seen.metric_at(name, places) for name in self.model.metrics}
+        return self._optimistic(costs, means, {name: np.zeros(len(places)) for name in means})
+
+    def _best_so_far(self) -> Genes:
+        """Return the networks of the highest rewards so far that lie inside the domain."""
+        seen = self.model.observations
+        places = sorted(seen.places("ok"), key=lambda index: -np.nan_to_num(seen.rewards[index], nan=-np.inf))
+        genes = seen.genes_at(places[:KICKED])
+        return genes[self.domain.inside(genes)] if len(genes) else genes

@@ -1,0 +1,49 @@
+"""Several objectives as one number: random hypervolume scalarisations (Zhang and Golovin 2020, arXiv 2006.04655)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.controllers.task import Numbers
+
+MARGIN = 0.1  # of each objective's range, by which the reference point is worse than the worst of the front
+
+
+@dataclass(frozen=True)
+class Scalarisation:
+    """Maps objectives to one number, given weights.
+
+    Attributes:
+        reference: the point from which the hypervolume is measured, ``(objectives,)``.
+        width: the range of each objective, ``(objectives,)``.
+    """
+
+    reference: Numbers
+    width: Numbers
+
+    @classmethod
+    def of(cls, values: Numbers) -> Scalarisation:
+        """Set the scale by objectives ``(n, objectives)``, all to maximise: by the nondominated among them."""
+        import moocore
+
+        front = values[moocore.is_nondominated(-values)] if values.shape[1] > 1 else values
+        low, high = front.min(axis=0), front.max(axis=0)
+        spread = values.max(axis=0) - values.min(axis=0)
+        width = np.where(high > low, high - low, np.where(spread > 0, spread, 1.0))
+        return cls(low - MARGIN * width, width)
+
+    def draw(self, generator: np.random.Generator) -> Numbers:
+        """Return weights ``(objectives,)``: a direction uniform on the positive part of the sphere."""
+        if len(self.reference) == 1:
+            return np.ones(1)
+        direction = np.abs(generator.normal(size=len(self.reference)))
+        return np.asarray(np.maximum(direction / np.linalg.norm(direction), 1e-3))
+
+    def __call__(self, values: Numbers, weights: Numbers) -> Numbers:
+        """Return how far each of ``(n, objectives)`` reaches from the reference in the direction, ``(n,)``."""
+        if values.shape[1] == 1:
+            return np.asarray(values[:, 0], dtype=np.float64)
+        reached: Numbers = ((values - self.reference) / self.width / weights).min(axis=1)
+        return reached

@@ -1,0 +1,1 @@
+"""Reinforcement learning: the papers' controller."""
