@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas.controllers.controller import Controller
+from nas.controllers.task import Task
 from nas.search_spaces.records import Architecture
 
 
@@ -13,6 +14,15 @@ class RandomSearch(Controller):
     summary = "uniform draws from the space inside the band"
     learns = False
 
+    def __init__(self, task: Task, seed: int) -> None:
+        super().__init__(task, seed)
+        self._drawn: list[list[int]] = []
+
+    def prepare(self, count: int) -> None:
+        """Draw many at once, which is cheaper."""
+        drawn = self.domain.sample_genes(self.generator, count) if count > 1 else None
+        self._drawn = [] if drawn is None else drawn.tolist()
+
     def propose(self) -> Architecture | None:
-        """Draw one."""
-        return self.domain.sample(self.generator)
+        """Return one of those that were drawn, or another."""
+        return self.architecture(self._drawn.pop()) if self._drawn else self.domain.sample(self.generator)

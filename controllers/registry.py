@@ -69,6 +69,21 @@ def find_controller(name: str) -> Kind:
     raise InputError(f"controller: no controller is named '{name}'{nearest_name(name, known)}")
 
 
+def is_controller(name: str) -> bool:
+    """Say whether a name, or the class of ``FILE.py:Class``, is a controller rather than a space.
+
+    Raises:
+        InputError: if the file cannot be read or run, or has no such class.
+    """
+    if name in CONTROLLERS or name.startswith(PREFIX) or name in installed_controllers():
+        return True
+    code = UserCode.read(name, "check") if ".py" in name else None
+    if code is None:
+        return False
+    kind = code.load()
+    return issubclass(kind, Controller) or any(hasattr(kind, method) for method in ("propose", "ask", "tell"))
+
+
 def installed_controllers() -> dict[str, EntryPoint]:
     """Return what installed packages offer by the entry point ``nas.controllers``, by name."""
     found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}

@@ -28,6 +28,7 @@ from nas.search_spaces.stage_table_space import StageTableSpace
 Ints = NDArray[np.int64]
 IMPOSSIBLE = -1
 CHUNK = 2**14
+FEW = 4  # genotypes that are counted faster one by one
 MOST_OPTIONS = 2**17  # of one segment
 MOST_MACS = 2**56  # of one segment; beyond it sums would overflow
 
@@ -112,8 +113,12 @@ class CostTable:
         """
         genes = np.asarray(genes, dtype=np.int64)
         columns = np.empty((3, len(genes)), dtype=np.int64)
-        for start in range(0, len(genes), CHUNK):  # small enough for the cache
-            columns[:, start : start + CHUNK] = self._costs(genes[start : start + CHUNK])
+        if len(genes) <= FEW:
+            for place, row in enumerate(genes.tolist()):
+                columns[:, place] = self._cost_or_impossible(row)
+        else:
+            for start in range(0, len(genes), CHUNK):  # small enough for the cache
+                columns[:, start : start + CHUNK] = self._costs(genes[start : start + CHUNK])
         macs, params, peak = columns
         weight = np.where(params == IMPOSSIBLE, IMPOSSIBLE, FLOAT_BYTES * params)
         memory = np.where(params == IMPOSSIBLE, IMPOSSIBLE, weight + peak)
@@ -188,6 +193,13 @@ class CostTable:
                 state = np.where(possible, state, 0)
         columns = np.stack([sums[:, 0], sums[:, 1], peak])
         return columns if possible.all() else np.where(possible, columns, IMPOSSIBLE)
+
+    def _cost_or_impossible(self, genes: Sequence[int]) -> tuple[int, int, int]:
+        try:
+            cost = self.cost(genes)
+        except InputError:
+            return IMPOSSIBLE, IMPOSSIBLE, IMPOSSIBLE
+        return cost.macs, cost.params, cost.peak_activation_bytes
 
     def _look_up(self, segment: int, state: int, genes: Sequence[int]) -> tuple[int, int, int, int]:
         table = self.segments[segment]

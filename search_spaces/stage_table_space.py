@@ -19,6 +19,7 @@ from nas.search_spaces.records import Architecture
 from nas.search_spaces.shorthand import MODIFIERS, Modifiers, resolve_part, resolve_stage
 
 _FIXED = ("name", "drop_connect", "norm_epsilon", "norm_momentum")
+REMEMBERED = 256  # networks
 Part = Stem | Stage | Head
 
 
@@ -72,6 +73,7 @@ class StageTableSpace:
             raise InputError(f"{source}: stages: expected at least one stage whose layers are never 0")
         self.segments = self._find_segments()
         self._parts: list[dict[Hashable, Part]] = [{} for _ in self.segments]
+        self._networks: dict[tuple[int, ...], Network] = {}  # one genotype is decoded several times on its way
         self._roots: dict[tuple[int, ...], tuple[dict[str, Any], Modifiers]] = {}
 
     @classmethod
@@ -108,11 +110,17 @@ class StageTableSpace:
             InputError: if this combination of options makes an impossible table.
         """
         genes = architecture.genes
+        if (known := self._networks.get(genes)) is not None:
+            return known
         chosen = [tuple([genes[index] for index in indices]) for indices in self.segments]
         root, modifiers = self.root(chosen[0])
         stem, *stages, head = (self.part(segment, chosen[segment], modifiers) for segment in range(1, len(chosen)))
         present = tuple(stage for stage in stages if isinstance(stage, Stage) and stage.layers)
-        return Network(stem=stem, stages=present, head=head, **root)  # type: ignore[arg-type]
+        network = Network(stem=stem, stages=present, head=head, **root)  # type: ignore[arg-type]
+        if len(self._networks) >= REMEMBERED:
+            self._networks.clear()
+        self._networks[genes] = network
+        return network
 
     def root(self, genes: tuple[int, ...]) -> tuple[dict[str, Any], Modifiers]:
         """Return the root's plain values and its modifiers for the genes of segment 0."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.errors import InputError
-from nas.search_spaces.network import Network, Stage
+from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
@@ -21,6 +21,7 @@ Floats = NDArray[np.float32]
 SPACE = "efficientnet"
 STAGES = 7
 KINDS = ("expand", "kernel", "layers", "se")  # a stage's genes, in their order
+PARTS = 4096  # of networks, of which the genes are remembered
 TRIED = 64  # genotypes of a space that is not on the skeleton by its very form
 ACTIVATIONS = ("swish", "relu")  # the space's, and the one the measured networks have
 
@@ -85,17 +86,24 @@ def genes_of(network: Network) -> tuple[int, ...]:
         raise InputError(f"expected {STAGES} stages as in EfficientNet-B0, got {len(network.stages)}")
     genes: list[int] = []
     for index, stage in enumerate(network.stages):
-        for kind in KINDS:
-            value = stage.expand_ratio if kind == "expand" else getattr(stage, kind)
-            options = skeleton().decisions[len(genes)].options
-            if value not in options:
-                known = ", ".join(f"{option:g}" for option in options if isinstance(option, int | float))
-                raise InputError(f"stage{index + 1}.{kind}: expected one of {known}, got {value:g}")
-            genes.append(options.index(value))
+        genes += _stage_genes(index, stage)
     twin = skeleton().decode(Architecture(SPACE, tuple(genes)))
     if difference := _difference(network, twin):
         raise InputError(difference)
     return tuple(genes)
+
+
+@lru_cache(PARTS)
+def _stage_genes(index: int, stage: Stage) -> list[int]:
+    genes = []
+    for offset, kind in enumerate(KINDS):
+        value = stage.expand_ratio if kind == "expand" else getattr(stage, kind)
+        options = skeleton().decisions[len(KINDS) * index + offset].options
+        if value not in options:
+            known = ", ".join(f"{option:g}" for option in options if isinstance(option, int | float))
+            raise InputError(f"stage{index + 1}.{kind}: expected one of {known}, got {value:g}")
+        genes.append(options.index(value))
+    return genes
 
 
 def _difference(network: Network, twin: Network) -> str:
@@ -104,15 +112,20 @@ def _difference(network: Network, twin: Network) -> str:
         if getattr(network, name) != getattr(twin, name):
             return f"{name}: expected {getattr(twin, name)}, got {getattr(network, name)}"
     names = ("stem", *(f"stage{index + 1}" for index in range(STAGES)), "head")
-    for name, part, own in zip(names, network.parts, twin.parts, strict=True):
-        if part.activation not in ACTIVATIONS:
-            return f"{name}.activation: expected {' or '.join(ACTIVATIONS)}, got {part.activation}"
-        alike = replace(part, activation=own.activation)
-        if isinstance(alike, Stage) and isinstance(own, Stage):  # how often and how wide stands above already
-            alike = replace(alike, expand=own.expand, se_activation=own.se_activation, se_gate=own.se_gate)
-        for field in ("op", "kernel", "stride", "channels", "pool", "hidden", "skip", "se_base"):
-            if getattr(alike, field, None) != getattr(own, field, None):
-                return f"{name}.{field}: expected {getattr(own, field)}, got {getattr(alike, field)}"
+    differences = map(_part_difference, names, network.parts, twin.parts)
+    return next((difference for difference in differences if difference), "")
+
+
+@lru_cache(PARTS)
+def _part_difference(name: str, part: Stem | Stage | Head, own: Stem | Stage | Head) -> str:
+    if part.activation not in ACTIVATIONS:
+        return f"{name}.activation: expected {' or '.join(ACTIVATIONS)}, got {part.activation}"
+    alike = replace(part, activation=own.activation)
+    if isinstance(alike, Stage) and isinstance(own, Stage):  # how often and how wide stands above already
+        alike = replace(alike, expand=own.expand, se_activation=own.se_activation, se_gate=own.se_gate)
+    for field in ("op", "kernel", "stride", "channels", "pool", "hidden", "skip", "se_base"):
+        if getattr(alike, field, None) != getattr(own, field, None):
+            return f"{name}.{field}: expected {getattr(own, field)}, got {getattr(alike, field)}"
     return ""
 
 

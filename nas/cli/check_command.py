@@ -1,4 +1,4 @@
-"""``nas check``: does a search space keep the contract, and what does it hold?"""
+"""``nas check``: does a search space, or a controller, keep the contract, and what does a space hold?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @guarded
 def check(
-    space: Annotated[str, typer.Argument(help="A space: a name, FILE.yaml or FILE.py:Class.")],
+    thing: Annotated[
+        str,
+        typer.Argument(help="A space (a name, FILE.yaml, FILE.py:Class) or a controller (a name, FILE.py:Class)."),
+    ],
     targets: Annotated[
         str, typer.Option(help="Budgets in MACs, 40M,400M: how much of the space lies within 10% of each?")
     ] = "",
@@ -30,14 +33,18 @@ def check(
 ) -> None:
     """Check a search space: samples, decodes, builds, trains a step, counts, and compares the counts.
 
-    Exits with 2 at the first violation, naming the genotype that shows it.
+    Or a controller: band, repeats, seeds, state, failures, small spaces, many trials at once. Exits with 2 at the first
+    violation, naming the genotype, or the moment, that shows it.
 
     Examples:
       nas check mine.yaml --targets 40M,400M
 
       nas check mine.py:Space --json
+
+      nas check mine.py:Controller
     """
     from nas.cli.output import make_console, print_json, say
+    from nas.controllers.registry import is_controller
     from nas.evaluate.quantity import parse_count
     from nas.search_spaces.catalogue import load_space
     from nas.search_spaces.errors import InputError
@@ -49,11 +56,14 @@ def check(
         if value < 0:
             raise InputError(f"--{name}: expected 0 or more, got {value}")
     console = make_console()
+    if is_controller(thing):
+        _check_controller(thing, console, json)
+        return
     passed: list[str] = []
     elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()  # what the space's own code prints
     try:
         with elsewhere:
-            probe = take_samples(load_space(space), samples, seed)
+            probe = take_samples(load_space(thing), samples, seed)
             for name in run_checks(probe):
                 passed.append(name)
                 if not json:
@@ -61,12 +71,36 @@ def check(
             found = survey(probe.space, probe.samples, wanted)
     except InputError as error:
         if json:
-            print_json({"space": space, "ok": False, "passed": passed, "violation": str(error)})
+            print_json({"space": thing, "ok": False, "passed": passed, "violation": str(error)})
         raise
     if json:
         print_json(_document(probe, found, passed))
         return
     _print(probe, found, console)
+
+
+def _check_controller(name: str, console: Console, json: bool) -> None:
+    """Run the contract suite on a controller."""
+    from nas.cli.output import print_json, say
+    from nas.controller_check import Suspect, run_checks
+    from nas.search_spaces.errors import InputError
+
+    passed: list[str] = []
+    elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()
+    try:
+        with elsewhere:
+            for check_name in run_checks(Suspect(name)):
+                passed.append(check_name)
+                if not json:
+                    say(console, f"ok    {check_name}")
+    except InputError as error:
+        if json:
+            print_json({"controller": name, "ok": False, "passed": passed, "violation": str(error)})
+        raise
+    if json:
+        print_json({"controller": name, "ok": True, "passed": passed})
+    else:
+        say(console, f"{name} keeps the contract: {len(passed)} checks passed")
 
 
 def _print(probe: Probe, found: Survey, console: Console) -> None:

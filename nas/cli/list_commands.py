@@ -72,12 +72,14 @@ def controllers(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    table = plain_table("controller", "what it does", "options")
+    table = plain_table("controller", "what it does")
     for row in rows:
-        options = ", ".join(f"{key}={_shown(value)}" for key, value in row.get("options", {}).items())
-        table.add_row(str(row["name"]), str(row.get("summary", row.get("from"))), options or "-")
+        table.add_row(str(row["name"]), str(row.get("summary", row.get("from"))))
     console = make_console()
     console.print(table)
+    for row in rows:
+        if options := ", ".join(f"{key}={_shown(value)}" for key, value in row.get("options", {}).items()):
+            say(console, f"options of {row['name']}: {options}")
     say(console, f"Optuna's samplers here: {', '.join(rows[-1]['samplers'])}")
     say(console, "FILE.py:Class: your own, a subclass of nas.controllers.controller.Controller with propose(self)")
 
