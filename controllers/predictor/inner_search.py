@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.controllers.task import Numbers
 from nas.search_spaces.domain import Domain, Genes
@@ -35,7 +36,8 @@ def best_candidates(
     if listing is not None and len(listing) <= candidates:
         return _sorted(listing, score(listing))
     drawn = domain.sample_genes(generator, max(int(STARTS * candidates), 10))
-    population = np.unique(starts if drawn is None else np.concatenate([starts, drawn]), axis=0)
+    population = starts if drawn is None else np.concatenate([starts, drawn])
+    population = population[distinct(population)]
     if not len(population):
         return population, np.zeros(0)
     population, scores = _sorted(population, score(population))
@@ -44,28 +46,25 @@ def best_candidates(
     survivors = max(int(SURVIVORS * count), 10)
     for _ in range(rounds):
         children = _children(generator, population[:survivors], np.asarray(domain.space.gene_sizes), count)
-        children = np.unique(children[domain.inside(children)], axis=0)
-        if not len(children):
-            continue
-        together = np.concatenate([population[:survivors], children])
-        together, first = np.unique(together, axis=0, return_index=True)
-        population, scores = _sorted(together, np.concatenate([scores[:survivors], score(children)])[first])
+        parents = min(survivors, len(population))
+        together = np.concatenate([population[:parents], children])
+        children = together[(first := distinct(together))[first >= parents]]
+        children = children[domain.inside(children)]
+        if len(children):
+            together = np.concatenate([population[:parents], children])
+            population, scores = _sorted(together, np.concatenate([scores[:parents], score(children)]))
     return population, scores
 
 
-def neighbours_inside(domain: Domain, genes: Genes) -> Genes:
-    """Return every genotype inside the domain that differs from one of ``genes`` in one gene, each once."""
-    changed = []
-    for gene, options in enumerate(domain.space.gene_sizes):
-        for step in range(1, options):
-            other = genes.copy()
-            other[:, gene] = (other[:, gene] + step) % options
-            changed.append(other)
-    if not changed:
-        return genes[:0]
-    found = np.unique(np.concatenate(changed), axis=0)
-    kept: Genes = found[domain.inside(found)]
-    return kept
+def distinct(genes: Genes) -> NDArray[np.int64]:
+    """Return the places of the first of equal rows ``(n, tokens)``, rising.
+
+    Rows are told apart by 64-bit hashes: that two of millions share one is all but impossible, and would cost no more
+    than a candidate.
+    """
+    multipliers = np.random.default_rng(0).integers(1, 2**62, size=genes.shape[1]) * 2 + 1
+    _, first = np.unique((genes + 1) @ multipliers, return_index=True)
+    return np.sort(first)
 
 
 def _children(generator: np.random.Generator, parents: Genes, sizes: Genes, count: int) -> Genes:

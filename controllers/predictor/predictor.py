@@ -18,7 +18,7 @@ from nas.controllers.controller import Controller, State
 from nas.controllers.objectives import ACCURACY, REWARD, Objectives
 from nas.controllers.predictor.batches import Beliefs, pick, pick_spread
 from nas.controllers.predictor.gaussian_process import GaussianProcess
-from nas.controllers.predictor.inner_search import best_candidates
+from nas.controllers.predictor.inner_search import best_candidates, distinct
 from nas.controllers.predictor.model import Model
 from nas.controllers.predictor.scalarisation import Scalarisation
 from nas.controllers.task import Numbers, Task
@@ -122,10 +122,11 @@ class Predictor(Controller):
             return np.zeros((0, len(self.domain.space.gene_sizes)), dtype=np.int64)
         before = [*self.model.observations.genes, *(architecture.genes for architecture in self.pending)]
         taken = np.array(before, dtype=np.int64).reshape(-1, drawn.shape[1])
-        rows = self.model.rows(np.concatenate([taken, np.unique(drawn, axis=0)]))
+        drawn = drawn[distinct(drawn)]
+        rows = self.model.rows(np.concatenate([taken, drawn]))
         covariance = GaussianProcess(self.model.features).prior_covariance(rows)
         picked = pick_spread(covariance, DESIGN_NOISE, range(len(taken)), count + SPARE)
-        return np.unique(drawn, axis=0)[np.array(picked, dtype=np.int64) - len(taken)]
+        return drawn[np.array(picked, dtype=np.int64) - len(taken)]
 
     def _predicted(self, count: int) -> Genes:
         """Return the candidates of the highest optimistic reward, picked one after another."""
@@ -134,7 +135,8 @@ class Predictor(Controller):
         scale = Scalarisation.of(self._observed_objectives())
         weightings = [scale.draw(self.generator) for _ in range(1 if single else min(count, WEIGHTINGS))]
         pools = [self._pool(scale, weights) for weights in weightings]
-        pool = np.unique(np.concatenate(pools), axis=0) if len(pools) > 1 else pools[0]
+        pool = np.concatenate(pools)
+        pool = pool[distinct(pool)]
         if not len(pool):
             return pool
         costs = self.domain.costs(pool)
@@ -166,9 +168,8 @@ class Predictor(Controller):
             return np.where(self.model.may_succeed(rows), values, values - DISCOURAGED)
 
         found, _ = best_candidates(self.domain, score, self.generator, self._best_so_far(), self.candidates)
-        new = [
-            row for row in found[: 2 * POOL + len(self._known)].tolist() if self.architecture(row) not in self._known
-        ]
+        known = {architecture.genes for architecture in self._known}
+        new = [row for row in found[: POOL + len(known)].tolist() if tuple(row) not in known]
         return np.array(new[:POOL], dtype=np.int64).reshape(-1, found.shape[1])
 
     def _optimistic(self, costs: Columns, means: dict[str, Numbers], deviations: dict[str, Numbers]) -> Numbers:

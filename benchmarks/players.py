@@ -1,0 +1,181 @@
+"""Who takes part in a comparison of controllers: ours, and others' as their users run them."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.problems import Problem
+from nas.controllers.registry import make_controller
+from nas.controllers.task import Numbers
+from nas.search_spaces.domain import Genes
+from nas.search_spaces.records import Architecture, Trial
+
+OBJECTIVES = ["accuracy", "macs"]
+
+
+@dataclass(frozen=True)
+class Course:
+    """What one player did on one problem with one seed.
+
+    Attributes:
+        genes: what was evaluated, in the order in which it finished, ``(evaluations, tokens)``.
+        rewards: theirs, ``(evaluations,)``.
+        seconds: spent in the player itself.
+    """
+
+    genes: Genes
+    rewards: Numbers
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Player:
+    """One line of the table.
+
+    Attributes:
+        label: what it is called there.
+        name: the controller.
+        options: its options.
+        raw: plays without our band and deduplication, by its own library.
+    """
+
+    label: str
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    raw: Callable[[Problem, int, int], Genes] | None = None
+
+    def play(self, problem: Problem, seed: int, evaluations: int, workers: int) -> Course:
+        """Play one problem; with several workers trials end in random order, and each is replaced when it ends."""
+        if self.raw is not None:
+            start = time.perf_counter()
+            genes = self.raw(problem, seed, evaluations)
+            return Course(genes, problem.rewards(genes), time.perf_counter() - start)
+        controller = make_controller(self.name, problem.task, seed, self.options)
+        order = np.random.default_rng([seed, 1])
+        running: list[Architecture] = []
+        finished: list[tuple[int, ...]] = []
+        rewards: list[float] = []
+        seconds = 0.0
+        while len(finished) < evaluations:
+            start = time.perf_counter()
+            running += controller.ask(min(workers - len(running), evaluations - len(finished) - len(running)))
+            seconds += time.perf_counter() - start
+            if not running:
+                break
+            ended = running.pop(int(order.integers(len(running))))
+            trial = _trial(problem, len(finished), ended)
+            finished.append(ended.genes)
+            rewards.append(float(trial.reward or 0))
+            start = time.perf_counter()
+            controller.tell([trial])
+            seconds += time.perf_counter() - start
+        return Course(np.array(finished), np.array(rewards), seconds)
+
+
+def players(names: list[str]) -> list[Player]:
+    """Return the players of these labels.
+
+    Raises:
+        SystemExit: naming those that are known.
+    """
+    known = {player.label: player for player in KNOWN}
+    if unknown := [name for name in names if name not in known]:
+        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def _trial(problem: Problem, number: int, architecture: Architecture) -> Trial:
+    row = np.array([architecture.genes], dtype=np.int64)
+    accuracy = problem.accuracy(row)
+    columns = {**problem.task.domain.costs(row), "accuracy": accuracy}
+    metrics = {name: float(values[0]) for name, values in columns.items()}
+    return Trial(number, architecture, "ok", metrics, float(problem.task.reward.many(columns)[0]))
+
+
+def _raw_optuna(sampler: str, multi: bool = False) -> Callable[[Problem, int, int], Genes]:
+    """Return a plain Optuna study: every gene categorical, the reward (or both objectives) as it is."""
+
+    def play(problem: Problem, seed: int, evaluations: int) -> Genes:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sizes, seen = problem.task.domain.space.gene_sizes, []
+
+        def objective(trial: optuna.Trial) -> Any:
+            genes = [trial.suggest_categorical(f"gene{gene}", range(size)) for gene, size in enumerate(sizes)]
+            seen.append(genes)
+            row = np.array([genes], dtype=np.int64)
+            if not multi:
+                return float(problem.rewards(row)[0])
+            return float(problem.accuracy(row)[0]), float(problem.task.domain.costs(row)["macs"][0])
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            directions = ["maximize", "minimize"] if multi else ["maximize"]
+            study = optuna.create_study(directions=directions, sampler=getattr(optuna.samplers, sampler)(seed=seed))
+            study.optimize(objective, n_trials=evaluations)
+        return np.array(seen, dtype=np.int64)
+
+    return play
+
+
+def _raw_pymoo(problem: Problem, seed: int, evaluations: int) -> Genes:
+    """Run pymoo's NSGA-II on whole numbers, with its operators for those, in generations of 40."""
+    from pymoo.algorithms.moo.nsga2 import NSGA2
+    from pymoo.core.problem import Problem as Vectorised
+    from pymoo.operators.crossover.sbx import SBX
+    from pymoo.operators.mutation.pm import PM
+    from pymoo.operators.repair.rounding import RoundingRepair
+    from pymoo.operators.sampling.rnd import IntegerRandomSampling
+    from pymoo.optimize import minimize
+
+    sizes, seen = np.asarray(problem.task.domain.space.gene_sizes), []
+
+    class Front(Vectorised):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(n_var=len(sizes), n_obj=2, xl=np.zeros(len(sizes)), xu=sizes - 1, vtype=int)
+
+        def _evaluate(self, x: Any, out: dict[str, Any], *_: Any, **__: Any) -> None:
+            genes = np.asarray(x, dtype=np.int64)
+            seen.append(genes)
+            out["F"] = np.stack([-problem.accuracy(genes), problem.task.domain.costs(genes)["macs"] / 1e9], axis=1)
+
+    algorithm = NSGA2(
+        pop_size=40,
+        sampling=IntegerRandomSampling(),
+        crossover=SBX(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
+        mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
+        eliminate_duplicates=True,
+    )
+    minimize(Front(), algorithm, ("n_eval", evaluations), seed=seed, verbose=False)
+    return np.concatenate(seen)[:evaluations]
+
+
+KNOWN = (
+    Player("random", "random"),
+    Player("evolution", "evolution"),
+    Player("local", "local"),
+    Player("nsga2", "nsga2", {"objectives": ["reward"]}),
+    Player("rl", "rl"),
+    Player("reinforce", "rl", {"algorithm": "reinforce"}),
+    Player("predictor", "predictor"),
+    Player("TPE", "optuna:TPESampler"),
+    Player("GP", "optuna:GPSampler"),
+    Player("NSGA-II", "optuna:NSGAIISampler"),
+    Player("TPE raw", raw=_raw_optuna("TPESampler")),
+    Player("NSGA-II raw", raw=_raw_optuna("NSGAIISampler")),
+    Player("random raw", raw=_raw_optuna("RandomSampler")),
+    Player("predictor, 2 objectives", "predictor", {"objectives": OBJECTIVES}),
+    Player("nsga2, 2 objectives", "nsga2", {"objectives": OBJECTIVES}),
+    Player("NSGA-II, 2 objectives", "optuna:NSGAIISampler", {"objectives": OBJECTIVES}),
+    Player("MOTPE", "optuna:TPESampler", {"objectives": OBJECTIVES}),
+    Player("NSGA-II raw, 2 objectives", raw=_raw_optuna("NSGAIISampler", multi=True)),
+    Player("MOTPE raw", raw=_raw_optuna("TPESampler", multi=True)),
+    Player("pymoo NSGA-II", raw=_raw_pymoo),
+)

@@ -1,0 +1,191 @@
+"""Problems on which controllers are compared: exact budgets, an accuracy that costs nothing, a best that is known.
+
+``imagenet-hard-400M`` and the like: the 28-token space ``efficientnet`` inside [360M, 400M] MACs, accuracy by the
+ImageNet surrogate. ``imagenet-front``: the same space without a budget. ``synthetic``: 20 genes of 3 options, main
+effects smaller than the interactions of pairs and triples (the best is the best of three inner searches of 200,000).
+``table``: 8 ordinal genes, 3,456 networks, all of them known. Any other name is a run configuration (YAML) with an
+instant evaluator of its own; its best is then the best that anybody found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.controllers.predictor.inner_search import best_candidates
+from nas.controllers.task import Numbers, Task
+from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limited_domain import LimitedDomain, limited_domain
+from nas.evaluate.limits import Limits, macs_band
+from nas.evaluate.quantity import parse_count
+from nas.evaluate.reward import EXPONENTS, Factor, Reward
+from nas.evaluate.surrogate.prediction import SEARCH, SHIPPED, shipped_surrogate
+from nas.search_spaces.catalogue import load_space
+from nas.search_spaces.domain import Domain, Genes
+
+BEST_KNOWN = Path(__file__).parent / "best_known.json"
+TARGETS = ("150M", "200M", "250M", "300M", "400M", "600M")
+CONSTRAINTS = ("hard", "soft")
+TOLERANCE = 0.1
+STRETCH, KEPT = 20_000, 200  # evaluations after which a search draws anew, and what it keeps of those before
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be solved.
+
+    Attributes:
+        name: of the problem.
+        task: what controllers are given.
+        accuracy: accuracies ``(n,)`` as fractions for genotypes ``(n, tokens)``.
+        best: the highest reward known; ``None`` if the best anybody finds has to do.
+    """
+
+    name: str
+    task: Task
+    accuracy: Callable[[Genes], Numbers]
+    best: float | None
+
+    def rewards(self, genes: Genes) -> Numbers:
+        """Return the rewards ``(n,)`` of genotypes ``(n, tokens)``."""
+        return self.task.reward.many({**self.task.domain.costs(genes), "accuracy": self.accuracy(genes)})
+
+
+@dataclass(frozen=True)
+class PlainSpace:
+    """A space of option indices that stand for nothing else."""
+
+    name: str
+    gene_sizes: tuple[int, ...]
+
+
+def load_problem(name: str) -> Problem:
+    """Return a problem by name."""
+    if name.startswith("imagenet-"):
+        return _imagenet(name)
+    if name == "synthetic":
+        return _interactions(name, (3,) * 20, np.random.default_rng(0), main=0.5, strength=1.0, share=0.3, triples=0.1)
+    if name == "table":
+        sizes = (3, 2, 3, 2, 4, 2, 3, 4)
+        return _interactions(name, sizes, np.random.default_rng(1), main=1.0, strength=0.3, share=0.6, triples=0.0)
+    return _configured(name)
+
+
+def surrogate_hash() -> str:
+    """Return what tells one shipped surrogate from another."""
+    return hashlib.sha256(SHIPPED.read_bytes()).hexdigest()[:16]
+
+
+def best_of_searches(problem: Problem, runs: int, evaluations: int) -> list[float]:
+    """Return the best rewards of evolutionary searches that call the evaluator itself, so many times each."""
+    found = []
+    for seed in range(runs):
+        generator, best = np.random.default_rng(seed), -np.inf
+        genes: Genes = np.zeros((0, len(problem.task.domain.space.gene_sizes)), dtype=np.int64)
+        for _ in range(evaluations // STRETCH):
+            genes, rewards = best_candidates(problem.task.domain, problem.rewards, generator, genes[:KEPT], STRETCH)
+            best = max(best, float(rewards[0]))
+        found.append(best)
+    return found
+
+
+def _imagenet(name: str) -> Problem:
+    space = load_space("efficientnet")
+    known = KnownCosts(space)
+
+    def accuracy(genes: Genes) -> Numbers:
+        return np.asarray(shipped_surrogate().accuracy(genes, SEARCH)[0], dtype=np.float64) / 100
+
+    _, constraint, *target = name.split("-")
+    if constraint == "front":
+        return Problem(name, Task(LimitedDomain(space, known, Limits())), accuracy, None)
+    macs = parse_count(target[0], "MACs")
+    domain = limited_domain(space, known, Limits((macs_band(macs, TOLERANCE),)))
+    task = Task(domain, Reward((Factor("macs", macs, *EXPONENTS[constraint]),)))
+    return Problem(name, task, accuracy, _best_known(name))
+
+
+def _best_known(name: str) -> float | None:
+    """Return the stored best of a problem, if it was found with the surrogate that is shipped."""
+    stored: dict[str, Any] = json.loads(BEST_KNOWN.read_text()) if BEST_KNOWN.exists() else {}
+    if stored.get("surrogate") != surrogate_hash():
+        return None
+    found = stored["best"].get(name)
+    return None if found is None else float(found)
+
+
+def _interactions(
+    name: str,
+    sizes: tuple[int, ...],
+    generator: np.random.Generator,
+    *,
+    main: float,
+    strength: float,
+    share: float,
+    triples: float,
+) -> Problem:
+    """Return a problem of main effects, and of effects of pairs and triples of genes."""
+    tables: list[tuple[tuple[int, ...], Numbers]] = [
+        ((gene,), main * np.sort(generator.normal(size=options))) for gene, options in enumerate(sizes)
+    ]
+    for order, chance in ((2, share), (3, triples)):
+        for genes in combinations(range(len(sizes)), order):
+            if generator.random() < chance:
+                tables.append((genes, strength * generator.normal(size=tuple(sizes[gene] for gene in genes))))
+
+    def value(genes: Genes) -> Numbers:
+        parts = [table[tuple(genes[:, gene] for gene in places)] for places, table in tables]
+        return np.asarray(np.sum(parts, axis=0))
+
+    domain = Domain(PlainSpace(name, sizes))
+    listing = domain.listing()
+    drawn = generator.integers(0, sizes, size=(50_000, len(sizes))) if listing is None else listing
+    values = value(drawn)
+    middle, scale = float(values.mean()), 0.02 / float(values.std())
+
+    def accuracy(genes: Genes) -> Numbers:
+        return 0.7 + scale * (value(genes) - middle)
+
+    problem = Problem(name, Task(domain), accuracy, None)
+    best = max(best_of_searches(problem, 3, 200_000)) if listing is None else float(accuracy(listing).max())
+    return Problem(name, problem.task, accuracy, best)
+
+
+def _configured(path: str) -> Problem:
+    """Return the problem of a run configuration."""
+    from nas.config import load_config
+    from nas.search_spaces.records import Architecture
+    from nas.search_spaces.space import decode
+    from nas.setup import prepare
+
+    setup = prepare(load_config(path, {}, []))
+    evaluator = setup.recipe.make(None)
+
+    def accuracy(genes: Genes) -> Numbers:
+        rows = [Architecture(setup.space.name, tuple(row)) for row in genes.tolist()]
+        return np.array([evaluator.evaluate(row, decode(setup.space, row))["accuracy"] for row in rows])
+
+    return Problem(path, setup.task, accuracy, None)
+
+
+def main() -> None:
+    """Find the best of every ImageNet problem and store it with the surrogate's hash."""
+    names = [f"imagenet-{constraint}-{target}" for constraint in CONSTRAINTS for target in TARGETS]
+    best = {}
+    for name in names:
+        runs = best_of_searches(load_problem(name), 5, 200_000)
+        best[name] = max(runs)
+        print(f"{name:<22}{max(runs):.6f}   of {', '.join(f'{run:.6f}' for run in runs)}", flush=True)
+    data = {"surrogate": surrogate_hash(), "evaluations": "best of 5 runs of 200,000", "best": best}
+    BEST_KNOWN.write_text(json.dumps(data, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
