@@ -117,7 +117,8 @@ def _raw_optuna(sampler: str, multi: bool = False) -> Callable[[Problem, int, in
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            directions = ["maximize", "minimize"] if multi else ["maximize"]
+            best = optuna.study.StudyDirection
+            directions = [best.MAXIMIZE, best.MINIMIZE] if multi else [best.MAXIMIZE]
             study = optuna.create_study(directions=directions, sampler=getattr(optuna.samplers, sampler)(seed=seed))
             study.optimize(objective, n_trials=evaluations)
         return np.array(seen, dtype=np.int64)

@@ -18,6 +18,7 @@ from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture, Trial
 
 Point = tuple[Architecture, float]
+LOOKED = 40  # neighbours drawn for one proposal, all of them known or outside, after which there are no others
 
 
 class LocalSearch(Controller):
@@ -44,24 +45,34 @@ class LocalSearch(Controller):
         self._best: Point | None = None
         self._random_left = start
         self._without_gain = 0
-        self._climbs = 0
+        self._climbs = self._looked = 0
+
+    def prepare(self, count: int) -> None:  # noqa: ARG002 (one by one)
+        """Forget how often neighbours were looked for."""
+        self._looked = 0
 
     def propose(self) -> Architecture | None:
         """Return a random network at the beginning of a climb, else a neighbour of where it stands."""
         if self._random_left > 0 or self._here is None:
             return self.domain.sample(self.generator)
-        here = self._here[0]
+        self._looked += 1
+        if self._looked > LOOKED:  # nothing new is left around here
+            self._looked = 0
+            self._begin_anew()
+        here = self._here[0] if self._here else None
+        if here is None:
+            return self.domain.sample(self.generator)
         return mutated_inside(self.domain, self.generator, list(here.genes), here, repairs=3)
 
     def learn(self, trial: Trial) -> None:
         """Move to a better network; end the climb where too many were no better. Failures count as no better."""
-        self._random_left = max(self._random_left - 1, 0)
+        began, self._random_left = self._random_left > 0, max(self._random_left - 1, 0)
         point = None if trial.reward is None else (trial.architecture, trial.reward)
         if point and (self._best is None or point[1] > self._best[1]):
             self._best = point
         if point and (self._here is None or point[1] > self._here[1]):
             self._here, self._without_gain = point, 0
-        elif not self._random_left:
+        elif not began:
             self._without_gain += 1
         if self._without_gain >= self.patience:
             self._begin_anew()

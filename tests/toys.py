@@ -6,10 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class PlainSpace:
+    """A space of option indices that stand for nothing else."""
+
+    name: str
+    gene_sizes: tuple[int, ...]
+
 
 TINY_FORM: dict[str, Any] = {
     "name": "tiny",

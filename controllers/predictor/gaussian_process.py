@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.optimize import minimize
 
 from nas.controllers.predictor.features import Features, spread_of
 from nas.controllers.task import Numbers
@@ -62,6 +60,8 @@ class GaussianProcess:
 
     def learn_hyperparameters(self, rows: Numbers, accuracies: Numbers, steps: int) -> None:
         """Improve the hyperparameters on features ``(n, features)`` and accuracies ``(n,)``, from where they are."""
+        from scipy.optimize import minimize
+
         standard = self.features.standardise(rows, spread_of(rows))
         targets = _standardised(accuracies)[0]
 
@@ -98,7 +98,7 @@ class GaussianProcess:
             covariance[places, places] += more_noise / self._scale**2
         self._factor = _robust_cholesky(covariance)
         leading = self._factor[: self._count, : self._count]
-        self._coefficients = cho_solve((leading, True), targets)
+        self._coefficients = _solved(leading, targets)
 
     @property
     def noise(self) -> float:
@@ -110,7 +110,7 @@ class GaussianProcess:
         points = self._weighted(rows)
         across = self._covariance(points, self._observed)
         mean = across[:, : self._count] @ self._coefficients
-        explained = solve_triangular(self._factor, across.T, lower=True, check_finite=False, overwrite_b=False)
+        explained = _whitened(self._factor, across.T)
         variance = self._own_variance(points) - np.einsum("ij,ij->j", explained, explained)
         return Posterior(self._centre + self._scale * mean, self._scale * np.sqrt(np.maximum(variance, 1e-12)))
 
@@ -118,7 +118,7 @@ class GaussianProcess:
         """Return the posterior's means ``(n,)`` and covariances ``(n, n)`` for features ``(n, features)``."""
         points = self._weighted(rows)
         across = self._covariance(points, self._observed)
-        explained = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
+        explained = _whitened(self._factor, across.T)
         covariance = self._covariance(points, points) - explained.T @ explained
         mean = across[:, : self._count] @ self._coefficients
         return self._centre + self._scale * mean, self._scale**2 * covariance
@@ -177,8 +177,8 @@ class GaussianProcess:
         covariance = CONSTANT + products * (linear + quadratic * products) + smooths
         covariance[np.diag_indices(count)] += noise + LEAST_NOISE
         factor = _robust_cholesky(covariance)
-        coefficients = cho_solve((factor, True), targets)
-        inverse = cho_solve((factor, True), np.eye(count))
+        coefficients = _solved(factor, targets)
+        inverse = _solved(factor, np.eye(count))
         away = (hyperparameters - self.modes) / self.deviations
         value = 0.5 * targets @ coefficients + np.log(np.diag(factor)).sum() + 0.5 * away @ away
 
@@ -214,12 +214,28 @@ def _standardised(accuracies: Numbers) -> tuple[Numbers, float, float]:
     return (clipped - centre) / scale, centre, scale
 
 
+def _solved(factor: Numbers, right: Numbers) -> Numbers:
+    """Return the solution of a system whose matrix has this lower Cholesky factor."""
+    from scipy.linalg import cho_solve
+
+    return np.asarray(cho_solve((factor, True), right, check_finite=False))
+
+
+def _whitened(factor: Numbers, right: Numbers) -> Numbers:
+    """Return the solution of a system whose matrix is this lower factor itself."""
+    from scipy.linalg import solve_triangular
+
+    return np.asarray(solve_triangular(factor, right, lower=True, check_finite=False))
+
+
 def _robust_cholesky(matrix: Numbers) -> Numbers:
     """Return the lower factor; a growing multiple of the unit matrix is added until there is one.
 
     Raises:
         FloatingPointError: if the matrix holds what is no number.
     """
+    from scipy.linalg import cholesky
+
     added = 0.0
     while True:
         try:

@@ -19,6 +19,7 @@ from nas.cli.output import make_console, say
 from nas.cli.progress import SearchProgress, trial_line
 from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
+from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
 from nas.evaluate.data import ImageData, load_data
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
@@ -47,11 +48,12 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
     setup = prepare(config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
     check_free(path)
+    controller = _make_controller(setup)
     console = make_console()
     data = _load(setup, console)
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
     try:
-        _execute(setup, run, data, console)
+        _execute(setup, controller, run, data, console)
     except InputError:
         run.discard()
         raise
@@ -74,7 +76,12 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
     console = make_console()
     say(console, f"Going on with {run.path}: {len(run.trials)} of {config.trials} trials are done")
     data = _load(setup, console) if len(run.trials) < config.trials else None
-    _execute(setup, run, data, console)
+    _execute(setup, _make_controller(setup), run, data, console)
+
+
+def _make_controller(setup: Setup) -> Controller:
+    config = setup.config
+    return make_controller(config.controller["name"], setup.task, config.seed, config.controller_options)
 
 
 def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
@@ -103,14 +110,14 @@ def _load(setup: Setup, console: Console) -> ImageData | None:
     return data
 
 
-def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> None:
+def _execute(setup: Setup, controller: Controller, run: Run, data: ImageData | None, console: Console) -> None:
     """Run the trials that are missing, conclude, and print."""
     with _logging(run, console), _termination_as_interrupt(), _pool(setup, data, console) as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
         announce(setup, run, console)
         try:
-            exhausted = _run_trials(setup, run, pool, console)
+            exhausted = _run_trials(setup, controller, run, pool, console)
             outcome = conclude(setup, run, pool)
         except KeyboardInterrupt:
             print_interruption(conclude(setup, run, None), run, console)
@@ -131,12 +138,13 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
     print_outcome(outcome, run, console)
 
 
-def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console: Console) -> bool:
+def _run_trials(
+    setup: Setup, controller: Controller, run: Run, pool: Callable[[], WorkerPool], console: Console
+) -> bool:
     """Run what is missing and say whether the domain was exhausted."""
     if len(run.trials) >= setup.config.trials:
         return False
     config = setup.config
-    controller = make_controller(config.controller["name"], setup.task, config.seed, config.controller_options)
     workers = pool()
     with SearchProgress(console, config.trials, run.trials, best_trial(run.trials), config.is_instant) as progress:
         loop = SearchLoop(setup, run, controller, workers, _Logged(progress))

@@ -27,6 +27,16 @@ MISTAKES = [
     (["search", "--space", "efficientnt"], ["did you mean 'efficientnet'"]),
     (["search", "--space", "absent.yaml"], ["absent.yaml", "cannot be read"]),
     (["search", "--controller", "randm"], ["did you mean 'random'"]),
+    (["search", "--controller", "toys.py:Sine"], ["subclass of nas.controllers.controller.Controller", "Sine"]),
+    (["search", "--controller", "optuna:TPSampler"], ["did you mean 'TPESampler'"]),
+    (["search", "--controller", "optuna:samplers/x"], ["OptunaHub", "pip install optunahub"]),
+    (["search", "--controller", "predictor", "--set", "controller.initial=1"], ["controller.initial", "at least 2"]),
+    (["search", "--controller", "rl", "--set", "controller.algorithm=dqn"], ["ppo or reinforce", "'dqn'"]),
+    (["search", "--controller", "nsga2", "--set", "controller.objectives=[macs, macs]"], ["'macs' stands twice"]),
+    (["search", "--warm-start", "absent"], ["warm_start", "no trials.jsonl"]),
+    (["search", "--warm-start", "earlier", "--controller", "rl"], ["'rl' does not learn from an earlier run"]),
+    (["search", "--warm-start", "earlier"], ["warm_start", "does not fit this space", "'efficientnet'"]),
+    (["check", "toys.py:Absent"], ["toys.py", "has no class 'Absent'"]),
     (["search", "--evaluator", "prxy"], ["did you mean 'proxy'"]),
     (["search", "--evaluator", "toys.py"], ["FILE.py:Class"]),
     (["search", "--evaluator", "toys.py:Sin"], ["did you mean 'Sine'"]),
@@ -122,6 +132,11 @@ def test_mistakes(arguments: list[str], expected: list[str], tmp_path: Path, mon
         "class Space:\n    name, gene_sizes = 'raises', (2,)\n"
         "    def decode(self, architecture):\n        return {}['x']\n"
     )
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier" / "trials.jsonl").write_text(
+        '{"number": 0, "genes": [1], "choices": {}, "status": "ok", "metrics": {"accuracy": 0.5}, "reward": 0.5, '
+        '"seconds": 1, "error": null, "space": "another"}\n'
+    )
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("")
     write_images(tmp_path / "one-class", {"only": 5})
@@ -210,7 +225,15 @@ def test_lists_and_version() -> None:
     assert isinstance(spaces, list)
     assert {space["name"]: space["architectures"] for space in spaces}["efficientnet"] == 104_485_552_128
     controllers = document("controllers")
-    assert isinstance(controllers, list) and [row["name"] for row in controllers] == ["random", "evolution"]
+    assert isinstance(controllers, list) and [row["name"] for row in controllers] == [
+        "random",
+        "evolution",
+        "nsga2",
+        "rl",
+        "predictor",
+        "local",
+        "optuna:SAMPLER",
+    ]
     evaluators = document("evaluators")
     assert isinstance(evaluators, list) and [row["name"] for row in evaluators] == ["proxy", "imagenet", "table"]
     for command in (
@@ -228,7 +251,7 @@ def test_lists_and_version() -> None:
 SURFACE = {
     "search": "address alpha beta config constraint controller data deterministic device evaluator gpus-per-worker "
     "max-latency max-memory max-params min-throughput out resume seed set space target-flops target-latency tolerance "
-    "train-device trials workers",
+    "train-device trials warm-start workers",
     "scale": "alpha beta depth gamma json official out phi resolution width",
     "show": "blocks json",
     "compare": "json",

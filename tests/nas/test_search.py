@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def evaluator(tmp_path: Path) -> str:
     return f"{tmp_path}/toys.py:Sine"
 
 
-def configure(evaluator: str, workers: int = 1, **changes: object) -> RunConfig:
+def configure(evaluator: str, workers: int = 1, **changes: Any) -> RunConfig:
     fixed = {
         "evaluator.name": evaluator,
         "workers.count": workers,
@@ -154,6 +155,55 @@ def test_killed_again_and_again_it_still_ends_with_every_number_once(
     assert len(set(genes_by_number(run).values())) == 30
     if workers == 1 or deterministic:
         assert genes_by_number(run) == genes_by_number(whole)
+
+
+CONTROLLERS = [
+    {"name": "random"},
+    {"name": "nsga2", "population": 5},
+    {"name": "local", "start": 3, "patience": 4},
+    {"name": "rl", "batch": 4, "hidden": 8},
+    {"name": "predictor", "initial": 4, "candidates": 300},
+    {"name": "optuna:TPESampler", "n_startup_trials": 4},
+]
+
+
+@pytest.mark.parametrize("controller", CONTROLLERS, ids=lambda controller: controller["name"])
+def test_whoever_proposes_goes_on_after_kills_as_if_never_killed(
+    tmp_path: Path, evaluator: str, controller: dict[str, object]
+) -> None:
+    config = configure(evaluator, trials=24, controller=controller)
+    whole = search(tmp_path / "whole", config, FakePool(1, 0, sine))[1]
+    kills, run = 0, None
+    while run is None:
+        try:
+            run = search(tmp_path / "run", config, FakePool(1, kills, sine, alive=5))[1]
+        except Killed:
+            kills += 1
+    assert kills >= 3
+    assert run.trials == whole.trials
+
+
+@pytest.mark.parametrize("name", ["predictor", "evolution", "nsga2", "local", "optuna:TPESampler"])
+def test_a_warm_start_is_told_once_and_survives_a_kill(tmp_path: Path, evaluator: str, name: str) -> None:
+    options = {"predictor": {"candidates": 300}, "nsga2": {"population": 6}}.get(name, {})
+    controller = {"name": name, **options}
+    search(tmp_path / "earlier", configure(evaluator, trials=12), FakePool(1, 0, sine))
+    config = configure(evaluator, trials=10, controller=controller, warm_start=str(tmp_path / "earlier"))
+    setup, whole, _ = search(tmp_path / "whole", config, FakePool(1, 0, sine))
+    assert len(setup.earlier) == 12
+    assert sorted(genes_by_number(whole)) == list(range(10))
+    with pytest.raises(Killed):
+        search(tmp_path / "run", config, FakePool(1, 0, sine, alive=5))
+    assert search(tmp_path / "run", config, FakePool(1, 0, sine))[1].trials == whole.trials
+    cold = configure(evaluator, trials=10, controller=controller)
+    assert genes_by_number(search(tmp_path / "cold", cold, FakePool(1, 0, sine))[1]) != genes_by_number(whole)
+
+
+def test_an_earlier_runs_rewards_are_this_runs(tmp_path: Path, evaluator: str) -> None:
+    search(tmp_path / "earlier", configure(evaluator, trials=8), FakePool(1, 0, sine))
+    hard: dict[str, Any] = {"objective.constraint": "hard", "controller": {"name": "evolution"}}
+    for trial in prepare(configure(evaluator, warm_start=str(tmp_path / "earlier"), **hard)).earlier:
+        assert trial.reward == (trial.metrics["accuracy"] if trial.status == "ok" else None)
 
 
 def test_a_lost_checkpoint_is_said_and_survived(

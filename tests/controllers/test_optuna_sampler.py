@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import sys
+import types
+
+import pytest
+
+from nas.controller_check import banded_task, outcome, play
+from nas.controllers.optuna_sampler import OptunaController, find_sampler, optuna_samplers
+from nas.controllers.registry import find_controller, make_controller
+from nas.controllers.task import Task
+from nas.search_spaces.domain import Domain
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Trial
+from tests.toys import PlainSpace
+
+TINY = Task(Domain(PlainSpace("plain", (3, 2, 4))))
+
+
+def test_every_sampler_that_can_be_made_is_offered() -> None:
+    found = set(optuna_samplers())
+    assert {"TPESampler", "GPSampler", "NSGAIISampler", "RandomSampler", "QMCSampler", "CmaEsSampler"} <= found
+    assert not {"BaseSampler", "PartialFixedSampler"} & found
+
+
+@pytest.mark.parametrize("name", ["TPE", "RandomSampler", "QMCSampler", "GridSampler", "BruteForceSampler", "NSGAIII"])
+def test_samplers_propose_a_small_space_whole(name: str) -> None:
+    controller = make_controller(f"optuna:{name}", TINY, 0, {})
+    assert len(set(play(controller, TINY, 24))) == 24
+    assert controller.ask(1) == []
+
+
+def test_an_order_of_the_options_can_be_told() -> None:
+    controller = make_controller("optuna:TPESampler", TINY, 0, {"categorical": False})
+    assert len(set(play(controller, TINY, 12))) == 12
+
+
+def test_the_sampler_learns_from_what_is_told() -> None:
+    task = Task(Domain(PlainSpace("plain", (4,) * 10)))
+    controller = make_controller("optuna:TPESampler", task, 0, {})
+    sums = []
+    for number in range(120):
+        (architecture,) = controller.ask(1)
+        sums.append(sum(architecture.genes))
+        controller.tell([Trial(number, architecture, "ok", {"accuracy": sums[-1] / 30}, sums[-1] / 30)])
+    assert sum(sums[-20:]) / 20 > 20 > sum(sums[:10]) / 10
+
+
+def test_outside_the_band_and_repeats_are_the_samplers_failures_and_cost_no_trial() -> None:
+    task = banded_task()
+    controller = make_controller("optuna:RandomSampler", task, 0, {})
+    proposed = play(controller, task, 10)
+    assert isinstance(controller, OptunaController)
+    states = [state for _, state, _, _ in controller.own_state()["trials"]]
+    assert states.count("COMPLETE") == 9  # one failed by itself
+    assert states.count("FAIL") > 10
+    assert all(task.domain.admits(architecture) for architecture in proposed)
+
+
+def test_a_state_of_another_sampler_is_refused() -> None:
+    state = json.loads(json.dumps(make_controller("optuna:RandomSampler", TINY, 0, {}).state_dict()))
+    with pytest.raises(InputError, match="expected the state of TPESampler, got that of RandomSampler"):
+        make_controller("optuna:TPESampler", TINY, 0, {}).load_state_dict(state)
+
+
+def test_a_warm_start_is_told_to_the_study() -> None:
+    controller = make_controller("optuna:TPESampler", TINY, 0, {})
+    earlier = play(make_controller("random", TINY, 1, {}), TINY, 6)
+    controller.warm_start([outcome(TINY, number, one) for number, one in enumerate(earlier)])
+    assert len(controller.own_state()["trials"]) == 5
+
+
+def test_optunahubs_packages_are_loaded_through_its_own_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    from optuna.samplers import RandomSampler
+
+    class HubSampler(RandomSampler):
+        def __init__(self, strength: float = 1.0, seed: int | None = None) -> None:
+            super().__init__(seed)
+            self.strength = strength
+
+    def load_module(package: str) -> types.ModuleType:
+        if package != "samplers/mine":
+            raise OSError("no such package")
+        module = types.ModuleType("mine")
+        module.HubSampler = HubSampler  # type: ignore[attr-defined]
+        module.__all__ = ["HubSampler"]  # type: ignore[attr-defined]
+        return module
+
+    hub = types.ModuleType("optunahub")
+    hub.load_module = load_module  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "optunahub", hub)
+    assert find_sampler("samplers/mine") is find_sampler("samplers/mine:HubSampler") is HubSampler
+    assert find_controller("optuna:samplers/mine").options["strength"] == 1.0
+    assert len(play(make_controller("optuna:samplers/mine", TINY, 0, {"strength": 2.0}), TINY, 5)) == 5
+    with pytest.raises(InputError, match="cannot be loaded: OSError: no such package"):
+        find_sampler("samplers/other")
+    with pytest.raises(InputError, match="did you mean 'HubSampler'"):
+        find_sampler("samplers/mine:HubSample")
