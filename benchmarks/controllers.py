@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -54,6 +55,7 @@ def compare(name: str, arguments: argparse.Namespace) -> None:
             curves[player.label] = np.array([measure(problem, course, arguments.evaluations) for course in courses])
             spent = [course.seconds / len(course.rewards) for course in courses]
             seconds[player.label] = float(np.median(spent))
+            print(f"{name}: {player.label} has played", file=sys.stderr, flush=True)
     best = problem.best if problem.best is not None else max(float(curve.max()) for curve in curves.values())
     what = "lost share of the hypervolume, percent" if arguments.hypervolume else "regret, points"
     losses = {label: 100 * (best - curve) / (best if arguments.hypervolume else 1) for label, curve in curves.items()}

@@ -41,7 +41,8 @@ def test_every_command_runs(tmp_path: Path) -> None:
     write_images(tmp_path / "DIR", {"a": 40, "b": 40})
     (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
     assert len(blocks("yaml")[0].splitlines()) <= 20
-    assert len(commands()) == 22
+    (tmp_path / "climber.py").write_text(blocks("python")[3])
+    assert len(commands()) == 26
     for number, arguments in enumerate(commands()):
         run_nas(*small(arguments, number), cwd=tmp_path)
     assert len(read_trials(tmp_path / "runs" / "NAME")) == 3
@@ -74,9 +75,9 @@ LESS = {
 @pytest.mark.slow
 def test_the_classes_in_python(tmp_path: Path) -> None:
     """A space of stage tables is checked, searched and scaled; one of modules checked and searched."""
-    space, modules, evaluator = blocks("python")
+    space, modules, evaluator, climber = blocks("python")
     assert max(len(block.splitlines()) for block in blocks("python")) < 30
-    (tmp_path / "mine.py").write_text("\n".join([space, modules, evaluator]))
+    (tmp_path / "mine.py").write_text("\n".join([space, modules, evaluator, climber]))
     for name in ("Space", "Modules"):
         run_nas("check", f"mine.py:{name}", cwd=tmp_path)
         run_nas("search", "--space", f"mine.py:{name}", *TINY, "--out", name, cwd=tmp_path)
@@ -84,6 +85,8 @@ def test_the_classes_in_python(tmp_path: Path) -> None:
     assert "no stage tables" in run_nas("scale", "Modules", "--phi", "1", cwd=tmp_path, check=2).stderr
     fast = ("--evaluator", "mine.py:Evaluator", "--trials", "3", "--workers", "0")
     run_nas("search", "--space", "mine.py:Modules", *fast, "--out", "scored", cwd=tmp_path)
+    mine = ("--controller", "mine.py:Climber", "--target-flops", "300M", "--trials", "12", "--out", "climbed")
+    assert "12 by mine.py:Climber" in run_nas("search", *mine, cwd=tmp_path).stdout.replace(f"{tmp_path}/", "")
     assert {trial["metrics"]["accuracy"] for trial in read_trials(tmp_path / "scored")} <= {0.5, 0.51, 0.52, 0.53}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from nas.search_spaces.network_yaml import load_network
 from tests.conftest import write_images
 from tests.toys import TINY_FORM, comparable, read_trials, run_nas
@@ -48,6 +50,7 @@ def test_an_image_folder_with_a_corrupt_file_without_ray(tmp_path: Path) -> None
     assert [trial["status"] for trial in read_trials(tmp_path / "run")] == ["ok", "ok"]
 
 
+@pytest.mark.slow
 def test_one_seed_one_result_in_two_processes_and_on_ray(tmp_path: Path) -> None:
     arguments = ("--space", "small-images", "--target-flops", "8M", "--trials", "3", "--seed", "3", *TINY_TRAINING)
     for name, workers in (("a", "0"), ("b", "0"), ("c", "1")):
@@ -55,6 +58,7 @@ def test_one_seed_one_result_in_two_processes_and_on_ray(tmp_path: Path) -> None
     assert comparable(tmp_path / "a") == comparable(tmp_path / "b") == comparable(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_deterministic_mode_with_two_workers(toys: Path) -> None:
     arguments = ("--evaluator", "toys.py:Jittery", "--trials", "20", "--workers", "2", "--deterministic")
     runs = []
@@ -81,6 +85,7 @@ def test_user_code_reaches_workers_from_any_directory(toys: Path) -> None:
     assert len(read_trials(toys / "elsewhere" / "run")) == 3
 
 
+@pytest.mark.slow
 def test_a_users_space_in_yaml_and_in_python(toys: Path) -> None:
     import yaml
 
@@ -134,6 +139,7 @@ def test_a_runs_configuration_repeats_it(toys: Path) -> None:
     assert comparable(toys / "a") == comparable(toys / "b")
 
 
+@pytest.mark.slow
 def test_a_test_score_that_was_cut_off_is_made_up_for(tmp_path: Path) -> None:
     arguments = ("--space", "small-images", "--trials", "2", "--workers", "0", *TINY_TRAINING, "--out", "run")
     run_nas("search", *arguments, cwd=tmp_path)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from nas.evaluate.surrogate.skeleton import gene_sizes
 from nas.search_spaces.network_yaml import load_network
@@ -100,6 +101,7 @@ def test_a_table_of_measured_metrics(tmp_path: Path) -> None:
     assert {trial["metrics"]["macs"] for trial in read_trials(tmp_path / "band")} == {11}
 
 
+@pytest.mark.slow
 def test_scoring_and_importing_by_command(tmp_path: Path) -> None:
     write_rows(tmp_path / "t.csv", made_up_rows(40))
     found = json.loads(run_nas("surrogate", "score", "--data", "t.csv", "--json", cwd=tmp_path).stdout)
@@ -119,6 +121,7 @@ def test_neighbours_speed_and_latency_by_command(tmp_path: Path) -> None:
     assert 2 < profile["predicted_latency_ms"] < 6 and "latency_ms" not in profile
 
 
+@pytest.mark.slow
 def test_a_latency_table_from_building_to_a_search_that_uses_it(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(SPACE)
     build = ("latency", "build", "--space", "space.yaml", "--rounds", "5", "--out", "t.json", "--json")
