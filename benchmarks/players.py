@@ -69,7 +69,7 @@ class Player:
             if not running:
                 break
             ended = running.pop(int(order.integers(len(running))))
-            trial = _trial(problem, len(finished), ended)
+            trial = trial_of(problem, len(finished), ended)
             finished.append(ended.genes)
             rewards.append(float(trial.reward or 0))
             start = time.perf_counter()
@@ -90,7 +90,8 @@ def players(names: list[str]) -> list[Player]:
     return [known[name] for name in names]
 
 
-def _trial(problem: Problem, number: int, architecture: Architecture) -> Trial:
+def trial_of(problem: Problem, number: int, architecture: Architecture) -> Trial:
+    """Evaluate an architecture."""
     row = np.array([architecture.genes], dtype=np.int64)
     accuracy = problem.accuracy(row)
     columns = {**problem.task.domain.costs(row), "accuracy": accuracy}

@@ -14,8 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nas.controllers.task import Task
+from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture, Trial
+from nas.search_spaces.user_code import describe
 
 State = dict[str, Any]
 
@@ -93,9 +95,14 @@ class Controller(ABC):
         """
         if state.get("name") != self.name:
             raise InputError(f"expected the state of controller '{self.name}', got that of '{state.get('name')}'")
-        self.generator.bit_generator.state = state["generator"]
-        self.pending = dict.fromkeys(self.architecture(genes) for genes in state["pending"])
-        self.load_own_state(state)
+        try:
+            self.generator.bit_generator.state = state["generator"]
+            self.pending = dict.fromkeys(self.architecture(genes) for genes in state["pending"])
+            self.load_own_state(state)
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise InputError(f"the state of controller '{self.name}' is damaged: {describe(error)}") from error
 
     def architecture(self, genes: Iterable[int]) -> Architecture:
         """Return the architecture of option indices."""
@@ -122,7 +129,10 @@ class Controller(ABC):
         """Return a new architecture: the algorithm's, else a drawn one, else a listed one; ``None`` if none is left."""
         for attempt in range(2 * self.attempts):
             candidate = self.propose() if attempt < self.attempts else self.domain.sample(self.generator)
-            if candidate is not None and candidate not in self._known and self.domain.admits(candidate):
+            if candidate is None or candidate in self._known:
+                continue
+            self._check(candidate)
+            if self.domain.admits(candidate):
                 self._known.add(candidate)
                 key = self.domain.key(candidate)
                 if key not in self._proposed:
@@ -130,9 +140,25 @@ class Controller(ABC):
                     return candidate
         return self._listed()
 
+    def _check(self, candidate: Any) -> None:
+        """Check that a proposal is an architecture of the space.
+
+        Raises:
+            InputError: saying what is wrong with it.
+        """
+        if not isinstance(candidate, Architecture):
+            raise InputError(
+                f"controller {self.name}: propose() has to return self.architecture(genes) or None, "
+                f"got {candidate!r:.80}"
+            )
+        try:
+            spaces.check(self.domain.space, candidate)
+        except InputError as error:
+            raise InputError(f"controller {self.name}: propose() gave genes {candidate.genes}: {error}") from None
+
     def _listed(self) -> Architecture | None:
         """Return a new member of a domain that can be listed, at random."""
-        if (listing := self.domain.listing()) is None:
+        if self.domain.listable is None or (listing := self.domain.listing()) is None:
             return None
         members = [self.architecture(genes) for genes in listing]
         new = [member for member in members if self.domain.key(member) not in self._proposed]

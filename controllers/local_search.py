@@ -81,7 +81,7 @@ class LocalSearch(Controller):
         """Return where the climb stands."""
         points = {"here": self._here, "best": self._best}
         return {
-            **{name: None if point is None else [list(point[0].genes), point[1]] for name, point in points.items()},
+            **{name: None if point is None else _plain(point) for name, point in points.items()},
             "random_left": self._random_left,
             "without_gain": self._without_gain,
             "climbs": self._climbs,
@@ -90,7 +90,7 @@ class LocalSearch(Controller):
     def load_own_state(self, state: Mapping[str, Any]) -> None:
         """Restore where the climb stands."""
         self._here, self._best = (
-            None if state[name] is None else (self.architecture(state[name][0]), float(state[name][1]))
+            None if state[name] is None else (self.architecture(state[name][0]), _reward(state[name][1]))
             for name in ("here", "best")
         )
         self._random_left, self._without_gain = int(state["random_left"]), int(state["without_gain"])
@@ -117,3 +117,12 @@ class LocalSearch(Controller):
             if child := mutated_inside(self.domain, self.generator, genes, best, repairs=3):
                 return child
         return None
+
+
+def _plain(point: Point) -> list[Any]:
+    """Return a point as JSON values; a kicked one has no reward yet."""
+    return [list(point[0].genes), None if point[1] == float("-inf") else point[1]]
+
+
+def _reward(value: float | None) -> float:
+    return float("-inf") if value is None else float(value)

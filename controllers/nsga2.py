@@ -15,7 +15,7 @@ import numpy as np
 
 from nas.controllers.controller import Controller, State
 from nas.controllers.nondominated import best_first
-from nas.controllers.objectives import Objectives, default_objectives, violation
+from nas.controllers.objectives import Constraints, Objectives, default_objectives
 from nas.controllers.task import Task
 from nas.controllers.variation import crossover, mutated_inside
 from nas.search_spaces.errors import InputError
@@ -63,10 +63,12 @@ class NSGA2(Controller):
         super().__init__(task, seed)
         if population < 2:
             raise InputError(f"controller.population: expected at least 2, got {population}")
+        if repairs < 0:
+            raise InputError(f"controller.repairs: expected 0 or more, got {repairs}")
         if not 0 <= crossover <= 1:
             raise InputError(f"controller.crossover: expected a probability, got {crossover}")
         self.objectives = Objectives.parse(objectives) if objectives else default_objectives(task.domain)
-        self.constraints = check_constraints(constraints)
+        self.constraints = Constraints.parse(constraints, self.objectives)
         self.population, self.crossover, self.repairs = population, crossover, repairs
         self._members: list[Member] = []  # best first
         self._tried = 0  # trials of any status, those of a warm start that succeeded included
@@ -97,7 +99,7 @@ class NSGA2(Controller):
         self._tried += 1
         if (values := self.objectives.of(trial)) is not None:
             metrics = {**trial.metrics, "reward": float(trial.reward or 0)}
-            self._members.append(Member(trial.architecture, values, violation(metrics, self.constraints)))
+            self._members.append(Member(trial.architecture, values, self.constraints.violation(metrics)))
 
     def own_state(self) -> State:
         """Return the population, best first."""
@@ -121,15 +123,3 @@ class NSGA2(Controller):
     def _tournament(self) -> Architecture:
         """Return the better of two members; they stand best first."""
         return self._members[int(self.generator.integers(len(self._members), size=2).min())].architecture
-
-
-def check_constraints(constraints: Mapping[str, Any]) -> dict[str, float]:
-    """Check bounds by metric.
-
-    Raises:
-        InputError: if one is no number.
-    """
-    for name, bound in constraints.items():
-        if isinstance(bound, bool) or not isinstance(bound, int | float) or not np.isfinite(bound):
-            raise InputError(f"controller.constraints.{name}: expected a number, got {bound!r}")
-    return {str(name): float(bound) for name, bound in constraints.items()}

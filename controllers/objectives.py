@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 
 from nas.controllers.task import Numbers
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.errors import InputError
+from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.records import Trial
 
 REWARD, ACCURACY = "reward", "accuracy"
+TRIED = 64  # genotypes of which one at least should have costs
+_log = logging.getLogger(__name__)
+_missed: set[str] = set()  # objectives that were warned of
 RISING = (REWARD, ACCURACY, "throughput")
 
 
@@ -58,9 +62,17 @@ class Objectives:
         """Return a trial's objectives as they are, ``None`` if it did not succeed or lacks one."""
         values = {**trial.metrics, REWARD: trial.reward}
         found = [values.get(name) for name in self.names]
+        if trial.status == "ok" and None in found:
+            self._warn(self.names[found.index(None)], list(trial.metrics))
         if trial.status != "ok" or any(value is None or not np.isfinite(value) for value in found):
             return None
         return tuple(float(value) for value in found if value is not None)
+
+    def _warn(self, name: str, known: list[str]) -> None:
+        """Say once that an objective is not among the metrics: a trial without it counts as failed."""
+        if name not in _missed:
+            _missed.add(name)
+            _log.warning("objective '%s' is not among a trial's metrics%s", name, nearest_name(name, known))
 
     def to_minimise(self, values: NDArray[Any]) -> Numbers:
         """Return objectives ``(n, objectives)`` with those to maximise negated."""
@@ -68,23 +80,55 @@ class Objectives:
         return turned
 
 
+@dataclass(frozen=True)
+class Constraints:
+    """Bounds of measured metrics: the most of what is minimised, the least of what is maximised.
+
+    Attributes:
+        bounds: by metric.
+        signs: 1 for what is maximised, -1 for what is minimised.
+    """
+
+    bounds: tuple[tuple[str, float], ...] = ()
+    signs: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, bounds: Mapping[Any, Any], objectives: Objectives) -> Constraints:
+        """Read bounds by metric; an objective's direction is the one it has there, others say theirs by ``max:NAME``.
+
+        Raises:
+            InputError: if a bound is no number, or a name is odd.
+        """
+        if not bounds:
+            return cls()
+        for name, bound in bounds.items():
+            if isinstance(bound, bool) or not isinstance(bound, int | float) or not np.isfinite(bound):
+                raise InputError(f"controller.constraints.{name}: expected a number, got {bound!r}")
+        named = Objectives.parse(list(bounds), "controller.constraints")
+        known = dict(zip(objectives.names, objectives.signs, strict=True))
+        signs = tuple(known.get(name, sign) for name, sign in zip(named.names, named.signs, strict=True))
+        return cls(tuple(zip(named.names, map(float, bounds.values()), strict=True)), signs)
+
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """Return by how much metrics break the bounds, as a sum of relative excesses; 0 if they keep to them.
+
+        What was not measured breaks its bound whole.
+        """
+        total = 0.0
+        for (name, bound), sign in zip(self.bounds, self.signs, strict=True):
+            value = metrics.get(name)
+            excess = abs(bound) or 1.0 if value is None else sign * (bound - value)
+            total += max(excess, 0.0) / (abs(bound) or 1.0)
+        return total
+
+
+def known_metrics(domain: Domain) -> set[str]:
+    """Return the costs that are known before anything is trained, by some genotypes."""
+    genes = domain.sample_genes(np.random.default_rng(0), min(TRIED, domain.affordable))
+    return set() if genes is None else set(domain.costs(genes))
+
+
 def default_objectives(domain: Domain) -> Objectives:
     """Return the accuracy, and of the costs known before training the MACs, else the params, else none."""
-    genes = domain.sample_genes(np.random.default_rng(0), 1)
-    known = () if genes is None else domain.costs(genes)
+    known = known_metrics(domain)
     return Objectives.parse([ACCURACY, *[name for name in ("macs", "params") if name in known][:1]])
-
-
-def violation(metrics: Mapping[str, float], constraints: Mapping[str, float]) -> float:
-    """Return by how much measured metrics break their bounds, as a sum of relative excesses; 0 if they keep to them.
-
-    A bound is the most that is wanted of what is minimised and the least of what is maximised; what was not measured
-    breaks its bound whole.
-    """
-    total = 0.0
-    for name, bound in constraints.items():
-        rises = name in RISING or name.startswith(ACCURACY)
-        value = metrics.get(name)
-        excess = abs(bound) if value is None else (bound - value if rises else value - bound)
-        total += max(excess, 0.0) / (abs(bound) or 1.0)
-    return total

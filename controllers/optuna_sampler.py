@@ -107,7 +107,7 @@ class OptunaController(Controller):
         self._settle()
         trials = [
             [
-                [trial.params[name] for name in self._distributions] if trial.state.name != "FAIL" else None,
+                [trial.params[name] for name in self._distributions],
                 trial.state.name,
                 trial.values,
                 _plain(trial.system_attrs),
@@ -133,8 +133,7 @@ class OptunaController(Controller):
             raise InputError(f"expected the state of {self._sampler.__name__}, got that of {state.get('sampler')}")
         self._study, self._suggested = self._new_study(), None
         for genes, name, values, attributes in state["trials"]:
-            known = [0] * len(self._distributions) if genes is None else genes
-            self._study.add_trial(self._record(known, TrialState[name], values, attributes))
+            self._study.add_trial(self._record(genes, TrialState[name], values, attributes))
         for key, value in state["study"].items():
             self._study._storage.set_study_system_attr(self._study._study_id, key, value)
         self._numbers = {self.architecture(genes): int(number) for genes, number in state["running"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -112,7 +113,13 @@ def make_controller(name: str, task: Task, seed: int, options: Mapping[str, Any]
         InputError: if there is no such controller, or it does not take these options.
     """
     check_controller(name, options)
-    return find_controller(name).make(task, seed, **options)
+    kind = find_controller(name)
+    try:
+        return kind.make(task, seed, **options)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"controller: {name} cannot be made: {describe(error)}") from error
 
 
 def _kind(kind: type[Controller]) -> Kind:
@@ -155,7 +162,7 @@ def _fits(value: Any, default: Any) -> bool:
     if isinstance(default, bool) or isinstance(value, bool):
         return type(value) is type(default)
     if isinstance(default, float):
-        return isinstance(value, int | float)
+        return isinstance(value, int | float) and math.isfinite(value)
     if isinstance(default, str) or not isinstance(default, Sequence | Mapping):
         return default is None or type(value) is type(default)
     return isinstance(value, Mapping if isinstance(default, Mapping) else list | tuple)

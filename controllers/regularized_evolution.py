@@ -37,6 +37,8 @@ class RegularizedEvolution(Controller):
         for name, value in (("population", population), ("sample", sample)):
             if value < 1:
                 raise InputError(f"controller.{name}: expected at least 1, got {value}")
+        if repairs < 0:
+            raise InputError(f"controller.repairs: expected 0 or more, got {repairs}")
         if sample > population:
             raise InputError(f"controller.sample: expected at most the population of {population}, got {sample}")
         self.sample, self.repairs = sample, repairs

@@ -81,19 +81,27 @@ class KnownCosts:
         if self.table is not None:
             known: dict[str, NDArray[Any]] = dict(self.table.costs(genes))
         else:
-            where, found = f"space '{self.space.name}': costs(genes)", self.space.costs(genes)  # type: ignore[attr-defined]
-            known = {name: cost_column(where, name, column, len(genes)) for name, column in found.items()}
+            try:
+                known = self._own_columns(genes)
+            except InputError:  # of one of them, perhaps
+                return self._counted_one_by_one(genes)
         return {**known, **(self.device.costs(genes) if self.device else {})}
+
+    def _own_columns(self, genes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        where, found = f"space '{self.space.name}': costs(genes)", self.space.costs(genes)  # type: ignore[attr-defined]
+        return {name: cost_column(where, name, column, len(genes)) for name, column in found.items()}
 
     def _counted_one_by_one(self, genes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         rows: list[dict[str, float]] = []
+        failed = False
         for row in genes.tolist():
             architecture = Architecture(self.space.name, tuple(row))
             try:  # only modules are slow enough to be worth the memory
                 rows.append(self(architecture) if self.builds_modules else self._count(architecture))
             except InputError:
                 rows.append({})
-        names = dict.fromkeys(name for row in rows for name in row)
+                failed = True
+        names = dict.fromkeys([name for row in rows for name in row] or (["macs"] if failed else []))
         return {name: np.array([row.get(name, math.nan) for row in rows], dtype=np.float64) for name in names}
 
     def _count(self, architecture: Architecture) -> dict[str, float]:

@@ -19,6 +19,7 @@ from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 
+LISTABLE_MODULES = 500  # counting each takes about 50 ms
 Examine = Callable[[Architecture], object]
 
 
@@ -46,13 +47,20 @@ class LimitedDomain(Domain):
         self.known, self.limits = known, limits
         self.affordable = known.affordable
 
+    @property
+    def listable(self) -> int | None:
+        """How many genotypes have to be gone through to list the domain; ``None`` where that takes too long."""
+        count = super().listable
+        return None if self.known.builds_modules and (count or LISTABLE_MODULES) >= LISTABLE_MODULES else count
+
     def admits(self, architecture: Architecture) -> bool:
         """Say whether the architecture's exact costs are inside the limits."""
         try:
-            inside = self.limits.admits(self.known(architecture))
+            metrics = self.known(architecture)
         except InputError:
             return False
-        return inside and super().admits(architecture)
+        counted = all(limit.metric in metrics for limit in self.limits)
+        return counted and self.limits.admits(metrics) and super().admits(architecture)
 
     def inside(self, genes: Genes) -> NDArray[np.bool_]:
         """Say for many genotypes at once whether their costs keep to the limits, ``(n,)``."""
@@ -62,6 +70,8 @@ class LimitedDomain(Domain):
         counted = np.ones(len(genes), dtype=bool)
         for name, values in columns.items():
             counted &= np.isfinite(values) & ((values > 0) | (name not in ("macs", "params")))
+        if any(limit.metric not in columns for limit in self.limits):
+            return np.zeros(len(genes), dtype=bool)
         return counted & (self.limits.violations(columns) == 0) if self.limits else counted
 
     def costs(self, genes: Genes) -> Columns:
@@ -103,6 +113,11 @@ class TableDomain(LimitedDomain):
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
         """Draw ``count`` genotypes at once, ``(count, tokens)``."""
         return self._sampler.sample(generator, count)
+
+    @property
+    def listable(self) -> int | None:
+        """How many architectures are inside, where they are few enough to list."""
+        return None if self._sampler.listed is None else len(self._sampler.listed)
 
     def members(self) -> Iterator[Architecture] | None:
         """Yield every architecture inside the limits where they are few enough to list."""
@@ -156,6 +171,11 @@ class ListedDomain(LimitedDomain):
         """Draw one uniformly."""
         return self._inside[generator.integers(len(self._inside))]
 
+    @property
+    def listable(self) -> int | None:
+        """How many there are."""
+        return len(self._inside)
+
     def members(self) -> Iterator[Architecture] | None:
         """Yield them all."""
         return iter(self._inside)
@@ -167,7 +187,7 @@ class SearchedDomain(LimitedDomain):
     def __init__(self, space: SearchSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None) -> None:
         super().__init__(space, costs, limits, examine)
         # Counting a module takes about 50 ms, arithmetic less than 0.1.
-        listable, self.walks, self.steps = (500, 8, 50) if costs.builds_modules else (ENUMERABLE, 200, 200)
+        listable, self.walks, self.steps = (LISTABLE_MODULES, 8, 50) if costs.builds_modules else (ENUMERABLE, 200, 200)
         self._seen: set[tuple[float, ...]] = set()
         self._listed: list[Architecture] | None = None
         if spaces.size(space) <= listable:
@@ -196,6 +216,11 @@ class SearchedDomain(LimitedDomain):
                     here, distance = there, closer
         return None
 
+    @property
+    def listable(self) -> int | None:
+        """How many architectures are inside, where they are listed."""
+        return None if self._listed is None else len(self._listed)
+
     def members(self) -> Iterator[Architecture] | None:
         """Yield every architecture inside the limits where the space is small enough to list."""
         return None if self._listed is None else iter(self._listed)
@@ -204,6 +229,8 @@ class SearchedDomain(LimitedDomain):
         try:
             metrics = self.known(architecture)
         except InputError:
+            return float("inf")
+        if any(limit.metric not in metrics for limit in self.limits):
             return float("inf")
         self._seen.add(tuple(metrics[limit.metric] for limit in self.limits))
         return self.limits.violation(metrics)

@@ -138,8 +138,12 @@ def the_same_in_another_process(suspect: Suspect) -> None:
 
 def a_restored_one_goes_on_alike(suspect: Suspect) -> None:
     """Put the whole state through JSON at several moments; what is proposed then is what would have been."""
-    task = banded_task()
-    whole = play(suspect.make(task, 1), task, TRIALS)
+    for task, trials in ((banded_task(), TRIALS), (tiny_task(), 22)):
+        _restore(suspect, task, trials)
+
+
+def _restore(suspect: Suspect, task: Task, trials: int) -> None:
+    whole = play(suspect.make(task, 1), task, trials)
     for restart in RESTARTS:
         first = suspect.make(task, 1)
         before = play(first, task, restart)
@@ -147,7 +151,7 @@ def a_restored_one_goes_on_alike(suspect: Suspect) -> None:
         second = suspect.make(task, seed=99)
         guarded("load_state_dict()", partial(second.load_state_dict, state))
         second.remember(before)
-        again = before + play(second, task, TRIALS - restart, start=restart)
+        again = before + play(second, task, trials - restart, start=restart)
         _require(
             again == whole,
             f"restored after {restart} trials it proposes something else; own_state has to return, and "

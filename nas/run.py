@@ -247,6 +247,10 @@ def _to_json(trial: Trial) -> dict[str, Any]:
 def _from_json(line: bytes, space: str, where: str) -> Trial:
     try:
         row = json.loads(line)
+        whole = all(type(gene) is int for gene in row["genes"])
+        measured = all(isinstance(value, int | float) for value in row["metrics"].values())
+        if not whole or not measured or row["status"] not in ("ok", "failed", "pruned"):
+            raise ValueError("genes are whole numbers, metrics numbers, the status is ok, failed or pruned")
         return Trial(
             number=row["number"],
             architecture=Architecture(row.get("space", space), tuple(row["genes"])),
@@ -257,5 +261,5 @@ def _from_json(line: bytes, space: str, where: str) -> Trial:
             error=row["error"],
             choices=row["choices"],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{where}: is no trial ({type(error).__name__}: {error}); remove or repair the line") from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +14,12 @@ import numpy as np
 from nas.controllers.controller import Controller
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import Outcome, WorkerPool
+from nas.program import program
 from nas.run import Run
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import WorkError
+from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Architecture, Trial
+from nas.search_spaces.user_code import describe
 from nas.setup import Setup
 
 _log = logging.getLogger(__name__)
@@ -93,7 +96,8 @@ class SearchLoop:
         while not self.exhausted and (free := self._free()) > 0:
             if not self._tell():
                 return
-            proposals = self.controller.ask(free if self.lag is None else 1)
+            with self._named("ask"):
+                proposals = self.controller.ask(free if self.lag is None else 1)
             for architecture in proposals:
                 self._waiting.append(_Pending(self._number, architecture))
                 self._number = self._unused(self._number + 1)
@@ -127,9 +131,12 @@ class SearchLoop:
         metrics = {**evaluation.metrics, **self.setup.costs(job.architecture)}
         status, error, reward = evaluation.status, evaluation.error, None
         if status == "ok":
-            reward = self.setup.reward(metrics)
+            try:
+                reward = self.setup.reward(metrics)
+            except KeyError as missing:
+                reward, error = math.nan, f"the reward needs the metric {missing}, which is not known"
             if not math.isfinite(reward):
-                status, error, reward = "failed", f"the reward is {reward}", None
+                status, error, reward = "failed", error or f"the reward is {reward}", None
         return Trial(
             number=job.number,
             architecture=job.architecture,
@@ -162,7 +169,8 @@ class SearchLoop:
             if any(number not in finished for number in numbers):
                 return False
             trials = [finished[number] for number in numbers]
-        self.controller.tell(trials)
+        with self._named("tell"):
+            self.controller.tell(trials)
         self._told += len(trials)
         return True
 
@@ -178,24 +186,48 @@ class SearchLoop:
 
     def _checkpoint(self) -> None:
         proposals = [*self._in_flight.values(), *self._waiting]
-        self.run.save_checkpoint(
-            {
-                "controller": self.controller.state_dict(),
-                "told": self._told,
-                "pending": [[pending.number, list(pending.architecture.genes)] for pending in proposals],
-            }
-        )
+        with self._named("state_dict"):
+            self.run.save_checkpoint(
+                {
+                    "controller": self.controller.state_dict(),
+                    "told": self._told,
+                    "pending": [[pending.number, list(pending.architecture.genes)] for pending in proposals],
+                }
+            )
+
+    @contextmanager
+    def _named(self, method: str) -> Iterator[None]:
+        """Word what a controller's own code raises, and say how to go on.
+
+        Raises:
+            WorkError: with the exception's type, message and line.
+        """
+        try:
+            yield
+        except (InputError, WorkError, OSError):
+            raise
+        except Exception as error:
+            name = self.setup.config.controller["name"]
+            hint = f"try it: {program()} check {name}. Mend it, then: {self.run.resume_command}"
+            raise WorkError(f"controller {name}: {method}() raised {describe(error)}; {hint}") from error
 
     def _restore(self) -> None:
         """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
         self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
         if checkpoint is None:
-            self.controller.warm_start(self.setup.earlier)
+            with self._named("warm_start"):
+                self.controller.warm_start(self.setup.earlier)
             if self.run.trials:
                 _log.warning("%s: no usable controller checkpoint; a fresh one is told all trials", self.run.path)
             return
-        self.controller.load_state_dict(checkpoint["controller"])
+        try:
+            with self._named("load_state_dict"):
+                self.controller.load_state_dict(checkpoint["controller"])
+        except InputError as error:
+            raise InputError(
+                f"{self.run.path}/controller.json: {error}; delete that file, and a fresh controller is told all trials"
+            ) from None
         self._told = checkpoint["told"]
         for number, genes in checkpoint["pending"]:
             if number not in self._finished:

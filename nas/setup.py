@@ -71,8 +71,12 @@ class Setup:
         return Task(self.domain, self.reward)
 
 
-def prepare(config: RunConfig) -> Setup:
+def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     """Resolve every name of a configuration.
+
+    Args:
+        config: as given.
+        resumed: whether the run goes on, so that what an earlier run came to stands in its own state already.
 
     Raises:
         InputError: for whatever cannot work, before anything is trained or written.
@@ -110,17 +114,19 @@ def prepare(config: RunConfig) -> Setup:
         limits=limits,
         needs_data=recipe.proxy is not None,
         can_test=recipe.proxy is not None or (recipe.code is not None and hasattr(recipe.code.load(), "test")),
-        earlier=_earlier_trials(config, space, costs, maximised),
+        earlier=_earlier_trials(config, space, costs, maximised, resumed),
     )
 
 
-def _earlier_trials(config: RunConfig, space: SearchSpace, costs: KnownCosts, maximised: Reward) -> list[Trial]:
+def _earlier_trials(
+    config: RunConfig, space: SearchSpace, costs: KnownCosts, maximised: Reward, resumed: bool
+) -> list[Trial]:
     """Return the trials of the run that the controller begins with.
 
     Raises:
         InputError: if there are none, they are of another space, or the controller cannot learn from them.
     """
-    if config.warm_start is None:
+    if config.warm_start is None or (resumed and not Path(config.warm_start).is_dir()):
         return []
     name = config.controller["name"]
     if not find_controller(name).learns:

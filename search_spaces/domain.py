@@ -77,15 +77,22 @@ class Domain:
         """Return what is known of genotypes before anything is trained, by metric, ``(n,)`` each."""
         return {}
 
+    @property
+    def listable(self) -> int | None:
+        """How many genotypes have to be gone through to list the domain; ``None`` where that takes too long."""
+        count = spaces.size(self.space)
+        return count if count <= ENUMERABLE else None
+
     def listing(self) -> Genes | None:
         """Return every admitted genotype, ``(n, tokens)``, where they can be listed, else ``None``."""
         if self._listing is None and (members := self.members()) is not None:
-            self._listing = np.array([member.genes for member in members], dtype=np.int64)
+            listed = np.array([member.genes for member in members], dtype=np.int64)
+            self._listing = listed.reshape(-1, len(self.space.gene_sizes))
         return self._listing
 
     def members(self) -> Iterator[Architecture] | None:
         """Yield every admitted architecture where they can be listed, else return ``None``."""
-        if spaces.size(self.space) > ENUMERABLE:
+        if self.listable is None:
             return None
         return (architecture for architecture in spaces.enumerate_space(self.space) if self.admits(architecture))
 

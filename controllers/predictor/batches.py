@@ -9,6 +9,7 @@ import numpy as np
 from nas.controllers.task import Numbers
 
 Value = Callable[[dict[str, Numbers]], Numbers]
+Accept = Callable[[int], bool]
 
 
 class Beliefs:
@@ -35,19 +36,34 @@ class Beliefs:
             covariance -= np.outer(column, column) / (max(column[place], 0.0) + self._noises[name])
 
 
-def pick(beliefs: Beliefs, value: Value, count: int) -> list[int]:
-    """Return the places of ``count`` candidates; ``value`` makes numbers to maximise of the deviations by metric."""
+def pick(beliefs: Beliefs, value: Value, count: int, accept: Accept = lambda _: True) -> list[int]:
+    """Return the places of up to ``count`` candidates, best first.
+
+    Args:
+        beliefs: about the candidates.
+        value: makes numbers to maximise, ``(n,)``, of the deviations by metric; ``-inf`` where one must not be picked.
+        count: how many are wanted.
+        accept: has the last word on each.
+    """
     picked: list[int] = []
-    size = len(next(iter(beliefs.deviations.values())))
-    while len(picked) < min(count, size):
-        values = value(beliefs.deviations)
-        values[picked] = -np.inf
-        picked.append(int(np.argmax(values)))
-        beliefs.observe(picked[-1])
+    closed: list[int] = []
+    values = value(beliefs.deviations)
+    while len(picked) < count and len(closed) < len(values):
+        values[closed] = -np.inf
+        best = int(np.argmax(values))
+        if values[best] == -np.inf:
+            break
+        closed.append(best)
+        if accept(best):
+            picked.append(best)
+            beliefs.observe(best)
+            values = value(beliefs.deviations)
     return picked
 
 
-def pick_spread(covariance: Numbers, noise: float, taken: Sequence[int], count: int) -> list[int]:
+def pick_spread(
+    covariance: Numbers, noise: float, taken: Sequence[int], count: int, accept: Accept = lambda _: True
+) -> list[int]:
     """Return the places of ``count`` candidates that together say most about all, given those that are ``taken``.
 
     Greedily those of the largest variance (a D-optimal design, as in Seeger 2004).
@@ -62,4 +78,4 @@ def pick_spread(covariance: Numbers, noise: float, taken: Sequence[int], count: 
         values[closed] = -np.inf
         return values
 
-    return pick(beliefs, left, min(count, len(covariance) - len(closed)))
+    return pick(beliefs, left, count, accept)

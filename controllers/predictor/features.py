@@ -18,6 +18,7 @@ from nas.controllers.task import Numbers
 from nas.search_spaces.domain import Columns, Genes
 
 COSTS = ("macs", "params")
+MOST_STEPS, MOST_KINDS = 63, 64  # features of one gene
 
 
 class Features:
@@ -69,16 +70,22 @@ def spread_of(features: Numbers) -> Numbers:
 
 
 def _thermometer(options: int) -> Numbers:
-    """Return ``(options, options - 1)``: is the index at least 1, 2, ...; of mean 0 and deviation 1 over options."""
-    steps = np.arange(1, options)
+    """Return ``(options, steps)``: is the index at least 1, 2, ...; of mean 0 and deviation 1 over options.
+
+    Of a gene with more options than ``MOST_STEPS`` only so many steps are taken, evenly spread.
+    """
+    steps = np.unique(np.linspace(1, max(options - 1, 1), min(options - 1, MOST_STEPS)).astype(np.int64))
     share = 1 - steps / options
     reached: Numbers = ((np.arange(options)[:, None] >= steps) - share) / np.sqrt(share * (1 - share))
     return reached
 
 
 def _one_hot(options: int) -> Numbers:
-    """Return ``(options, options)``, of mean 0, scaled to the thermometer's; nothing for two options: the same."""
-    if options <= 2:
+    """Return ``(options, options)``, of mean 0, scaled to the thermometer's.
+
+    Nothing for two options, where it is the same, and for too many to be kinds of anything.
+    """
+    if options <= 2 or options > MOST_KINDS:
         return np.zeros((options, 0))
     columns: Numbers = (np.eye(options) - 1 / options) * np.sqrt(options)
     return columns

@@ -47,13 +47,14 @@ class GaussianProcess:
 
     Args:
         features: how they are written.
+        rises: whether more is better: outliers on the bad side count no further than the usual.
 
     Attributes:
         hyperparameters: logarithms: ``a``, ``b``, ``c``, noise, categorical share, then the weights.
     """
 
-    def __init__(self, features: Features) -> None:
-        self.features = features
+    def __init__(self, features: Features, rises: bool = True) -> None:
+        self.features, self.rises = features, rises
         self.modes = np.concatenate([MODES, np.zeros(features.weights)])
         self.deviations = np.concatenate([DEVIATIONS, np.full(features.weights, WEIGHT_DEVIATION)])
         self.hyperparameters = self.modes.copy()
@@ -63,7 +64,7 @@ class GaussianProcess:
         from scipy.optimize import minimize
 
         standard = self.features.standardise(rows, spread_of(rows))
-        targets = _standardised(accuracies)[0]
+        targets = _standardised(accuracies, self.rises)[0]
 
         def objective(hyperparameters: Numbers) -> tuple[float, Numbers]:
             return self._negative_log_posterior(hyperparameters, standard, targets)
@@ -88,7 +89,7 @@ class GaussianProcess:
             more_noise: variances of the accuracies beyond the noise of all, ``(n,)``.
         """
         self._spread = spread_of(rows)
-        targets, self._centre, self._scale = _standardised(accuracies)
+        targets, self._centre, self._scale = _standardised(accuracies, self.rises)
         observed = self._weighted(rows)
         self._observed, self._count = np.concatenate([observed, self._weighted(without_result)]), len(rows)
         covariance = self._covariance(self._observed, self._observed)
@@ -201,14 +202,17 @@ def _norms(points: Numbers) -> Numbers:
     return np.asarray(np.einsum("ij,ij->i", points, points))
 
 
-def _standardised(accuracies: Numbers) -> tuple[Numbers, float, float]:
-    """Return accuracies with mean 0 and deviation 1, the mean and the deviation; low outliers are pulled in.
+def _standardised(accuracies: Numbers, rises: bool = True) -> tuple[Numbers, float, float]:
+    """Return accuracies with mean 0 and deviation 1, the mean and the deviation; outliers are pulled in.
+
+    Those that are low, or high where less is better.
 
     A training that has all but failed says little of its neighbours, and would stretch the scale for all others.
     """
     middle = float(np.median(accuracies))
     usual = 1.4826 * float(np.median(np.abs(accuracies - middle)))
-    clipped = np.maximum(accuracies, middle - OUTLIER * usual) if usual > 0 else accuracies
+    least, most = (middle - OUTLIER * usual, np.inf) if rises else (-np.inf, middle + OUTLIER * usual)
+    clipped = np.clip(accuracies, least, most) if usual > 0 else accuracies
     centre, scale = float(clipped.mean()), float(clipped.std())
     scale = scale if scale > 1e-12 else 1.0
     return (clipped - centre) / scale, centre, scale

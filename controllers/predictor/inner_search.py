@@ -32,8 +32,9 @@ def best_candidates(
         starts: genotypes to begin with beside random ones, ``(m, tokens)``.
         candidates: about how many are scored.
     """
-    listing = domain.listing()
-    if listing is not None and len(listing) <= candidates:
+    if domain.listable is not None and domain.listable <= candidates:
+        listing = domain.listing()
+        assert listing is not None
         return _sorted(listing, score(listing))
     drawn = domain.sample_genes(generator, max(int(STARTS * candidates), 10))
     population = starts if drawn is None else np.concatenate([starts, drawn])
@@ -44,7 +45,7 @@ def best_candidates(
     rounds = min(ROUNDS, max(candidates // LEAST_CHILDREN, 1))
     count = candidates // rounds
     survivors = max(int(SURVIVORS * count), 10)
-    for _ in range(rounds):
+    for _ in range(rounds if len(population) else 0):
         children = _children(generator, population[:survivors], np.asarray(domain.space.gene_sizes), count)
         parents = min(survivors, len(population))
         together = np.concatenate([population[:parents], children])

@@ -33,19 +33,22 @@ class Model:
 
     Args:
         domain: gives the costs that are known.
-        metrics: what is modelled.
+        metrics: what is modelled, and whether more of it is better.
         most: how many results are taken into account at most.
 
     Attributes:
         observations: what it learns from; added to from outside.
+        refused: genotypes that cannot be proposed, and whether that is because they make no network that may be
+            evaluated (else they are copies of others); added to from outside.
     """
 
-    def __init__(self, domain: Domain, metrics: Sequence[str], most: int) -> None:
+    def __init__(self, domain: Domain, metrics: Mapping[str, bool], most: int) -> None:
         self.domain, self.metrics, self.most = domain, tuple(metrics), most
         sizes = domain.space.gene_sizes
         self.features = Features(sizes)
         self.observations = Observations(len(sizes))
-        self.processes = {name: GaussianProcess(self.features) for name in self.metrics}
+        self.processes = {name: GaussianProcess(self.features, rises) for name, rises in metrics.items()}
+        self.refused: dict[tuple[int, ...], bool] = {}
         self._learned_from = 0
         self._chances: GaussianProcess | None = None
         self._rows: dict[tuple[int, ...], Numbers] = {}
@@ -89,6 +92,7 @@ class Model:
             "observations": self.observations.state(),
             "hyperparameters": {name: process.state() for name, process in self.processes.items()},
             "learned_from": self._learned_from,
+            "refused": [[list(genes), impossible] for genes, impossible in self.refused.items()],
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -97,6 +101,7 @@ class Model:
         for name, process in self.processes.items():
             process.load_state(state["hyperparameters"][name])
         self._learned_from = int(state["learned_from"])
+        self.refused = {tuple(genes): bool(impossible) for genes, impossible in state["refused"]}
 
     def _values(
         self, name: str, process: GaussianProcess, rows: Numbers, places: Sequence[int]
@@ -115,11 +120,12 @@ class Model:
     def _judge_failures(self) -> None:
         """Model what fails, where anything has."""
         seen = self.observations
-        failed = seen.places("failed")[-self.most // 2 :]
+        failed = [seen.genes[index] for index in seen.places("failed")]
+        failed = [*failed, *(genes for genes, impossible in self.refused.items() if impossible)][-self.most // 2 :]
         self._chances = None
         if failed:
-            succeeded = seen.most_telling(self.most // 2)
-            rows = self._known_rows([seen.genes[index] for index in [*succeeded, *failed]])
+            succeeded = [seen.genes[index] for index in seen.most_telling(self.most // 2)]
+            rows = self._known_rows([*succeeded, *failed])
             labels = np.repeat([1.0, 0.0], [len(succeeded), len(failed)])
             self._chances = GaussianProcess(self.features)
             self._chances.hyperparameters[NOISE] = np.log(LABEL_NOISE)

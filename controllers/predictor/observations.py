@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,10 @@ class Observations:
     def places(self, *statuses: Status) -> list[int]:
         """Return which trials have one of these statuses."""
         return [index for index, status in enumerate(self.statuses) if status in statuses]
+
+    def new_genes(self) -> Iterator[tuple[int, ...]]:
+        """Yield the genes of this run's own trials."""
+        return (genes for genes, earlier in zip(self.genes, self.earlier, strict=True) if not earlier)
 
     def genes_at(self, places: Sequence[int]) -> Genes:
         """Return genotypes ``(n, tokens)``."""

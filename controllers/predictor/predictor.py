@@ -9,14 +9,14 @@ of them, of which the expectation is the hypervolume (Zhang and Golovin 2020, ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nas.controllers.controller import Controller, State
-from nas.controllers.objectives import ACCURACY, REWARD, Objectives
-from nas.controllers.predictor.batches import Beliefs, pick, pick_spread
+from nas.controllers.objectives import ACCURACY, REWARD, Objectives, known_metrics
+from nas.controllers.predictor.batches import Accept, Beliefs, pick, pick_spread
 from nas.controllers.predictor.gaussian_process import GaussianProcess
 from nas.controllers.predictor.inner_search import best_candidates, distinct
 from nas.controllers.predictor.model import Model
@@ -27,9 +27,9 @@ from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture, Trial
 
 POOL = 400  # best candidates of which a batch is picked
-SPARE = 10  # proposals beyond those asked for, in case some are no new networks
 DESIGN = 800  # candidates of which the first networks are picked
 DESIGN_NOISE = 0.3
+MOST_TAKEN = 200  # networks proposed before that a design takes into account
 KICKED = 50  # best networks so far from which the inner search begins
 WEIGHTINGS = 4  # scalarisations for which candidates of one batch are looked for
 DISCOURAGED = 1e6  # taken from the score of what more likely fails than not: proposed only where nothing else is left
@@ -79,8 +79,7 @@ class Predictor(Controller):
     def prepare(self, count: int) -> None:
         """Work out the next proposals, best first."""
         results = len(self.model.observations.places("ok"))
-        genes = self._predicted(count) if results >= self.initial else self._spread_out(count)
-        self._queue = [self.architecture(row) for row in genes.tolist()]
+        self._queue = self._predicted(count) if results >= self.initial else self._spread_out(count)
 
     def propose(self) -> Architecture | None:
         """Return the next of the proposals that were worked out."""
@@ -88,6 +87,7 @@ class Predictor(Controller):
 
     def learn(self, trial: Trial) -> None:
         """Remember a trial; failures are remembered as such."""
+        self.objectives.of(trial)  # says if an objective is missing
         self.model.observations.add(trial, self.model.metrics, earlier=False)
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
@@ -103,32 +103,55 @@ class Predictor(Controller):
         """Restore what was observed and the model's hyperparameters."""
         self.model.load_state(state)
 
-    def _modelled(self) -> list[str]:
-        """Return the metrics that have to be predicted: those of the objectives that are not known before training."""
-        drawn = self.domain.sample_genes(np.random.default_rng(0), 1)
-        known = set() if drawn is None else set(self.domain.costs(drawn))
-        wanted = dict.fromkeys(ACCURACY if name == REWARD else name for name in self.objectives.names)
-        if not (modelled := [name for name in wanted if name not in known]):
+    def _modelled(self) -> dict[str, bool]:
+        """Return the metrics that have to be predicted, and whether more of them is better.
+
+        They are those of the objectives that are not known before training.
+        """
+        known = known_metrics(self.domain)
+        signs = zip(self.objectives.names, self.objectives.signs, strict=True)
+        wanted = {ACCURACY if name == REWARD else name: sign > 0 for name, sign in signs}
+        if not (modelled := {name: rises for name, rises in wanted.items() if name not in known}):
             raise InputError(
                 f"controller.objectives: {', '.join(self.objectives.names)} are known without any trial; "
                 "name one that has to be learned, such as accuracy"
             )
         return modelled
 
-    def _spread_out(self, count: int) -> Genes:
+    def _acceptable(self, architecture: Architecture) -> bool:
+        """Say whether a candidate is a new network inside the domain; remember it if not."""
+        admitted = self.domain.admits(architecture)
+        if admitted and self.domain.key(architecture) not in self._proposed:
+            return True
+        self.model.refused[architecture.genes] = not admitted
+        return False
+
+    def _pick(self, picker: Callable[[Accept], list[int]], candidates: Genes) -> list[Architecture]:
+        """Return the architectures that are picked from candidates, each another network inside the domain."""
+        keys: set[Hashable] = set()
+
+        def accept(place: int) -> bool:
+            architecture = self.architecture(candidates[place])
+            if not self._acceptable(architecture) or (key := self.domain.key(architecture)) in keys:
+                return False
+            keys.add(key)
+            return True
+
+        return [self.architecture(candidates[place]) for place in picker(accept)]
+
+    def _spread_out(self, count: int) -> list[Architecture]:
         """Return networks that together say most about the space, given those proposed already."""
         drawn = self.domain.sample_genes(self.generator, min(DESIGN, self.candidates))
         if drawn is None:
-            return np.zeros((0, len(self.domain.space.gene_sizes)), dtype=np.int64)
+            return []
         before = [*self.model.observations.genes, *(architecture.genes for architecture in self.pending)]
-        taken = np.array(before, dtype=np.int64).reshape(-1, drawn.shape[1])
-        drawn = drawn[distinct(drawn)]
-        rows = self.model.rows(np.concatenate([taken, drawn]))
-        covariance = GaussianProcess(self.model.features).prior_covariance(rows)
-        picked = pick_spread(covariance, DESIGN_NOISE, range(len(taken)), count + SPARE)
-        return drawn[np.array(picked, dtype=np.int64) - len(taken)]
+        taken = np.array(before[-MOST_TAKEN:], dtype=np.int64).reshape(-1, drawn.shape[1])
+        candidates = np.concatenate([taken, drawn[distinct(drawn)]])
+        covariance = GaussianProcess(self.model.features).prior_covariance(self.model.rows(candidates))
+        closed = range(len(taken))
+        return self._pick(lambda accept: pick_spread(covariance, DESIGN_NOISE, closed, count, accept), candidates)
 
-    def _predicted(self, count: int) -> Genes:
+    def _predicted(self, count: int) -> list[Architecture]:
         """Return the candidates of the highest optimistic reward, picked one after another."""
         self.model.refresh([architecture.genes for architecture in self.pending])
         single = len(self.objectives.names) == 1
@@ -138,9 +161,10 @@ class Predictor(Controller):
         pool = np.concatenate(pools)
         pool = pool[distinct(pool)]
         if not len(pool):
-            return pool
+            return []
         costs = self.domain.costs(pool)
         rows = self.model.features.of(pool, costs)
+        discouraged = np.where(self.model.may_succeed(rows), 0.0, DISCOURAGED)
         joint = {name: process.joint(rows) for name, process in self.model.processes.items()}
         beliefs = Beliefs(
             {name: mean for name, (mean, _) in joint.items()},
@@ -150,10 +174,9 @@ class Predictor(Controller):
 
         def value(deviations: dict[str, Numbers]) -> Numbers:
             weights = weightings[0] if single else scale.draw(self.generator)
-            return scale(self._optimistic(costs, beliefs.means, deviations), weights)
+            return scale(self._optimistic(costs, beliefs.means, deviations), weights) - discouraged
 
-        chosen: Genes = pool[pick(beliefs, value, count + SPARE)]
-        return chosen
+        return self._pick(lambda accept: pick(beliefs, value, count, accept), pool)
 
     def _pool(self, scale: Scalarisation, weights: Numbers) -> Genes:
         """Return the best new candidates for one weighting of the objectives, best first."""
@@ -165,10 +188,11 @@ class Predictor(Controller):
             means = {name: posterior.mean for name, posterior in found.items()}
             deviations = {name: posterior.deviation for name, posterior in found.items()}
             values = scale(self._optimistic(costs, means, deviations), weights)
-            return np.where(self.model.may_succeed(rows), values, values - DISCOURAGED)
+            return values - np.where(self.model.may_succeed(rows), 0.0, DISCOURAGED)
 
         found, _ = best_candidates(self.domain, score, self.generator, self._best_so_far(), self.candidates)
-        known = {architecture.genes for architecture in self._known}
+        seen, pending = self.model.observations, self.pending
+        known = {*(seen.new_genes()), *(architecture.genes for architecture in pending), *self.model.refused}
         new = [row for row in found[: POOL + len(known)].tolist() if tuple(row) not in known]
         return np.array(new[:POOL], dtype=np.int64).reshape(-1, found.shape[1])
 

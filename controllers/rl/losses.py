@@ -8,11 +8,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+LEAST_SCALE = 1e-6  # of advantages, below which they are rounding
+
 
 def advantages(rewards: Tensor, baseline: float, normalise: bool) -> Tensor:
-    """Return by how much each reward ``(batch,)`` exceeds the baseline, divided by their deviation if asked."""
+    """Return by how much each reward ``(batch,)`` exceeds the baseline, divided by their root mean square if asked.
+
+    The deviation of the rewards alone would not do: where all are alike it is nothing but rounding.
+    """
     above = rewards - baseline
-    return above / (rewards.std(correction=0) + 1e-8) if normalise else above
+    scale = float(above.square().mean().sqrt())
+    return above / scale if normalise and scale > LEAST_SCALE else above
 
 
 def moving_average(before: float | None, rewards: Tensor, weight: float) -> float:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nas.search_spaces.domain import Genes
 
 ALGORITHMS = ("ppo", "reinforce")
+MOST_HIDDEN = 4096
 LEAST_DRAWN = 64  # genotypes drawn at once: most of the time goes into the steps, not into the batch
 MOST_BATCHES = 10  # that are drawn for one proposal
 
@@ -83,7 +84,7 @@ class ReinforcementLearning(Controller):
     def prepare(self, count: int) -> None:
         """Draw about as many genotypes as are needed, by the policy as it is."""
         self._queue = []
-        self._batches_left = MOST_BATCHES
+        self._batches_left = MOST_BATCHES * count
         self._wanted = count
 
     def propose(self) -> Architecture | None:
@@ -95,9 +96,8 @@ class ReinforcementLearning(Controller):
             return None
         genes, logarithms = self._queue.pop(0)
         architecture = self.architecture(genes)
-        if architecture not in self._known:
+        if architecture not in self.pending:
             self._drawn[architecture] = logarithms
-            self._batches_left = MOST_BATCHES
         return architecture
 
     def learn(self, trial: Trial) -> None:
@@ -193,6 +193,8 @@ def _check(
 ) -> None:
     if algorithm not in ALGORITHMS:
         raise InputError(f"controller.algorithm: expected {' or '.join(ALGORITHMS)}, got '{algorithm}'")
+    if hidden > MOST_HIDDEN:
+        raise InputError(f"controller.hidden: expected at most {MOST_HIDDEN}, got {hidden}")
     for name, count in (("batch", batch), ("epochs", epochs), ("hidden", hidden)):
         if count < 1:
             raise InputError(f"controller.{name}: expected at least 1, got {count}")

@@ -152,6 +152,8 @@ def _option_table(space: StageTableSpace) -> list[tuple[int, Genes]] | None:
     mine = {decision.path: token for token, decision in enumerate(space.decisions)}
     if not set(mine) <= {decision.path for decision in skeleton().decisions}:
         return None
+    if any(isinstance(row, dict) and "extra_layers" in row for row in space.form["stages"]):
+        return None  # an option of the layers is not how many there are
     fixed = genes_of(space.decode(Architecture(space.name, (0,) * len(space.gene_sizes))))
     table: list[tuple[int, Genes]] = []
     for token, decision in enumerate(skeleton().decisions):

@@ -70,7 +70,7 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
     config = _changed(run.config, changes)
     if config.trials < len(run.trials):
         raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
-    setup = prepare(config)
+    setup = prepare(config, resumed=True)
     if config.trials != run.config.trials:  # where trials run is for this time alone
         run.update_config(run.config.model_copy(update={"trials": config.trials}))
     console = make_console()

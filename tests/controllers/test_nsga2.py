@@ -5,7 +5,7 @@ import pytest
 
 from nas.controllers.nondominated import best_first, constrained_ranks, crowding_distances
 from nas.controllers.nsga2 import NSGA2
-from nas.controllers.objectives import Objectives, violation
+from nas.controllers.objectives import Constraints, Objectives
 from nas.controllers.task import Task
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError
@@ -104,8 +104,16 @@ def test_odd_objectives_are_refused(names: list[str]) -> None:
 
 
 def test_violations_are_relative_and_rise_the_right_way() -> None:
-    metrics = {"latency_ms": 30.0, "accuracy": 0.6}
-    assert violation(metrics, {"latency_ms": 20}) == pytest.approx(0.5)
-    assert violation(metrics, {"latency_ms": 40, "accuracy": 0.5}) == 0
-    assert violation(metrics, {"accuracy": 0.8}) == pytest.approx(0.25)
-    assert violation(metrics, {"energy": 2.0}) == 1
+    metrics = {"latency_ms": 30.0, "accuracy": 0.6, "battery": 5.0}
+    objectives = Objectives.parse(["accuracy", "max:battery"])
+
+    def violation(bounds: dict[str, float]) -> float:
+        return Constraints.parse(bounds, objectives).violation(metrics)
+
+    assert violation({"latency_ms": 20}) == pytest.approx(0.5)
+    assert violation({"latency_ms": 40, "accuracy": 0.5}) == 0
+    assert violation({"accuracy": 0.8}) == pytest.approx(0.25)
+    assert violation({"energy": 2.0}) == 1
+    assert violation({"battery": 10}) == pytest.approx(0.5)
+    assert violation({"battery": 4}) == 0
+    assert violation({"max:latency_ms": 60}) == pytest.approx(0.5)

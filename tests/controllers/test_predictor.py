@@ -195,6 +195,17 @@ def test_what_always_fails_is_soon_avoided() -> None:
     assert sum(architecture.genes[0] == 2 for architecture in proposed[30:]) > 15
 
 
+@pytest.mark.parametrize("tokens", [4, 7])
+def test_half_a_space_that_fails_is_left_for_last(tokens: int) -> None:
+    domain = Domain(PlainSpace("plain", (4,) * tokens))
+
+    def value(architecture: Architecture) -> float | None:
+        return None if architecture.genes[0] >= 2 else 0.5 + sum(architecture.genes) / 100
+
+    _, proposed = search(domain, value, 60, batch=4, candidates=1_000)
+    assert sum(architecture.genes[0] >= 2 for architecture in proposed[30:]) <= 2
+
+
 def test_now_and_then_a_failure_changes_little() -> None:
     domain = Domain(PlainSpace("plain", (4,) * 8))
     generator = np.random.default_rng(3)

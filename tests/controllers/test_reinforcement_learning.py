@@ -92,9 +92,15 @@ def test_greedy_takes_the_likeliest_option_of_every_decision() -> None:
 def test_advantages_by_hand() -> None:
     rewards = torch.tensor([0.5, 0.7, 0.9])
     assert advantages(rewards, 0.6, normalise=False).tolist() == pytest.approx([-0.1, 0.1, 0.3])
-    deviation = math.sqrt((0.04 + 0 + 0.04) / 3)
-    expected = [-0.1 / deviation, 0.1 / deviation, 0.3 / deviation]
+    scale = math.sqrt((0.01 + 0.01 + 0.09) / 3)
+    expected = [-0.1 / scale, 0.1 / scale, 0.3 / scale]
     assert advantages(rewards, 0.6, normalise=True).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_rewards_that_are_all_alike_are_no_reason_to_jump() -> None:
+    alike = torch.full((20,), 0.7)
+    assert advantages(alike, 0.5, normalise=True).tolist() == pytest.approx([1.0] * 20)
+    assert max(map(abs, advantages(alike, 0.7, normalise=True).tolist())) < 1e-6
 
 
 def test_moving_average_by_hand() -> None:

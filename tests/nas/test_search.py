@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from nas.evaluate.worker_pool import Outcome
 from nas.outcome import best_trial, conclude, front_of
 from nas.run import Run
 from nas.search import SearchLoop
-from nas.search_spaces.errors import WorkError
+from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Architecture, Evaluation, Trial
 from nas.setup import Setup, prepare
 from nas.things import load_thing
-from tests.toys import TOY_EVALUATORS
+from tests.toys import TOY_CONTROLLERS, TOY_EVALUATORS
 
 Score = Callable[[Job], Evaluation]
 
@@ -204,6 +205,35 @@ def test_an_earlier_runs_rewards_are_this_runs(tmp_path: Path, evaluator: str) -
     hard: dict[str, Any] = {"objective.constraint": "hard", "controller": {"name": "evolution"}}
     for trial in prepare(configure(evaluator, warm_start=str(tmp_path / "earlier"), **hard)).earlier:
         assert trial.reward == (trial.metrics["accuracy"] if trial.status == "ok" else None)
+
+
+def test_a_damaged_checkpoint_is_told_with_the_way_out(tmp_path: Path, evaluator: str) -> None:
+    config = configure(evaluator, trials=20)
+    with pytest.raises(Killed):
+        search(tmp_path / "run", config, FakePool(1, 0, sine, alive=8))
+    file = tmp_path / "run" / "controller.json"
+    state = json.loads(file.read_text())
+    del state["controller"]["population"]
+    file.write_text(json.dumps(state))
+    with pytest.raises(InputError, match=r"controller\.json: the state of controller 'evolution' is damaged: KeyError"):
+        search(tmp_path / "run", config, FakePool(1, 0, sine))
+    file.unlink()
+    assert len(search(tmp_path / "run", config, FakePool(1, 0, sine))[1].trials) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Crashing", r"ask\(\) raised ZeroDivisionError.*toys.py.*nas check"),
+        ("Fragile", r"tell\(\) raised TypeError"),
+        ("Odd", r"state_dict\(\) raised TypeError"),
+    ],
+)
+def test_what_a_users_controller_raises_is_worded(tmp_path: Path, evaluator: str, name: str, words: str) -> None:
+    (tmp_path / "controllers.py").write_text(TOY_CONTROLLERS)
+    config = configure(evaluator, trials=20, controller={"name": f"{tmp_path}/controllers.py:{name}"})
+    with pytest.raises(WorkError, match=words.replace("toys.py", "controllers.py")):
+        search(tmp_path / "run", config, FakePool(1, 0, sine))
 
 
 def test_a_lost_checkpoint_is_said_and_survived(
