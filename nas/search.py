@@ -213,7 +213,8 @@ class SearchLoop:
 
     def _restore(self) -> None:
         """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
-        self.controller.remember([trial.architecture for trial in self.run.trials])
+        with self._named("remember"):
+            self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
         if checkpoint is None:
             with self._named("warm_start"):
