@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas.controllers.nondominated import constrained_ranks
 from nas.controllers.task import Numbers
 
 MARGIN = 0.1  # of each objective's range, by which the reference point is worse than the worst of the front
@@ -26,9 +27,7 @@ class Scalarisation:
     @classmethod
     def of(cls, values: Numbers) -> Scalarisation:
         """Set the scale by objectives ``(n, objectives)``, all to maximise: by the nondominated among them."""
-        import moocore
-
-        front = values[moocore.is_nondominated(-values)] if values.shape[1] > 1 else values
+        front = values[constrained_ranks(-values, np.zeros(len(values))) == 0]
         low, high = front.min(axis=0), front.max(axis=0)
         spread = values.max(axis=0) - values.min(axis=0)
         width = np.where(high > low, high - low, np.where(spread > 0, spread, 1.0))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nas.controller_check import CHECKS, Suspect, banded_task, run_checks
+from nas.controller_check import CHECKS, Suspect, banded_task, run_checks, the_same_in_another_process
 from nas.controllers.registry import CONTROLLERS, check_controller, find_controller, make_controller
 from nas.search_spaces.errors import InputError
 from tests.toys import TOY_CONTROLLERS
@@ -18,9 +18,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "local": {"start": 3, "patience": 6},
     "rl": {"batch": 5, "hidden": 16, "epochs": 2},
     "predictor": {"initial": 5, "candidates": 400},
-    "optuna:TPESampler": {"n_startup_trials": 5},
 }
 MORE = [
+    Suspect("optuna:TPESampler", {"n_startup_trials": 5}),
     Suspect("optuna:NSGAIISampler", {"population_size": 6, "objectives": ["accuracy", "macs"]}),
     Suspect("predictor", {"initial": 5, "candidates": 400, "objectives": ["accuracy", "macs"]}),
     Suspect("rl", {"batch": 5, "hidden": 16, "algorithm": "reinforce"}),
@@ -29,7 +29,11 @@ SUSPECTS = [Suspect(name, SMALL.get(name, {})) for name in dict.fromkeys([*CONTR
 EVERYONE = [*SUSPECTS, *(pytest.param(suspect, marks=pytest.mark.slow) for suspect in MORE)]
 
 
-@pytest.mark.parametrize("check", CHECKS.values(), ids=lambda check: check.__name__)
+ANOTHER_PROCESS = pytest.param(the_same_in_another_process, marks=pytest.mark.slow)
+CHECKED = [ANOTHER_PROCESS if check is the_same_in_another_process else check for check in CHECKS.values()]
+
+
+@pytest.mark.parametrize("check", CHECKED, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("suspect", EVERYONE, ids=lambda suspect: f"{suspect.name}-{len(suspect.options)}")
 def test_the_contract(suspect: Suspect, check: object) -> None:
     check(suspect)  # type: ignore[operator]
