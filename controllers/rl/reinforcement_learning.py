@@ -41,7 +41,7 @@ class ReinforcementLearning(Controller):
         learning_rate: Adam's.
         entropy: weight of the entropy bonus.
         baseline: weight of the past in the moving average of rewards.
-        normalise: whether advantages are divided by the deviation of the batch's rewards.
+        normalise: whether advantages are divided by their root mean square over the batch.
         hidden: units of the LSTM.
     """
 
