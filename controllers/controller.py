@@ -7,8 +7,9 @@ such a subclass in ``FILE.py:Class``.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,8 @@ from nas.search_spaces.records import Architecture, Trial
 from nas.search_spaces.user_code import describe
 
 State = dict[str, Any]
+LAST_DRAWS, DRAWN_AT_ONCE = 20_000, 2_000  # genotypes drawn before a domain that cannot be listed is given up
+_log = logging.getLogger(__name__)
 
 
 class Controller(ABC):
@@ -35,6 +38,7 @@ class Controller(ABC):
         learns: whether trials of an earlier run can help it.
         attempts: how often ``propose`` is called for one new architecture before one is drawn at random.
         pending: what was proposed and not told yet, in the order of proposal.
+        filled: how many proposals were drawn at random because ``propose`` gave nothing new.
     """
 
     name: ClassVar[str] = "custom"
@@ -46,15 +50,29 @@ class Controller(ABC):
         self.task, self.domain = task, task.domain
         self.generator = np.random.default_rng(np.random.SeedSequence([seed, 0]))
         self.pending: dict[Architecture, None] = {}
+        self.filled = 0
+        self._listed: list[tuple[Architecture, Hashable]] | None = None  # the domain's members and their networks' keys
         self._proposed: set[Hashable] = set()  # keys of networks
         self._known: set[Architecture] = set()  # genotypes of networks that were proposed: no need to decode them again
+
+    @classmethod
+    def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (most fit any run)
+        """Return options that suit a run of so many trials, for those that are not ``given``.
+
+        Raises:
+            InputError: if a given one makes no sense there.
+        """
+        return {}
 
     def ask(self, count: int) -> list[Architecture]:
         """Return up to ``count`` architectures whose networks were never proposed before.
 
-        Fewer come back only when no new network was found in the domain; none at all means that it is exhausted.
+        Fewer come back only when no new network was found in the domain. None at all means that it is exhausted, or
+        where it cannot be listed, that thousands of random draws met nothing new.
         """
         proposals: list[Architecture] = []
+        if count < 1:
+            return proposals
         self.prepare(count)
         while len(proposals) < count and (architecture := self._fresh()) is not None:
             self.pending[architecture] = None
@@ -97,16 +115,25 @@ class Controller(ABC):
             raise InputError(f"expected the state of controller '{self.name}', got that of '{state.get('name')}'")
         try:
             self.generator.bit_generator.state = state["generator"]
-            self.pending = dict.fromkeys(self.architecture(genes) for genes in state["pending"])
+            self.pending = dict.fromkeys(self.restored(genes) for genes in state["pending"])
             self.load_own_state(state)
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except Exception as error:  # whatever a damaged state makes a subclass raise
             raise InputError(f"the state of controller '{self.name}' is damaged: {describe(error)}") from error
 
     def architecture(self, genes: Iterable[int]) -> Architecture:
         """Return the architecture of option indices."""
         return Architecture(self.domain.space.name, tuple(int(gene) for gene in genes))
+
+    def restored(self, genes: Iterable[int]) -> Architecture:
+        """Return the architecture of option indices that stand in a state.
+
+        Raises:
+            InputError: if they are no genotype of the space.
+        """
+        spaces.check(self.domain.space, restored := self.architecture(genes))
+        return restored
 
     def prepare(self, count: int) -> None:  # noqa: B027 (most propose one by one)
         """Get ready for about ``count`` calls of ``propose``, where many at once are cheaper or better."""
@@ -126,19 +153,31 @@ class Controller(ABC):
         """Restore what ``own_state`` returned."""
 
     def _fresh(self) -> Architecture | None:
-        """Return a new architecture: the algorithm's, else a drawn one, else a listed one; ``None`` if none is left."""
-        for attempt in range(2 * self.attempts):
-            candidate = self.propose() if attempt < self.attempts else self.domain.sample(self.generator)
-            if candidate is None or candidate in self._known:
-                continue
-            self._check(candidate)
-            if self.domain.admits(candidate):
-                self._known.add(candidate)
-                key = self.domain.key(candidate)
-                if key not in self._proposed:
-                    self._proposed.add(key)
+        """Return a new architecture: the algorithm's, else one drawn at random; ``None`` if none was found."""
+        for _ in range(self.attempts):
+            if (candidate := self.propose()) is not None:
+                self._check(candidate)
+                if self._is_new(candidate):
                     return candidate
-        return self._listed()
+        if not self.filled:
+            _log.info(
+                "controller %s gave nothing new in %d attempts: drawn at random instead", self.name, self.attempts
+            )
+        self.filled += 1
+        for _ in range(self.attempts):
+            if (candidate := self.domain.sample(self.generator)) is not None and self._is_new(candidate):
+                return candidate
+        return self._drawn_from_listing() if self.domain.listable is not None else self._drawn_of_many()
+
+    def _is_new(self, candidate: Architecture) -> bool:
+        """Say whether a genotype is inside the domain and its network was never proposed; count it as proposed."""
+        if candidate in self._known or not self.domain.admits(candidate):
+            return False
+        self._known.add(candidate)
+        if (key := self.domain.key(candidate)) in self._proposed:
+            return False
+        self._proposed.add(key)
+        return True
 
     def _check(self, candidate: Any) -> None:
         """Check that a proposal is an architecture of the space.
@@ -146,7 +185,7 @@ class Controller(ABC):
         Raises:
             InputError: saying what is wrong with it.
         """
-        if not isinstance(candidate, Architecture):
+        if not isinstance(candidate, Architecture) or not all(type(gene) is int for gene in candidate.genes):
             raise InputError(
                 f"controller {self.name}: propose() has to return self.architecture(genes) or None, "
                 f"got {candidate!r:.80}"
@@ -156,13 +195,28 @@ class Controller(ABC):
         except InputError as error:
             raise InputError(f"controller {self.name}: propose() gave genes {candidate.genes}: {error}") from None
 
-    def _listed(self) -> Architecture | None:
+    def _drawn_from_listing(self) -> Architecture | None:
         """Return a new member of a domain that can be listed, at random."""
-        if self.domain.listable is None or (listing := self.domain.listing()) is None:
-            return None
-        members = [self.architecture(genes) for genes in listing]
-        new = [member for member in members if self.domain.key(member) not in self._proposed]
+        if self._listed is None:
+            self._listed = [(member, self.domain.key(member)) for member in self._inside_listing()]
+        new = [(member, key) for member, key in self._listed if key not in self._proposed]
         if not new:
             return None
-        self._proposed.add(self.domain.key(chosen := new[int(self.generator.integers(len(new)))]))
+        chosen, key = new[int(self.generator.integers(len(new)))]
+        self._proposed.add(key)
         return chosen
+
+    def _inside_listing(self) -> Iterator[Architecture]:
+        listing = self.domain.listing()
+        members = (self.architecture(genes) for genes in ([] if listing is None else listing.tolist()))
+        return (member for member in members if self.domain.admits(member))
+
+    def _drawn_of_many(self) -> Architecture | None:
+        """Return the first new one of thousands of random draws, for domains that nobody can list."""
+        at_once = min(DRAWN_AT_ONCE, self.domain.affordable)
+        for _ in range(LAST_DRAWS // DRAWN_AT_ONCE):
+            drawn = self.domain.sample_genes(self.generator, at_once)
+            for genes in [] if drawn is None else drawn.tolist():
+                if self._is_new(candidate := self.architecture(genes)):
+                    return candidate
+        return None

@@ -3,7 +3,7 @@
 A neighbour differs in one gene, or inside a band in as few as bring it back into the budget. Where ``patience``
 neighbours have brought nothing, the search begins anew: at the best of ``start`` random networks, every other time at
 the best network of all with ``kick`` genes changed (iterated local search), since optima of these spaces lie close
-together.
+together. A climb is judged by its own proposals alone: those of an earlier one that end late are no steps of it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture, Trial
 
 Point = tuple[Architecture, float]
+Origin = tuple[int, bool]  # the climb that a proposal is of, and whether it is one of its random beginnings
+START = 10
+LOWEST = float("-inf")
 LOOKED = 40  # neighbours drawn for one proposal, all of them known or outside, after which there are no others
 
 
@@ -35,7 +38,7 @@ class LocalSearch(Controller):
     name = "local"
     summary = "local search: neighbours of the best network, first improvement, restarts (White et al. 2020)"
 
-    def __init__(self, task: Task, seed: int, *, start: int = 10, patience: int = 60, kick: int = 4) -> None:
+    def __init__(self, task: Task, seed: int, *, start: int = START, patience: int = 60, kick: int = 4) -> None:
         super().__init__(task, seed)
         for name, value in (("start", start), ("patience", patience), ("kick", kick)):
             if value < 1:
@@ -43,36 +46,52 @@ class LocalSearch(Controller):
         self.start, self.patience, self.kick = start, patience, kick
         self._here: Point | None = None
         self._best: Point | None = None
-        self._random_left = start
+        self._begun = 0  # random networks of this climb that have ended
         self._without_gain = 0
-        self._climbs = self._looked = 0
+        self._climb = self._looked = 0
+        self._origins: dict[Architecture, Origin] = {}
+        self._last: Architecture | None = None
+
+    @classmethod
+    def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (depends on nothing else)
+        """Ten networks to begin a climb with, but at most a quarter of the trials."""
+        return {"start": max(min(trials // 4, START), 1)}
 
     def prepare(self, count: int) -> None:  # noqa: ARG002 (one by one)
-        """Forget how often neighbours were looked for."""
-        self._looked = 0
+        """Forget what was not taken up, and how often neighbours were looked for."""
+        self._origins = {one: origin for one, origin in self._origins.items() if one in self.pending}
+        self._last, self._looked = None, 0
 
     def propose(self) -> Architecture | None:
         """Return a random network at the beginning of a climb, else a neighbour of where it stands."""
-        if self._random_left > 0 or self._here is None:
-            return self.domain.sample(self.generator)
-        self._looked += 1
-        if self._looked > LOOKED:  # nothing new is left around here
+        if self._last in self.pending:
+            self._looked = 0
+        if self._looked >= LOOKED:  # nothing new is left around here
             self._looked = 0
             self._begin_anew()
-        here = self._here[0] if self._here else None
+        here = None if self._begun + self._beginnings() < self.start or self._here is None else self._here[0]
         if here is None:
-            return self.domain.sample(self.generator)
-        return mutated_inside(self.domain, self.generator, list(here.genes), here, repairs=3)
+            candidate = self.domain.sample(self.generator)
+        else:
+            self._looked += 1
+            candidate = mutated_inside(self.domain, self.generator, list(here.genes), here, repairs=3)
+        self._last = candidate
+        if candidate is not None:
+            self._origins.setdefault(candidate, (self._climb, here is None))
+        return candidate
 
     def learn(self, trial: Trial) -> None:
         """Move to a better network; end the climb where too many were no better. Failures count as no better."""
-        began, self._random_left = self._random_left > 0, max(self._random_left - 1, 0)
+        climb, random = self._origins.pop(trial.architecture, (None, False))
         point = None if trial.reward is None else (trial.architecture, trial.reward)
         if point and (self._best is None or point[1] > self._best[1]):
             self._best = point
+        if climb not in (self._climb, None):
+            return
+        self._begun += random or climb is None  # what an earlier run found is a beginning, too
         if point and (self._here is None or point[1] > self._here[1]):
             self._here, self._without_gain = point, 0
-        elif not began:
+        elif climb is not None and not random:
             self._without_gain += 1
         if self._without_gain >= self.patience:
             self._begin_anew()
@@ -82,27 +101,31 @@ class LocalSearch(Controller):
         points = {"here": self._here, "best": self._best}
         return {
             **{name: None if point is None else _plain(point) for name, point in points.items()},
-            "random_left": self._random_left,
+            "begun": self._begun,
             "without_gain": self._without_gain,
-            "climbs": self._climbs,
+            "climb": self._climb,
+            "origins": [[list(one.genes), *origin] for one, origin in self._origins.items() if one in self.pending],
         }
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
         """Restore where the climb stands."""
         self._here, self._best = (
-            None if state[name] is None else (self.architecture(state[name][0]), _reward(state[name][1]))
+            None if state[name] is None else (self.restored(state[name][0]), _reward(state[name][1]))
             for name in ("here", "best")
         )
-        self._random_left, self._without_gain = int(state["random_left"]), int(state["without_gain"])
-        self._climbs = int(state["climbs"])
+        self._begun, self._without_gain = int(state["begun"]), int(state["without_gain"])
+        self._climb = int(state["climb"])
+        self._origins = {self.restored(genes): (int(climb), bool(random)) for genes, climb, random in state["origins"]}
+
+    def _beginnings(self) -> int:
+        """Return how many random networks of this climb are running."""
+        mine = (self._climb, True)
+        return sum(origin == mine and one in self.pending for one, origin in self._origins.items())
 
     def _begin_anew(self) -> None:
-        self._without_gain, self._climbs = 0, self._climbs + 1
-        kicked = self._kicked() if self._climbs % 2 and self._best else None
-        if kicked is None:
-            self._here, self._random_left = None, self.start
-        else:
-            self._here = (kicked, float("-inf"))
+        self._without_gain, self._climb = 0, self._climb + 1
+        kicked = self._kicked() if self._climb % 2 and self._best else None
+        self._here, self._begun = (None, 0) if kicked is None else ((kicked, LOWEST), self.start)
 
     def _kicked(self) -> Architecture | None:
         """Return the best network with some genes changed, still inside."""
@@ -121,8 +144,8 @@ class LocalSearch(Controller):
 
 def _plain(point: Point) -> list[Any]:
     """Return a point as JSON values; a kicked one has no reward yet."""
-    return [list(point[0].genes), None if point[1] == float("-inf") else point[1]]
+    return [list(point[0].genes), None if point[1] == LOWEST else point[1]]
 
 
 def _reward(value: float | None) -> float:
-    return float("-inf") if value is None else float(value)
+    return LOWEST if value is None else float(value)

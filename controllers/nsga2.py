@@ -21,6 +21,8 @@ from nas.controllers.variation import crossover, mutated_inside
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture, Trial
 
+POPULATION = 40
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -54,7 +56,7 @@ class NSGA2(Controller):
         task: Task,
         seed: int,
         *,
-        population: int = 40,
+        population: int = POPULATION,
         objectives: Sequence[str] = (),
         constraints: Mapping[str, float] = {},
         crossover: float = 0.9,
@@ -72,6 +74,11 @@ class NSGA2(Controller):
         self.population, self.crossover, self.repairs = population, crossover, repairs
         self._members: list[Member] = []  # best first
         self._tried = 0  # trials of any status, those of a warm start that succeeded included
+
+    @classmethod
+    def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (depends on nothing else)
+        """A population of 40, but at most a quarter of the trials."""
+        return {"population": max(min(trials // 4, POPULATION), 2)}
 
     def propose(self) -> Architecture | None:
         """Return a random network until the first generation is proposed, then a child."""
@@ -97,7 +104,8 @@ class NSGA2(Controller):
     def learn(self, trial: Trial) -> None:
         """Add a network that has all objectives; failures are no parents."""
         self._tried += 1
-        if (values := self.objectives.of(trial)) is not None:
+        if (values := self.objectives.of(trial, first=not self._members)) is not None:
+            self.constraints.check(trial, first=not self._members)
             metrics = {**trial.metrics, "reward": float(trial.reward or 0)}
             self._members.append(Member(trial.architecture, values, self.constraints.violation(metrics)))
 
@@ -110,7 +118,7 @@ class NSGA2(Controller):
         """Restore the population."""
         self._tried = int(state["tried"])
         self._members = [
-            Member(self.architecture(genes), tuple(values), violated) for genes, values, violated in state["members"]
+            Member(self.restored(genes), tuple(values), violated) for genes, values, violated in state["members"]
         ]
 
     def _survive(self) -> None:

@@ -18,7 +18,6 @@ from nas.search_spaces.records import Trial
 REWARD, ACCURACY = "reward", "accuracy"
 TRIED = 64  # genotypes of which one at least should have costs
 _log = logging.getLogger(__name__)
-_missed: set[str] = set()  # objectives that were warned of
 RISING = (REWARD, ACCURACY, "throughput")
 
 
@@ -58,21 +57,23 @@ class Objectives:
             raise InputError(f"{key}: expected at least one, such as [accuracy, macs]")
         return cls(tuple(found), tuple(found.values()))
 
-    def of(self, trial: Trial) -> tuple[float, ...] | None:
-        """Return a trial's objectives as they are, ``None`` if it did not succeed or lacks one."""
+    def of(self, trial: Trial, first: bool = False) -> tuple[float, ...] | None:
+        """Return a trial's objectives as they are, ``None`` if it did not succeed or lacks one.
+
+        Args:
+            trial: finished.
+            first: whether no trial had them yet.
+
+        Raises:
+            InputError: if the first that succeeded lacks one: its name is misspelt, or nobody measures it.
+        """
         values = {**trial.metrics, REWARD: trial.reward}
         found = [values.get(name) for name in self.names]
         if trial.status == "ok" and None in found:
-            self._warn(self.names[found.index(None)], list(trial.metrics))
+            missing(self.names[found.index(None)], trial, "controller.objectives", first)
         if trial.status != "ok" or any(value is None or not np.isfinite(value) for value in found):
             return None
         return tuple(float(value) for value in found if value is not None)
-
-    def _warn(self, name: str, known: list[str]) -> None:
-        """Say once that an objective is not among the metrics: a trial without it counts as failed."""
-        if name not in _missed:
-            _missed.add(name)
-            _log.warning("objective '%s' is not among a trial's metrics%s", name, nearest_name(name, known))
 
     def to_minimise(self, values: NDArray[Any]) -> Numbers:
         """Return objectives ``(n, objectives)`` with those to maximise negated."""
@@ -109,6 +110,17 @@ class Constraints:
         signs = tuple(known.get(name, sign) for name, sign in zip(named.names, named.signs, strict=True))
         return cls(tuple(zip(named.names, map(float, bounds.values()), strict=True)), signs)
 
+    def check(self, trial: Trial, first: bool) -> None:
+        """Say what a trial that succeeded should have and has not.
+
+        Raises:
+            InputError: if it is the first.
+        """
+        known = {**trial.metrics, REWARD: trial.reward}
+        for name, _ in self.bounds:
+            if name not in known:
+                missing(name, trial, "controller.constraints", first)
+
     def violation(self, metrics: Mapping[str, float]) -> float:
         """Return by how much metrics break the bounds, as a sum of relative excesses; 0 if they keep to them.
 
@@ -120,6 +132,18 @@ class Constraints:
             excess = abs(bound) or 1.0 if value is None else sign * (bound - value)
             total += max(excess, 0.0) / (abs(bound) or 1.0)
         return total
+
+
+def missing(name: str, trial: Trial, key: str, first: bool) -> None:
+    """Say that a trial lacks a metric: a trial without it counts as failed.
+
+    Raises:
+        InputError: if it is the first that succeeded.
+    """
+    text = f"{key}: trial {trial.number} succeeded but has no metric '{name}'{nearest_name(name, list(trial.metrics))}"
+    if first:
+        raise InputError(text)
+    _log.warning("%s; it counts as failed", text)
 
 
 def known_metrics(domain: Domain) -> set[str]:

@@ -3,7 +3,8 @@
 Each gene is a parameter of an in-memory study. What a sampler suggests twice, or outside the band, is told to it as
 failed and it is asked again, so that no evaluation is spent on it; after ``attempts`` of those a network is drawn at
 random. A sampler is made anew for each suggestion, with a seed from the controller's generator: what it knows stands
-in its study, which is kept in the controller's state.
+in its study, which is kept in the controller's state. (But for CMA-ES, which keeps pickles there: after a restart it
+begins its distribution anew from the study's trials.)
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 PREFIX = "optuna:"
 SUPPLIED = ("seed", "search_space")  # arguments of samplers that are filled in here
 SEEDED_ONCE = ("QMCSampler",)  # one sequence, of which the study keeps the place
-PICKLED = "cma:"  # attributes that hold pickles: they are not taken from a run's folder
+PICKLED = "cma:"  # attributes that hold pickles: neither written to a run's folder nor taken from it
 
 
 class OptunaController(Controller):
@@ -73,6 +74,7 @@ class OptunaController(Controller):
             self._options["search_space"] = {f"gene{gene}": list(range(options)) for gene, options in enumerate(sizes)}
         self._numbers: dict[Architecture, int] = {}  # of the study's trials that are running
         self._suggested: Architecture | None = None
+        self._has_results = False
         self._study = self._new_study()
         self._fresh_sampler()
 
@@ -92,8 +94,11 @@ class OptunaController(Controller):
 
     def learn(self, trial: Trial) -> None:
         """Tell the study; what the sampler did not suggest is added to it."""
+        if self._suggested == trial.architecture:
+            self._suggested = None  # it was taken up: told below, as any other
         self._settle()
-        values = self.objectives.of(trial)
+        values = self.objectives.of(trial, first=not self._has_results)
+        self._has_results |= values is not None
         state = _states()["failed" if trial.status == "ok" and values is None else trial.status]
         number = self._numbers.pop(trial.architecture, None)
         with self._named():
@@ -133,10 +138,13 @@ class OptunaController(Controller):
             raise InputError(f"expected the state of {self._sampler.__name__}, got that of {state.get('sampler')}")
         self._study, self._suggested = self._new_study(), None
         for genes, name, values, attributes in state["trials"]:
-            self._study.add_trial(self._record(genes, TrialState[name], values, attributes))
-        for key, value in state["study"].items():
+            self._study.add_trial(
+                self._record(self.restored(genes).genes, TrialState[name], values, _plain(attributes))
+            )
+            self._has_results |= values is not None
+        for key, value in _plain(state["study"]).items():
             self._study._storage.set_study_system_attr(self._study._study_id, key, value)
-        self._numbers = {self.architecture(genes): int(number) for genes, number in state["running"]}
+        self._numbers = {self.restored(genes): int(number) for genes, number in state["running"]}
 
     def _settle(self) -> None:
         """Tell the study that its last suggestion failed if it was not taken up."""
@@ -168,6 +176,10 @@ class OptunaController(Controller):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"controller: Optuna's {self._sampler.__name__} needs '{error.name}': pip install {error.name}"
+            ) from error
         except Exception as error:
             name, given = self._sampler.__name__, dict(self._options)
             raise InputError(

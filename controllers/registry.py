@@ -35,12 +35,14 @@ class Kind:
         options: the options and their defaults.
         learns: whether trials of an earlier run can help it.
         any_type: options whose type is not checked, for their defaults do not tell it.
+        fitted: gives options that suit a run of so many trials, beside those that are given.
     """
 
     make: Callable[..., Controller]
     options: Mapping[str, Any]
     learns: bool = True
     any_type: bool = False
+    fitted: Callable[[int, Mapping[str, Any]], Mapping[str, Any]] = Controller.fitted
 
 
 def find_controller(name: str) -> Kind:
@@ -106,6 +108,15 @@ def check_controller(name: str, options: Mapping[str, Any]) -> None:
             raise InputError(f"controller.{key}: expected a value of type {_type_name(default)}, got {value!r}")
 
 
+def fitted_options(name: str, trials: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a controller's options for a run of so many trials: those given, and others that suit it.
+
+    Raises:
+        InputError: if there is no such controller, or a given option makes no sense there.
+    """
+    return {**find_controller(name).fitted(trials, given), **given}
+
+
 def make_controller(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> Controller:
     """Make a controller by name.
 
@@ -123,7 +134,7 @@ def make_controller(name: str, task: Task, seed: int, options: Mapping[str, Any]
 
 
 def _kind(kind: type[Controller]) -> Kind:
-    return Kind(kind, _options(kind), kind.learns)
+    return Kind(kind, _options(kind), kind.learns, fitted=kind.fitted)
 
 
 def _options(kind: type[Controller]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 A population of the newest ``population`` networks; the parent is the best of ``sample`` drawn from it; the child
 differs by one mutation; the oldest dies, however good it is. Inside a band a single mutation often leaves the budget:
 then further mutations follow until the child is back inside.
+
+A population fits its run: with too few trials it would be random search, with many a small one loses its diversity.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from nas.controllers.task import Task
 from nas.controllers.variation import mutated_inside
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture, Trial
+
+LEAST, MOST = 20, 200  # population, unless the trials are few
 
 
 class RegularizedEvolution(Controller):
@@ -32,7 +36,7 @@ class RegularizedEvolution(Controller):
     name = "evolution"
     summary = "regularized evolution: tournament selection, mutation, death by age (Real et al. 2019)"
 
-    def __init__(self, task: Task, seed: int, *, population: int = 20, sample: int = 5, repairs: int = 4) -> None:
+    def __init__(self, task: Task, seed: int, *, population: int = LEAST, sample: int = 5, repairs: int = 4) -> None:
         super().__init__(task, seed)
         for name, value in (("population", population), ("sample", sample)):
             if value < 1:
@@ -44,6 +48,12 @@ class RegularizedEvolution(Controller):
         self.sample, self.repairs = sample, repairs
         self._population: deque[tuple[Architecture, float]] = deque(maxlen=population)
         self._tried = 0
+
+    @classmethod
+    def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:
+        """A twenty-fifth of the trials as the population, from 20 to 200, but at most a quarter of them."""
+        population = given.get("population", max(min(max(trials // 25, LEAST), MOST, trials // 4), 2))
+        return {"population": population, "sample": min(max(population // 10, 5), population)}
 
     def propose(self) -> Architecture | None:
         """Return a random network until the first generation is complete, then a mutated tournament winner."""
@@ -71,4 +81,4 @@ class RegularizedEvolution(Controller):
         self._population.clear()
         self._tried = int(state["tried"])
         for genes, reward in state["population"]:
-            self._population.append((self.architecture(genes), reward))
+            self._population.append((self.restored(genes), float(reward)))

@@ -20,6 +20,7 @@ from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 
 LISTABLE_MODULES = 500  # counting each takes about 50 ms
+SPARSE = 0.5  # share of a space below which a list of it has mostly gaps
 Examine = Callable[[Architecture], object]
 
 
@@ -146,6 +147,7 @@ class ListedDomain(LimitedDomain):
         known = [candidate for candidate in listed if Domain.admits(self, candidate)]
         self._inside = [candidate for candidate in known if limits.admits(costs(candidate))]
         self._set = set(self._inside)
+        self.sparse = len(self._inside) < SPARSE * spaces.size(space)
         if not self._inside and known:
             seen = {tuple(costs(candidate)[limit.metric] for limit in limits) for candidate in known}
             raise out_of_reach(f"{space.name} ({what})", limits, seen, proved=True)

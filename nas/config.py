@@ -181,6 +181,8 @@ def load_config(reference: str | None, changes: Mapping[str, Any], assignments: 
         InputError: naming the key, what was expected, what was got and the nearest valid name.
     """
     source, data = _read(reference or _fallback(changes, assignments))
+    if reference is None:
+        source = "the command line"
     for key, value in changes.items():
         if value is not None:
             _assign(data, key, value)

@@ -35,6 +35,11 @@ Result = TypeVar("Result")
 TARGET, TOLERANCE = 300e6, 0.05
 TRIALS, OUTSTANDING = 40, 64
 RESTARTS = (0, 3, 20)
+LATE, AFTERWARDS = 110, 8  # trials before a restart that first generations do not outlive, and after it
+DIFFERS = (
+    "it proposes something else; own_state has to return, and load_own_state to restore, everything that decides "
+    "proposals"
+)
 ELSEWHERE = "import sys; from nas.controller_check import print_proposals; print_proposals(*sys.argv[1:])"
 
 
@@ -106,6 +111,19 @@ def run_checks(suspect: Suspect) -> Iterator[str]:
         yield name
 
 
+def remarks(suspect: Suspect) -> list[str]:
+    """Return what is no breach, but may not be meant."""
+    task = banded_task()
+    controller = suspect.make(task)
+    play(controller, task, TRIALS)
+    if not controller.filled:
+        return []
+    return [
+        f"of {TRIALS} proposals {controller.filled} were drawn at random, since propose() gave nothing new inside the "
+        f"band in {controller.attempts} attempts"
+    ]
+
+
 def in_space_in_band_never_twice(suspect: Suspect) -> None:
     """Propose only what the domain admits, and no network twice."""
     for task in (whole_task(), banded_task()):
@@ -140,6 +158,24 @@ def a_restored_one_goes_on_alike(suspect: Suspect) -> None:
     """Put the whole state through JSON at several moments; what is proposed then is what would have been."""
     for task, trials in ((banded_task(), TRIALS), (tiny_task(), 22)):
         _restore(suspect, task, trials)
+    task = whole_task()
+    first = suspect.make(task, 1)
+    before = play(first, task, LATE)
+    second = _restored(suspect, task, first, before)
+    one, other = (play(controller, task, AFTERWARDS, LATE) for controller in (first, second))
+    _require(one == other, f"restored after {LATE} trials {DIFFERS}")
+
+
+def looking_changes_nothing(suspect: Suspect) -> None:
+    """Propose the same whether or not the state is taken between proposals, as a search does."""
+    task = banded_task()
+    looked_at, other = suspect.make(task, 3), suspect.make(task, 3)
+    for number in range(TRIALS):
+        proposals = [ask(controller, 1) for controller in (looked_at, other)]
+        guarded("state_dict()", partial(_state, looked_at))
+        _require(proposals[0] == proposals[1], f"after {number} trials it depends on whether state_dict() was called")
+        for controller, (architecture,) in zip((looked_at, other), proposals, strict=True):
+            tell(controller, [outcome(task, number, architecture)])
 
 
 def _restore(suspect: Suspect, task: Task, trials: int) -> None:
@@ -147,16 +183,18 @@ def _restore(suspect: Suspect, task: Task, trials: int) -> None:
     for restart in RESTARTS:
         first = suspect.make(task, 1)
         before = play(first, task, restart)
-        state = guarded("state_dict()", partial(_state, first))
-        second = suspect.make(task, seed=99)
-        guarded("load_state_dict()", partial(second.load_state_dict, state))
-        second.remember(before)
+        second = _restored(suspect, task, first, before)
         again = before + play(second, task, trials - restart, start=restart)
-        _require(
-            again == whole,
-            f"restored after {restart} trials it proposes something else; own_state has to return, and "
-            "load_own_state to restore, everything that decides proposals",
-        )
+        _require(again == whole, f"restored after {restart} trials {DIFFERS}")
+
+
+def _restored(suspect: Suspect, task: Task, first: Controller, proposed: Sequence[Architecture]) -> Controller:
+    """Return a fresh controller of another seed with the first one's state."""
+    state = guarded("state_dict()", partial(_state, first))
+    second = suspect.make(task, seed=99)
+    guarded("load_state_dict()", partial(second.load_state_dict, state))
+    second.remember(proposed)
+    return second
 
 
 def restored_with_trials_outstanding(suspect: Suspect) -> None:
@@ -165,10 +203,7 @@ def restored_with_trials_outstanding(suspect: Suspect) -> None:
     first = suspect.make(task, 1)
     asked = ask(first, 8)
     tell(first, [outcome(task, number, one) for number, one in enumerate(asked[:3])])
-    state = guarded("state_dict()", partial(_state, first))
-    second = suspect.make(task, seed=99)
-    guarded("load_state_dict()", partial(second.load_state_dict, state))
-    second.remember(asked)
+    second = _restored(suspect, task, first, asked)
     proposals = []
     for controller in (first, second):
         tell(controller, [outcome(task, number + 3, one) for number, one in enumerate(asked[3:])])
@@ -237,6 +272,7 @@ CHECKS: dict[str, Callable[[Suspect], None]] = {
     "in the space, in the band, never twice": in_space_in_band_never_twice,
     "one seed, one result": one_seed_one_result,
     "the same in another process": the_same_in_another_process,
+    "the same whether looked at or not": looking_changes_nothing,
     "a restored one goes on alike": a_restored_one_goes_on_alike,
     "restored with trials outstanding": restored_with_trials_outstanding,
     "another's state is refused": anothers_state_is_refused,
@@ -311,7 +347,7 @@ def guarded(what: str, call: Callable[[], Result]) -> Result:
         return call()
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{what} raised {describe(error)}") from error
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -98,6 +98,10 @@ class SearchLoop:
                 return
             with self._named("ask"):
                 proposals = self.controller.ask(free if self.lag is None else 1)
+            if not isinstance(proposals, list):
+                raise InputError(
+                    f"controller {self._controller_name}: ask() has to return a list, got {proposals!r:.80}"
+                )
             for architecture in proposals:
                 self._waiting.append(_Pending(self._number, architecture))
                 self._number = self._unused(self._number + 1)
@@ -206,10 +210,14 @@ class SearchLoop:
             yield
         except (InputError, WorkError, OSError):
             raise
-        except Exception as error:
-            name = self.setup.config.controller["name"]
+        except (Exception, SystemExit) as error:
+            name = self._controller_name
             hint = f"try it: {program()} check {name}. Mend it, then: {self.run.resume_command}"
             raise WorkError(f"controller {name}: {method}() raised {describe(error)}; {hint}") from error
+
+    @property
+    def _controller_name(self) -> str:
+        return str(self.setup.config.controller["name"])
 
     def _restore(self) -> None:
         """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
@@ -225,18 +233,28 @@ class SearchLoop:
         try:
             with self._named("load_state_dict"):
                 self.controller.load_state_dict(checkpoint["controller"])
-        except InputError as error:
+            self._told, self._waiting = int(checkpoint["told"]), self._unfinished(checkpoint["pending"])
+        except (InputError, ValueError, TypeError) as error:
             raise InputError(
                 f"{self.run.path}/controller.json: {error}; delete that file, and a fresh controller is told all trials"
             ) from None
-        self._told = checkpoint["told"]
-        for number, genes in checkpoint["pending"]:
-            if number not in self._finished:
-                self._waiting.append(_Pending(number, Architecture(self.setup.space.name, tuple(genes))))
         self.controller.remember([pending.architecture for pending in self._waiting])
         self._waiting = sorted(self._waiting, key=lambda pending: pending.number)[: self.goal - len(self.run.trials)]
         self._used_before |= {pending.number for pending in self._waiting}
         self._number = self._unused(0)
+
+    def _unfinished(self, pending: Sequence[Sequence[Any]]) -> list[_Pending]:
+        """Return the proposals of a checkpoint that have no journal line.
+
+        Raises:
+            InputError, ValueError, TypeError: if they are no proposals of this space.
+        """
+        space, found = self.setup.space, []
+        for number, genes in pending:
+            spaces.check(space, architecture := Architecture(space.name, tuple(genes)))
+            if number not in self._finished:
+                found.append(_Pending(int(number), architecture))
+        return found
 
 
 def make_job(setup: Setup, number: int, architecture: Architecture) -> Job:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ from nas.search_spaces.records import Architecture, Trial
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.user_code import UserCode
 
-TRIES = 50
+TRIES = 50  # random genotypes tried where the first is none; building a module takes tens of milliseconds
+MORE_TRIES = 1000  # where it takes none
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,8 @@ def _earlier_trials(
     name = config.controller["name"]
     if not find_controller(name).learns:
         raise InputError(
-            f"warm_start: controller '{name}' does not learn from an earlier run; use predictor, evolution, nsga2 "
-            "or local"
+            f"warm_start: controller '{name}' does not learn from an earlier run; use predictor, evolution, nsga2, "
+            "local or optuna:TPESampler"
         )
     trials = read_trials(Path(config.warm_start))
     try:
@@ -210,6 +212,8 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any]) -> None:
 
 def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig, row: Architecture | None) -> None:
     """Check that a target and every limit can be compared with something, tried on ``row`` if there is one."""
+    if row is None and hasattr(space, "costs"):
+        _usable(space, costs, MORE_TRIES)
     objective = config.objective
     looked_up = {} if row is None else costs(row)
     latency = (
@@ -234,7 +238,7 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig, r
         )
 
 
-def _usable(space: SearchSpace, attempt: Callable[[Architecture], object]) -> Architecture:
+def _usable(space: SearchSpace, attempt: Callable[[Architecture], object], tries: int = TRIES) -> Architecture:
     """Return a genotype with which ``attempt`` succeeds: the first of the space, else one of many random ones.
 
     Raises:
@@ -242,7 +246,7 @@ def _usable(space: SearchSpace, attempt: Callable[[Architecture], object]) -> Ar
     """
     generator = np.random.default_rng(0)
     first = Architecture(space.name, (0,) * len(space.gene_sizes))
-    for candidate in [first, *(spaces.sample(space, generator) for _ in range(TRIES))]:
+    for candidate in chain([first], (spaces.sample(space, generator) for _ in range(tries))):
         try:
             attempt(candidate)
         except InputError:

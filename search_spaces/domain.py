@@ -32,9 +32,11 @@ class Domain:
 
     Attributes:
         affordable: about how many genotypes ``inside`` and ``costs`` take in a fraction of a second.
+        sparse: whether it is a list with so many gaps that a change of a genotype hardly ever leads to another.
     """
 
     affordable = 20_000
+    sparse = False
 
     def __init__(self, space: SearchSpace, examine: Callable[[Architecture], object] | None = None) -> None:
         self.space, self._examine = space, examine
@@ -84,14 +86,17 @@ class Domain:
         return count if count <= ENUMERABLE else None
 
     def listing(self) -> Genes | None:
-        """Return every admitted genotype, ``(n, tokens)``, where they can be listed, else ``None``."""
+        """Return every genotype inside, ``(n, tokens)``, where they can be listed, else ``None``.
+
+        ``admits`` has the last word.
+        """
         if self._listing is None and (members := self.members()) is not None:
             listed = np.array([member.genes for member in members], dtype=np.int64)
             self._listing = listed.reshape(-1, len(self.space.gene_sizes))
         return self._listing
 
     def members(self) -> Iterator[Architecture] | None:
-        """Yield every admitted architecture where they can be listed, else return ``None``."""
+        """Yield every architecture inside where they can be listed, else return ``None``."""
         if self.listable is None:
             return None
         return (architecture for architecture in spaces.enumerate_space(self.space) if self.admits(architecture))

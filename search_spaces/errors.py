@@ -25,7 +25,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean '{close[0]}'?" if close else "."
-    return f"{hint} Known: {', '.join(names)}"
+    return f"{hint} Known: {', '.join(names) or 'none'}"
 
 
 def explain(error: ValidationError, root: Any, source: str) -> str:

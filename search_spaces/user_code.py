@@ -79,7 +79,7 @@ class UserCode:
         sys.modules[name] = module
         try:
             exec(compile(self.source, self.path, "exec"), vars(module))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise InputError(f"{self.path}: {describe(error, self.path)}") from error
         return module
@@ -87,8 +87,10 @@ class UserCode:
 
 def describe(error: BaseException, path: str | None = None) -> str:
     """Word an exception of user code in one line: type, message, and the last line of ``path`` it passed through."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    line = error.lineno if isinstance(error, SyntaxError) else None
+    line, said = None, str(error)
+    if isinstance(error, SyntaxError):  # says its own line, too
+        line, said = error.lineno, error.msg
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     place, trace = path, error.__traceback__
     while trace is not None:
         filename = trace.tb_frame.f_code.co_filename

@@ -174,6 +174,45 @@ class Crashing(Good):
     def propose(self):
         return 1 / 0
 
+class Late(Good):
+    """Random for sixty trials, then it climbs; what it learned is lost in a restart."""
+    def propose(self):
+        return self.domain.sample(self.generator) if self.told < 60 else super().propose()
+    def own_state(self):
+        return {"best": None, "told": self.told}
+
+class Looked(Good):
+    """Learns only of what was seen by own_state."""
+    seen = 0
+    def propose(self):
+        if self.seen:
+            self.generator.random()
+        return super().propose()
+    def own_state(self):
+        self.seen = 1
+        return super().own_state()
+
+class Plain(Good):
+    def propose(self):
+        return list(super().propose().genes)
+
+class Halves(Good):
+    def propose(self):
+        return Architecture(self.domain.space.name, tuple(0.5 for _ in super().propose().genes))
+
+class Leaving(Good):
+    def learn(self, trial):
+        raise SystemExit(3)
+
+class Silent(Controller):
+    """Proposes nothing of its own."""
+    def propose(self):
+        return None
+
+class Askless(Good):
+    def ask(self, count):
+        return None
+
 class NoController:
     pass
 

@@ -27,7 +27,7 @@ class Beliefs:
     @property
     def deviations(self) -> dict[str, Numbers]:
         """The uncertainty that is left, by metric, ``(n,)``."""
-        return {name: np.sqrt(np.maximum(np.diag(covariance), 1e-12)) for name, covariance in self._covariances.items()}
+        return {name: np.sqrt(np.maximum(np.diag(covariance), 0.0)) for name, covariance in self._covariances.items()}
 
     def observe(self, place: int) -> None:
         """Take a candidate's uncertainty away, as if its result were the predicted one."""

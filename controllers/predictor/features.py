@@ -18,7 +18,8 @@ from nas.controllers.task import Numbers
 from nas.search_spaces.domain import Columns, Genes
 
 COSTS = ("macs", "params")
-MOST_STEPS, MOST_KINDS = 63, 64  # features of one gene
+MOST_STEPS, MOST_KINDS = 63, 512  # features of one gene
+MOST_SPREAD = 8.0  # mean squared length of one gene's features: more options do not make a gene matter more
 
 
 class Features:
@@ -76,8 +77,7 @@ def _thermometer(options: int) -> Numbers:
     """
     steps = np.unique(np.linspace(1, max(options - 1, 1), min(options - 1, MOST_STEPS)).astype(np.int64))
     share = 1 - steps / options
-    reached: Numbers = ((np.arange(options)[:, None] >= steps) - share) / np.sqrt(share * (1 - share))
-    return reached
+    return _bounded(((np.arange(options)[:, None] >= steps) - share) / np.sqrt(share * (1 - share)))
 
 
 def _one_hot(options: int) -> Numbers:
@@ -87,5 +87,10 @@ def _one_hot(options: int) -> Numbers:
     """
     if options <= 2 or options > MOST_KINDS:
         return np.zeros((options, 0))
-    columns: Numbers = (np.eye(options) - 1 / options) * np.sqrt(options)
-    return columns
+    return _bounded((np.eye(options) - 1 / options) * np.sqrt(options))
+
+
+def _bounded(features: Numbers) -> Numbers:
+    """Return one gene's features ``(options, n)``, scaled down where their mean squared length is too large."""
+    squared = float(np.square(features).sum(axis=1).mean()) if features.size else 0.0
+    return features * np.sqrt(min(MOST_SPREAD / squared, 1.0)) if squared else features

@@ -26,6 +26,7 @@ WEIGHT_DEVIATION = 0.5
 SHARED = len(MODES)
 LEAST_NOISE = 1e-5  # of the variance of the accuracies; keeps the matrices invertible
 CONSTANT = 1.0
+AT_ONCE = 4096  # predictions whose covariances are held in memory together
 OUTLIER = 4.0  # deviations below the median at which an accuracy counts no lower
 
 
@@ -107,7 +108,12 @@ class GaussianProcess:
         return float(np.exp(self.hyperparameters[NOISE])) + LEAST_NOISE
 
     def predict(self, rows: Numbers) -> Posterior:
-        """Predict accuracies for features ``(n, features)``."""
+        """Predict accuracies for features ``(n, features)``, some thousand at a time."""
+        parts = [self._predict(rows[start : start + AT_ONCE]) for start in range(0, max(len(rows), 1), AT_ONCE)]
+        means, deviations = zip(*((part.mean, part.deviation) for part in parts), strict=True)
+        return Posterior(np.concatenate(means), np.concatenate(deviations))
+
+    def _predict(self, rows: Numbers) -> Posterior:
         points = self._weighted(rows)
         across = self._covariance(points, self._observed)
         mean = across[:, : self._count] @ self._coefficients
@@ -140,8 +146,12 @@ class GaussianProcess:
         return [float(value) for value in self.hyperparameters]
 
     def load_state(self, state: Any) -> None:
-        """Restore the hyperparameters."""
-        self.hyperparameters = np.asarray(state, dtype=np.float64)
+        """Restore the hyperparameters.
+
+        Raises:
+            ValueError: if they are not those of these features.
+        """
+        self.hyperparameters = np.asarray(state, dtype=np.float64).reshape(self.modes.shape)
 
     def _weighted(self, rows: Numbers) -> Numbers:
         return self.features.standardise(rows, self._spread) * self._scales(self.hyperparameters)
@@ -214,7 +224,7 @@ def _standardised(accuracies: Numbers, rises: bool = True) -> tuple[Numbers, flo
     least, most = (middle - OUTLIER * usual, np.inf) if rises else (-np.inf, middle + OUTLIER * usual)
     clipped = np.clip(accuracies, least, most) if usual > 0 else accuracies
     centre, scale = float(clipped.mean()), float(clipped.std())
-    scale = scale if scale > 1e-12 else 1.0
+    scale = scale if scale > 1e-12 * max(abs(centre), 1e-100) else 1.0
     return (clipped - centre) / scale, centre, scale
 
 

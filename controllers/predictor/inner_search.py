@@ -5,7 +5,7 @@ Scores cost nothing but arithmetic here, so tens of thousands are looked at for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from nas.controllers.task import Numbers
 from nas.search_spaces.domain import Domain, Genes
 
 Score = Callable[[Genes], Numbers]
+Key = Callable[[list[int]], Hashable]
+LOOKED = 4  # genotypes whose networks are told apart, for each that is wanted
+MOST_LISTED = 50_000  # rows of a sparse list that are gone through at once
 ROUNDS, LEAST_CHILDREN = 12, 100
 STARTS = 0.04  # share of the candidates that are drawn at random
 SURVIVORS = 0.2  # of a round's children, as many parents
@@ -21,7 +24,12 @@ CROSSED, FURTHER = 0.3, 0.6  # share of children with two parents; chance of eac
 
 
 def best_candidates(
-    domain: Domain, score: Score, generator: np.random.Generator, starts: Genes, candidates: int
+    domain: Domain,
+    score: Score,
+    generator: np.random.Generator,
+    starts: Genes,
+    candidates: int,
+    key: Key | None = None,
 ) -> tuple[Genes, Numbers]:
     """Return genotypes inside the domain and their scores, best first: all that survived to the end.
 
@@ -31,10 +39,14 @@ def best_candidates(
         generator: decides every draw.
         starts: genotypes to begin with beside random ones, ``(m, tokens)``.
         candidates: about how many are scored.
+        key: tells networks apart, where many genotypes may be one: of each only the first survives a round, and none of
+            those for which it is ``None``.
     """
-    if domain.listable is not None and domain.listable <= candidates:
+    if domain.listable is not None and (domain.sparse or domain.listable <= candidates):
         listing = domain.listing()
         assert listing is not None
+        if len(listing) > MOST_LISTED:
+            listing = listing[np.sort(generator.choice(len(listing), MOST_LISTED, replace=False))]
         return _sorted(listing, score(listing))
     drawn = domain.sample_genes(generator, max(int(STARTS * candidates), 10))
     population = starts if drawn is None else np.concatenate([starts, drawn])
@@ -54,7 +66,21 @@ def best_candidates(
         if len(children):
             together = np.concatenate([population[:parents], children])
             population, scores = _sorted(together, np.concatenate([scores[:parents], score(children)]))
+            if key is not None:
+                kept = _networks(population, key, survivors)
+                population, scores = population[kept], scores[kept]
     return population, scores
+
+
+def _networks(genes: Genes, key: Key, most: int) -> list[int]:
+    """Return the places of the first genotype of each network that may come out, up to ``most``."""
+    seen: dict[Hashable, int] = {}
+    for place, row in enumerate(genes[: LOOKED * most].tolist()):
+        if (network := key(row)) is not None:
+            seen.setdefault(network, place)
+        if len(seen) == most:
+            break
+    return list(seen.values()) or list(range(len(genes)))
 
 
 def distinct(genes: Genes) -> NDArray[np.int64]:

@@ -24,8 +24,8 @@ FIRST_STEPS, LATER_STEPS = 40, 15  # of the optimisation of hyperparameters
 GROWTH = 1.1  # hyperparameters are learned again when there are so many times the results of the last time
 MOST_LEARNED = 300  # results that hyperparameters are learned from
 MOST_OPEN = 200  # architectures without a result that are accounted for
-DOUBT = 0.5  # chance to succeed below which an architecture is not proposed
-LABEL_NOISE = 0.3  # share of the variance of success that no gene explains
+EVEN = 0.5  # chance to succeed below which an architecture is not proposed
+LABEL_NOISE = 0.3  # share of the variance of success that no gene explains, to begin with
 
 
 class Model:
@@ -38,8 +38,8 @@ class Model:
 
     Attributes:
         observations: what it learns from; added to from outside.
-        refused: genotypes that cannot be proposed, and whether that is because they make no network that may be
-            evaluated (else they are copies of others); added to from outside.
+        impossible: genotypes that make no network that may be evaluated, in the order in which they were met; added
+            to from outside.
     """
 
     def __init__(self, domain: Domain, metrics: Mapping[str, bool], most: int) -> None:
@@ -48,9 +48,11 @@ class Model:
         self.features = Features(sizes)
         self.observations = Observations(len(sizes))
         self.processes = {name: GaussianProcess(self.features, rises) for name, rises in metrics.items()}
-        self.refused: dict[tuple[int, ...], bool] = {}
-        self._learned_from = 0
-        self._chances: GaussianProcess | None = None
+        self.impossible: dict[tuple[int, ...], None] = {}
+        self._learned_from = self._judged_from = 0
+        self._chances = GaussianProcess(self.features)
+        self._chances.hyperparameters[NOISE] = np.log(LABEL_NOISE)
+        self._judges = False
         self._rows: dict[tuple[int, ...], Numbers] = {}
 
     def rows(self, genes: Genes) -> Numbers:
@@ -80,11 +82,15 @@ class Model:
         """Predict every modelled metric for features ``(n, features)``."""
         return {name: process.predict(rows) for name, process in self.processes.items()}
 
-    def may_succeed(self, rows: Numbers) -> NDArray[np.bool_]:
-        """Say which of the features ``(n, features)`` are of architectures that succeed more likely than they fail."""
-        if self._chances is None:
-            return np.ones(len(rows), dtype=bool)
-        return self._chances.predict(rows).mean >= DOUBT
+    def doubt(self, rows: Numbers) -> Numbers:
+        """Return 0 for features ``(n, features)`` of architectures that succeed more likely than they fail.
+
+        For the others it is at least 1, and the more, the less likely they succeed; ``(n,)``.
+        """
+        if not self._judges:
+            return np.zeros(len(rows))
+        chances = self._chances.predict(rows).mean
+        return np.where(chances >= EVEN, 0.0, 1 + EVEN - chances)
 
     def state(self) -> dict[str, Any]:
         """Return all that decides predictions, as plain values."""
@@ -92,7 +98,9 @@ class Model:
             "observations": self.observations.state(),
             "hyperparameters": {name: process.state() for name, process in self.processes.items()},
             "learned_from": self._learned_from,
-            "refused": [[list(genes), impossible] for genes, impossible in self.refused.items()],
+            "chances": self._chances.state(),
+            "judged_from": self._judged_from,
+            "impossible": [list(genes) for genes in self.impossible],
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -101,7 +109,9 @@ class Model:
         for name, process in self.processes.items():
             process.load_state(state["hyperparameters"][name])
         self._learned_from = int(state["learned_from"])
-        self.refused = {tuple(genes): bool(impossible) for genes, impossible in state["refused"]}
+        self._chances.load_state(state["chances"])
+        self._judged_from = int(state["judged_from"])
+        self.impossible = dict.fromkeys(tuple(genes) for genes in state["impossible"])
 
     def _values(
         self, name: str, process: GaussianProcess, rows: Numbers, places: Sequence[int]
@@ -120,15 +130,16 @@ class Model:
     def _judge_failures(self) -> None:
         """Model what fails, where anything has."""
         seen = self.observations
-        failed = [seen.genes[index] for index in seen.places("failed")]
-        failed = [*failed, *(genes for genes, impossible in self.refused.items() if impossible)][-self.most // 2 :]
-        self._chances = None
+        failed = [*(seen.genes[index] for index in seen.places("failed")), *self.impossible][-self.most // 2 :]
+        self._judges = bool(failed)
         if failed:
             succeeded = [seen.genes[index] for index in seen.most_telling(self.most // 2)]
             rows = self._known_rows([*succeeded, *failed])
             labels = np.repeat([1.0, 0.0], [len(succeeded), len(failed)])
-            self._chances = GaussianProcess(self.features)
-            self._chances.hyperparameters[NOISE] = np.log(LABEL_NOISE)
+            if len(rows) >= GROWTH * self._judged_from:
+                some = _spread(len(rows), MOST_LEARNED)
+                self._chances.learn_hyperparameters(rows[some], labels[some], LATER_STEPS)
+                self._judged_from = len(rows)
             self._chances.condition(rows, labels, rows[:0])
 
     def _known_rows(self, genes: Sequence[tuple[int, ...]]) -> Numbers:

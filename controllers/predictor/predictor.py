@@ -4,18 +4,21 @@ A Gaussian process predicts the accuracy with its uncertainty; the reward of an 
 deviation`` (upper confidence bound, Srinivas et al. 2010), and the exact costs is maximised over tens of thousands of
 genotypes inside the band. Trials that are still running take uncertainty away, so that many workers do not get near
 copies (GP-BUCB, Desautels et al. 2014). With several objectives each proposal maximises another random scalarisation
-of them, of which the expectation is the hypervolume (Zhang and Golovin 2020, arXiv 2006.04655).
+of them, of which the expectation is the hypervolume (Zhang and Golovin 2020, arXiv 2006.04655), over candidates that a
+few others were searched for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from nas.controllers.controller import Controller, State
-from nas.controllers.objectives import ACCURACY, REWARD, Objectives, known_metrics
+from nas.controllers.objectives import ACCURACY, REWARD, Objectives, known_metrics, missing
 from nas.controllers.predictor.batches import Accept, Beliefs, pick, pick_spread
 from nas.controllers.predictor.gaussian_process import GaussianProcess
 from nas.controllers.predictor.inner_search import best_candidates, distinct
@@ -32,7 +35,8 @@ DESIGN_NOISE = 0.3
 MOST_TAKEN = 200  # networks proposed before that a design takes into account
 KICKED = 50  # best networks so far from which the inner search begins
 WEIGHTINGS = 4  # scalarisations for which candidates of one batch are looked for
-DISCOURAGED = 1e6  # taken from the score of what more likely fails than not: proposed only where nothing else is left
+DISCOURAGED = 1e6  # ranges of the objective, taken from the score of what more likely fails than not
+INITIAL, LEAST_INITIAL = 12, 4
 
 
 class Predictor(Controller):
@@ -57,7 +61,7 @@ class Predictor(Controller):
         task: Task,
         seed: int,
         *,
-        initial: int = 12,
+        initial: int = INITIAL,
         kappa: float = 2.0,
         candidates: int = 20_000,
         most: int = 1000,
@@ -75,6 +79,19 @@ class Predictor(Controller):
         self.model = Model(task.domain, self._modelled(), most)
         self._rising = dict(zip(self.objectives.names, self.objectives.signs, strict=True))
         self._queue: list[Architecture] = []
+        self._has_copies = False  # whether genotypes were met that are networks proposed before
+
+    @classmethod
+    def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:
+        """A third of the trials as the first networks, from 4 to 12.
+
+        Raises:
+            InputError: if more are given than there are trials: nothing would ever be predicted.
+        """
+        initial = given.get("initial", max(min(trials // 3, INITIAL), LEAST_INITIAL))
+        if "initial" in given and initial > trials:
+            raise InputError(f"controller.initial: expected at most the run's {trials} trials, got {initial}")
+        return {"initial": initial}
 
     def prepare(self, count: int) -> None:
         """Work out the next proposals, best first."""
@@ -87,7 +104,9 @@ class Predictor(Controller):
 
     def learn(self, trial: Trial) -> None:
         """Remember a trial; failures are remembered as such."""
-        self.objectives.of(trial)  # says if an objective is missing
+        for name in self.model.metrics if trial.status == "ok" else ():
+            if name not in trial.metrics:
+                missing(name, trial, "controller.objectives", first=not self.model.observations.places("ok"))
         self.model.observations.add(trial, self.model.metrics, earlier=False)
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
@@ -97,11 +116,14 @@ class Predictor(Controller):
 
     def own_state(self) -> State:
         """Return what was observed and the model's hyperparameters."""
-        return self.model.state()
+        return {**self.model.state(), "has_copies": self._has_copies}
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
         """Restore what was observed and the model's hyperparameters."""
         self.model.load_state(state)
+        for genes in [*self.model.observations.genes, *self.model.impossible]:
+            self.restored(genes)
+        self._has_copies = bool(state["has_copies"])
 
     def _modelled(self) -> dict[str, bool]:
         """Return the metrics that have to be predicted, and whether more of them is better.
@@ -119,12 +141,13 @@ class Predictor(Controller):
         return modelled
 
     def _acceptable(self, architecture: Architecture) -> bool:
-        """Say whether a candidate is a new network inside the domain; remember it if not."""
-        admitted = self.domain.admits(architecture)
-        if admitted and self.domain.key(architecture) not in self._proposed:
-            return True
-        self.model.refused[architecture.genes] = not admitted
-        return False
+        """Say whether a candidate is a new network inside the domain; remember what it is if not."""
+        if not self.domain.admits(architecture):
+            self.model.impossible[architecture.genes] = None
+            return False
+        copy = self.domain.key(architecture) in self._proposed
+        self._has_copies |= copy
+        return not copy
 
     def _pick(self, picker: Callable[[Accept], list[int]], candidates: Genes) -> list[Architecture]:
         """Return the architectures that are picked from candidates, each another network inside the domain."""
@@ -164,7 +187,7 @@ class Predictor(Controller):
             return []
         costs = self.domain.costs(pool)
         rows = self.model.features.of(pool, costs)
-        discouraged = np.where(self.model.may_succeed(rows), 0.0, DISCOURAGED)
+        discouraged = DISCOURAGED * scale.unit * self.model.doubt(rows)
         joint = {name: process.joint(rows) for name, process in self.model.processes.items()}
         beliefs = Beliefs(
             {name: mean for name, (mean, _) in joint.items()},
@@ -188,13 +211,31 @@ class Predictor(Controller):
             means = {name: posterior.mean for name, posterior in found.items()}
             deviations = {name: posterior.deviation for name, posterior in found.items()}
             values = scale(self._optimistic(costs, means, deviations), weights)
-            return values - np.where(self.model.may_succeed(rows), 0.0, DISCOURAGED)
+            return values - DISCOURAGED * scale.unit * self.model.doubt(rows)
 
-        found, _ = best_candidates(self.domain, score, self.generator, self._best_so_far(), self.candidates)
-        seen, pending = self.model.observations, self.pending
-        known = {*(seen.new_genes()), *(architecture.genes for architecture in pending), *self.model.refused}
-        new = [row for row in found[: POOL + len(known)].tolist() if tuple(row) not in known]
-        return np.array(new[:POOL], dtype=np.int64).reshape(-1, found.shape[1])
+        key = cache(self._network) if self._has_copies else None
+        found, _ = best_candidates(
+            self.domain,
+            score,
+            self.generator,
+            self._best_so_far(),
+            self.candidates,
+            None if key is None else lambda row: key(tuple(row)),
+        )
+        known = set(self.model.observations.new_genes())
+        known.update([architecture.genes for architecture in self.pending], self.model.impossible)
+        new = (row for row in found.tolist() if tuple(row) not in known)
+        if key is not None:
+            new = (row for row in new if key(tuple(row)) is not None)
+        return np.array(list(islice(new, POOL)), dtype=np.int64).reshape(-1, found.shape[1])
+
+    def _network(self, genes: tuple[int, ...]) -> Hashable:
+        """Return what tells a genotype's network apart; ``None`` where it makes none, or one that was proposed."""
+        try:
+            key = self.domain.key(self.architecture(genes))
+        except InputError:
+            return None
+        return None if key in self._proposed else key
 
     def _optimistic(self, costs: Columns, means: dict[str, Numbers], deviations: dict[str, Numbers]) -> Numbers:
         """Return the objectives ``(n, objectives)``, all to maximise, of what is hoped for."""

@@ -33,6 +33,11 @@ class Scalarisation:
         width = np.where(high > low, high - low, np.where(spread > 0, spread, 1.0))
         return cls(low - MARGIN * width, width)
 
+    @property
+    def unit(self) -> float:
+        """What a difference of 1 means in what is mapped to: a single objective is left as it is."""
+        return float(self.width[0]) if len(self.width) == 1 else 1.0
+
     def draw(self, generator: np.random.Generator) -> Numbers:
         """Return weights ``(objectives,)``: a direction uniform on the positive part of the sphere."""
         if len(self.reference) == 1:

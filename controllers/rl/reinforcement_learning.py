@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nas.search_spaces.domain import Genes
 
 ALGORITHMS = ("ppo", "reinforce")
+BATCH = 20
 MOST_HIDDEN = 4096
 LEAST_DRAWN = 64  # genotypes drawn at once: most of the time goes into the steps, not into the batch
 MOST_BATCHES = 10  # that are drawn for one proposal
@@ -55,7 +56,7 @@ class ReinforcementLearning(Controller):
         seed: int,
         *,
         algorithm: str = "ppo",
-        batch: int = 20,
+        batch: int = BATCH,
         epochs: int = 4,
         clip: float = 0.2,
         learning_rate: float = 3.5e-4,
@@ -80,6 +81,11 @@ class ReinforcementLearning(Controller):
         self._queue: list[tuple[list[int], list[float]]] = []
         self._packed: State | None = None
         self._batches_left = self._wanted = 0
+
+    @classmethod
+    def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (depends on nothing else)
+        """Twenty architectures for each update, but at most a fifth of the trials."""
+        return {"batch": max(min(trials // 5, BATCH), 1)}
 
     def prepare(self, count: int) -> None:
         """Draw about as many genotypes as are needed, by the policy as it is."""
@@ -132,8 +138,10 @@ class ReinforcementLearning(Controller):
         }
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.baseline = None if state["baseline"] is None else float(state["baseline"])
-        self._drawn = {self.architecture(genes): list(logarithms) for genes, logarithms in state["drawn"]}
-        self._finished = [(list(genes), list(drawn), float(reward)) for genes, drawn, reward in state["finished"]]
+        self._drawn = {self.restored(genes): list(logarithms) for genes, logarithms in state["drawn"]}
+        self._finished = [
+            (list(self.restored(genes).genes), list(drawn), float(reward)) for genes, drawn, reward in state["finished"]
+        ]
         self._packed = None
 
     def _draw(self, count: int) -> None:

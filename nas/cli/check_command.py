@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
@@ -44,10 +45,10 @@ def check(
       nas check mine.py:Controller
     """
     from nas.cli.output import make_console, print_json, say
-    from nas.controllers.registry import is_controller
+    from nas.controllers.registry import CONTROLLERS, is_controller
     from nas.evaluate.quantity import parse_count
-    from nas.search_spaces.catalogue import load_space
-    from nas.search_spaces.errors import InputError
+    from nas.search_spaces.catalogue import installed_spaces, load_space, space_names
+    from nas.search_spaces.errors import InputError, nearest_name
     from nas.space_check import run_checks, take_samples
     from nas.space_survey import survey
 
@@ -56,6 +57,9 @@ def check(
         if value < 0:
             raise InputError(f"--{name}: expected 0 or more, got {value}")
     console = make_console()
+    names = [*space_names(), *installed_spaces(), *CONTROLLERS, "optuna:TPESampler"]
+    if re.fullmatch(r"[\w-]+", thing) and thing not in names and not is_controller(thing):
+        raise InputError(f"check: no space and no controller is named '{thing}'{nearest_name(thing, names)}")
     if is_controller(thing):
         _check_controller(thing, console, json)
         return
@@ -82,24 +86,27 @@ def check(
 def _check_controller(name: str, console: Console, json: bool) -> None:
     """Run the contract suite on a controller."""
     from nas.cli.output import print_json, say
-    from nas.controller_check import Suspect, run_checks
+    from nas.controller_check import Suspect, remarks, run_checks
     from nas.search_spaces.errors import InputError
 
     passed: list[str] = []
     elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()
     try:
         with elsewhere:
-            for check_name in run_checks(Suspect(name)):
+            for check_name in run_checks(suspect := Suspect(name)):
                 passed.append(check_name)
                 if not json:
                     say(console, f"ok    {check_name}")
+            notes = remarks(suspect)
     except InputError as error:
         if json:
             print_json({"controller": name, "ok": False, "passed": passed, "violation": str(error)})
         raise
     if json:
-        print_json({"controller": name, "ok": True, "passed": passed})
+        print_json({"controller": name, "ok": True, "passed": passed, "notes": notes})
     else:
+        for note in notes:
+            say(console, f"note  {note}", style="yellow")
         say(console, f"{name} keeps the contract: {len(passed)} checks passed")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,13 +21,14 @@ from nas.cli.progress import SearchProgress, trial_line
 from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
-from nas.controllers.registry import make_controller
+from nas.controllers.registry import fitted_options, make_controller
 from nas.evaluate.data import ImageData, load_data
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.files import cannot_write
 from nas.outcome import best_trial, conclude
 from nas.run import Run, check_free
 from nas.search import SearchLoop
+from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
@@ -43,7 +45,12 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
         WorkError: if the work fails.
     """
     config = with_absolute_paths(load_config(reference, changes, assignments))
-    config = config.model_copy(update={"workers": config.workers.model_copy(update={"count": config.worker_count})})
+    name = config.controller["name"]
+    resolved = {
+        "workers": config.workers.model_copy(update={"count": config.worker_count}),
+        "controller": {"name": name, **fitted_options(name, config.trials, config.controller_options)},
+    }
+    config = config.model_copy(update=resolved)
     now = datetime.now().astimezone()
     setup = prepare(config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
@@ -71,12 +78,33 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
     if config.trials < len(run.trials):
         raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
     setup = prepare(config, resumed=True)
+    _check_space(setup, run)
     if config.trials != run.config.trials:  # where trials run is for this time alone
         run.update_config(run.config.model_copy(update={"trials": config.trials}))
     console = make_console()
     say(console, f"Going on with {run.path}: {len(run.trials)} of {config.trials} trials are done")
     data = _load(setup, console) if len(run.trials) < config.trials else None
     _execute(setup, _make_controller(setup), run, data, console)
+
+
+def _check_space(setup: Setup, run: Run) -> None:
+    """Check that the space is still the one that the run's trials are of.
+
+    Raises:
+        InputError: with the first trial that it does not fit.
+    """
+    for trial in run.trials:
+        try:
+            spaces.check(setup.space, trial.architecture)
+            now = json.loads(json.dumps(spaces.choices(setup.space, trial.architecture)))
+            if now != trial.choices:
+                changed = sorted(key for key in {*now, *trial.choices} if now.get(key) != trial.choices.get(key))
+                raise InputError(f"its choices were others: {', '.join(changed[:3])}")
+        except InputError as error:
+            raise InputError(
+                f"resume: space '{setup.config.space}' has changed since this run began: trial {trial.number}: "
+                f"{error}. Put it back, or begin a new run, if you like with --warm-start"
+            ) from None
 
 
 def _make_controller(setup: Setup) -> Controller:
@@ -126,10 +154,9 @@ def _execute(setup: Setup, controller: Controller, run: Run, data: ImageData | N
             hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
             raise WorkError(f"{error}{hint}") from None
         if exhausted:
-            say(
-                console,
-                f"The space holds no further network in the band: the search ends after {len(run.trials)} trials",
-            )
+            listed = setup.domain.listable is not None
+            what = "The space holds no further network" if listed else "No further network was found by random draws"
+            say(console, f"{what} in the band: the search ends after {len(run.trials)} trials")
     if not run.trials:
         raise WorkError(f"no network of space '{setup.space.name}' can be evaluated; {run.path}/run.log says why")
     if outcome is None:

@@ -36,6 +36,10 @@ MISTAKES = [
     (["search", "--warm-start", "absent"], ["warm_start", "no trials.jsonl"]),
     (["search", "--warm-start", "earlier", "--controller", "rl"], ["'rl' does not learn from an earlier run"]),
     (["search", "--warm-start", "earlier"], ["warm_start", "does not fit this space", "'efficientnet'"]),
+    (["check", "predictr"], ["did you mean 'predictor'"]),
+    (["search", "--trials", "0"], ["the command line", "trials", "greater than or equal to 1"]),
+    (["search", "--controller", "exits.py:X"], ["exits.py", "SystemExit: 4"]),
+    (["search", "--space", "costly.py:Space", "--evaluator", "toys.py:Sine"], ["costs(", "IndexError", "costly.py"]),
     (["check", "toys.py:Absent"], ["toys.py", "has no class 'Absent'"]),
     (["search", "--evaluator", "prxy"], ["did you mean 'proxy'"]),
     (["search", "--evaluator", "toys.py"], ["FILE.py:Class"]),
@@ -131,6 +135,11 @@ def test_mistakes(arguments: list[str], expected: list[str], tmp_path: Path, mon
     (tmp_path / "raises.py").write_text(
         "class Space:\n    name, gene_sizes = 'raises', (2,)\n"
         "    def decode(self, architecture):\n        return {}['x']\n"
+    )
+    (tmp_path / "exits.py").write_text("raise SystemExit(4)\n")
+    (tmp_path / "costly.py").write_text(
+        "class Space:\n    name, gene_sizes = 'costly', (2, 3)\n"
+        "    def costs(self, genes):\n        return {'macs': genes[7]}\n"
     )
     (tmp_path / "earlier").mkdir()
     (tmp_path / "earlier" / "trials.jsonl").write_text(

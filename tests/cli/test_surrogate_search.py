@@ -14,7 +14,7 @@ import pytest
 from nas.evaluate.surrogate.skeleton import gene_sizes
 from nas.search_spaces.network_yaml import load_network
 from tests.evaluate.surrogate.tables import made_up_rows, write_rows
-from tests.toys import comparable, read_trials, run_nas
+from tests.toys import TOY_EVALUATORS, comparable, read_trials, run_nas
 
 
 def test_a_b0_for_a_budget_with_nothing_else_given(tmp_path: Path) -> None:
@@ -203,3 +203,26 @@ class Space:
         first = replace(b0.stages[2], kernel=3 + 2 * architecture.genes[0], layers=1 + architecture.genes[1])
         return replace(b0, stages=(*b0.stages[:2], first, *b0.stages[3:]))
 """
+
+
+SPACE = "class Space:\n    name, gene_sizes = 'mine', (4, 4, 4)\n"
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        ("class Space:\n    name, gene_sizes = 'mine', (4, 4)\n", "expected 2 genes, got 3"),
+        (SPACE + "    gene_names = ('a', 'b', 'c')\n", "its choices were others: a, b, c"),
+    ],
+)
+def test_a_space_that_has_changed_is_told_before_a_run_goes_on(tmp_path: Path, after: str, words: str) -> None:
+    (tmp_path / "mine.py").write_text(SPACE + TOY_EVALUATORS)
+    parts = ("--space", "mine.py:Space", "--evaluator", "mine.py:Sine", "--workers", "0", "--controller", "random")
+    run_nas("search", *parts, "--trials", "5", "--out", "run", cwd=tmp_path)
+    (tmp_path / "mine.py").write_text(after + TOY_EVALUATORS)
+    result = run_nas("search", "--resume", "run", "--trials", "9", cwd=tmp_path, check=2)
+    assert "has changed since this run began: trial 0" in result.stderr and words in result.stderr
+    assert len(read_trials(tmp_path / "run")) == 5
+    (tmp_path / "mine.py").write_text(SPACE + TOY_EVALUATORS)
+    run_nas("search", "--resume", "run", "--trials", "9", cwd=tmp_path)
+    assert len(read_trials(tmp_path / "run")) == 9

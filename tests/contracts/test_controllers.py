@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from nas.controller_check import CHECKS, Suspect, banded_task, run_checks, the_same_in_another_process
-from nas.controllers.registry import CONTROLLERS, check_controller, find_controller, make_controller
+from nas.controller_check import (
+    CHECKS,
+    Suspect,
+    banded_task,
+    outcome,
+    remarks,
+    run_checks,
+    the_same_in_another_process,
+)
+from nas.controllers.registry import CONTROLLERS, check_controller, find_controller, fitted_options, make_controller
 from nas.search_spaces.errors import InputError
 from tests.toys import TOY_CONTROLLERS
 
@@ -100,6 +108,74 @@ def test_a_users_controller_passes(toys: str) -> None:
     assert list(run_checks(Suspect(f"{toys}:Good"))) == list(CHECKS)
 
 
+def test_what_may_not_be_meant_is_remarked(toys: str) -> None:
+    assert remarks(Suspect(f"{toys}:Good")) == []
+    (remark,) = remarks(Suspect(f"{toys}:Silent"))
+    assert "of 40 proposals 40 were drawn at random" in remark
+
+
+@pytest.mark.parametrize("trials", [1, 3, 16, 100, 5000])
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_options_that_fit_a_run_are_possible(name: str, trials: int) -> None:
+    options = fitted_options(name, trials, {})
+    check_controller(name, options)
+    make_controller(name, banded_task(), 0, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "trials", "given", "fitted"),
+    [
+        ("predictor", 12, {}, {"initial": 4}),
+        ("predictor", 16, {}, {"initial": 5}),
+        ("predictor", 500, {}, {"initial": 12}),
+        ("predictor", 500, {"initial": 30}, {"initial": 30}),
+        ("evolution", 40, {}, {"population": 10, "sample": 5}),
+        ("evolution", 500, {}, {"population": 20, "sample": 5}),
+        ("evolution", 5000, {}, {"population": 200, "sample": 20}),
+        ("evolution", 5000, {"population": 3}, {"population": 3, "sample": 3}),
+        ("nsga2", 16, {}, {"population": 4}),
+        ("random", 16, {}, {}),
+        ("optuna:TPESampler", 16, {"n_startup_trials": 3}, {"n_startup_trials": 3}),
+    ],
+)
+def test_options_fit_the_run(name: str, trials: int, given: dict[str, int], fitted: dict[str, int]) -> None:
+    assert fitted_options(name, trials, given) == fitted
+
+
+def test_a_predictor_that_would_never_predict_is_refused() -> None:
+    with pytest.raises(InputError, match="initial: expected at most the run's 16 trials, got 99"):
+        fitted_options("predictor", 16, {"initial": 99})
+
+
+@pytest.mark.parametrize("name", ["nsga2", "predictor", "optuna:NSGAIISampler"])
+def test_an_objective_that_nobody_measures_is_told_at_the_first_result(name: str) -> None:
+    task = banded_task()
+    controller = make_controller(name, task, 0, {"objectives": ["accuracy", "acuracy"]})
+    (proposed,) = controller.ask(1)
+    with pytest.raises(InputError, match="has no metric 'acuracy'; did you mean 'accuracy'"):
+        controller.tell([outcome(task, 0, proposed)])
+
+
+def test_a_constraint_on_what_nobody_measures_is_told_at_the_first_result() -> None:
+    task = banded_task()
+    controller = make_controller("nsga2", task, 0, {"constraints": {"latency_mss": 3}})
+    (proposed,) = controller.ask(1)
+    with pytest.raises(InputError, match=r"controller\.constraints: .*'latency_mss'"):
+        controller.tell([outcome(task, 0, proposed)])
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_states_of_genes_that_do_not_exist_are_refused(name: str) -> None:
+    controller = make_controller(name, banded_task(), 0, SMALL.get(name, {}))
+    controller.ask(2)
+    state = controller.state_dict()
+    damages: list[dict[str, Any]] = [{"pending": [[9] * 28]}, {"pending": [[0]]}, {"generator": {}}]
+    for broken in damages:
+        with pytest.raises(InputError):
+            controller.load_state_dict({**state, **broken})
+    assert controller.ask(0) == []
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -112,6 +188,12 @@ def test_a_users_controller_passes(toys: str) -> None:
         ("Odd", "state_dict\\(\\) raised TypeError"),
         ("Lazy", "of a space of 24 networks it proposed only"),
         ("Crashing", "ask\\(1\\) raised ZeroDivisionError.*line"),
+        ("Late", "a restored one goes on alike: restored after 110 trials"),
+        ("Looked", "depends on whether state_dict\\(\\) was called"),
+        ("Plain", "propose\\(\\) has to return self.architecture\\(genes\\) or None, got \\["),
+        ("Halves", "propose\\(\\) has to return self.architecture\\(genes\\) or None, got Architecture"),
+        ("Leaving", "tell\\(\\) of trials that are ok raised SystemExit: 3"),
+        ("Askless", "ask\\(1\\) gave None"),
         ("NoController", "has to be a subclass"),
         ("Unfinished", "lacks propose"),
         ("Greedy", "has to be made of a task and a seed"),

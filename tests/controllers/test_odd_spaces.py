@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from nas.controllers.predictor.features import MOST_SPREAD, Features
+from nas.controllers.predictor.inner_search import best_candidates
 from nas.controllers.registry import CONTROLLERS, make_controller
-from nas.controllers.task import Task
+from nas.controllers.task import Numbers, Task
 from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import LimitedDomain, limited_domain
+from nas.evaluate.limited_domain import LimitedDomain, ListedDomain, limited_domain
 from nas.evaluate.limits import Limit, Limits
 from nas.evaluate.reward import Factor, Reward
 from nas.search_spaces.domain import Columns, Domain, Genes
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.records import Architecture, Trial
+from nas.search_spaces.records import Architecture, Status, Trial
+from nas.search_spaces.stage_table_space import StageTableSpace
+from tests.toys import TINY_FORM, PlainSpace
 
 SMALL = {"predictor": {"candidates": 500, "initial": 4}, "rl": {"hidden": 8}}
 
@@ -107,3 +113,112 @@ def test_nothing_is_counted_where_everything_fails() -> None:
     genes = np.ones((5, 4), dtype=np.int64)
     assert np.isnan(known.columns(genes)["macs"]).all()
     assert not LimitedDomain(space, known, Limits()).inside(genes).any()
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_what_is_examined_and_refused_is_never_proposed(name: str) -> None:
+    space = StageTableSpace(TINY_FORM)
+
+    def examine(architecture: Architecture) -> None:
+        if architecture.genes[0] == 0:
+            raise InputError("the first gene is 0")
+
+    domain = limited_domain(space, KnownCosts(space), Limits((Limit("macs", 1e12),)), examine)
+    controller = make_controller(name, Task(domain), 0, SMALL.get(name, {}))
+    proposed = []
+    while new := controller.ask(3):
+        proposed += new
+        controller.tell([trial(number, one) for number, one in enumerate(new)])
+    assert proposed
+    assert all(architecture.genes[0] for architecture in proposed)
+    assert len({domain.key(architecture) for architecture in proposed}) == len(proposed)
+
+
+class Dominated(Domain):
+    """Two networks of which one has nearly all of the genotypes; too many to list."""
+
+    def key(self, architecture: Architecture) -> bool:
+        return architecture.genes[:6] == (0,) * 6
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "predictor"])
+def test_a_rare_network_is_found_where_nobody_can_list(name: str) -> None:
+    domain = Dominated(PlainSpace("dominated", (3,) * 12))
+    assert domain.listable is None
+    controller = make_controller(name, Task(domain), 0, SMALL.get(name, {}))
+    first = controller.ask(1)
+    controller.tell([trial(0, first[0])])
+    assert len(controller.ask(1)) == 1
+
+
+class Redundant(Domain):
+    """Genotypes of which the last genes do nothing."""
+
+    def key(self, architecture: Architecture) -> tuple[int, ...]:
+        return architecture.genes[:5]
+
+
+def test_copies_of_networks_do_not_crowd_out_the_predictors_candidates() -> None:
+    domain = Redundant(PlainSpace("redundant", (3,) * 14))
+    controller = make_controller("predictor", Task(domain), 0, {"initial": 4, "candidates": 2000})
+    keys = []
+    for number in range(60):
+        (architecture,) = controller.ask(1)
+        keys.append(domain.key(architecture))
+        controller.tell([trial(number, architecture)])
+    assert len(set(keys)) == 60
+    assert controller.filled == 0
+    assert len(json.dumps(controller.state_dict())) < 40_000
+
+
+def test_a_table_with_gaps_is_gone_through_whole() -> None:
+    space = PlainSpace("gaps", (5,) * 8)
+    generator = np.random.default_rng(0)
+    drawn = np.unique(generator.integers(0, 5, size=(4000, 8)), axis=0).tolist()
+    rows = [Architecture("gaps", tuple(genes)) for genes in drawn]
+    domain = ListedDomain(space, KnownCosts(space), Limits(), rows, "the rows")
+    assert domain.sparse
+    scored = []
+
+    def score(genes: Genes) -> Numbers:
+        scored.append(len(genes))
+        return np.asarray(genes.sum(axis=1), dtype=np.float64)
+
+    found, scores = best_candidates(domain, score, generator, np.zeros((0, 8), dtype=np.int64), 500)
+    assert sum(scored) == len(rows)
+    assert scores[0] == max(sum(genes) for genes in drawn) == found[0].sum()
+
+
+def test_genes_of_hundreds_of_kinds_are_told_apart() -> None:
+    features = Features((300, 60, 3))
+    rows = features.of(np.array([[kind, kind % 60, kind % 3] for kind in range(300)]), {})
+    assert len(np.unique(rows.round(9), axis=0)) == 300
+    for gene in range(3):
+        lengths = np.square(rows[:, features.groups == gene]).sum(axis=1)
+        assert lengths.mean() < 2 * MOST_SPREAD + 1e-9
+
+
+def test_where_larger_networks_fail_the_predictor_learns_it() -> None:
+    domain = Sized(PlainSpace("sized", (4,) * 10))
+    controller = make_controller("predictor", Task(domain), 0, {"candidates": 500})
+    outcomes = []
+    for number in range(110):
+        (architecture,) = controller.ask(1)
+        size = sum(architecture.genes)
+        outcomes.append(size <= 10)
+        status: Status = "ok" if size <= 10 else "failed"
+        metrics = {"accuracy": 0.5 + size / 100, "macs": 1.0 + size} if size <= 10 else {}
+        controller.tell([Trial(number, architecture, status, metrics, metrics.get("accuracy"))])
+    assert sum(outcomes[-30:]) >= 24
+
+
+class Sized(Domain):
+    """Its cost is known."""
+
+    def costs(self, genes: Genes) -> Columns:
+        return {"macs": 1.0 + genes.sum(axis=1)}
+
+
+def trial(number: int, architecture: Architecture) -> Trial:
+    accuracy = value(architecture) % 1
+    return Trial(number, architecture, "ok", {"accuracy": accuracy, "macs": 1e6, "params": 1e6}, accuracy)

@@ -54,8 +54,40 @@ def test_outside_the_band_and_repeats_are_the_samplers_failures_and_cost_no_tria
     assert isinstance(controller, OptunaController)
     states = [state for _, state, _, _ in controller.own_state()["trials"]]
     assert states.count("COMPLETE") == 9  # one failed by itself
-    assert states.count("FAIL") > 10
+    assert states.count("FAIL") > 11  # beside the ten that were taken up, one of which failed
+    assert len(states) == states.count("COMPLETE") + states.count("FAIL")
+    taken_up = {tuple(genes) for genes, state, _, _ in controller.own_state()["trials"] if state == "COMPLETE"}
+    assert taken_up <= {architecture.genes for architecture in proposed}
+    refused = [genes for genes, state, _, _ in controller.own_state()["trials"] if state == "FAIL"]
+    assert len({tuple(genes) for genes in refused} & {one.genes for one in proposed}) == 1
     assert all(task.domain.admits(architecture) for architecture in proposed)
+
+
+def test_a_samplers_own_attributes_stay_with_its_suggestions() -> None:
+    controller = make_controller("optuna:NSGAIISampler", TINY, 0, {"population_size": 4})
+    play(controller, TINY, 16)
+    attributes = [found for _, state, _, found in controller.own_state()["trials"] if state == "COMPLETE"]
+    generations = [value for found in attributes for key, value in found.items() if key.endswith("generation")]
+    assert len(generations) == len(attributes)
+    assert max(generations) >= 2
+
+
+def test_pickles_are_not_taken_from_a_state() -> None:
+    controller = make_controller("optuna:TPESampler", TINY, 0, {})
+    play(controller, TINY, 3)
+    state = json.loads(json.dumps(controller.state_dict()))
+    state["study"]["cma:optimizer:0"] = "80049"
+    for trial in state["trials"]:
+        trial[3]["cma:popsize"] = "80049"
+    second = make_controller("optuna:TPESampler", TINY, 1, {})
+    second.load_state_dict(state)
+    assert "cma:" not in json.dumps(second.own_state())
+
+
+def test_a_sampler_that_needs_more_says_what() -> None:
+    pytest.importorskip("optuna")
+    with pytest.raises(InputError, match="needs 'cmaes': pip install cmaes"):
+        play(make_controller("optuna:CmaEsSampler", TINY, 0, {"categorical": False}), TINY, 3)
 
 
 def test_a_state_of_another_sampler_is_refused() -> None:

@@ -227,12 +227,31 @@ def test_a_damaged_checkpoint_is_told_with_the_way_out(tmp_path: Path, evaluator
         ("Crashing", r"ask\(\) raised ZeroDivisionError.*toys.py.*nas check"),
         ("Fragile", r"tell\(\) raised TypeError"),
         ("Odd", r"state_dict\(\) raised TypeError"),
+        ("Leaving", r"tell\(\) raised SystemExit: 3"),
     ],
 )
 def test_what_a_users_controller_raises_is_worded(tmp_path: Path, evaluator: str, name: str, words: str) -> None:
     (tmp_path / "controllers.py").write_text(TOY_CONTROLLERS)
     config = configure(evaluator, trials=20, controller={"name": f"{tmp_path}/controllers.py:{name}"})
     with pytest.raises(WorkError, match=words.replace("toys.py", "controllers.py")):
+        search(tmp_path / "run", config, FakePool(1, 0, sine))
+
+
+def test_a_users_ask_that_gives_no_list_is_told(tmp_path: Path, evaluator: str) -> None:
+    (tmp_path / "controllers.py").write_text(TOY_CONTROLLERS)
+    config = configure(evaluator, trials=20, controller={"name": f"{tmp_path}/controllers.py:Askless"})
+    with pytest.raises(InputError, match=r"ask\(\) has to return a list, got None"):
+        search(tmp_path / "run", config, FakePool(1, 0, sine))
+
+
+@pytest.mark.parametrize("pending", [[[3]], [[3, [0]]], [["x", [0] * 28]], 7])
+def test_proposals_of_a_damaged_checkpoint_are_told(tmp_path: Path, evaluator: str, pending: object) -> None:
+    config = configure(evaluator, trials=20)
+    with pytest.raises(Killed):
+        search(tmp_path / "run", config, FakePool(1, 0, sine, alive=8))
+    file = tmp_path / "run" / "controller.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"pending": pending}))
+    with pytest.raises(InputError, match=r"controller\.json: .*delete that file"):
         search(tmp_path / "run", config, FakePool(1, 0, sine))
 
 
