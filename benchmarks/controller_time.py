@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--controllers", default=",".join([*CONTROLLERS, "optuna:TPESampler"]))
     arguments = parser.parse_args()
     problem = load_problem("imagenet-hard-400M")
-    random_ms = None
+    random_ms, noise = None, np.random.default_rng(0)
     print(f"{'controller':<20}{'ms a trial':>12}{'the last 100':>14}{'state, ms':>11}{'times random':>14}")
     for name in arguments.controllers.split(","):
         controller = make_controller(name, problem.task, 0, {})
@@ -37,7 +37,7 @@ def main() -> None:
             asked = time.perf_counter()
             json.dumps(controller.state_dict())
             saved = time.perf_counter()
-            trials = [trial_of(problem, done + place, one) for place, one in enumerate(proposed)]
+            trials = [trial_of(problem, done + place, one, noise) for place, one in enumerate(proposed)]
             told = time.perf_counter()
             controller.tell(trials)
             spent.append(asked - start + time.perf_counter() - told)

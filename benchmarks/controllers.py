@@ -74,8 +74,12 @@ def _play(name: str, label: str, evaluations: int, workers: int, seed: int) -> C
 
 
 def _best_so_far(_: Problem, course: Course, evaluations: int) -> Numbers:
-    """Return the best reward after each evaluation; the last one holds on if the space was exhausted."""
-    best = np.maximum.accumulate(course.rewards)
+    """Return the reward of the best after each evaluation: the true one of what looked best, if there is noise.
+
+    The last one holds on if the space was exhausted.
+    """
+    leads = course.measured >= np.maximum.accumulate(course.measured)
+    best = course.rewards[np.maximum.accumulate(np.where(leads, np.arange(len(leads)), 0))]
     return np.concatenate([best, np.full(evaluations - len(best), best[-1])])
 
 

@@ -17,6 +17,7 @@ from nas.search_spaces.domain import Genes
 from nas.search_spaces.records import Architecture, Trial
 
 OBJECTIVES = ["accuracy", "macs"]
+Raw = Callable[[Problem, int, int], tuple[Genes, Numbers]]  # problem, seed, evaluations to genotypes, told rewards
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Course:
 
     Attributes:
         genes: what was evaluated, in the order in which it finished, ``(evaluations, tokens)``.
-        rewards: theirs, ``(evaluations,)``.
+        rewards: theirs, ``(evaluations,)``; the true ones.
+        measured: those the player was told, ``(evaluations,)``.
         seconds: spent in the player itself.
     """
 
     genes: Genes
     rewards: Numbers
+    measured: Numbers
     seconds: float
 
 
@@ -42,22 +45,22 @@ class Player:
         label: what it is called there.
         name: the controller.
         options: its options.
-        raw: plays without our band and deduplication, by its own library.
+        raw: plays without our band and deduplication, by its own library, one evaluation at a time.
     """
 
     label: str
     name: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    raw: Callable[[Problem, int, int], Genes] | None = None
+    raw: Raw | None = None
 
     def play(self, problem: Problem, seed: int, evaluations: int, workers: int) -> Course:
         """Play one problem; with several workers trials end in random order, and each is replaced when it ends."""
         if self.raw is not None:
             start = time.perf_counter()
-            genes = self.raw(problem, seed, evaluations)
-            return Course(genes, problem.rewards(genes), time.perf_counter() - start)
+            genes, measured = self.raw(problem, seed, evaluations)
+            return Course(genes, problem.rewards(genes), measured, time.perf_counter() - start)
         controller = make_controller(self.name, problem.task, seed, self.options)
-        order = np.random.default_rng([seed, 1])
+        order, noise = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
         running: list[Architecture] = []
         finished: list[tuple[int, ...]] = []
         rewards: list[float] = []
@@ -69,13 +72,14 @@ class Player:
             if not running:
                 break
             ended = running.pop(int(order.integers(len(running))))
-            trial = trial_of(problem, len(finished), ended)
+            trial = trial_of(problem, len(finished), ended, noise)
             finished.append(ended.genes)
             rewards.append(float(trial.reward or 0))
             start = time.perf_counter()
             controller.tell([trial])
             seconds += time.perf_counter() - start
-        return Course(np.array(finished), np.array(rewards), seconds)
+        genes = np.array(finished)
+        return Course(genes, problem.rewards(genes), np.array(rewards), seconds)
 
 
 def players(names: list[str]) -> list[Player]:
@@ -90,31 +94,38 @@ def players(names: list[str]) -> list[Player]:
     return [known[name] for name in names]
 
 
-def trial_of(problem: Problem, number: int, architecture: Architecture) -> Trial:
+def trial_of(problem: Problem, number: int, architecture: Architecture, noise: np.random.Generator) -> Trial:
     """Evaluate an architecture."""
     row = np.array([architecture.genes], dtype=np.int64)
-    accuracy = problem.accuracy(row)
+    accuracy = problem.measure(row, noise)
     columns = {**problem.task.domain.costs(row), "accuracy": accuracy}
     metrics = {name: float(values[0]) for name, values in columns.items()}
     return Trial(number, architecture, "ok", metrics, float(problem.task.reward.many(columns)[0]))
 
 
-def _raw_optuna(sampler: str, multi: bool = False) -> Callable[[Problem, int, int], Genes]:
-    """Return a plain Optuna study: every gene categorical, the reward (or both objectives) as it is."""
+def _raw_optuna(sampler: str, multi: bool = False, ordered: bool = False) -> Raw:
+    """Return a plain Optuna study: every gene categorical (or a whole number), the reward or both objectives as is."""
 
-    def play(problem: Problem, seed: int, evaluations: int) -> Genes:
+    def play(problem: Problem, seed: int, evaluations: int) -> tuple[Genes, Numbers]:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sizes, seen = problem.task.domain.space.gene_sizes, []
+        sizes, noise = problem.task.domain.space.gene_sizes, np.random.default_rng([seed, 2])
+        seen: list[list[int]] = []
+        told: list[float] = []
 
         def objective(trial: optuna.Trial) -> Any:
-            genes = [trial.suggest_categorical(f"gene{gene}", range(size)) for gene, size in enumerate(sizes)]
-            seen.append(genes)
+            genes = [
+                trial.suggest_int(f"gene{gene}", 0, size - 1)
+                if ordered
+                else trial.suggest_categorical(f"gene{gene}", range(size))
+                for gene, size in enumerate(sizes)
+            ]
             row = np.array([genes], dtype=np.int64)
-            if not multi:
-                return float(problem.rewards(row)[0])
-            return float(problem.accuracy(row)[0]), float(problem.task.domain.costs(row)["macs"][0])
+            accuracy = problem.measure(row, noise)
+            seen.append(genes)
+            told.append(float(problem.rewards(row, accuracy)[0]))
+            return (float(accuracy[0]), float(problem.task.domain.costs(row)["macs"][0])) if multi else told[-1]
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -122,12 +133,12 @@ def _raw_optuna(sampler: str, multi: bool = False) -> Callable[[Problem, int, in
             directions = [best.MAXIMIZE, best.MINIMIZE] if multi else [best.MAXIMIZE]
             study = optuna.create_study(directions=directions, sampler=getattr(optuna.samplers, sampler)(seed=seed))
             study.optimize(objective, n_trials=evaluations)
-        return np.array(seen, dtype=np.int64)
+        return np.array(seen, dtype=np.int64), np.array(told)
 
     return play
 
 
-def _raw_pymoo(problem: Problem, seed: int, evaluations: int) -> Genes:
+def _raw_pymoo(problem: Problem, seed: int, evaluations: int) -> tuple[Genes, Numbers]:
     """Run pymoo's NSGA-II on whole numbers, with its operators for those, in generations of 40."""
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.core.problem import Problem as Vectorised
@@ -156,7 +167,8 @@ def _raw_pymoo(problem: Problem, seed: int, evaluations: int) -> Genes:
         eliminate_duplicates=True,
     )
     minimize(Front(), algorithm, ("n_eval", evaluations), seed=seed, verbose=False)
-    return np.concatenate(seen)[:evaluations]
+    genes = np.concatenate(seen)[:evaluations]
+    return genes, problem.rewards(genes)
 
 
 KNOWN = (
@@ -172,6 +184,7 @@ KNOWN = (
     Player("NSGA-II", "optuna:NSGAIISampler"),
     Player("TPE raw", raw=_raw_optuna("TPESampler")),
     Player("NSGA-II raw", raw=_raw_optuna("NSGAIISampler")),
+    Player("GP raw", raw=_raw_optuna("GPSampler", ordered=True)),
     Player("random raw", raw=_raw_optuna("RandomSampler")),
     Player("predictor, 2 objectives", "predictor", {"objectives": OBJECTIVES}),
     Player("nsga2, 2 objectives", "nsga2", {"objectives": OBJECTIVES}),
