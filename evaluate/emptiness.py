@@ -51,7 +51,7 @@ def out_of_reach(name: str, limits: Limits, seen: Collection[tuple[float, ...]],
         if not any(limit.low <= value <= limit.high for value in values):
             nearest = min(values, key=lambda value: abs(value - limit.high))
             if limit.metric == "macs" and limit.low:
-                return _macs_error(name, limit, int(min(values)), int(max(values)), int(nearest), proved)
+                return _macs_error(name, limit, int(min(values)), int(max(values)), int(nearest), proved, exact=proved)
             if limit.metric in PREDICTED or math.isinf(limit.high):
                 return _predicted_error(name, limit, min(values), max(values))
             return _ceiling_error(name, limit, int(min(values)), proved)
@@ -77,10 +77,13 @@ def _macs_alone(table: CostTable, limit: Limit, sampler: TableSampler) -> InputE
     return _macs_error(table.space.name, limit, low, high, nearest, sampler.proved)
 
 
-def _macs_error(name: str, limit: Limit, low: int, high: int, nearest: int, proved: bool) -> InputError:
+def _macs_error(
+    name: str, limit: Limit, low: int, high: int, nearest: int, proved: bool, exact: bool = True
+) -> InputError:
+    those = "Its networks" if exact else "Those that were found"
     none = f"space '{name}' holds no network" if proved else f"no network of space '{name}' was found"
     return InputError(
-        f"target_flops: {none} with {format_quantity(limit.low)} to {format_quantity(limit.high)} MACs. Its networks "
+        f"target_flops: {none} with {format_quantity(limit.low)} to {format_quantity(limit.high)} MACs. {those} "
         f"have {low:,} ({format_quantity(low)}) to {high:,} ({format_quantity(high)}) MACs; the nearest to the "
         f"target{'' if proved else ' that was found'} has {nearest:,}. Choose a --target-flops in that range, "
         "widen --tolerance, or use another --space"

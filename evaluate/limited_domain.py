@@ -198,6 +198,8 @@ class SearchedDomain(LimitedDomain):
             if not self._seen:
                 costs(Architecture(space.name, (0,) * len(space.gene_sizes)))  # says what is wrong with it
                 raise InputError(f"{limits.items[0].flag}: no network of space '{space.name}' could be counted")
+            if self._listed is None and not costs.builds_modules:
+                self._look_at_both_ends()
             raise out_of_reach(space.name, limits, self._seen, proved=self._listed is not None)
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
@@ -217,6 +219,22 @@ class SearchedDomain(LimitedDomain):
                 if (closer := self._distance(there)) <= distance:
                     here, distance = there, closer
         return None
+
+    def _look_at_both_ends(self) -> None:
+        """Go to the least and the most of each limited cost, gene by gene, so that a message can name them."""
+        for limit in self.limits:
+            for sign in (1, -1):
+                best: tuple[float, tuple[int, ...]] | None = None
+                for gene, options in enumerate(self.space.gene_sizes):
+                    genes = best[1] if best else (0,) * len(self.space.gene_sizes)
+                    for option in range(options):
+                        changed = (*genes[:gene], option, *genes[gene + 1 :])
+                        self._distance(architecture := Architecture(self.space.name, changed))
+                        try:
+                            value = sign * self.known(architecture)[limit.metric]
+                        except (InputError, KeyError):
+                            continue
+                        best = min(best, (value, changed)) if best else (value, changed)
 
     @property
     def listable(self) -> int | None:

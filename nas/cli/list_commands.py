@@ -80,6 +80,9 @@ def controllers(json: Json = False) -> None:
     for row in rows:
         if options := ", ".join(f"{key}={_shown(value)}" for key, value in row.get("options", {}).items()):
             say(console, f"options of {row['name']}: {options}")
+    say(
+        console, "population, start, batch and initial are smaller (evolution's larger) where that suits a run's trials"
+    )
     say(console, f"Optuna's samplers here: {', '.join(rows[-1]['samplers'])}")
     say(console, "FILE.py:Class: your own, a subclass of nas.controllers.controller.Controller with propose(self)")
 

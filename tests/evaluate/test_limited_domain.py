@@ -16,7 +16,7 @@ from nas.evaluate.pathways import Pathways
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
-from nas.search_spaces.domain import Domain
+from nas.search_spaces.domain import Columns, Domain, Genes
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
@@ -152,3 +152,19 @@ def test_domain_without_a_band() -> None:
     whole = Domain(space)
     assert len(list(whole.members() or ())) == 9
     assert Domain(load_space("efficientnet")).members() is None
+
+
+class Unlisted:
+    """Too large to list; its costs add up."""
+
+    name, gene_sizes = "unlisted", (4,) * 16
+
+    def costs(self, genes: Genes) -> Columns:
+        return {"macs": 1000 + (genes * np.arange(1, 17)).sum(axis=1)}
+
+
+@pytest.mark.parametrize("high", [10, 10**9])
+def test_a_message_names_both_ends_of_a_space_that_nobody_can_list(high: int) -> None:
+    space = Unlisted()
+    with pytest.raises(InputError, match=r"Those that were found have 1,000 \(.*\) to 1,408 \("):
+        limited_domain(space, KnownCosts(space), band(high - 5, high))
