@@ -57,7 +57,9 @@ class Controller(ABC):
 
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (most fit any run)
-        """Return options that suit a run of so many trials, for those that are not ``given``.
+        """Return options that suit a run of so many trials (an earlier run's included), where they are not ``given``.
+
+        It counts for the class alone that defines it: a subclass has options of its own.
 
         Raises:
             InputError: if a given one makes no sense there.
@@ -120,7 +122,9 @@ class Controller(ABC):
         except InputError:
             raise
         except Exception as error:  # whatever a damaged state makes a subclass raise
-            raise InputError(f"the state of controller '{self.name}' is damaged: {describe(error)}") from error
+            raise InputError(
+                f"the state of controller '{self.name}' is damaged, or another version's: {describe(error)}"
+            ) from error
 
     def architecture(self, genes: Iterable[int]) -> Architecture:
         """Return the architecture of option indices."""

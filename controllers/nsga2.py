@@ -15,7 +15,7 @@ import numpy as np
 
 from nas.controllers.controller import Controller, State
 from nas.controllers.nondominated import best_first
-from nas.controllers.objectives import Constraints, Objectives, default_objectives
+from nas.controllers.objectives import Constraints, Objectives, Watch, default_objectives
 from nas.controllers.task import Task
 from nas.controllers.variation import crossover, mutated_inside
 from nas.search_spaces.errors import InputError
@@ -72,6 +72,11 @@ class NSGA2(Controller):
         self.objectives = Objectives.parse(objectives) if objectives else default_objectives(task.domain)
         self.constraints = Constraints.parse(constraints, self.objectives)
         self.population, self.crossover, self.repairs = population, crossover, repairs
+        bounded = [name for name, _ in self.constraints.bounds]
+        self._watches = (
+            Watch("controller.objectives", self.objectives.names),
+            Watch("controller.constraints", bounded),
+        )
         self._members: list[Member] = []  # best first
         self._tried = 0  # trials of any status, those of a warm start that succeeded included
 
@@ -93,6 +98,8 @@ class NSGA2(Controller):
     def tell(self, trials: Sequence[Trial]) -> None:
         """Take in finished trials and let the best survive."""
         super().tell(trials)
+        for watch in self._watches:
+            watch.see(trials)
         self._survive()
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
@@ -104,8 +111,7 @@ class NSGA2(Controller):
     def learn(self, trial: Trial) -> None:
         """Add a network that has all objectives; failures are no parents."""
         self._tried += 1
-        if (values := self.objectives.of(trial, first=not self._members)) is not None:
-            self.constraints.check(trial, first=not self._members)
+        if (values := self.objectives.of(trial)) is not None:
             metrics = {**trial.metrics, "reward": float(trial.reward or 0)}
             self._members.append(Member(trial.architecture, values, self.constraints.violation(metrics)))
 
@@ -116,6 +122,8 @@ class NSGA2(Controller):
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
         """Restore the population."""
+        for watch in self._watches if state["members"] else ():
+            watch.trust()
         self._tried = int(state["tried"])
         self._members = [
             Member(self.restored(genes), tuple(values), violated) for genes, values, violated in state["members"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from nas.search_spaces.records import Trial
 REWARD, ACCURACY = "reward", "accuracy"
 TRIED = 64  # genotypes of which one at least should have costs
 _log = logging.getLogger(__name__)
+LACKED_LIMIT = 3  # trials that succeed without a metric after which nobody is taken to measure it
+NEVER = -1  # nothing more is said of a metric that was there once
 RISING = (REWARD, ACCURACY, "throughput")
 
 
@@ -57,20 +59,10 @@ class Objectives:
             raise InputError(f"{key}: expected at least one, such as [accuracy, macs]")
         return cls(tuple(found), tuple(found.values()))
 
-    def of(self, trial: Trial, first: bool = False) -> tuple[float, ...] | None:
-        """Return a trial's objectives as they are, ``None`` if it did not succeed or lacks one.
-
-        Args:
-            trial: finished.
-            first: whether no trial had them yet.
-
-        Raises:
-            InputError: if the first that succeeded lacks one: its name is misspelt, or nobody measures it.
-        """
+    def of(self, trial: Trial) -> tuple[float, ...] | None:
+        """Return a trial's objectives as they are, ``None`` if it did not succeed or lacks one."""
         values = {**trial.metrics, REWARD: trial.reward}
         found = [values.get(name) for name in self.names]
-        if trial.status == "ok" and None in found:
-            missing(self.names[found.index(None)], trial, "controller.objectives", first)
         if trial.status != "ok" or any(value is None or not np.isfinite(value) for value in found):
             return None
         return tuple(float(value) for value in found if value is not None)
@@ -110,17 +102,6 @@ class Constraints:
         signs = tuple(known.get(name, sign) for name, sign in zip(named.names, named.signs, strict=True))
         return cls(tuple(zip(named.names, map(float, bounds.values()), strict=True)), signs)
 
-    def check(self, trial: Trial, first: bool) -> None:
-        """Say what a trial that succeeded should have and has not.
-
-        Raises:
-            InputError: if it is the first.
-        """
-        known = {**trial.metrics, REWARD: trial.reward}
-        for name, _ in self.bounds:
-            if name not in known:
-                missing(name, trial, "controller.constraints", first)
-
     def violation(self, metrics: Mapping[str, float]) -> float:
         """Return by how much metrics break the bounds, as a sum of relative excesses; 0 if they keep to them.
 
@@ -134,16 +115,42 @@ class Constraints:
         return total
 
 
-def missing(name: str, trial: Trial, key: str, first: bool) -> None:
-    """Say that a trial lacks a metric: a trial without it counts as failed.
+class Watch:
+    """Says which metrics trials lack: once each, and for good where nobody seems to measure one.
 
-    Raises:
-        InputError: if it is the first that succeeded.
+    Args:
+        key: the option that names them.
+        names: the metrics.
     """
-    text = f"{key}: trial {trial.number} succeeded but has no metric '{name}'{nearest_name(name, list(trial.metrics))}"
-    if first:
-        raise InputError(text)
-    _log.warning("%s; it counts as failed", text)
+
+    def __init__(self, key: str, names: Iterable[str]) -> None:
+        self.key, self.names = key, tuple(name for name in names if name != REWARD)
+        self._lacked: dict[str, int] = {}
+
+    def trust(self) -> None:
+        """Take it that every metric is measured, as after a restart: an earlier trial had them."""
+        self._lacked = dict.fromkeys(self.names, NEVER)
+
+    def see(self, trials: Sequence[Trial]) -> None:
+        """Look at finished trials.
+
+        Raises:
+            InputError: if the first few that succeeded all lack a metric: its name is misspelt, or nobody measures it.
+        """
+        for trial in trials:
+            for name in self.names if trial.status == "ok" else ():
+                lacked = self._lacked.get(name, 0)
+                if name in trial.metrics:
+                    self._lacked[name] = NEVER
+                    continue
+                if lacked == NEVER:
+                    continue
+                self._lacked[name] = lacked + 1
+                text = f"{self.key}: no metric '{name}' in what succeeded{nearest_name(name, list(trial.metrics))}"
+                if lacked + 1 == LACKED_LIMIT:
+                    raise InputError(f"{text}. Begin a new run with another {self.key}, and this one as --warm-start")
+                if not lacked:
+                    _log.warning("%s; trials without it count as failed", text)
 
 
 def known_metrics(domain: Domain) -> set[str]:

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nas.controllers.controller import Controller, State
-from nas.controllers.objectives import REWARD, Objectives
+from nas.controllers.objectives import REWARD, Objectives, Watch
 from nas.controllers.task import Task
 from nas.search_spaces.domain import ENUMERABLE
 from nas.search_spaces.errors import InputError, nearest_name
@@ -74,7 +74,7 @@ class OptunaController(Controller):
             self._options["search_space"] = {f"gene{gene}": list(range(options)) for gene, options in enumerate(sizes)}
         self._numbers: dict[Architecture, int] = {}  # of the study's trials that are running
         self._suggested: Architecture | None = None
-        self._has_results = False
+        self._watch = Watch("controller.objectives", self.objectives.names)
         self._study = self._new_study()
         self._fresh_sampler()
 
@@ -92,13 +92,17 @@ class OptunaController(Controller):
         self._suggested = architecture
         return architecture
 
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Take in finished trials."""
+        super().tell(trials)
+        self._watch.see(trials)
+
     def learn(self, trial: Trial) -> None:
         """Tell the study; what the sampler did not suggest is added to it."""
         if self._suggested == trial.architecture:
             self._suggested = None  # it was taken up: told below, as any other
         self._settle()
-        values = self.objectives.of(trial, first=not self._has_results)
-        self._has_results |= values is not None
+        values = self.objectives.of(trial)
         state = _states()["failed" if trial.status == "ok" and values is None else trial.status]
         number = self._numbers.pop(trial.architecture, None)
         with self._named():
@@ -141,7 +145,8 @@ class OptunaController(Controller):
             self._study.add_trial(
                 self._record(self.restored(genes).genes, TrialState[name], values, _plain(attributes))
             )
-            self._has_results |= values is not None
+            if values is not None:
+                self._watch.trust()
         for key, value in _plain(state["study"]).items():
             self._study._storage.set_study_system_attr(self._study._study_id, key, value)
         self._numbers = {self.restored(genes): int(number) for genes, number in state["running"]}

@@ -112,9 +112,16 @@ def fitted_options(name: str, trials: int, given: Mapping[str, Any]) -> dict[str
     """Return a controller's options for a run of so many trials: those given, and others that suit it.
 
     Raises:
-        InputError: if there is no such controller, or a given option makes no sense there.
+        InputError: if there is no such controller, a given option makes no sense there, or the class's own code fails.
     """
-    return {**find_controller(name).fitted(trials, given), **given}
+    kind = find_controller(name)
+    try:
+        fitted = kind.fitted(trials, given)
+        return {**{key: value for key, value in fitted.items() if key in kind.options}, **given}
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"controller: {name}: fitted({trials}, {dict(given)}) raised {describe(error)}") from error
 
 
 def make_controller(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> Controller:
@@ -134,7 +141,8 @@ def make_controller(name: str, task: Task, seed: int, options: Mapping[str, Any]
 
 
 def _kind(kind: type[Controller]) -> Kind:
-    return Kind(kind, _options(kind), kind.learns, fitted=kind.fitted)
+    fitted = kind.fitted if "fitted" in vars(kind) else Controller.fitted
+    return Kind(kind, _options(kind), kind.learns, fitted=fitted)
 
 
 def _options(kind: type[Controller]) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class RegularizedEvolution(Controller):
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:
         """A twenty-fifth of the trials as the population, from 20 to 200, but at most a quarter of them."""
-        population = given.get("population", max(min(max(trials // 25, LEAST), MOST, trials // 4), 2))
+        fitting = max(min(max(trials // 25, LEAST), MOST, trials // 4), 2)
+        population = given.get("population", max(fitting, given.get("sample", 0)))
         return {"population": population, "sample": min(max(population // 10, 5), population)}
 
     def propose(self) -> Architecture | None:

@@ -146,7 +146,9 @@ class ListedDomain(LimitedDomain):
         super().__init__(space, costs, limits)
         known = [candidate for candidate in listed if Domain.admits(self, candidate)]
         self._inside = [candidate for candidate in known if limits.admits(costs(candidate))]
-        self._set = set(self._inside)
+        self._places = {candidate.genes: place for place, candidate in enumerate(self._inside)}
+        self._columns: Columns | None = None
+        self.affordable = Domain.affordable  # looked up
         self.sparse = len(self._inside) < SPARSE * spaces.size(space)
         if not self._inside and known:
             seen = {tuple(costs(candidate)[limit.metric] for limit in limits) for candidate in known}
@@ -156,12 +158,22 @@ class ListedDomain(LimitedDomain):
 
     def admits(self, architecture: Architecture) -> bool:
         """Say whether the architecture is in the list and inside the limits."""
-        return architecture in self._set
+        return architecture.genes in self._places
 
     def inside(self, genes: Genes) -> NDArray[np.bool_]:
         """Say for many genotypes at once whether they are in the list and inside the limits, ``(n,)``."""
-        name = self.space.name
-        return np.array([Architecture(name, tuple(row)) in self._set for row in genes.tolist()], dtype=bool)
+        return np.array([tuple(row) in self._places for row in genes.tolist()], dtype=bool)
+
+    def costs(self, genes: Genes) -> Columns:
+        """Return what is known of genotypes, ``(n,)`` each: of those in the list it was worked out once."""
+        places = [self._places.get(tuple(row), -1) for row in genes.tolist()]
+        if -1 in places:
+            return super().costs(genes)
+        if self._columns is None:
+            listing = self.listing()
+            assert listing is not None
+            self._columns = super().costs(listing)
+        return {name: column[places] for name, column in self._columns.items()}
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
         """Draw ``count`` of them, ``(count, tokens)``."""

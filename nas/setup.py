@@ -15,7 +15,7 @@ import numpy as np
 
 from nas.budget import budget, check_device, reward
 from nas.config import RunConfig
-from nas.controllers.registry import find_controller
+from nas.controllers.registry import find_controller, fitted_options
 from nas.controllers.task import Task
 from nas.evaluate.devices import load_device
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
@@ -66,6 +66,12 @@ class Setup:
     needs_data: bool
     can_test: bool
     earlier: Sequence[Trial] = ()
+
+    @property
+    def controller_options(self) -> dict[str, Any]:
+        """What the controller is made with: the options that are given, and those that fit the run's length."""
+        config, trials = self.config, self.config.trials + len(self.earlier)
+        return fitted_options(config.controller["name"], trials, config.controller_options)
 
     @property
     def task(self) -> Task:

@@ -109,6 +109,7 @@ TOY_CONTROLLERS = '''
 import random
 
 from nas.controllers.controller import Controller
+from nas.controllers.regularized_evolution import RegularizedEvolution
 from nas.search_spaces.records import Architecture
 
 class Good(Controller):
@@ -212,6 +213,16 @@ class Silent(Controller):
 class Askless(Good):
     def ask(self, count):
         return None
+
+class Wide(RegularizedEvolution):
+    """Has defaults of its own."""
+    def __init__(self, task, seed, *, population=100):
+        super().__init__(task, seed, population=population, sample=30)
+
+class Unfit(Good):
+    @classmethod
+    def fitted(cls, trials, given):
+        return {"first": 1 / 0}
 
 class NoController:
     pass

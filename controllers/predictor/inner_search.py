@@ -5,7 +5,7 @@ Scores cost nothing but arithmetic here, so tens of thousands are looked at for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from nas.search_spaces.domain import Domain, Genes
 Score = Callable[[Genes], Numbers]
 Key = Callable[[list[int]], Hashable]
 LOOKED = 4  # genotypes whose networks are told apart, for each that is wanted
-MOST_LISTED = 50_000  # rows of a sparse list that are gone through at once
 ROUNDS, LEAST_CHILDREN = 12, 100
 STARTS = 0.04  # share of the candidates that are drawn at random
 SURVIVORS = 0.2  # of a round's children, as many parents
@@ -43,10 +42,7 @@ def best_candidates(
             those for which it is ``None``.
     """
     if domain.listable is not None and (domain.sparse or domain.listable <= candidates):
-        listing = domain.listing()
-        assert listing is not None
-        if len(listing) > MOST_LISTED:
-            listing = listing[np.sort(generator.choice(len(listing), MOST_LISTED, replace=False))]
+        listing = _listed(domain, generator, starts, candidates)
         return _sorted(listing, score(listing))
     drawn = domain.sample_genes(generator, max(int(STARTS * candidates), 10))
     population = starts if drawn is None else np.concatenate([starts, drawn])
@@ -70,6 +66,29 @@ def best_candidates(
                 kept = _networks(population, key, survivors)
                 population, scores = population[kept], scores[kept]
     return population, scores
+
+
+def _listed(domain: Domain, generator: np.random.Generator, starts: Genes, candidates: int) -> Genes:
+    """Return a domain that can be listed, or if it is longer than ``candidates`` so many of it and what is near."""
+    listing = domain.listing()
+    assert listing is not None
+    if len(listing) <= candidates:
+        return listing
+    some = listing[np.sort(generator.choice(len(listing), candidates, replace=False))]
+    near = _neighbours(starts, domain.space.gene_sizes)
+    both = np.concatenate([near[domain.inside(near)], some])
+    return both[distinct(both)]
+
+
+def _neighbours(genes: Genes, sizes: Sequence[int]) -> Genes:
+    """Return every genotype that differs in one gene from one of ``genes`` ``(n, tokens)``, and those themselves."""
+    found = [genes]
+    for gene, options in enumerate(sizes):
+        for step in range(1, int(options)):
+            changed = genes.copy()
+            changed[:, gene] = (changed[:, gene] + step) % options
+            found.append(changed)
+    return np.concatenate(found)
 
 
 def _networks(genes: Genes, key: Key, most: int) -> list[int]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nas.controllers.controller import Controller, State
-from nas.controllers.objectives import ACCURACY, REWARD, Objectives, known_metrics, missing
+from nas.controllers.objectives import ACCURACY, REWARD, Objectives, Watch, known_metrics
 from nas.controllers.predictor.batches import Accept, Beliefs, pick, pick_spread
 from nas.controllers.predictor.gaussian_process import GaussianProcess
 from nas.controllers.predictor.inner_search import best_candidates, distinct
@@ -78,6 +78,7 @@ class Predictor(Controller):
         self.objectives = Objectives.parse(objectives)
         self.model = Model(task.domain, self._modelled(), most)
         self._rising = dict(zip(self.objectives.names, self.objectives.signs, strict=True))
+        self._watch = Watch("controller.objectives", self.model.metrics)
         self._queue: list[Architecture] = []
         self._has_copies = False  # whether genotypes were met that are networks proposed before
 
@@ -102,11 +103,13 @@ class Predictor(Controller):
         """Return the next of the proposals that were worked out."""
         return self._queue.pop(0) if self._queue else None
 
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Take in finished trials."""
+        super().tell(trials)
+        self._watch.see(trials)
+
     def learn(self, trial: Trial) -> None:
         """Remember a trial; failures are remembered as such."""
-        for name in self.model.metrics if trial.status == "ok" else ():
-            if name not in trial.metrics:
-                missing(name, trial, "controller.objectives", first=not self.model.observations.places("ok"))
         self.model.observations.add(trial, self.model.metrics, earlier=False)
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
@@ -123,6 +126,8 @@ class Predictor(Controller):
         self.model.load_state(state)
         for genes in [*self.model.observations.genes, *self.model.impossible]:
             self.restored(genes)
+        if self.model.observations.places("ok"):
+            self._watch.trust()
         self._has_copies = bool(state["has_copies"])
 
     def _modelled(self) -> dict[str, bool]:

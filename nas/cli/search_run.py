@@ -21,7 +21,7 @@ from nas.cli.progress import SearchProgress, trial_line
 from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
-from nas.controllers.registry import fitted_options, make_controller
+from nas.controllers.registry import make_controller
 from nas.evaluate.data import ImageData, load_data
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.files import cannot_write
@@ -45,12 +45,7 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
         WorkError: if the work fails.
     """
     config = with_absolute_paths(load_config(reference, changes, assignments))
-    name = config.controller["name"]
-    resolved = {
-        "workers": config.workers.model_copy(update={"count": config.worker_count}),
-        "controller": {"name": name, **fitted_options(name, config.trials, config.controller_options)},
-    }
-    config = config.model_copy(update=resolved)
+    config = config.model_copy(update={"workers": config.workers.model_copy(update={"count": config.worker_count})})
     now = datetime.now().astimezone()
     setup = prepare(config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
@@ -108,8 +103,8 @@ def _check_space(setup: Setup, run: Run) -> None:
 
 
 def _make_controller(setup: Setup) -> Controller:
-    config = setup.config
-    return make_controller(config.controller["name"], setup.task, config.seed, config.controller_options)
+    name = setup.config.controller["name"]
+    return make_controller(name, setup.task, setup.config.seed, setup.controller_options)
 
 
 def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:

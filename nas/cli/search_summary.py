@@ -47,9 +47,12 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
         say(console, f"Device   {setup.costs.device.name}: {setup.costs.device.note}")
     where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
     evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
-    say(console, f"Trials   {config.trials} by {controller}, scored by {evaluator} in {where}, seed {config.seed}")
+    fitted = [f"{key} {value}" for key, value in setup.controller_options.items() if key not in config.controller]
+    own = f" ({', '.join(fitted)})" if fitted else ""
+    say(console, f"Trials   {config.trials} by {controller}{own}, scored by {evaluator} in {where}, seed {config.seed}")
     say(console, f"Run      {run.path}")
     _log.info("run of %d trials in %s, versions %s", config.trials, run.path, versions())
+    _log.info("controller %s with %s", controller, setup.controller_options)
 
 
 def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:

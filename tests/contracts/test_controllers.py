@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nas.controller_check import (
     run_checks,
     the_same_in_another_process,
 )
+from nas.controllers.objectives import LACKED_LIMIT
 from nas.controllers.registry import CONTROLLERS, check_controller, find_controller, fitted_options, make_controller
 from nas.search_spaces.errors import InputError
 from tests.toys import TOY_CONTROLLERS
@@ -133,6 +135,7 @@ def test_options_that_fit_a_run_are_possible(name: str, trials: int) -> None:
         ("evolution", 500, {}, {"population": 20, "sample": 5}),
         ("evolution", 5000, {}, {"population": 200, "sample": 20}),
         ("evolution", 5000, {"population": 3}, {"population": 3, "sample": 3}),
+        ("evolution", 16, {"sample": 5}, {"population": 5, "sample": 5}),
         ("nsga2", 16, {}, {"population": 4}),
         ("random", 16, {}, {}),
         ("optuna:TPESampler", 16, {"n_startup_trials": 3}, {"n_startup_trials": 3}),
@@ -147,21 +150,48 @@ def test_a_predictor_that_would_never_predict_is_refused() -> None:
         fitted_options("predictor", 16, {"initial": 99})
 
 
-@pytest.mark.parametrize("name", ["nsga2", "predictor", "optuna:NSGAIISampler"])
-def test_an_objective_that_nobody_measures_is_told_at_the_first_result(name: str) -> None:
-    task = banded_task()
-    controller = make_controller(name, task, 0, {"objectives": ["accuracy", "acuracy"]})
-    (proposed,) = controller.ask(1)
-    with pytest.raises(InputError, match="has no metric 'acuracy'; did you mean 'accuracy'"):
-        controller.tell([outcome(task, 0, proposed)])
+def test_a_subclass_has_options_of_its_own(toys: str) -> None:
+    assert fitted_options(f"{toys}:Wide", 16, {}) == {}
+    with pytest.raises(InputError, match=r"fitted\(16, \{\}\) raised ZeroDivisionError"):
+        fitted_options(f"{toys}:Unfit", 16, {})
 
 
-def test_a_constraint_on_what_nobody_measures_is_told_at_the_first_result() -> None:
+MISSPELT = [
+    ("nsga2", {"objectives": ["accuracy", "acuracy"]}, r"objectives: no metric 'acuracy'.*did you mean 'accuracy'"),
+    ("predictor", {"objectives": ["accuracy", "acuracy"]}, r"objectives: no metric 'acuracy'"),
+    ("optuna:NSGAIISampler", {"objectives": ["accuracy", "acuracy"]}, r"objectives: no metric 'acuracy'"),
+    ("nsga2", {"constraints": {"latency_mss": 3}}, r"constraints: no metric 'latency_mss'"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "words"), MISSPELT)
+def test_a_metric_that_nobody_measures_is_told_soon(
+    name: str, options: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
     task = banded_task()
-    controller = make_controller("nsga2", task, 0, {"constraints": {"latency_mss": 3}})
-    (proposed,) = controller.ask(1)
-    with pytest.raises(InputError, match=r"controller\.constraints: .*'latency_mss'"):
-        controller.tell([outcome(task, 0, proposed)])
+    earlier = [outcome(task, number, one) for number, one in enumerate(make_controller("random", task, 1, {}).ask(9))]
+    controller = make_controller(name, task, 0, options)
+    controller.warm_start(earlier)  # an earlier run may have measured something else
+    with pytest.raises(InputError, match=f"{words}.*--warm-start"):
+        for number in range(4):
+            controller.tell([outcome(task, 7 * number, one) for one in controller.ask(1)])
+    assert number == LACKED_LIMIT - 1
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(("name", "options"), [(name, options) for name, options, _ in MISSPELT])
+def test_a_metric_that_some_lack_stops_nothing(name: str, options: dict[str, Any]) -> None:
+    task = banded_task()
+    controller = make_controller(name, task, 0, options)
+    for number in range(9):
+        (proposed,) = controller.ask(1)
+        trial = outcome(task, 7 * number, proposed)
+        extra = {} if number else {"acuracy": 0.5, "latency_mss": 2.0}
+        controller.tell([replace(trial, metrics={**trial.metrics, **extra})])
+        if not number:
+            state = controller.state_dict()
+            controller = make_controller(name, task, 0, options)
+            controller.load_state_dict(state)
 
 
 @pytest.mark.parametrize("name", CONTROLLERS)

@@ -184,9 +184,32 @@ def test_a_table_with_gaps_is_gone_through_whole() -> None:
         scored.append(len(genes))
         return np.asarray(genes.sum(axis=1), dtype=np.float64)
 
-    found, scores = best_candidates(domain, score, generator, np.zeros((0, 8), dtype=np.int64), 500)
+    found, scores = best_candidates(domain, score, generator, np.zeros((0, 8), dtype=np.int64), len(rows))
     assert sum(scored) == len(rows)
     assert scores[0] == max(sum(genes) for genes in drawn) == found[0].sum()
+    scored.clear()
+    some, _ = best_candidates(domain, score, generator, found[:3], 500)
+    assert 500 <= sum(scored) <= 500 + 3 * (1 + 8 * 4)
+    assert {tuple(row) for row in found[:3].tolist()} <= {tuple(row) for row in some.tolist()}
+    assert domain.inside(some).all()
+
+
+def test_costs_of_a_table_are_worked_out_once() -> None:
+    asked: list[Architecture] = []
+
+    def more(architecture: Architecture) -> dict[str, float]:
+        asked.append(architecture)
+        return {"macs": 1.0 + sum(architecture.genes)}
+
+    space = PlainSpace("gaps", (5,) * 8)
+    rows = [Architecture("gaps", (0, 1, 2, 3, 4, 0, 0, last)) for last in range(5)]
+    domain = ListedDomain(space, KnownCosts(space, more=more), Limits(), rows, "the rows")
+    some = np.array([rows[3].genes, rows[1].genes])
+    assert domain.costs(some)["macs"].tolist() == [14.0, 12.0]
+    before = len(asked)
+    assert domain.costs(some)["macs"].tolist() == [14.0, 12.0]
+    assert len(asked) == before
+    assert domain.costs(np.array([[1] * 8]))["macs"].tolist() == [9.0]
 
 
 def test_genes_of_hundreds_of_kinds_are_told_apart() -> None:

@@ -81,6 +81,13 @@ def test_pickles_are_not_taken_from_a_state() -> None:
         trial[3]["cma:popsize"] = "80049"
     second = make_controller("optuna:TPESampler", TINY, 1, {})
     second.load_state_dict(state)
+    assert isinstance(second, OptunaController)
+    study = second._study
+    kept = [trial.system_attrs for trial in study.get_trials(deepcopy=False)]
+    assert len(kept) == 3
+    assert "cma:" not in str(kept)
+    assert "cma:" not in str(study._storage.get_study_system_attrs(study._study_id))
+    study._storage.set_study_system_attr(study._study_id, "cma:optimizer:0", "80049")
     assert "cma:" not in json.dumps(second.own_state())
 
 

@@ -215,7 +215,9 @@ def test_a_damaged_checkpoint_is_told_with_the_way_out(tmp_path: Path, evaluator
     state = json.loads(file.read_text())
     del state["controller"]["population"]
     file.write_text(json.dumps(state))
-    with pytest.raises(InputError, match=r"controller\.json: the state of controller 'evolution' is damaged: KeyError"):
+    with pytest.raises(
+        InputError, match=r"controller\.json: the state of controller 'evolution' is damaged, .*: KeyError"
+    ):
         search(tmp_path / "run", config, FakePool(1, 0, sine))
     file.unlink()
     assert len(search(tmp_path / "run", config, FakePool(1, 0, sine))[1].trials) == 20
