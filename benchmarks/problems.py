@@ -4,8 +4,11 @@
 ImageNet surrogate; ``imagenet-hard-400M-noisy``: as if each training had a seed of its own, which shifts its accuracy
 by 0.26 points, as in the data the surrogate is fitted to. ``imagenet-front``: the same space without a budget.
 ``synthetic``: 20 genes of 3 options, main effects smaller than the interactions of pairs and triples (the best is the
-best of three inner searches of 200,000). ``table``: 8 ordinal genes, 3,456 networks, all of them known. Any other name
-is a run configuration (YAML) with an instant evaluator of its own; its best is then the best that anybody found.
+best of three inner searches of 200,000). ``table``: 8 ordinal genes, 3,456 networks, all of them known. ``cells``: 6
+genes of 5 operations in no order that interact in pairs, networks with too many absent ones at chance (15,625, all
+known). ``traps``: 40 genes of 2 options in eight deceptive groups of five, best where every one is on, else the better
+the fewer are on. Any other name is a run configuration (YAML) with an instant evaluator; its best is then the
+best that anybody found.
 """
 
 from __future__ import annotations
@@ -84,6 +87,10 @@ def load_problem(name: str) -> Problem:
     if name == "table":
         sizes = (3, 2, 3, 2, 4, 2, 3, 4)
         return _interactions(name, sizes, np.random.default_rng(1), main=1.0, strength=0.3, share=0.6, triples=0.0)
+    if name == "cells":
+        return _cells(name, np.random.default_rng(2))
+    if name == "traps":
+        return _traps(name, np.random.default_rng(3))
     return _configured(name)
 
 
@@ -165,6 +172,38 @@ def _interactions(
     problem = Problem(name, Task(domain), accuracy, None)
     best = max(best_of_searches(problem, 3, 200_000)) if listing is None else float(accuracy(listing).max())
     return Problem(name, problem.task, accuracy, best)
+
+
+def _cells(name: str, generator: np.random.Generator) -> Problem:
+    """Return a problem like those of cell-based benchmarks: unordered operations, some networks at chance."""
+    genes, worth = 6, np.array([-2.0, 0.2, 0.6, 1.0, -0.1])  # absent, skip, 1x1, 3x3, pooling
+    operation = np.stack([generator.permutation(len(worth)) for _ in range(genes)])
+    pairs = 0.25 * generator.normal(size=(genes, genes, len(worth), len(worth)))
+
+    def accuracy(rows: Genes) -> Numbers:
+        chosen = np.stack([operation[gene][rows[:, gene]] for gene in range(genes)], axis=1)
+        total = 0.5 * worth[chosen].sum(axis=1)
+        for first, second in combinations(range(genes), 2):
+            total += pairs[first, second, chosen[:, first], chosen[:, second]]
+        return np.where((chosen == 0).sum(axis=1) >= 3, 0.1, 0.94 - 0.05 * np.exp(-0.5 * np.maximum(total, -4)))
+
+    domain = Domain(PlainSpace(name, (len(worth),) * genes))
+    listing = domain.listing()
+    assert listing is not None
+    return Problem(name, Task(domain), accuracy, float(accuracy(listing).max()))
+
+
+def _traps(name: str, generator: np.random.Generator) -> Problem:
+    """Return concatenated deceptive traps (Deb and Goldberg 1993): what is learned of single genes leads away."""
+    groups = generator.permutation(40).reshape(8, 5)
+    weights = 0.5 + generator.random(len(groups))
+    share = 0.4 * weights / weights.sum()
+
+    def accuracy(rows: Genes) -> Numbers:
+        on = rows[:, groups].sum(axis=2)
+        return np.asarray(0.5 + np.where(on == 5, 1.0, 0.2 * (4 - on)) @ share)
+
+    return Problem(name, Task(Domain(PlainSpace(name, (2,) * 40))), accuracy, 0.5 + float(share.sum()))
 
 
 def _configured(path: str) -> Problem:
