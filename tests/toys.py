@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -240,14 +241,21 @@ def run_nas(
     *arguments: str | Path, cwd: Path, check: int | None = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command line in a process of its own."""
-    result = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", "nas", *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "160", **environment},
-        capture_output=True,
+        env={**os.environ, "COLUMNS": "160", "PYTHONFAULTHANDLER": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=240,
     )
+    try:
+        output, errors = process.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # prints where every thread stands
+        output, errors = process.communicate(timeout=30)
+        raise AssertionError(f"it hangs\n{output}\n{errors}") from None
+    result = subprocess.CompletedProcess(process.args, process.returncode, output, errors)
     if check is not None:
         assert result.returncode == check, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert "Traceback" not in result.stderr or "error: the first" in result.stderr, result.stderr
