@@ -86,7 +86,8 @@ def check(
 def _check_controller(name: str, console: Console, json: bool) -> None:
     """Run the contract suite on a controller."""
     from nas.cli.output import print_json, say
-    from nas.controller_check import Suspect, remarks, run_checks
+    from nas.controller_check import remarks, run_checks
+    from nas.controller_trial import Suspect
     from nas.search_spaces.errors import InputError
 
     passed: list[str] = []

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from nas.controller_check import banded_task, outcome, play
+from nas.controller_trial import banded_task, outcome, play
 from nas.controllers.optuna_sampler import OptunaController, find_sampler, optuna_samplers
 from nas.controllers.registry import find_controller, make_controller
 from nas.controllers.task import Task

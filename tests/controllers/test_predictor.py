@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.controller_check import banded_task, outcome, play
+from nas.controller_trial import banded_task, outcome, play
 from nas.controllers.predictor.batches import Beliefs, pick, pick_spread
 from nas.controllers.predictor.features import Features, spread_of
 from nas.controllers.predictor.gaussian_process import CONSTANT, OUTLIER, GaussianProcess, _standardised

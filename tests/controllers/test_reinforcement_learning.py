@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas.controller_check import banded_task, outcome, play
+from nas.controller_trial import banded_task, outcome, play
 from nas.controllers.rl.losses import advantages, moving_average, ppo_loss, reinforce_loss
 from nas.controllers.rl.policy import Policy
 from nas.controllers.rl.reinforcement_learning import ReinforcementLearning

@@ -1,0 +1,147 @@
+"""What a controller is checked with: small tasks, made-up results, and calls that word what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from nas.controllers.controller import Controller
+from nas.controllers.registry import find_controller
+from nas.controllers.task import Task
+from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.limits import Limits, macs_band
+from nas.evaluate.reward import Factor, Reward
+from nas.search_spaces.catalogue import load_space
+from nas.search_spaces.domain import Domain
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Architecture, Trial
+from nas.search_spaces.user_code import describe
+
+Result = TypeVar("Result")
+TARGET, TOLERANCE = 300e6, 0.05
+
+
+@dataclass(frozen=True)
+class TinyTable:
+    """A space of 48 genotypes."""
+
+    name: str = "check-table"
+    gene_sizes: tuple[int, ...] = (2, 3, 4, 2)
+
+
+class TinyDomain(Domain):
+    """All of the table, in which the last gene does nothing: 24 networks."""
+
+    def key(self, architecture: Architecture) -> tuple[int, ...]:
+        """Return what tells two networks apart."""
+        return architecture.genes[:-1]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A controller to be checked.
+
+    Attributes:
+        name: as people type it.
+        options: its options.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self, task: Task, seed: int = 0) -> Controller:
+        """Make one.
+
+        Raises:
+            InputError: with what its constructor raised.
+        """
+        return guarded("its constructor", partial(find_controller(self.name).make, task, seed, **self.options))
+
+
+def whole_task() -> Task:
+    """Return the task of all of ``small-images``, accuracy alone."""
+    return Task(Domain(load_space("small-images")))
+
+
+def banded_task() -> Task:
+    """Return the task of ``efficientnet`` inside a thin band, with the papers' reward."""
+    space = load_space("efficientnet")
+    domain = limited_domain(space, KnownCosts(space), Limits((macs_band(TARGET, TOLERANCE),)))
+    return Task(domain, Reward((Factor("macs", TARGET),)))
+
+
+def tiny_task() -> Task:
+    """Return a task that holds 24 networks."""
+    return Task(TinyDomain(TinyTable()))
+
+
+def outcome(task: Task, number: int, architecture: Architecture) -> Trial:
+    """Return a trial's result, which depends on its genes; every seventh fails."""
+    if number % 7 == 3:
+        return Trial(number, architecture, "failed", error="diverged: loss is nan")
+    accuracy = 0.5 + sum((gene + 1) * (index % 3) for index, gene in enumerate(architecture.genes)) / 1000
+    known = task.domain.costs(np.array([architecture.genes], dtype=np.int64))
+    metrics = {"accuracy": accuracy, **{name: float(values[0]) for name, values in known.items()}}
+    reward = float(task.reward.many({name: np.array([value]) for name, value in metrics.items()})[0])
+    return Trial(number, architecture, "ok", metrics, reward)
+
+
+def play(controller: Controller, task: Task, count: int, start: int = 0) -> list[Architecture]:
+    """Ask and tell one trial after another; return what was proposed.
+
+    Raises:
+        InputError: if the controller fails, or proposes too little.
+    """
+    proposed: list[Architecture] = []
+    for number in range(start, start + count):
+        new = ask(controller, 1)
+        require(len(new) == 1, f"asked for one network it gave {len(new)}, after {number}")
+        proposed += new
+        tell(controller, [outcome(task, number, new[0])])
+    return proposed
+
+
+def ask(controller: Controller, count: int) -> list[Architecture]:
+    """Ask for proposals.
+
+    Raises:
+        InputError: with what the controller raised, or if it gave something else.
+    """
+    proposals = guarded(f"ask({count})", partial(controller.ask, count))
+    require(isinstance(proposals, list) and len(proposals) <= count, f"ask({count}) gave {proposals!r:.100}")
+    return proposals
+
+
+def tell(controller: Controller, trials: Sequence[Trial]) -> None:
+    """Tell trials.
+
+    Raises:
+        InputError: with what the controller raised.
+    """
+    statuses = "/".join(dict.fromkeys(trial.status for trial in trials))
+    guarded(f"tell() of trials that are {statuses}", partial(controller.tell, trials))
+
+
+def guarded(what: str, call: Callable[[], Result]) -> Result:
+    """Call something of the controller's own and word what it raises.
+
+    Raises:
+        InputError: with the exception's type, message and line.
+    """
+    try:
+        return call()
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{what} raised {describe(error)}") from error
+
+
+def require(kept: bool, otherwise: str) -> None:
+    """Raise ``InputError`` with ``otherwise`` where something is not kept to."""
+    if not kept:
+        raise InputError(otherwise)
