@@ -205,24 +205,24 @@ class Space:
 """
 
 
-SPACE = "class Space:\n    name, gene_sizes = 'mine', (4, 4, 4)\n"
+PLAIN = "class Space:\n    name, gene_sizes = 'mine', (4, 4, 4)\n"
 
 
 @pytest.mark.parametrize(
     ("after", "words"),
     [
         ("class Space:\n    name, gene_sizes = 'mine', (4, 4)\n", "expected 2 genes, got 3"),
-        (SPACE + "    gene_names = ('a', 'b', 'c')\n", "its choices were others: a, b, c"),
+        (PLAIN + "    gene_names = ('a', 'b', 'c')\n", "its choices were others: a, b, c"),
     ],
 )
 def test_a_space_that_has_changed_is_told_before_a_run_goes_on(tmp_path: Path, after: str, words: str) -> None:
-    (tmp_path / "mine.py").write_text(SPACE + TOY_EVALUATORS)
+    (tmp_path / "mine.py").write_text(PLAIN + TOY_EVALUATORS)
     parts = ("--space", "mine.py:Space", "--evaluator", "mine.py:Sine", "--workers", "0", "--controller", "random")
     run_nas("search", *parts, "--trials", "5", "--out", "run", cwd=tmp_path)
     (tmp_path / "mine.py").write_text(after + TOY_EVALUATORS)
     result = run_nas("search", "--resume", "run", "--trials", "9", cwd=tmp_path, check=2)
     assert "has changed since this run began: trial 0" in result.stderr and words in result.stderr
     assert len(read_trials(tmp_path / "run")) == 5
-    (tmp_path / "mine.py").write_text(SPACE + TOY_EVALUATORS)
+    (tmp_path / "mine.py").write_text(PLAIN + TOY_EVALUATORS)
     run_nas("search", "--resume", "run", "--trials", "9", cwd=tmp_path)
     assert len(read_trials(tmp_path / "run")) == 9
