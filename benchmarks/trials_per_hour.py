@@ -19,12 +19,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from nas.evaluate.data import DataSettings, ImageData, Part, load_data
+from nas.evaluate.data.image_data import ImageData, Part
+from nas.evaluate.data.load import load_data
+from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.ray_pool import RayPool
-from nas.evaluate.training import make_optimizer, schedule, set_batch_norm_momentum
+from nas.evaluate.training.optimizers import make_optimizer, schedule, set_batch_norm_momentum
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.module import build

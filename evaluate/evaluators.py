@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas.evaluate.data import ImageData
+from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.faults import Evaluator
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.search_spaces.catalogue import instantiate_space

@@ -31,6 +31,10 @@ class Diverged(RuntimeError):
     """Training left the finite numbers."""
 
 
+class DataGone(RuntimeError):
+    """The images that the run trains on are no longer there, or are others."""
+
+
 class TimeLimitExceeded(BaseException):
     """A trial's time is up. No ``Exception``, so that user code does not swallow it."""
 
@@ -71,6 +75,8 @@ def evaluate_safely(evaluator: Evaluator, job: Job, timeout_s: float | None) -> 
         return failed("timeout", f"timed out after {timeout_s:g} s")
     except Diverged as error:
         return failed("diverged", f"diverged: {error}")
+    except DataGone as error:
+        return failed("data", str(error))
     except BaseException as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             return failed("out_of_memory", f"out of memory: {describe(error)}")

@@ -1,4 +1,4 @@
-"""The proxy evaluator: trains a network for a few epochs and returns its validation accuracy.
+"""The proxy task: trains a network for a few epochs and returns its validation accuracy.
 
 Proxies train at the data's resolution with a head of the data's classes; the network's cost is counted elsewhere, at
 its own deployment resolution and with its own head.
@@ -6,19 +6,29 @@ its own deployment resolution and with its own head.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
-from nas.evaluate.data import ImageData, Part
+from nas.evaluate.checkpoints import load_checkpoint, save_checkpoint
+from nas.evaluate.data.image_data import ImageData, Part
+from nas.evaluate.faults import Diverged
 from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.training import Images, Normalisation, accuracy, train
+from nas.evaluate.training.images import Images, Normalisation
+from nas.evaluate.training.loop import Training, accuracy, half_micro_batch
+from nas.evaluate.training.precision import allow_tf32, choose_precision
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.records import Architecture
+
+TIMED_STEPS = 6  # of an estimate, after as many that warm up
 
 
 class ProxyEvaluator:
@@ -26,7 +36,7 @@ class ProxyEvaluator:
 
     Args:
         settings: the training schedule.
-        data: the images, in memory.
+        data: the images.
         device: ``auto``, ``cpu`` or ``cuda``.
         build_module: builds the module of a genotype for spaces without stage tables.
     """
@@ -40,53 +50,164 @@ class ProxyEvaluator:
     ) -> None:
         self.settings, self.data = settings, data
         self.device = torch.device(choose_device(device))
+        if self.device.type == "cuda":
+            allow_tf32()
         self._build_module = build_module
-        self._train = self._load(data.train)
-        self._normalise = Normalisation.measure(self._train.pixels)
+        self._parts: dict[str, Images] = {}
+        self._train = self._images("train")
+        self._normalise = Normalisation.measure(self._train)
 
-    def evaluate(self, architecture: Architecture, network: Network | None, seed: int = 0) -> dict[str, float]:
-        """Train and return ``accuracy`` on the validation part."""
-        module = self._trained(architecture, network, seed)
-        return {"accuracy": accuracy(module, self._load(self.data.validation), self._normalise)}
+    def evaluate(
+        self,
+        architecture: Architecture,
+        network: Network | None,
+        seed: int = 0,
+        cycles: Sequence[int] = (),
+        checkpoint: Path | None = None,
+    ) -> dict[str, float]:
+        """Train and return ``accuracy`` on the validation part.
 
-    def test(self, architecture: Architecture, network: Network | None, seed: int = 0) -> dict[str, float]:
+        Args:
+            architecture: the genotype.
+            network: its stage table.
+            seed: of the weights, the order of images and the augmentation.
+            cycles: epochs of each cycle of the learning rate; empty: ``settings.epochs`` in one.
+            checkpoint: where a training that stopped before the last cycle may lie, and where this one is left.
+        """
+        with self._own_state(seed):
+            return self._survive(
+                lambda settings: self._scores(
+                    self._trained(architecture, network, seed, settings, cycles, checkpoint), ("validation",)
+                )
+            )
+
+    def test(
+        self, architecture: Architecture, network: Network | None, seed: int = 0, cycles: Sequence[int] = ()
+    ) -> dict[str, float]:
         """Train exactly as ``evaluate`` does with this seed; return ``accuracy`` and ``test_accuracy``."""
-        module = self._trained(architecture, network, seed)
+        with self._own_state(seed):
+            return self._survive(
+                lambda settings: self._scores(
+                    self._trained(architecture, network, seed, settings, cycles, None), ("validation", "test")
+                )
+            )
+
+    def estimate(self, architecture: Architecture, network: Network | None, seed: int = 0) -> dict[str, float]:
+        """Return the ``seconds`` that ``evaluate`` would take, from a few steps of it; ``accuracy`` is 0."""
+        settings = replace(self.settings, epochs=1, cuda_graph=False)
+        count = min(TIMED_STEPS * settings.batch_size, len(self._train))
+        some = Images(self._train.pixels, self._train.rows[:count], self._train.labels[:count])
+        with self._own_state(seed):
+            training = self._training(architecture, network, seed, settings, some)
+            training.run(1)
+            self._wait()
+            start = time.perf_counter()
+            training.run(1)
+            self._wait()
+            step_s = (time.perf_counter() - start) / count
+            start = time.perf_counter()
+            accuracy(training.trained(), some, self._normalise)
+            scored = time.perf_counter() - start
+        validation = len(self._images("validation"))
         return {
-            "accuracy": accuracy(module, self._load(self.data.validation), self._normalise),
-            "test_accuracy": accuracy(module, self._load(self.data.test), self._normalise),
+            "accuracy": 0.0,
+            "seconds": step_s * len(self._train) * self.settings.epochs + scored / count * validation,
         }
 
-    def _trained(self, architecture: Architecture, network: Network | None, seed: int) -> nn.Module:
-        """Build and train in a random state of its own: on a CPU the same seed gives the same weights."""
+    def _survive(self, work: Callable[[ProxySettings], dict[str, float]]) -> dict[str, float]:
+        """Do the work, once more in float32 if it diverged in less, once more in half the memory if that ran out."""
+        settings, notes = self.settings, dict[str, float]()
+        while True:
+            try:
+                return {**work(settings), **notes}
+            except Diverged:
+                if notes.get("retried_fp32") or choose_precision(settings, self.device) is None:
+                    raise
+                settings, notes = replace(settings, precision="fp32"), {**notes, "retried_fp32": 1}
+            except torch.OutOfMemoryError:
+                if notes.get("retried_half_batch"):
+                    raise
+                settings, notes = half_micro_batch(settings), {**notes, "retried_half_batch": 1}
+            gc.collect()  # what the failed try held, before the next one starts
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    @contextmanager
+    def _own_state(self, seed: int) -> Iterator[None]:
+        """Give a random state of its own, so that on a CPU the same seed gives the same weights, and leave none."""
         threads = torch.get_num_threads()
         torch.set_num_threads(self.settings.threads)
         cuda = [self.device] if self.device.type == "cuda" else []
         try:
             with torch.random.fork_rng(devices=cuda):
                 torch.manual_seed(seed)
-                module = self._build(architecture, network).to(self.device).to(memory_format=torch.channels_last)
-                generator = torch.Generator().manual_seed(seed)
-                mirrored = self.data.mirrored if self.settings.flip is None else self.settings.flip
-                train(module, self._train, self._normalise, self.settings, mirrored, generator)
+                yield
         finally:
             torch.set_num_threads(threads)
             if cuda:  # what this trial held is for other workers of the same GPU
                 torch.cuda.empty_cache()
-        return module
+
+    def _trained(
+        self,
+        architecture: Architecture,
+        network: Network | None,
+        seed: int,
+        settings: ProxySettings,
+        cycles: Sequence[int] = (),
+        checkpoint: Path | None = None,
+    ) -> Training:
+        """Build and train, from the checkpoint if there is one."""
+        torch.manual_seed(seed)
+        training = self._training(architecture, network, seed, settings, self._train)
+        cycles = cycles or (settings.epochs,)
+        if checkpoint is not None and (state := load_checkpoint(checkpoint, self.device)) is not None:
+            training.load_state_dict(state)
+        done = 0
+        for epochs in cycles:
+            done += epochs
+            if done > training.epochs:
+                training.run(epochs)
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, training.state_dict())
+        return training
+
+    def _training(
+        self, architecture: Architecture, network: Network | None, seed: int, settings: ProxySettings, images: Images
+    ) -> Training:
+        module = self._build(architecture, network).to(self.device).to(memory_format=torch.channels_last)
+        generator = torch.Generator().manual_seed(seed)
+        mirrored = self.data.mirrored if settings.flip is None else settings.flip
+        return Training(module, images, self._normalise, settings, mirrored, generator)
 
     def _build(self, architecture: Architecture, network: Network | None) -> nn.Module:
         if network is not None:
-            resolution = self.data.train.images.shape[1]
-            return build(network.at(resolution=resolution, classes=len(self.data.classes)))
+            proxy = network.at(resolution=self.data.train.resolution, classes=len(self.data.classes))
+            if self.settings.drop_connect is not None:
+                proxy = replace(proxy, drop_connect=self.settings.drop_connect)
+            if self.settings.dropout is not None:
+                proxy = replace(proxy, head=replace(proxy.head, dropout=self.settings.dropout))
+            return build(proxy)
         if self._build_module is None:
             raise InputError("the proxy needs a space with decode or build; this one has neither")
         return self._build_module(architecture)
 
-    def _load(self, part: Part) -> Images:
-        pixels = torch.from_numpy(np.require(part.images, requirements="W"))
-        labels = torch.from_numpy(np.require(part.labels, requirements="W"))
-        return Images(pixels.to(self.device), labels.to(self.device))
+    def _scores(self, training: Training, parts: Sequence[str]) -> dict[str, float]:
+        names = {"validation": "accuracy", "test": "test_accuracy"}
+        module, precision = training.trained(), training.precision
+        return {
+            names[part]: accuracy(module, self._images(part), self._normalise, precision=precision) for part in parts
+        }
+
+    def _images(self, name: str) -> Images:
+        """Give a part to the device, once."""
+        if name not in self._parts:
+            part: Part = getattr(self.data, name)
+            self._parts[name] = Images.load(part, self.device)
+        return self._parts[name]
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
 
 def choose_device(device: str) -> str:

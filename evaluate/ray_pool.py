@@ -27,7 +27,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError
 
-from nas.evaluate.data import ImageData
+from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import Outcome, Worker

@@ -6,7 +6,7 @@ import traceback
 from collections import deque
 from typing import Protocol
 
-from nas.evaluate.data import ImageData
+from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Evaluator, Job, evaluate_safely
 from nas.search_spaces.records import Evaluation

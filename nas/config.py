@@ -12,7 +12,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from nas.controllers.registry import check_controller
-from nas.evaluate.data import DIGITS, DataSettings
+from nas.evaluate.data.load import data_names
+from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.quantity import parse_bytes, parse_count, parse_milliseconds, parse_seconds
@@ -250,9 +251,10 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     if objective.device is not None:
         objective = objective.model_copy(update={"device": _absolute(objective.device)})
     source = config.data.source
-    data = config.data if source == DIGITS else _replace(config.data, source=str(Path(source).expanduser().resolve()))
-    named = {"controller": controller, "evaluator": evaluator, "warm_start": earlier}
-    return config.model_copy(update={"space": _absolute(config.space), "data": data, "objective": objective, **named})
+    named = source in data_names()
+    data = config.data if named else _replace(config.data, source=str(Path(source).expanduser().resolve()))
+    files = {"controller": controller, "evaluator": evaluator, "warm_start": earlier}
+    return config.model_copy(update={"space": _absolute(config.space), "data": data, "objective": objective, **files})
 
 
 def _replace(settings: DataSettings, **changes: Any) -> DataSettings:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.evaluate.data import DataSettings, ImageData, load_data
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.load import load_data
+from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.proxy_settings import ProxySettings

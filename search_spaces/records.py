@@ -33,8 +33,8 @@ class Evaluation:
         seconds: wall time spent, waiting for a worker excluded.
         error: the reason of a failure, in one line.
         fault: the kind of failure: ``exception`` (raised by the evaluator's code), ``diverged``,
-            ``out_of_memory``, ``timeout``, ``device`` (its worker is replaced) or ``worker_died``; empty where
-            nothing failed.
+            ``out_of_memory``, ``timeout``, ``device`` (its worker is replaced), ``data`` (the images are gone) or
+            ``worker_died``; empty where nothing failed.
         details: the traceback of an exception, for the log.
     """
 

@@ -10,6 +10,7 @@ from nas.cli import (
     check_command,
     compare_command,
     confirm_command,
+    data_commands,
     latency_command,
     list_commands,
     rediscover_command,
@@ -60,5 +61,6 @@ app.command("evaluators")(list_commands.evaluators)
 app.command("rediscover")(rediscover_command.rediscover)
 app.command("confirm")(confirm_command.confirm)
 app.command("sensitivity")(sensitivity_command.sensitivity)
+app.add_typer(data_commands.app, name="data")
 app.add_typer(surrogate_commands.app, name="surrogate")
 app.add_typer(latency_command.app, name="latency")

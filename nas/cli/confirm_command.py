@@ -32,7 +32,7 @@ def confirm(
     from nas.cli.output import make_console, print_json, say
     from nas.confirm import confirm as train
     from nas.confirm import difference
-    from nas.evaluate.data import DataSettings
+    from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy_settings import ProxySettings
     from nas.things import load_thing
 

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from nas.cli.data_commands import progress_bar
 from nas.cli.guard import INTERRUPTED
 from nas.cli.output import make_console, say
 from nas.cli.progress import SearchProgress, trial_line
@@ -22,7 +23,8 @@ from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
-from nas.evaluate.data import ImageData, load_data
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.load import load_data
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.files import cannot_write
 from nas.outcome import best_trial, conclude
@@ -122,7 +124,8 @@ def _load(setup: Setup, console: Console) -> ImageData | None:
     """Load the data where the evaluator needs it, and list the files that could not be read."""
     if not setup.needs_data:
         return None
-    data = load_data(setup.config.data, setup.config.seed)
+    with progress_bar(console) as progress:
+        data = load_data(setup.config.data, setup.config.seed, progress)
     say(console, f"Data     {setup.config.data.source}: {data.describe()}")
     if data.skipped:
         say(console, f"         {len(data.skipped)} unreadable images are left out:", style="yellow")

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.evaluate.data import DataSettings, load_data
+from nas.evaluate.data.load import load_data
+from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.faults import Evaluator, Job, check_metrics, evaluate_safely
 from nas.evaluate.proxy_settings import ProxySettings

@@ -3,18 +3,21 @@ from __future__ import annotations
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nas.evaluate.data import DataSettings, ImageData, load_data
-from nas.evaluate.image_files import decode_image, open_image_folder
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.image_files import decode_image, open_image_folder
+from nas.evaluate.data.load import load_data
+from nas.evaluate.data.settings import DataSettings
 from nas.search_spaces.errors import InputError
 from tests.conftest import write_images
 
 
-def load(source: Path, seed: int = 0, **settings: float) -> ImageData:
+def load(source: Path, seed: int = 0, **settings: Any) -> ImageData:
     return load_data(DataSettings(str(source), resolution=8, **settings), seed)
 
 

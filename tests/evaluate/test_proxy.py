@@ -7,11 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from nas.evaluate.data import DataSettings, ImageData, load_data
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.load import load_data
+from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.faults import Diverged
 from nas.evaluate.proxy import ProxyEvaluator, choose_device
 from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.training import Images, Normalisation, accuracy, augment, make_optimizer, schedule, train
+from nas.evaluate.training.augmentation import augment
+from nas.evaluate.training.images import Images, Normalisation
+from nas.evaluate.training.loop import accuracy, train
+from nas.evaluate.training.optimizers import make_optimizer, schedule
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.records import Architecture
@@ -42,7 +47,8 @@ def test_one_seed_one_result_and_no_trace_in_the_callers_state(data: ImageData, 
 
 
 def module_state(proxy: ProxyEvaluator, network: Network, seed: int) -> torch.Tensor:
-    module = proxy._trained(HERE, network, seed)
+    with proxy._own_state(seed):
+        module = proxy._trained(HERE, network, seed, proxy.settings).trained()
     return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
 
 
@@ -90,7 +96,7 @@ def test_augmentation_is_seeded() -> None:
 
 def test_normalisation_is_measured_and_channels_last() -> None:
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (500, 4, 4, 3), dtype=np.uint8))
-    normalised = Normalisation.measure(pixels)(pixels)
+    normalised = Normalisation.measure(Images.of(pixels, torch.zeros(500)))(pixels)
     assert normalised.shape == (500, 3, 4, 4) and normalised.is_contiguous(memory_format=torch.channels_last)
     assert normalised.mean((0, 2, 3)).abs().max() < 1e-4
     assert (normalised.std((0, 2, 3)) - 1).abs().max() < 1e-3
@@ -124,7 +130,7 @@ def test_every_image_is_used_once_an_epoch() -> None:
             return logits
 
     pixels = torch.arange(25, dtype=torch.uint8)[:, None, None, None].expand(25, 2, 2, 3)
-    images = Images(pixels, torch.zeros(25, dtype=torch.int64))
+    images = Images.of(pixels, torch.zeros(25, dtype=torch.int64))
     identity = Normalisation(torch.zeros(3), torch.ones(3))
     settings = ProxySettings(epochs=2, batch_size=6, crop_padding=0, learning_rate=1e-6)
     train(Spy(), images, identity, settings, False, torch.Generator().manual_seed(0))
@@ -132,7 +138,7 @@ def test_every_image_is_used_once_an_epoch() -> None:
 
 
 def test_too_few_logits_are_named_before_they_can_break_a_device() -> None:
-    images = Images(torch.zeros(8, 2, 2, 3, dtype=torch.uint8), torch.arange(8))
+    images = Images.of(torch.zeros(8, 2, 2, 3, dtype=torch.uint8), torch.arange(8))
     module = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
     identity = Normalisation(torch.zeros(3), torch.ones(3))
     with pytest.raises(ValueError, match=r"expected logits of shape \(batch, 8\) or wider, got \(8, 5\)"):
@@ -145,7 +151,7 @@ def test_accuracy_counts_right_answers() -> None:
             return nn.functional.one_hot(images[:, 0, 0, 0].long(), 5).float()
 
     pixels = torch.tensor([0, 1, 2, 3], dtype=torch.uint8)[:, None, None, None].expand(4, 1, 1, 3)
-    images = Images(pixels, torch.tensor([0, 1, 2, 4]))
+    images = Images.of(pixels, torch.tensor([0, 1, 2, 4]))
     assert accuracy(Answers(), images, Normalisation(torch.zeros(3), torch.ones(3)), batch_size=3) == 0.75
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nas.confirm import Confirmed, confirm, difference
-from nas.evaluate.data import DataSettings
+from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.network import Network

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import zipfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -32,12 +32,22 @@ class ImageFolder:
         classes: class names, sorted.
         parts: for ``train``, ``val``, ``test`` (or ``all`` for one folder of classes), pairs of file name and label.
         read: returns the bytes of a file by its name.
+        stamp: returns a file's size and time of change by its name.
     """
 
     source: str
     classes: tuple[str, ...]
     parts: dict[str, list[tuple[str, int]]]
     read: Callable[[str], bytes] = field(repr=False)
+    stamp: Callable[[str], str] = field(repr=False)
+
+    def fingerprint(self) -> str:
+        """Return a digest of every file's name, size and time of change."""
+        digest = hashlib.sha256()
+        for part, rows in sorted(self.parts.items()):
+            for name, label in rows:
+                digest.update(f"{part} {label} {name} {self.stamp(name)}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
 
 
 def open_image_folder(path: Path) -> ImageFolder:
@@ -47,9 +57,9 @@ def open_image_folder(path: Path) -> ImageFolder:
         InputError: if it is absent, has no images, fewer than two classes, an empty class, or an unknown layout.
     """
     if path.is_dir():
-        names, folders, read = _walk(path)
+        names, folders, read, stamp = _walk(path)
     elif zipfile.is_zipfile(path):
-        names, folders, read = _open_zip(path)
+        names, folders, read, stamp = _open_zip(path)
     else:
         what = "is neither a folder nor a zip file" if path.exists() else "does not exist"
         raise InputError(f"data: '{path}' {what}; expected a folder or zip of images laid out as {_LAYOUTS}")
@@ -64,39 +74,8 @@ def open_image_folder(path: Path) -> ImageFolder:
     depth = 0 if set(parts) == {"all"} else 1
     classes = _class_names(parts, [folder[depth] for folder in empty if len(folder) == depth + 1], str(path))
     labels = {name: index for index, name in enumerate(classes)}
-    return ImageFolder(
-        str(path), classes, {part: [(name, labels[kind]) for kind, name in rows] for part, rows in parts.items()}, read
-    )
-
-
-def decode_images(
-    folder: ImageFolder, names: list[str], resolution: int, skipped: list[str]
-) -> tuple[Bytes, NDArray[np.bool_]]:
-    """Decode files to RGB, centre-cropped to a square and resized.
-
-    Args:
-        folder: where the files are.
-        names: which files.
-        resolution: side in pixels.
-        skipped: receives a line for every file that cannot be read.
-
-    Returns:
-        ``(n, resolution, resolution, 3)`` uint8, and ``(n,)`` which rows hold an image.
-    """
-    images: Bytes = np.zeros((len(names), resolution, resolution, 3), dtype=np.uint8)
-    readable = np.ones(len(names), dtype=bool)
-
-    def decode(index: int) -> None:
-        try:
-            images[index] = decode_image(folder.read(names[index]), resolution)
-        except Exception as error:  # whatever a broken file makes a decoder raise: skipped and listed
-            readable[index] = False
-            skipped.append(f"{names[index]}: {' '.join(str(error).split()) or type(error).__name__}")
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(decode, range(len(names))))
-    skipped.sort()
-    return images, readable
+    rows = {part: [(name, labels[kind]) for kind, name in rows] for part, rows in parts.items()}
+    return ImageFolder(str(path), classes, rows, read, stamp)
 
 
 def decode_image(data: bytes, resolution: int) -> Bytes:
@@ -110,6 +89,16 @@ def decode_image(data: bytes, resolution: int) -> Bytes:
             upright = Image.fromarray((np.asarray(upright) / 256).clip(0, 255).astype(np.uint8))
         square = ImageOps.fit(upright.convert("RGB"), (resolution, resolution), Image.Resampling.BILINEAR)
         return np.asarray(square)
+
+
+def resize(pixels: Bytes, resolution: int) -> Bytes:
+    """Resize ``(h, w)`` or ``(h, w, 3)`` uint8 to ``(resolution, resolution, 3)``: centre-cropped, antialiased."""
+    from PIL import Image, ImageOps
+
+    image = Image.fromarray(pixels)
+    if image.size != (resolution, resolution):
+        image = ImageOps.fit(image, (resolution, resolution), Image.Resampling.BILINEAR)
+    return np.asarray(image.convert("RGB"))
 
 
 def check_skipped(skipped: list[str], total: int, source: str) -> None:
@@ -126,7 +115,7 @@ def check_skipped(skipped: list[str], total: int, source: str) -> None:
         )
 
 
-def _walk(root: Path) -> tuple[list[str], list[str], Callable[[str], bytes]]:
+def _walk(root: Path) -> tuple[list[str], list[str], Callable[[str], bytes], Callable[[str], str]]:
     names, empty = [], []
     for here, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(folder for folder in folders if not _is_hidden(folder))
@@ -135,10 +124,15 @@ def _walk(root: Path) -> tuple[list[str], list[str], Callable[[str], bytes]]:
         names += [f"{relative}/{file}" if relative != "." else file for file in images]
         if not images and not folders and relative != ".":
             empty.append(relative)
-    return names, empty, lambda name: (root / name).read_bytes()
+
+    def stamp(name: str) -> str:
+        status = (root / name).stat()
+        return f"{status.st_size} {status.st_mtime_ns}"
+
+    return names, empty, lambda name: (root / name).read_bytes(), stamp
 
 
-def _open_zip(path: Path) -> tuple[list[str], list[str], Callable[[str], bytes]]:
+def _open_zip(path: Path) -> tuple[list[str], list[str], Callable[[str], bytes], Callable[[str], str]]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
@@ -147,7 +141,7 @@ def _open_zip(path: Path) -> tuple[list[str], list[str], Callable[[str], bytes]]
     names = [name for name in kept if _is_image(name)]
     used = {str(parent) for name in names for parent in PurePosixPath(name).parents}
     empty = [name.rstrip("/") for name in kept if name.endswith("/") and name.rstrip("/") not in used]
-    return names, empty, archive.read
+    return names, empty, archive.read, lambda name: str(archive.getinfo(name).CRC)
 
 
 def _is_hidden(name: str) -> bool:

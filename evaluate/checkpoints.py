@@ -1,0 +1,62 @@
+"""Trainings that were paused, kept on the node that paused them for as long as they may go on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_log = logging.getLogger(__name__)
+_STALE_S = 7 * 24 * 3600.0
+
+
+def checkpoint_folder(run: str) -> Path:
+    """Return the folder of a run's checkpoints on this node, in its folder for temporary files."""
+    digest = hashlib.sha256(run.encode()).hexdigest()[:16]
+    return _root() / digest
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a training's state, whole or not at all; a full disk is no fault, the training then starts anew."""
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        _log.warning("%s: the checkpoint could not be written (%s)", path, error)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """Read a training's state; ``None`` if there is none here or it is damaged: it is then trained from the start."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        _log.warning("%s: the checkpoint cannot be read (%s); trained from the start", path, error)
+        return None
+    return state
+
+
+def remove_checkpoints(run: str) -> None:
+    """Remove a run's checkpoints on this node, and those of runs that nobody has gone on with for a week."""
+    shutil.rmtree(checkpoint_folder(run), ignore_errors=True)
+    with contextlib.suppress(OSError):
+        for folder in _root().iterdir():
+            if time.time() - folder.stat().st_mtime > _STALE_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _root() -> Path:
+    return Path(tempfile.gettempdir()) / f"mnas-checkpoints-{os.getuid()}"

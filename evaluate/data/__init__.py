@@ -1,0 +1,1 @@
+"""Images: where they come from, their decoded and memory-mapped form, and their parts."""

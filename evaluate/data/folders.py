@@ -1,0 +1,27 @@
+"""Where data sets and decoded images are kept on this machine."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Return where decoded images are kept: ``$NAS_CACHE``, else ``mnas`` in the user's cache folder."""
+    if given := os.environ.get("NAS_CACHE"):
+        return Path(given).expanduser().resolve()
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnas"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if os.access(home, os.W_OK):
+            return home
+    except OSError:
+        pass
+    return Path(tempfile.gettempdir()) / f"mnas-{os.getuid()}"
+
+
+def data_folder() -> Path:
+    """Return the folder of the data sets that have names: ``$NAS_DATA``, else ``data`` in the cache folder."""
+    given = os.environ.get("NAS_DATA")
+    return Path(given).expanduser().resolve() if given else cache_folder() / "data"

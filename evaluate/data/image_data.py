@@ -1,0 +1,93 @@
+"""A data set as its parts: rows of decoded images that all workers of a node share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.data.image_files import Bytes
+from nas.evaluate.data.prepared import MappedImages
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Chosen rows of decoded images.
+
+    Attributes:
+        pixels: ``(m, resolution, resolution, 3)`` uint8: an array, or a file that is mapped into memory when it is
+            first read; a mapped file travels to other processes as its path.
+        rows: ``(n,)`` which of them are in this part, rising.
+        labels: ``(n,)`` int64.
+    """
+
+    pixels: Bytes | MappedImages
+    rows: Labels
+    labels: Labels
+
+    @classmethod
+    def of(cls, images: Bytes, labels: Labels) -> Part:
+        """Take all of ``images (n, resolution, resolution, 3)``."""
+        return cls(images, np.arange(len(labels)), labels)
+
+    @property
+    def array(self) -> Bytes:
+        """All the images that the rows are of, without copying any."""
+        return self.pixels.open() if isinstance(self.pixels, MappedImages) else self.pixels
+
+    @property
+    def images(self) -> Bytes:
+        """The part's own images ``(n, resolution, resolution, 3)``, copied."""
+        return self.array[self.rows]
+
+    @property
+    def resolution(self) -> int:
+        """Side in pixels."""
+        return int(self.pixels.shape[1])
+
+    def resident(self) -> Part:
+        """Return this part with its own images in memory, for machines that cannot see the file."""
+        return Part.of(self.images, self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageData:
+    """A data set.
+
+    Attributes:
+        train: what proxies learn from.
+        validation: what the reward is computed on.
+        test: what the winner is reported on, once.
+        classes: class names; labels index them.
+        mirrored: whether a mirrored image keeps its class (not so for digits).
+        skipped: a line for every file that could not be read.
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+    classes: tuple[str, ...]
+    mirrored: bool = True
+    skipped: tuple[str, ...] = field(default=())
+
+    def describe(self) -> str:
+        """Say in one line what there is."""
+        return (
+            f"{len(self.classes)} classes; {len(self.train.labels):,} train, {len(self.validation.labels):,} "
+            f"validation and {len(self.test.labels):,} test images at {self.train.resolution} px"
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all images of the three parts."""
+        count = sum(len(part.labels) for part in (self.train, self.validation, self.test))
+        return 3 * count * self.train.resolution**2
+
+    def resident(self) -> ImageData:
+        """Return the data with every image in memory, for machines that cannot see the files."""
+        parts: dict[str, Any] = {name: getattr(self, name).resident() for name in ("train", "validation", "test")}
+        return replace(self, **parts)

@@ -1,0 +1,52 @@
+"""What data there is on this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas.evaluate.data.folders import cache_folder, data_folder
+from nas.evaluate.data.named import NAMED
+from nas.evaluate.data.prepared import is_prepared, open_prepared
+from nas.evaluate.data.settings import DIGITS
+from nas.search_spaces.errors import InputError
+
+
+def prepared_data() -> list[dict[str, Any]]:
+    """Describe every whole folder of prepared images in the cache: path, source, resolution, images, megabytes."""
+    found = []
+    root = cache_folder() / "prepared"
+    for path in sorted(root.iterdir()) if root.is_dir() else []:
+        if path.name.startswith(".") or not is_prepared(path):
+            continue
+        try:
+            prepared = open_prepared(path)
+        except InputError:
+            continue
+        found.append(
+            {
+                "path": str(path),
+                "source": prepared.source,
+                "resolution": prepared.resolution,
+                "images": sum(len(labels) for labels in prepared.labels.values()),
+                "megabytes": round(prepared.size_bytes / 1e6, 1),
+            }
+        )
+    return found
+
+
+def named_data() -> list[dict[str, Any]]:
+    """Describe every data set that has a name: summary, whether it is here, and the sizes it is prepared at."""
+    prepared = prepared_data()
+    rows = [(DIGITS, "10 digits, 1,797 grey images of 8 px; part of scikit-learn", "yes")]
+    for name, known in NAMED.items():
+        missing = "no; --download" if known.downloads else "no"
+        rows.append((name, known.summary, "yes" if (data_folder() / name).is_dir() else missing))
+    return [
+        {
+            "name": name,
+            "summary": summary,
+            "here": here,
+            "prepared_at": sorted({row["resolution"] for row in prepared if row["source"] == name}),
+        }
+        for name, summary, here in rows
+    ]

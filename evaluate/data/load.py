@@ -1,0 +1,177 @@
+"""From data settings to the three parts: what is not decoded yet is decoded once and kept for the next run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.data.folders import cache_folder
+from nas.evaluate.data.image_data import ImageData, Part
+from nas.evaluate.data.named import NAMED, open_named
+from nas.evaluate.data.prepared import (
+    Prepared,
+    Progress,
+    damaged,
+    is_prepared,
+    no_progress,
+    open_prepared,
+    write_prepared,
+)
+from nas.evaluate.data.settings import DIGITS, DataSettings
+from nas.evaluate.data.source import Source, digits, from_folder
+from nas.evaluate.data.splits import Rows, split
+from nas.search_spaces.errors import InputError, nearest_name
+
+CHECKED_BYTES = 2**30  # checksums of more than this are left to `nas data prepare`
+
+
+def data_names() -> tuple[str, ...]:
+    """Return the names that data settings may give as their source."""
+    return DIGITS, *NAMED
+
+
+def load_data(settings: DataSettings, seed: int, progress: Progress = no_progress) -> ImageData:
+    """Load and split a data set; the same seed gives the same split, prepared or not.
+
+    Raises:
+        InputError: if there is no such data, or it cannot be used.
+        WorkError: if the decoded images cannot be written.
+    """
+    generator = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    if prepared := _without_source(settings.source, settings.resolution):
+        rows = split(prepared.labels, prepared.classes, settings, generator)
+        return _assemble(prepared, rows, settings)
+    source = find_source(settings.source)
+    rows = split(source.labels, source.classes, settings, generator)
+    prepared, positions = _prepared_rows(source, rows, settings.resolution, progress)
+    return _assemble(prepared, positions, settings)
+
+
+def find_source(reference: str, root: Path | None = None, download: bool = False) -> Source:
+    """Find images by name, or in a folder or zip.
+
+    Args:
+        reference: a name, or a path.
+        root: the folder of the data sets that have names.
+        download: fetch a named data set that is not there.
+
+    Raises:
+        InputError: if they are not there.
+        WorkError: if they cannot be fetched.
+    """
+    if reference == DIGITS:
+        return digits()
+    if reference in NAMED:
+        return open_named(reference, root, download)
+    path = Path(reference).expanduser()
+    if not path.exists() and "/" not in reference:
+        raise InputError(f"data: '{reference}' is no folder or zip of images{nearest_name(reference, data_names())}")
+    if download:
+        raise InputError(f"--download: '{reference}' has no name to fetch it by{nearest_name(reference, NAMED)}")
+    return from_folder(path)
+
+
+def _without_source(reference: str, resolution: int) -> Prepared | None:
+    """Open what needs no look at its source: a prepared folder, or a named data set that was prepared whole."""
+    if reference not in data_names():
+        path = Path(reference).expanduser()
+        return _matching(open_prepared(path), resolution) if is_prepared(path) else None
+    path = prepared_path(reference, resolution)
+    return _matching(open_prepared(path), resolution) if reference in NAMED and is_prepared(path) else None
+
+
+def prepared_path(name: str, resolution: int, rows: Mapping[str, NDArray[np.int64]] | None = None) -> Path:
+    """Return where the cache keeps a source, or a selection of its rows, at a resolution."""
+    digest = hashlib.sha256(f"{name} {resolution}".encode())
+    for part, own in (rows or {}).items():
+        digest.update(part.encode() + own.tobytes())
+    stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in Path(name).stem)
+    return cache_folder() / "prepared" / f"{stem[:40]}-{resolution}px-{digest.hexdigest()[:16]}"
+
+
+def prepare(
+    source: Source, resolution: int, path: Path | None = None, progress: Progress = no_progress
+) -> tuple[Prepared, bool]:
+    """Return all of a source decoded, and whether that was done now; what is there already is checked in full.
+
+    Raises:
+        InputError, WorkError: as ``write_prepared``.
+    """
+    everything = {part: np.arange(len(labels)) for part, labels in source.labels.items()}
+    target = path or prepared_path(source.name, resolution)
+    ready = _ready(target, source, resolution, CHECKED_BYTES**2)
+    return (ready, False) if ready else (write_prepared(source, everything, resolution, target, progress), True)
+
+
+def _prepared_rows(source: Source, rows: Rows, resolution: int, progress: Progress) -> tuple[Prepared, Rows]:
+    """Find or make the decoded images of ``rows``; return them, and the rows' places in them."""
+    if whole := _ready(prepared_path(source.name, resolution), source, resolution):
+        return whole, rows
+    chosen: dict[str, list[NDArray[np.int64]]] = {}
+    for origin, own in rows.values():
+        chosen.setdefault(origin, []).append(own)
+    wanted = {origin: np.unique(np.concatenate(lists)) for origin, lists in chosen.items()}
+    if all(len(wanted.get(part, ())) == len(labels) for part, labels in source.labels.items()):
+        return write_prepared(source, wanted, resolution, prepared_path(source.name, resolution), progress), rows
+    target = prepared_path(source.name, resolution, wanted)
+    part = _ready(target, source, resolution) or write_prepared(source, wanted, resolution, target, progress)
+    return part, {name: (origin, np.searchsorted(wanted[origin], own)) for name, (origin, own) in rows.items()}
+
+
+def _ready(path: Path, source: Source, resolution: int, checked_bytes: int = CHECKED_BYTES) -> Prepared | None:
+    """Return what is prepared at ``path`` if it is whole and still what the source says."""
+    if not is_prepared(path):
+        return None
+    try:
+        prepared = open_prepared(path)
+    except InputError:
+        return None
+    same = prepared.fingerprint == source.fingerprint and prepared.resolution == resolution
+    if not same or (prepared.size_bytes <= checked_bytes and damaged(prepared)):
+        return None
+    return prepared
+
+
+def _matching(prepared: Prepared, resolution: int) -> Prepared:
+    if prepared.resolution != resolution:
+        raise InputError(
+            f"data.resolution: '{prepared.path}' was prepared at {prepared.resolution} px, but {resolution} px are "
+            f"asked for; use --set data.resolution={prepared.resolution}, or prepare it again"
+        )
+    if prepared.size_bytes <= CHECKED_BYTES and (broken := damaged(prepared)):
+        raise InputError(
+            f"data: '{prepared.path}': the checksum of {', '.join(broken)} is wrong; the files were damaged since they "
+            "were prepared. Prepare them again with: nas data prepare"
+        )
+    return prepared
+
+
+def _assemble(prepared: Prepared, positions: Rows, settings: DataSettings) -> ImageData:
+    """Make the three parts from the rows that could be read."""
+    parts: dict[str, Part] = {}
+    for name, (origin, places) in positions.items():
+        kept = places[prepared.readable[origin][places]]
+        parts[name] = Part(prepared.images[origin], kept, prepared.labels[origin][kept])
+    classes, labels = prepared.classes, sorted(np.unique(parts["train"].labels).tolist())
+    _check_classes(
+        parts, classes if settings.classes is None else [classes[label] for label in labels], classes, prepared
+    )
+    if settings.classes is not None:
+        classes = tuple(classes[label] for label in labels)
+        for name, part in parts.items():
+            parts[name] = Part(part.pixels, part.rows, np.searchsorted(labels, part.labels))
+    return ImageData(parts["train"], parts["validation"], parts["test"], classes, prepared.mirrored, prepared.skipped)
+
+
+def _check_classes(parts: dict[str, Part], present: Sequence[str], classes: Sequence[str], prepared: Prepared) -> None:
+    for part in ("train", "validation"):
+        found = {classes[label] for label in np.unique(parts[part].labels).tolist()}
+        for name in present:
+            if name not in found:
+                raise InputError(f"data: class '{name}' of '{prepared.source}' has no readable image left for {part}")
+    if not len(parts["test"].labels):
+        raise InputError(f"data: '{prepared.source}' has no readable test image")

@@ -1,0 +1,109 @@
+"""Which images train, validate and test: stratified by class, decided by a seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.data.settings import DataSettings
+from nas.search_spaces.errors import InputError, nearest_name
+
+Labels = NDArray[np.int64]
+Rows = dict[str, tuple[str, Labels]]
+"""For ``train``, ``validation`` and ``test``: the part of the source, and the rows of it, rising."""
+
+
+def split(
+    labels: Mapping[str, Labels], names: Sequence[str], settings: DataSettings, generator: np.random.Generator
+) -> Rows:
+    """Choose the rows of each part.
+
+    Args:
+        labels: of each part of the source, ``train``, ``val``, ``test`` or ``all``.
+        names: of the classes.
+        settings: fractions, and the class subset.
+        generator: decides who goes where.
+
+    Raises:
+        InputError: if a class has too few images to be in every part.
+    """
+    kept = choose_classes(names, settings.classes, generator)
+    inside = {part: np.flatnonzero(np.isin(own, kept)) for part, own in labels.items()}
+    own = {part: labels[part][rows] for part, rows in inside.items()}
+    chosen: Rows = {}
+    if "all" in own:
+        lists = take(own["all"], names, [settings.validation, settings.test], generator)
+        chosen = {part: ("all", rows) for part, rows in zip(("train", "validation", "test"), lists, strict=True)}
+    else:
+        final = "test" if "test" in own else "val"
+        chosen["test"] = (final, np.arange(len(own[final])))
+        if final == "test" and "val" in own:
+            chosen["validation"] = ("val", np.arange(len(own["val"])))
+            chosen["train"] = ("train", np.arange(len(own["train"])))
+        else:
+            train, validation = take(own["train"], names, [settings.validation], generator)
+            chosen["train"], chosen["validation"] = ("train", train), ("train", validation)
+    part, rows = chosen["train"]
+    chosen["train"] = (part, _reduce(rows, own[part], names, settings.fraction, generator))
+    return {part: (origin, inside[origin][rows]) for part, (origin, rows) in chosen.items()}
+
+
+def choose_classes(
+    names: Sequence[str], wanted: Sequence[str] | int | None, generator: np.random.Generator
+) -> list[int]:
+    """Return the labels of the classes that are kept, rising.
+
+    Raises:
+        InputError: naming a class that is not there, or a number of classes that are not there.
+    """
+    if wanted is None:
+        return list(range(len(names)))
+    if isinstance(wanted, int):
+        if wanted > len(names):
+            raise InputError(f"data.classes: expected at most the {len(names)} classes there are, got {wanted}")
+        return sorted(generator.permutation(len(names))[:wanted].tolist())
+    for name in wanted:
+        if name not in names:
+            raise InputError(f"data.classes: '{name}' is no class of these images{nearest_name(name, names)}")
+    return sorted({names.index(name) for name in wanted})
+
+
+def take(labels: Labels, names: Sequence[str], sizes: Sequence[float], generator: np.random.Generator) -> list[Labels]:
+    """Split rows by class: first what remains, then one list for each size, at least one row a class in each.
+
+    Args:
+        labels: ``(n,)``.
+        names: of the classes.
+        sizes: fractions below 1, or numbers of images from 1 on, spread over the classes as the images are.
+        generator: decides who goes where.
+
+    Raises:
+        InputError: if a class has too few images, or more images are asked for than leave any to train on.
+    """
+    fractions = [size if size < 1 else size / len(labels) for size in sizes]
+    if sum(fractions) >= 1:
+        raise InputError(f"data: {sum(sizes):,.0f} images are to be held out, but there are only {len(labels):,}")
+    lists: list[list[Labels]] = [[] for _ in range(len(fractions) + 1)]
+    for label in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        if len(rows) <= len(fractions):
+            raise InputError(
+                f"data: class '{names[label]}' has {len(rows)} images; expected at least {len(fractions) + 1}, "
+                "one for each part it is split into"
+            )
+        total = len(rows)
+        for place, fraction in enumerate(fractions, start=1):
+            count = min(max(1, round(fraction * total)), (total - 1) // len(fractions))
+            lists[place].append(rows[:count])
+            rows = rows[count:]
+        lists[0].append(rows)
+    return [np.sort(np.concatenate(rows)) for rows in lists]
+
+
+def _reduce(
+    rows: Labels, labels: Labels, names: Sequence[str], fraction: float, generator: np.random.Generator
+) -> Labels:
+    """Keep a fraction of ``rows``, the same of every class."""
+    return rows if fraction == 1 else rows[take(labels[rows], names, [fraction], generator)[1]]

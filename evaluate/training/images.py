@@ -1,0 +1,93 @@
+"""A part of a data set as the training step reads it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nas.evaluate.data.image_data import Part
+
+RESIDENT_SHARE = 0.3  # of the GPU memory this process may use; images that need more stay in the host's memory
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Rows of decoded images, and their labels.
+
+    Attributes:
+        pixels: ``(m, h, w, 3)`` uint8, in the host's memory or on the device.
+        rows: ``(n,)`` int64: which of them are in this part, beside ``pixels``.
+        labels: ``(n,)`` int64, on the device.
+    """
+
+    pixels: Tensor
+    rows: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, pixels: Tensor, labels: Tensor) -> Images:
+        """Take all of ``pixels``."""
+        return cls(pixels, torch.arange(len(labels), device=pixels.device), labels)
+
+    @classmethod
+    def load(cls, part: Part, device: torch.device) -> Images:
+        """Give a part to a device: on a GPU its images are copied there once if they fit, else batch by batch.
+
+        In the host's memory nothing is copied: workers read the same mapped file.
+        """
+        labels = as_tensor(part.labels).to(device)
+        pixels = as_tensor(part.array)
+        rows = as_tensor(part.rows)
+        size = len(rows) * pixels[0].numel()
+        if device.type != "cpu" and size <= RESIDENT_SHARE * _device_memory(device):
+            return cls.of(pixels[rows].to(device), labels)
+        return cls(pixels, rows, labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Return pixels ``(b, h, w, 3)`` uint8 and labels ``(b,)`` on the device, for ``places (b,)`` on the CPU."""
+        device = self.labels.device
+        chosen = self.pixels[self.rows[places.to(self.rows.device, non_blocking=True)]]
+        if chosen.device != device:
+            chosen = chosen.pin_memory().to(device, non_blocking=True)
+        return chosen, self.labels[places.to(device, non_blocking=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """Mean and reciprocal standard deviation of each channel in 0..255, shape ``(3,)``."""
+
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def measure(cls, images: Images, sample: int = 10_000) -> Normalisation:
+        """Measure on (at most ``sample`` of) a part's images; values are on the labels' device."""
+        step = max(1, len(images) // sample)
+        values = images.pixels[images.rows[::step]].reshape(-1, 3).double()
+        device = images.labels.device
+        mean, spread = values.mean(0).float(), values.std(0).clamp_min(1.0).float()
+        return cls(mean.to(device), (1 / spread).to(device))
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Turn ``(n, h, w, 3)`` uint8 into ``(n, 3, h, w)`` float32 in channels_last memory."""
+        return ((pixels.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
+
+
+def as_tensor(array: NDArray[np.generic]) -> Tensor:
+    """Share an array's memory with a tensor; nobody writes to it, though torch would rather it could."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
+
+
+def _device_memory(device: torch.device) -> float:
+    free, _ = torch.cuda.mem_get_info(device)
+    return free * torch.cuda.get_per_process_memory_fraction(device)

@@ -1,0 +1,183 @@
+"""The proxy's training loop: preloaded uint8 images, augmentation a batch at a time, channels_last, cosine cycles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas.evaluate.faults import Diverged
+from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.training.augmentation import augment, mix, rand_augment
+from nas.evaluate.training.images import Images, Normalisation
+from nas.evaluate.training.optimizers import (
+    make_optimizer,
+    moving_average,
+    schedule,
+    set_batch_norm_momentum,
+    set_learning_rate,
+)
+from nas.evaluate.training.precision import autocast, choose_precision
+from nas.evaluate.training.small_maps import use_small_maps
+from nas.evaluate.training.step import EagerStep, GraphedStep
+
+CHECK_EVERY = 10  # steps between two looks at the loss, each of which waits for the device
+
+
+class Training:
+    """A network in training, which may be paused after any cycle and taken up in another process.
+
+    A cycle is a number of epochs over which the learning rate rises and then falls to 0, so that the accuracy at its
+    end is that of a finished training. Plain training is one cycle.
+
+    Args:
+        module: maps ``(n, 3, h, w)`` to logits; on the images' device, in channels_last.
+        images: the training part.
+        normalise: pixel statistics.
+        settings: batch size, optimizer, augmentation and precision.
+        mirrored: whether images may be mirrored.
+        generator: a CPU generator for the order of images and for the augmentation.
+
+    Attributes:
+        epochs: how many are done.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        images: Images,
+        normalise: Normalisation,
+        settings: ProxySettings,
+        mirrored: bool,
+        generator: torch.Generator,
+    ) -> None:
+        self.module, self.images, self.normalise, self.settings = module, images, normalise, settings
+        self.mirrored, self.generator = mirrored, generator
+        self.epochs = 0
+        self.device = images.labels.device
+        self.precision = choose_precision(settings, self.device)
+        if self.device.type == "cpu":
+            use_small_maps(module)
+        set_batch_norm_momentum(module, settings.batch_norm_momentum)
+        graphed = self.device.type == "cuda" and settings.cuda_graph and self.precision != torch.float16
+        self.optimizer = make_optimizer(module, settings, capturable=graphed)
+        self.average = None if settings.ema is None else moving_average(module, settings.ema)
+        self._classes = int(images.labels.max()) + 1
+        step = EagerStep(module, self.optimizer, settings, self._classes, self.precision)
+        self._step: EagerStep | GraphedStep = GraphedStep(step) if graphed else step
+
+    def run(self, epochs: int) -> None:
+        """Train for one cycle.
+
+        Raises:
+            Diverged: when the loss is no longer finite.
+        """
+        batches = max(1, len(self.images) // self.settings.batch_size)
+        steps = epochs * batches
+        self.module.train()
+        for step, places in enumerate(self._batches(epochs, batches)):
+            set_learning_rate(self.optimizer, self.settings.learning_rate * schedule(step, steps, self.settings.warmup))
+            loss = self._step(*self._batch(places))
+            if self.average is not None:
+                self.average.update_parameters(self.module)
+            if (step % CHECK_EVERY == 0 or step == steps - 1) and not math.isfinite(value := loss.item()):
+                raise Diverged(f"loss is {value} in epoch {step // batches + 1} of {epochs}")
+        self.epochs += epochs
+
+    def trained(self) -> nn.Module:
+        """Return what is scored: the moving average of the weights where there is one, else the weights."""
+        return self.module if self.average is None else self.average.module
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that decides how the training goes on; tensors and plain values alone."""
+        cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        return {
+            "epochs": self.epochs,
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": torch.get_rng_state(),
+            "cuda_random": cuda,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a training where ``state_dict`` was taken."""
+        self.epochs = state["epochs"]
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["random"].cpu())
+        if state["cuda_random"] is not None:
+            torch.cuda.set_rng_state(state["cuda_random"].cpu(), self.device)
+
+    def _batches(self, epochs: int, batches: int) -> Iterator[Tensor]:
+        """Yield places of images: every epoch a new order, cut into ``batches`` batches of nearly equal size."""
+        for _ in range(epochs):
+            yield from torch.randperm(len(self.images), generator=self.generator).tensor_split(batches)
+
+    def _batch(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Return augmented, normalised images and their labels."""
+        pixels, labels = self.images.batch(places)
+        pixels = augment(pixels, self.settings.crop_padding, self.mirrored, self.generator)
+        if self.settings.rand_augment is not None:
+            pixels = rand_augment(pixels, self.settings.rand_augment)
+        return mix(self.normalise(pixels), labels, self._classes, self.settings, self.generator)
+
+
+def train(
+    module: nn.Module,
+    images: Images,
+    normalise: Normalisation,
+    settings: ProxySettings,
+    mirrored: bool,
+    generator: torch.Generator,
+) -> nn.Module:
+    """Train for ``settings.epochs`` in one cycle and return what is to be scored; arguments as of ``Training``.
+
+    Raises:
+        Diverged: when the loss is no longer finite.
+    """
+    training = Training(module, images, normalise, settings, mirrored, generator)
+    training.run(settings.epochs)
+    return training.trained()
+
+
+@torch.inference_mode()
+def accuracy(
+    module: nn.Module,
+    images: Images,
+    normalise: Normalisation,
+    batch_size: int = 256,
+    precision: torch.dtype | None = None,
+) -> float:
+    """Return the fraction of images whose largest logit is at their label.
+
+    Raises:
+        Diverged: if a logit is not finite.
+    """
+    module.eval()
+    device = images.labels.device
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    finite = torch.ones((), dtype=torch.bool, device=device)
+    for places in torch.split(torch.arange(len(images)), batch_size):
+        pixels, labels = images.batch(places)
+        with autocast(device, precision):
+            logits = module(normalise(pixels))
+        finite &= torch.isfinite(logits).all()
+        correct += (logits.argmax(1) == labels).sum()
+    if not finite:
+        raise Diverged("a logit is not finite after training")
+    return correct.item() / len(images)
+
+
+def half_micro_batch(settings: ProxySettings) -> ProxySettings:
+    """Return the settings with half the images at once: the same batches, in less memory."""
+    whole = settings.micro_batch or settings.batch_size
+    return replace(settings, micro_batch=max(1, whole // 2))

@@ -1,0 +1,138 @@
+"""One step: forward, loss, backward, update; eagerly, or replayed from a CUDA graph."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.training.precision import autocast
+
+_log = logging.getLogger(__name__)
+WARM_UP_STEPS = 3  # of every batch size, before its graph is captured: libraries allocate and choose kernels in them
+
+
+class EagerStep:
+    """A step that runs as it is written.
+
+    Args:
+        module: on the images' device.
+        optimizer: of its parameters.
+        settings: label smoothing and the micro-batch.
+        classes: how many there are; more logits than that are allowed.
+        precision: the autocast type, ``None`` for float32.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        settings: ProxySettings,
+        classes: int,
+        precision: torch.dtype | None,
+    ) -> None:
+        self.module, self.optimizer, self.precision = module, optimizer, precision
+        self._classes = classes
+        self._micro_batch = settings.micro_batch
+        self._loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+        self._scaler = torch.amp.GradScaler("cuda") if precision == torch.float16 else None
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Train on images ``(n, 3, h, w)`` with labels ``(n,)`` or ``(n, classes)``; return the loss, on the device."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._gradients(images, labels)
+        if self._scaler is None:
+            self.optimizer.step()
+        else:
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        return loss
+
+    def _gradients(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Add up the gradients of the micro-batches; return the batch's mean loss."""
+        total = torch.zeros((), device=images.device)
+        for part, target in self._micro_batches(images, labels):
+            with autocast(images.device, self.precision):
+                loss = self._loss_of(self.module(part), target) * (len(part) / len(images))
+            torch.autograd.backward(loss if self._scaler is None else self._scaler.scale(loss))
+            total += loss.detach()
+        return total
+
+    def _loss_of(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Compare logits with class indices or probabilities, after a look at their shape: too few would break a GPU.
+
+        Raises:
+            ValueError: if there are fewer logits than classes.
+        """
+        if logits.ndim != 2 or logits.shape[1] < self._classes:
+            raise ValueError(f"expected logits of shape (batch, {self._classes}) or wider, got {tuple(logits.shape)}")
+        if target.ndim == 2:
+            target = functional.pad(target, (0, logits.shape[1] - target.shape[1]))
+        loss: Tensor = self._loss(logits, target)
+        return loss
+
+    def _micro_batches(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._micro_batch is None or len(images) <= self._micro_batch:
+            yield images, labels
+            return
+        yield from zip(torch.split(images, self._micro_batch), torch.split(labels, self._micro_batch), strict=True)
+
+
+class GraphedStep:
+    """A step that a GPU replays whole from a CUDA graph, one graph for every batch size.
+
+    The first steps of each size run eagerly on a side stream, and count; then the next is captured and replayed from
+    fixed buffers. If a network cannot be captured, its steps stay eager.
+
+    Args:
+        step: the step to capture; its optimizer has to be capturable.
+    """
+
+    def __init__(self, step: EagerStep) -> None:
+        self._step = step
+        self._seen: dict[tuple[torch.Size, torch.Size], int] = {}
+        self._graphs: dict[tuple[torch.Size, torch.Size], tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self.eager = False
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Train on a batch, as ``EagerStep``."""
+        if self.eager:
+            return self._step(images, labels)
+        size = images.shape, labels.shape
+        if size not in self._graphs:
+            self._seen[size] = self._seen.get(size, 0) + 1
+            if self._seen[size] <= WARM_UP_STEPS:
+                return self._aside(images, labels)
+            try:
+                self._graphs[size] = self._capture(images, labels)
+            except RuntimeError as error:
+                _log.info("no CUDA graph, steps stay eager: %s", str(error).splitlines()[0])
+                self.eager = True
+                self._graphs.clear()
+                return self._step(images, labels)
+        graph, fixed_images, fixed_labels, loss = self._graphs[size]
+        fixed_images.copy_(images)
+        fixed_labels.copy_(labels)
+        graph.replay()
+        return loss
+
+    def _aside(self, images: Tensor, labels: Tensor) -> Tensor:
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            loss = self._step(images, labels)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return loss
+
+    def _capture(self, images: Tensor, labels: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]:
+        fixed_images, fixed_labels = images.clone(), labels.clone()
+        self._step.optimizer.zero_grad(set_to_none=True)  # the graph's own memory holds its gradients
+        graph = torch.cuda.CUDAGraph()
+        pool = next(iter(self._graphs.values()))[0].pool() if self._graphs else None
+        with torch.cuda.graph(graph, pool=pool, stream=self._stream):
+            loss = self._step(fixed_images, fixed_labels)
+        return graph, fixed_images, fixed_labels, loss

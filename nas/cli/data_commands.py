@@ -1,0 +1,123 @@
+"""``nas data``: which images can be named, and decoding them once for all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.list_commands import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nas.evaluate.data.prepared import Progress
+
+app = typer.Typer(help="Images to train on: what can be named, and decoding it once.", no_args_is_help=True)
+
+
+@app.command("list")
+@guarded
+def list_data(json: Json = False) -> None:
+    """List the data sets that --data can name, whether they are here, and at which sizes they are prepared."""
+    from nas.cli.output import make_console, plain_table, print_json, say
+    from nas.evaluate.data.folders import cache_folder, data_folder
+    from nas.evaluate.data.inventory import named_data, prepared_data
+
+    named, prepared = named_data(), prepared_data()
+    if json:
+        print_json({"named": named, "prepared": prepared})
+        return
+    console = make_console()
+    table = plain_table("data", "here", "prepared at", "what it is")
+    for row in named:
+        sizes = ", ".join(f"{size} px" for size in row["prepared_at"])
+        table.add_row(row["name"], row["here"], sizes or "-", row["summary"])
+    console.print(table)
+    say(console, "Or any folder or zip of images: {train,test}/CLASS, {train,val}/CLASS, all three, or CLASS alone")
+    for row in prepared:
+        say(console, f"prepared: {row['path']}: {row['source']} at {row['resolution']} px, {row['megabytes']:.0f} MB")
+    say(console, f"Data sets lie in {data_folder()} (NAS_DATA), decoded images in {cache_folder()} (NAS_CACHE)")
+
+
+@app.command("prepare")
+@guarded
+def prepare(
+    data: Annotated[str, typer.Argument(help="A name that 'nas data list' shows, or a folder or zip of images.")],
+    resolution: Annotated[int, typer.Option(help="Side in pixels that proxies will train at.")] = 32,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to, for --data [default: where --data NAME|DIR finds it].")
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch a named data set that is not here.")] = False,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the named data sets [default: $NAS_DATA].")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Decode images once to uint8 arrays that all workers of a machine share; checks what is there already.
+
+    Examples:
+      nas data prepare DIR --resolution 64
+
+      nas data prepare cifar10 --download --resolution 32
+    """
+    from nas.cli.output import make_console, print_json, say
+    from nas.evaluate.data.load import find_source, prepare
+    from nas.program import program
+    from nas.search_spaces.errors import InputError
+
+    if resolution < 1:
+        raise InputError(f"--resolution: expected at least 1 pixel, got {resolution}")
+    source = find_source(data, root, download)
+    console = make_console()
+    with progress_bar(console, quiet=json) as progress:
+        prepared, fresh = prepare(source, resolution, out, progress)
+    counts = {part: len(labels) for part, labels in prepared.labels.items()}
+    summary: dict[str, Any] = {
+        "path": str(prepared.path),
+        "prepared_now": fresh,
+        "resolution": resolution,
+        "classes": len(prepared.classes),
+        "images": counts,
+        "megabytes": round(prepared.size_bytes / 1e6, 1),
+        "unreadable": list(prepared.skipped),
+    }
+    if json:
+        print_json(summary)
+        return
+    for line in prepared.skipped:
+        say(console, f"unreadable, left out: {line}", style="yellow")
+    what = "decoded now" if fresh else "were decoded before; every checksum is right"
+    sizes = ", ".join(f"{count:,} {part}" for part, count in counts.items())
+    say(console, f"Images   {sizes}; {len(prepared.classes)} classes at {resolution} px: {what}")
+    if prepared.skipped:
+        say(console, f"         {len(prepared.skipped)} of them could not be read and are left out")
+    say(console, f"Files    {prepared.path} ({summary['megabytes']:,} MB)")
+    where = str(out) if out else data
+    chosen = "" if resolution == 32 else f" --set data.resolution={resolution}"
+    say(console, f"Next     {program()} search --data {where}{chosen}")
+
+
+@contextmanager
+def progress_bar(console: Console, quiet: bool = False) -> Iterator[Progress]:
+    """Give what draws a bar of decoded images, from the first call on; nothing where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("Decoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    bar = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+    task = bar.add_task("decode", start=False)
+
+    def show(done: int, total: int) -> None:
+        if not bar.live.is_started and not bar.disable:
+            bar.start()
+            bar.start_task(task)
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
