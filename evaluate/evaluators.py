@@ -35,6 +35,8 @@ class EvaluatorRecipe:
         space_source: what makes a user's space, for those whose ``build`` makes the modules.
         device: where proxies train: ``auto``, ``cpu`` or ``cuda``.
         timeout_s: time limit of one evaluation.
+        memory_bytes: what one evaluation may add to its process's memory.
+        gpu_share: the share of a GPU's memory that the process may use.
     """
 
     proxy: ProxySettings | None = None
@@ -44,6 +46,8 @@ class EvaluatorRecipe:
     space_source: UserCode | str | None = None
     device: str = "auto"
     timeout_s: float | None = None
+    memory_bytes: float | None = None
+    gpu_share: float = 1.0
 
     def make(self, data: ImageData | None) -> Evaluator:
         """Make the evaluator in this process.
@@ -60,10 +64,11 @@ class EvaluatorRecipe:
                 raise InputError(f"evaluator {self.code.class_name}: needs a method evaluate(architecture, network)")
             return evaluator
         from nas.evaluate.cpu_tuning import tune_for_training
-        from nas.evaluate.proxy import ProxyEvaluator
+        from nas.evaluate.proxy import ProxyEvaluator, share_gpu
 
         assert self.proxy is not None and data is not None
         tune_for_training()
+        share_gpu(self.device, self.gpu_share)
         return ProxyEvaluator(self.proxy, data, self.device, self._module_builder())
 
     def _module_builder(self) -> Callable[[Architecture], Any] | None:

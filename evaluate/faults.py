@@ -8,11 +8,13 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, Protocol
 
+from nas.evaluate.checkpoints import checkpoint_path
+from nas.evaluate.memory import MemoryLimitExceeded, MemoryWatch
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.records import Architecture, Evaluation
@@ -20,7 +22,11 @@ from nas.search_spaces.user_code import describe
 
 
 class Evaluator(Protocol):
-    """What a user writes. If ``evaluate`` has a parameter ``seed``, it gets the trial's."""
+    """What a user writes.
+
+    If ``evaluate`` has a parameter ``seed``, it gets the trial's; with a parameter ``epochs`` it can be asked for less
+    than its full schedule, as successive halving does.
+    """
 
     def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:
         """Return metrics by name, at least ``accuracy``, a fraction."""
@@ -48,17 +54,25 @@ class Job:
         architecture: the genotype.
         network: its stage table, ``None`` for spaces without.
         seed: of every random draw in the evaluation.
-        method: ``evaluate``, or ``test`` for the winner's score on the test part.
+        method: ``evaluate``, ``test`` for the winner's score on the test part, ``estimate`` for how long one takes.
+        cycles: epochs of each cycle of the learning rate; empty: the evaluator's own schedule.
+        checkpoint: the key under which a paused training lies on the node that paused it; empty: none.
+        pause: whether this training may go on later, and leaves a checkpoint for that.
     """
 
     number: int
     architecture: Architecture
     network: Network | None
     seed: int
-    method: Literal["evaluate", "test"] = "evaluate"
+    method: Literal["evaluate", "test", "estimate"] = "evaluate"
+    cycles: tuple[int, ...] = ()
+    checkpoint: str = ""
+    pause: bool = False
 
 
-def evaluate_safely(evaluator: Evaluator, job: Job, timeout_s: float | None) -> Evaluation:
+def evaluate_safely(
+    evaluator: Evaluator, job: Job, timeout_s: float | None, memory: MemoryWatch | None = None
+) -> Evaluation:
     """Run one job and return what came of it; only ``KeyboardInterrupt`` passes through."""
     start = time.perf_counter()
 
@@ -67,7 +81,7 @@ def evaluate_safely(evaluator: Evaluator, job: Job, timeout_s: float | None) -> 
         return Evaluation(job.architecture, "failed", {}, seconds, error, fault, details)
 
     try:
-        with time_limit(timeout_s):
+        with time_limit(timeout_s), memory or nullcontext():
             metrics = check_metrics(_call(evaluator, job))
     except KeyboardInterrupt:
         raise
@@ -75,6 +89,8 @@ def evaluate_safely(evaluator: Evaluator, job: Job, timeout_s: float | None) -> 
         return failed("timeout", f"timed out after {timeout_s:g} s")
     except Diverged as error:
         return failed("diverged", f"diverged: {error}")
+    except MemoryLimitExceeded:
+        return failed("out_of_memory", f"out of memory: it took more than the {memory} that a trial may")
     except DataGone as error:
         return failed("data", str(error))
     except BaseException as error:
@@ -143,5 +159,10 @@ def _call(evaluator: Any, job: Job) -> Any:
     import inspect
 
     method = getattr(evaluator, job.method)
-    seed = {"seed": job.seed} if "seed" in inspect.signature(method).parameters else {}
-    return method(job.architecture, job.network, **seed)
+    offered: dict[str, Any] = {"seed": job.seed}
+    if job.cycles:
+        offered |= {"cycles": job.cycles, "epochs": sum(job.cycles)}
+    if job.checkpoint:
+        offered |= {"checkpoint": checkpoint_path(job.checkpoint), "pause": job.pause}
+    taken = inspect.signature(method).parameters
+    return method(job.architecture, job.network, **{name: offered[name] for name in offered if name in taken})

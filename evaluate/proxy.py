@@ -64,6 +64,7 @@ class ProxyEvaluator:
         seed: int = 0,
         cycles: Sequence[int] = (),
         checkpoint: Path | None = None,
+        pause: bool = False,
     ) -> dict[str, float]:
         """Train and return ``accuracy`` on the validation part.
 
@@ -72,12 +73,13 @@ class ProxyEvaluator:
             network: its stage table.
             seed: of the weights, the order of images and the augmentation.
             cycles: epochs of each cycle of the learning rate; empty: ``settings.epochs`` in one.
-            checkpoint: where a training that stopped before the last cycle may lie, and where this one is left.
+            checkpoint: where this training may lie, paused after an earlier cycle; if not, it starts anew.
+            pause: leave it there for a later cycle.
         """
         with self._own_state(seed):
             return self._survive(
                 lambda settings: self._scores(
-                    self._trained(architecture, network, seed, settings, cycles, checkpoint), ("validation",)
+                    self._trained(architecture, network, seed, settings, cycles, checkpoint, pause), ("validation",)
                 )
             )
 
@@ -88,7 +90,7 @@ class ProxyEvaluator:
         with self._own_state(seed):
             return self._survive(
                 lambda settings: self._scores(
-                    self._trained(architecture, network, seed, settings, cycles, None), ("validation", "test")
+                    self._trained(architecture, network, seed, settings, cycles), ("validation", "test")
                 )
             )
 
@@ -155,6 +157,7 @@ class ProxyEvaluator:
         settings: ProxySettings,
         cycles: Sequence[int] = (),
         checkpoint: Path | None = None,
+        pause: bool = False,
     ) -> Training:
         """Build and train, from the checkpoint if there is one."""
         torch.manual_seed(seed)
@@ -167,7 +170,7 @@ class ProxyEvaluator:
             done += epochs
             if done > training.epochs:
                 training.run(epochs)
-        if checkpoint is not None:
+        if checkpoint is not None and pause:
             save_checkpoint(checkpoint, training.state_dict())
         return training
 
@@ -220,3 +223,9 @@ def choose_device(device: str) -> str:
     if device == "cuda" and not available:
         raise InputError("train_device: expected a CUDA device, found none; use --train-device cpu or auto")
     return ("cuda" if available else "cpu") if device == "auto" else device
+
+
+def share_gpu(device: str, share: float) -> None:
+    """Keep this process to its share of the GPU's memory, so that no trial takes its neighbours'."""
+    if 0 < share < 1 and choose_device(device) == "cuda":
+        torch.cuda.set_per_process_memory_fraction(share)

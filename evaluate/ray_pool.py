@@ -1,20 +1,17 @@
-"""Persistent Ray actors as workers: images travel once through the object store, slow trials idle nobody.
+"""Persistent Ray actors as workers, as many as the cluster holds at the time; slow trials idle nobody.
 
-The only file that imports Ray.
+With ``ray_cluster`` the only file that imports Ray.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
-import signal
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 # Read when Ray is first imported: no usage reports, no tokens, no raylet messages on our terminal (a worker's death is
@@ -25,49 +22,75 @@ os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError
 
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
+from nas.evaluate.ray_cluster import connect, first_line, fit, send_data
 from nas.evaluate.worker_pool import Outcome, Worker
-from nas.search_spaces.errors import InputError, WorkError
+from nas.search_spaces.errors import WorkError
 from nas.search_spaces.records import Evaluation
 
 _log = logging.getLogger(__name__)
 _GRACE_S = 30.0  # what a worker has beyond the time limit before it is taken for hung and killed
+_LOOK_S = 2.0  # between two looks at what the cluster holds
+_LONELY_S = 15.0  # without any worker before the log says so
+_MOVE_LIMIT = 10  # nodes that may leave under a trial before that counts as its own doing
+_START_LIMIT = 3  # workers in a row that could not start before the run stops
 
 
-@dataclass(slots=True)
+class _RayWorker(Worker):
+    """A worker that says where it is."""
+
+    def node(self) -> str:
+        """Return the id of the node this process runs on; the first answer says that it runs."""
+        return str(ray.get_runtime_context().get_node_id())
+
+
+@dataclass(slots=True, eq=False)
 class _Slot:
-    """A worker's place: the actor, and the reference that is ready once its process runs."""
+    """A worker's place: the actor, the reference that is ready once its process runs, and then its node."""
 
     actor: Any
     ready: Any
-    runs: bool = False
+    node: str = ""
+
+
+@dataclass(slots=True)
+class _Queued:
+    """A job without a worker."""
+
+    job: Job
+    deaths: int = 0
+    moves: int = 0
 
 
 @dataclass(slots=True)
 class _Running:
-    """A job in flight; its clock starts when its worker's process runs."""
+    """A job in flight."""
 
-    job: Job
+    queued: _Queued
     slot: _Slot
-    deaths: int
     started: float
 
 
 class RayPool:
     """A pool of Ray actors, one trial each at a time.
 
+    Nodes may join and leave a cluster while it works: workers start where there is room, up to ``workers``, and a job
+    whose node left is run again elsewhere.
+
     Args:
         recipe: how each worker makes its evaluator.
-        data: the images, put into the object store once.
+        data: the images: mapped from their file by every worker of this machine; to other machines' workers they
+            travel through the object store, once a node.
         workers: how many actors.
         gpus_per_worker: GPU share of each; ``None`` shares the GPUs evenly.
         address: an existing cluster (``auto``, ``host:port``, ``ray://...``); ``None`` starts a local one, whatever
             ``RAY_ADDRESS`` says.
-        retries: how often a job is tried again after its worker died.
+        retries: how often a job is tried again after its worker died; not counted where its node left.
+        shared_files: whether the prepared images lie at the same path on every node of the cluster.
 
     Raises:
         InputError: if the cluster cannot be joined or cannot hold one such worker.
@@ -82,171 +105,210 @@ class RayPool:
         gpus_per_worker: float | None = None,
         address: str | None = None,
         retries: int = 2,
+        shared_files: bool = False,
     ) -> None:
-        self._recipe, self._retries = recipe, retries
-        with _own_signals():
-            _connect(address, workers)
+        self._retries, self._wanted, self._limit_s = retries, workers, recipe.timeout_s
+        connect(address, workers)
         try:
-            gpus, self.capacity = _fit(workers, gpus_per_worker)
-            self._actor_class = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(Worker)
-            self._data = ray.put(data)
-            self._idle = [self._new_slot() for _ in range(self.capacity)]
+            self.gpus_per_worker, count = fit(workers, gpus_per_worker)
+            self._recipe = replace(recipe, gpu_share=self.gpus_per_worker or 1.0)
+            self._actor_class = ray.remote(num_cpus=1, num_gpus=self.gpus_per_worker, max_restarts=0)(_RayWorker)
+            self._data = send_data(data, address is None or shared_files)
+            self._starting = [self._new_slot() for _ in range(count)]
         except BaseException:
             ray.shutdown()
             raise
+        self._idle: list[_Slot] = []
+        self._queue: deque[_Queued] = deque()
         self._running: dict[Any, _Running] = {}
+        self._homes: dict[str, str] = {}  # the node that each checkpoint lies on
+        self._forgotten: dict[str, list[str]] = defaultdict(list)
+        self._failed_starts, self._looked, self._alone_since = 0, time.monotonic(), time.monotonic()
+
+    @property
+    def capacity(self) -> int:
+        """How many workers there are or are about to be; 1 while the cluster has room for none."""
+        return max(1, len(self._starting) + len(self._idle) + len(self._running))
 
     def submit(self, job: Job) -> None:
-        """Start a job on an idle worker."""
-        self._start(job, self._idle.pop(), deaths=0)
+        """Start a job on an idle worker, or on the first that is."""
+        self._queue.append(_Queued(job))
+        self._dispatch()
 
     def gather(self, timeout_s: float) -> list[Outcome]:
         """Return what has finished, waiting up to ``timeout_s`` for the first."""
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
-        more, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        outcomes = [self._finish(reference) for reference in dict.fromkeys([*ready, *more])]
-        outcomes += self._kill_hung()
-        return [outcome for outcome in outcomes if outcome is not None]
+        outcomes: list[Outcome] = []
+        end = time.monotonic() + timeout_s
+        while not outcomes:
+            left = max(0.0, end - time.monotonic())
+            for reference in self._wait(left):
+                if reference in self._running:
+                    outcomes += self._finish(reference)
+                else:
+                    self._greet(reference)
+            outcomes += self._kill_hung()
+            self._follow_cluster()
+            self._dispatch()
+            if left <= 0 or not (self._running or self._queue):
+                break
+        return outcomes
+
+    def forget(self, checkpoints: Sequence[str]) -> None:
+        """Note paused trainings that may go; their node's next worker that is free removes them."""
+        for key in checkpoints:
+            if (node := self._homes.pop(key, None)) is not None:
+                self._forgotten[node].append(key)
 
     def close(self) -> None:
-        """Kill the workers and leave the cluster; a local one ends with this."""
-        for slot in [*self._idle, *(running.slot for running in self._running.values())]:
-            _kill(slot)
-        self._idle, self._running = [], {}
+        """Remove the paused trainings, kill the workers and leave the cluster; a local one ends with this."""
+        if ray.is_initialized():
+            self.forget(list(self._homes))
+            done = [self._sweep(slot) for slot in self._idle if self._forgotten[slot.node]]
+            with contextlib.suppress(RayError):
+                ray.wait(done, num_returns=len(done), timeout=10.0) if done else None
+            for slot in [*self._starting, *self._idle, *(running.slot for running in self._running.values())]:
+                _kill(slot)
+        self._starting, self._idle, self._running = [], [], {}
+        self._queue.clear()
         ray.shutdown()
 
-    def _start(self, job: Job, slot: _Slot, deaths: int) -> None:
-        reference = slot.actor.run.remote(job)
-        self._running[reference] = _Running(job, slot, deaths, time.monotonic())
+    def _wait(self, timeout_s: float) -> list[Any]:
+        """Return the references that are ready: finished jobs and started workers."""
+        references = [*self._running, *(slot.ready for slot in self._starting)]
+        if not references:
+            time.sleep(min(timeout_s, _LOOK_S))
+            return []
+        ready, _ = ray.wait(references, num_returns=1, timeout=min(timeout_s, _LOOK_S))
+        if ready:
+            ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
+        return list(ready)
 
-    def _finish(self, reference: Any) -> Outcome | None:
-        """Take a finished reference; a job whose worker died is started again, up to ``retries`` times."""
+    def _greet(self, reference: Any) -> None:
+        """Take in a worker that has started.
+
+        Raises:
+            WorkError: if several in a row could not start.
+        """
+        slot = next(slot for slot in self._starting if slot.ready == reference)
+        self._starting.remove(slot)
+        try:
+            slot.node = ray.get(reference)
+        except RayError as error:
+            self._check_cluster(error)
+            _kill(slot)
+            self._failed_starts += 1
+            if self._failed_starts >= _START_LIMIT:
+                raise WorkError(
+                    f"{self._failed_starts} workers in a row could not start: {first_line(error)}; every node needs "
+                    "this package's dependencies (torch, torchvision, numpy, ...) installed"
+                ) from None
+            self._starting.append(self._new_slot())
+            return
+        self._failed_starts = 0
+        self._idle.append(slot)
+
+    def _dispatch(self) -> None:
+        """Give waiting jobs to idle workers, a paused training's to one of its node if any is idle."""
+        while self._queue and self._idle:
+            queued = self._queue.popleft()
+            home = self._homes.get(queued.job.checkpoint)
+            slot = next((slot for slot in self._idle if slot.node == home), self._idle[-1])
+            self._idle.remove(slot)
+            if self._forgotten[slot.node]:
+                self._sweep(slot)
+            reference = slot.actor.run.remote(queued.job)
+            self._running[reference] = _Running(queued, slot, time.monotonic())
+
+    def _sweep(self, slot: _Slot) -> Any:
+        return slot.actor.forget.remote(self._forgotten.pop(slot.node))
+
+    def _finish(self, reference: Any) -> list[Outcome]:
+        """Take a finished reference; a job whose worker died is run again, up to ``retries`` times."""
         running = self._running.pop(reference)
         try:
             evaluation: Evaluation = ray.get(reference)
-        except (RayActorError, OutOfMemoryError) as error:
-            return self._died(running, error)
         except RayError as error:
-            if not ray.is_initialized():
-                raise WorkError(f"the Ray cluster is gone: {_first_line(error)}") from None
+            self._check_cluster(error)
             return self._died(running, error)
+        job = running.queued.job
         if evaluation.fault == "device":
             _kill(running.slot)
-            running.slot = self._new_slot()
-        self._idle.append(running.slot)
-        return running.job, evaluation
+            self._starting.append(self._new_slot())
+        else:
+            self._idle.append(running.slot)
+        if job.pause and evaluation.status == "ok":
+            self._homes[job.checkpoint] = running.slot.node
+        return [(job, evaluation)]
 
-    def _died(self, running: _Running, error: Exception) -> Outcome | None:
+    def _died(self, running: _Running, error: Exception) -> list[Outcome]:
         _kill(running.slot)
-        slot = self._new_slot()
-        deaths = running.deaths + 1
-        if deaths <= self._retries:
-            self._start(running.job, slot, deaths)
-            return None
-        self._idle.append(slot)
+        queued = running.queued
+        lost = isinstance(error, ActorUnavailableError) or running.slot.node not in _alive_nodes()
+        if lost and queued.moves < _MOVE_LIMIT:
+            queued.moves += 1
+            _log.warning("a node left the cluster, or cannot be reached; trial %d is run again", queued.job.number)
+        else:
+            queued.deaths += 1
+            self._starting.append(self._new_slot())
+        if queued.deaths <= self._retries:
+            self._queue.appendleft(queued)
+            return []
         seconds = time.monotonic() - running.started
         fault = "out_of_memory" if isinstance(error, OutOfMemoryError) else "worker_died"
-        text = f"its worker died {deaths} times, the last time: {_first_line(error)}"
-        return running.job, Evaluation(running.job.architecture, "failed", {}, seconds, text, fault)
+        text = f"its worker died {queued.deaths} times, the last time: {first_line(error)}"
+        return [(queued.job, Evaluation(queued.job.architecture, "failed", {}, seconds, text, fault))]
 
-    def _kill_hung(self) -> list[Outcome | None]:
+    def _kill_hung(self) -> list[Outcome]:
         """Kill workers that are past their time limit and did not end the trial themselves."""
-        limit = self._recipe.timeout_s
-        outcomes: list[Outcome | None] = []
-        if limit is None:
+        outcomes: list[Outcome] = []
+        if self._limit_s is None:
             return outcomes
         for reference, running in list(self._running.items()):
-            if not running.slot.runs:
-                running.started = time.monotonic()
-                running.slot.runs = bool(ray.wait([running.slot.ready], timeout=0)[0])
             seconds = time.monotonic() - running.started
-            if seconds < limit + _GRACE_S:
+            if seconds < self._limit_s + _GRACE_S:
                 continue
             del self._running[reference]
             _kill(running.slot)
-            self._idle.append(self._new_slot())
-            error = f"timed out after {limit:g} s and did not stop; its worker was killed"
-            outcomes.append(
-                (running.job, Evaluation(running.job.architecture, "failed", {}, seconds, error, "timeout"))
-            )
+            self._starting.append(self._new_slot())
+            error = f"timed out after {self._limit_s:g} s and did not stop; its worker was killed"
+            job = running.queued.job
+            outcomes.append((job, Evaluation(job.architecture, "failed", {}, seconds, error, "timeout")))
         return outcomes
+
+    def _follow_cluster(self) -> None:
+        """Have as many workers as were asked for and the cluster holds now: nodes may have joined or left."""
+        now = time.monotonic()
+        if self._idle or self._running:
+            self._alone_since = now
+        elif now - self._alone_since > _LONELY_S:
+            _log.warning("the cluster has no worker now; waiting for one of its nodes")
+            self._alone_since = now + 20 * _LONELY_S
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        alive = _alive_nodes()
+        for slot in [slot for slot in self._idle if slot.node not in alive]:
+            self._idle.remove(slot)
+        _, count = fit(self._wanted, self.gpus_per_worker, strict=False)
+        missing = count - len(self._starting) - len(self._idle) - len(self._running)
+        for _ in range(-missing):
+            if self._starting:
+                _kill(self._starting.pop())
+        self._starting += [self._new_slot() for _ in range(missing)]
+
+    def _check_cluster(self, error: Exception) -> None:
+        if not ray.is_initialized():
+            raise WorkError(f"the Ray cluster is gone: {first_line(error)}") from None
 
     def _new_slot(self) -> _Slot:
         actor = self._actor_class.remote(self._recipe, self._data)
-        return _Slot(actor, actor.__ray_ready__.remote())
+        return _Slot(actor, actor.node.remote())
 
 
-@contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep the process's handlers: Ray installs one for SIGTERM that aborts with a stack trace."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def _connect(address: str | None, workers: int) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-    if address is None:
-        cpus = max(workers, os.cpu_count() or 1)
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
-        return
-    try:
-        _check_listens(address)
-        ray.init(address=address, **quiet)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"address: expected a running Ray cluster at '{address}', found none ({_first_line(error)}); "
-            "start one with 'ray start --head', or leave --address out"
-        ) from None
-
-
-def _check_listens(address: str) -> None:
-    """Fail within seconds where nothing listens at ``host:port``; Ray itself would wait for more than a minute."""
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=5).close()
-
-
-def _fit(workers: int, gpus_per_worker: float | None) -> tuple[float, int]:
-    """Return each worker's GPU share and how many workers the cluster can hold; more would wait for ever.
-
-    A share below 1 has to lie on one GPU, so four workers on three GPUs get a half each, not three quarters.
-
-    Raises:
-        InputError: if not even one fits.
-    """
-    resources = ray.cluster_resources()
-    cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
-    share = gpus_per_worker
-    if share is None:
-        share = 1 / math.ceil(workers / gpus) if gpus else 0.0
-        share = math.floor(share * 10_000) / 10_000  # Ray's own granularity
-    if share > 0 and gpus == 0:
-        raise InputError(f"gpus_per_worker: asked for {share:g}, but Ray sees no GPU; use 0")
-    by_gpu = workers if share == 0 else gpus * int(1 / share) if share <= 1 else int(gpus / share)
-    capacity = min(workers, cpus, by_gpu)
-    if capacity < 1:
-        raise InputError(
-            f"workers: a worker needs 1 CPU and {share:g} GPU; the cluster has {cpus} CPUs and {gpus} GPUs"
-        )
-    if capacity < workers:
-        _log.warning(
-            "%d of %d workers fit on %d CPUs and %d GPUs; the others are left out", capacity, workers, cpus, gpus
-        )
-    return share, capacity
+def _alive_nodes() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
 def _kill(slot: _Slot) -> None:
     with contextlib.suppress(RayError, ValueError):  # dead already
         ray.kill(slot.actor, no_restart=True)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
+from nas.evaluate.checkpoints import forget_checkpoints
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
-from nas.evaluate.faults import Evaluator, Job, evaluate_safely
+from nas.evaluate.faults import DataGone, Evaluator, Job, evaluate_safely
+from nas.evaluate.memory import MemoryWatch
 from nas.search_spaces.records import Evaluation
 from nas.search_spaces.user_code import describe
 
@@ -16,19 +19,26 @@ Outcome = tuple[Job, Evaluation]
 
 
 class WorkerPool(Protocol):
-    """Evaluates jobs asynchronously; a slow one idles nobody.
+    """Evaluates jobs asynchronously; a slow one idles nobody."""
 
-    Attributes:
-        capacity: how many jobs run at once.
-    """
+    @property
+    def capacity(self) -> int:
+        """How many jobs run at once, now; at least 1."""
+        ...
 
-    capacity: int
+    @property
+    def gpus_per_worker(self) -> float:
+        """The share of a GPU that each worker holds; 0 where none is used."""
+        ...
 
     def submit(self, job: Job) -> None:
         """Take a job; at most ``capacity`` may be unfinished."""
 
     def gather(self, timeout_s: float) -> list[Outcome]:
         """Return what has finished, waiting up to ``timeout_s`` for the first; an empty list if nothing has."""
+
+    def forget(self, checkpoints: Sequence[str]) -> None:
+        """Let paused trainings go that nobody will take up again, wherever they lie."""
 
     def close(self) -> None:
         """Stop the workers; unfinished jobs are dropped. May be called twice."""
@@ -45,16 +55,25 @@ class Worker:
     def __init__(self, recipe: EvaluatorRecipe, data: ImageData | None) -> None:
         self._recipe, self._data = recipe, data
         self._evaluator: Evaluator | None = None
+        self._memory: MemoryWatch | None = None
 
     def run(self, job: Job) -> Evaluation:
         """Evaluate one job; never raises but on ``KeyboardInterrupt``."""
         if self._evaluator is None:
             try:
                 self._evaluator = self._recipe.make(self._data)
+            except DataGone as error:
+                return Evaluation(job.architecture, "failed", {}, 0.0, str(error), "data")
             except Exception as error:
                 text = f"the evaluator could not be made: {describe(error)}"
                 return Evaluation(job.architecture, "failed", {}, 0.0, text, "exception", traceback.format_exc())
-        return evaluate_safely(self._evaluator, job, self._recipe.timeout_s)
+            limit = self._recipe.memory_bytes
+            self._memory = None if limit is None else MemoryWatch(limit)
+        return evaluate_safely(self._evaluator, job, self._recipe.timeout_s, self._memory)
+
+    def forget(self, checkpoints: Sequence[str]) -> None:
+        """Remove paused trainings that lie on this node."""
+        forget_checkpoints(checkpoints)
 
 
 class LocalPool:
@@ -67,9 +86,23 @@ class LocalPool:
     """
 
     def __init__(self, recipe: EvaluatorRecipe, data: ImageData | None, capacity: int = 1) -> None:
-        self.capacity = capacity
+        self._capacity, self._trains_on = capacity, recipe.device if recipe.proxy else "cpu"
         self._worker = Worker(recipe, data)
         self._jobs: deque[Job] = deque()
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs are taken at once."""
+        return self._capacity
+
+    @property
+    def gpus_per_worker(self) -> float:
+        """One GPU where this process trains on one."""
+        if self._trains_on == "cpu":
+            return 0.0
+        from nas.evaluate.proxy import choose_device
+
+        return 1.0 if choose_device(self._trains_on) == "cuda" else 0.0
 
     def submit(self, job: Job) -> None:
         """Queue a job; it runs in ``gather``."""
@@ -80,6 +113,10 @@ class LocalPool:
         outcomes = [(job, self._worker.run(job)) for job in self._jobs]
         self._jobs.clear()
         return outcomes
+
+    def forget(self, checkpoints: Sequence[str]) -> None:
+        """Remove paused trainings."""
+        self._worker.forget(checkpoints)
 
     def close(self) -> None:
         """Drop what is queued."""

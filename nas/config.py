@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from nas.controllers.registry import check_controller
 from nas.evaluate.data.load import data_names
@@ -17,9 +17,12 @@ from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.quantity import parse_bytes, parse_count, parse_milliseconds, parse_seconds
+from nas.halving import rung_cycles, rung_epochs
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
+from nas.spending import Budget
 
+OPEN_ENDED = 1_000_000  # trials of a run that ends with its budget
 METADATA = ("versions", "created")  # what a run's config.yaml says beside its configuration
 _DEFAULT_NAMES = {"controller.name": "predictor", "evaluator.name": PROXY}
 
@@ -43,6 +46,14 @@ def _limits(value: Any) -> Any:
     units = {"bytes": parse_bytes, "ms": parse_milliseconds}
     parsers = {name: units.get(str(name).rpartition("_")[2], parse_count) for name in value}
     return {name: parse(value[name], str(name)) for name, parse in parsers.items() if value[name] is not None}
+
+
+def _bytes(value: Any) -> Any:
+    return None if value is None else parse_bytes(value, "memory")
+
+
+def _budget(value: str | None) -> str | None:
+    return value if value is None else Budget.parse(value).text
 
 
 def _seconds(value: Any) -> Any:
@@ -104,10 +115,39 @@ class Workers(_Section):
     """Where proxies train; ``auto``: CUDA where it is."""
     trial_timeout: Annotated[float | None, BeforeValidator(_seconds)] = None
     """Time limit of one trial, in seconds or as ``10m``; unset: none."""
+    trial_memory: Annotated[float | None, BeforeValidator(_bytes)] = None
+    """What one trial may add to its worker's memory, as ``4GB``; unset: no limit. GPU memory goes by the share."""
+    shared_files: bool = False
+    """With an address: every node sees the prepared images at the same path; else they travel through Ray."""
     retries: int = Field(default=2, ge=0)
     """How often a trial is tried again after its worker died."""
     deterministic: bool = False
     """Proposals depend only on trial numbers, whatever order trials end in; a slow trial may then idle others."""
+
+
+class Fidelity(_Section):
+    """How long each network is trained."""
+
+    method: Literal["full", "asha"] = "full"
+    """``full``: all for the evaluator's epochs; ``asha``: most for a few, the best for all of them."""
+    reduction: int = Field(default=3, ge=2)
+    """ASHA: one of so many trials is trained longer, so many times as long."""
+    min_epochs: int = Field(default=1, ge=1)
+    """ASHA: epochs of the shortest training."""
+    max_epochs: int | None = Field(default=None, ge=2)
+    """ASHA: epochs of the longest; unset: the evaluator's."""
+
+
+class Confirmation(_Section):
+    """Training the best again before the winner is named."""
+
+    candidates: int = Field(default=0, ge=0)
+    """So many of the best trials, and as many spread over the others, are trained again; 0: none."""
+    rounds: int = Field(default=3, ge=1)
+    """At most so many trainings of each, all from other seeds; after the first, only of those that may still be the
+    best."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Epochs of each; unset: three times the evaluator's."""
 
 
 class RunConfig(_Section):
@@ -119,6 +159,10 @@ class RunConfig(_Section):
     """Finished trials of any status."""
     seed: int = Field(default=0, ge=0)
     """One seed, one result."""
+    budget: Annotated[str | None, AfterValidator(_budget)] = None
+    """What the search may take: ``2h`` by the clock, or ``24gpuh`` (``8cpuh``) of all workers together."""
+    expected_trials: int | None = Field(default=None, ge=1)
+    """How many trials the budget was expected to allow when the run began; decides populations."""
     warm_start: str | None = None
     """An earlier run's folder: the controller begins with what its trials came to."""
     objective: Objective = Objective()
@@ -127,6 +171,8 @@ class RunConfig(_Section):
     evaluator: Annotated[dict[str, Any], _named("evaluator")] = Field(default_factory=dict, validate_default=True)
     """``name`` (``proxy``, ``imagenet``, ``table`` or FILE.py:Class) and the evaluator's own options."""
     data: DataSettings = DataSettings()
+    fidelity: Fidelity = Fidelity()
+    confirm: Confirmation = Confirmation()
     workers: Workers = Workers()
 
     @property
@@ -150,6 +196,37 @@ class RunConfig(_Section):
     def controller_options(self) -> dict[str, Any]:
         """The controller's own options."""
         return {key: value for key, value in self.controller.items() if key != "name"}
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether the budget alone ends the run."""
+        return self.budget is not None and self.trials >= OPEN_ENDED
+
+    @property
+    def epochs_share(self) -> float:
+        """The share of a whole training's epochs that a trial takes in the mean; below 1 under halving."""
+        if not self.rungs:
+            return 1.0
+        reduction = self.fidelity.reduction
+        parts = [cycle * float(reduction) ** -place for place, cycle in enumerate(rung_cycles(self.rungs))]
+        return sum(parts) / self.rungs[-1]
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs at the end of each rung of successive halving; empty where all are trained alike.
+
+        Raises:
+            InputError: if the schedule leaves no room for two rungs, or is not known.
+        """
+        fidelity = self.fidelity
+        if fidelity.method == "full":
+            return ()
+        most = fidelity.max_epochs
+        if most is None and self.evaluator["name"] == PROXY:
+            most = self.proxy_settings().epochs
+        if most is None:
+            raise InputError("fidelity.max_epochs: give it, for this evaluator does not say its epochs")
+        return rung_epochs(fidelity.min_epochs, most, fidelity.reduction)
 
     def proxy_settings(self) -> ProxySettings:
         """Return the proxy's settings.
@@ -187,6 +264,8 @@ def load_config(reference: str | None, changes: Mapping[str, Any], assignments: 
     for key, value in changes.items():
         if value is not None:
             _assign(data, key, value)
+    if changes.get("budget") is not None and changes.get("trials") is None:
+        data["trials"] = OPEN_ENDED  # unless --set says otherwise
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
@@ -220,6 +299,7 @@ def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
             raise InputError(f"{source}: {section}.name: expected a name, got {name!r}")
     check_controller(config.controller["name"], config.controller_options)
     name = config.evaluator["name"]
+    _check_fidelity(config)
     if name == PROXY:
         config.proxy_settings()
     elif name in INSTANT:
@@ -229,6 +309,21 @@ def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
             f"evaluator: expected FILE.py:Class or a shipped one, got '{name}'{nearest_name(name, EVALUATORS)}"
         )
     return config
+
+
+def _check_fidelity(config: RunConfig) -> None:
+    if not config.rungs:
+        return
+    if config.is_instant:
+        raise InputError(
+            f"fidelity.method: asha trains some networks longer, but evaluator '{config.evaluator['name']}' trains "
+            "none; leave it at full"
+        )
+    if config.workers.deterministic and config.worker_count > 1:
+        raise InputError(
+            "workers.deterministic: with asha, who goes on depends on the order in which trials end; use one worker "
+            "(--workers 1), or --fidelity full"
+        )
 
 
 def _check_instant(name: str, options: Mapping[str, Any]) -> None:

@@ -17,7 +17,8 @@ from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.search_spaces.errors import WorkError
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture
+from nas.search_spaces.records import Architecture, Evaluation
+from nas.trainings import run_jobs
 
 Tell = Callable[[str], None]
 SPACE = "confirm"
@@ -65,22 +66,19 @@ def confirm(
     ]
     scores: list[dict[int, float]] = [{} for _ in networks]
     faults: list[list[str]] = [[] for _ in networks]
-    waiting, running = list(reversed(jobs)), 0
+
+    def ended(job: Job, evaluation: Evaluation) -> None:
+        index, seed = job.architecture.genes
+        if evaluation.status == "ok":
+            scores[index][seed] = evaluation.metrics["accuracy"]
+            shown = f"{evaluation.metrics['accuracy']:.2%}"
+        else:
+            faults[index].append(str(evaluation.error))
+            shown = f"failed: {evaluation.error}"
+        tell(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
+
     try:
-        while waiting or running:
-            while waiting and running < pool.capacity:
-                pool.submit(waiting.pop())
-                running += 1
-            for job, evaluation in pool.gather(1.0):
-                running -= 1
-                index, seed = job.architecture.genes
-                if evaluation.status == "ok":
-                    scores[index][seed] = evaluation.metrics["accuracy"]
-                    shown = f"{evaluation.metrics['accuracy']:.2%}"
-                else:
-                    faults[index].append(str(evaluation.error))
-                    shown = f"failed: {evaluation.error}"
-                tell(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
+        run_jobs(jobs, pool, ended)
     finally:
         pool.close()
     for network, own, failures in zip(networks, scores, faults, strict=True):

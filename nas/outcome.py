@@ -12,18 +12,21 @@ from typing import Any
 import yaml
 
 from nas.against_b0 import SAMPLE, AgainstB0, against_b0
+from nas.evaluate.faults import Job
 from nas.evaluate.pareto import pareto_front
 from nas.evaluate.surrogate.neighbours import Neighbour, as_csv, neighbours
-from nas.evaluate.worker_pool import Outcome as Finished
 from nas.evaluate.worker_pool import WorkerPool
+from nas.halving import rung_cycles
+from nas.rounds import JOURNAL, Rounds, Tell, confirm_job, confirm_rounds
 from nas.run import Run
 from nas.search import make_job
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_yaml
-from nas.search_spaces.records import Trial
+from nas.search_spaces.records import Evaluation, Trial
 from nas.setup import Setup
+from nas.trainings import run_jobs
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ class Outcome:
     """A run's result.
 
     Attributes:
-        baseline: the best trial by reward.
+        baseline: the best trial by reward, or by the reward of its confirming trainings.
         network: its stage table; ``None`` for spaces without.
         test_accuracy: its score on the test part; ``None`` if there is none.
         front: the Pareto front, by falling accuracy.
@@ -41,6 +44,7 @@ class Outcome:
         against_b0: the baseline beside EfficientNet-B0, where the ImageNet surrogate scored it.
         neighbours: what every single change of the baseline would do, where the surrogate scored it.
         measured_ms: the baseline's latency on this machine, where a latency table predicted it.
+        rounds: what the confirming trainings came to, where there were any.
     """
 
     baseline: Trial
@@ -51,6 +55,7 @@ class Outcome:
     against_b0: AgainstB0 | None = None
     neighbours: list[Neighbour] = field(default_factory=list)
     measured_ms: float | None = None
+    rounds: Rounds | None = None
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
@@ -75,26 +80,34 @@ def baseline_network(setup: Setup, run: Run, baseline: Trial) -> Network | None:
     return None if network is None else replace(network, name=f"{run.path.resolve().name}-baseline")
 
 
-def conclude(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None) -> Outcome | None:
+def conclude(
+    setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, tell: Tell = lambda _: None
+) -> Outcome | None:
     """Choose the baseline, score it on the test part once, and write the derived files.
 
-    The baseline is trained again with its trial's seed, so that trials never touch the test part.
+    The baseline is trained again as its trial, or its first confirming training, was, so that those never touch the
+    test part.
 
     Args:
         setup: the parts of the run.
         run: with its journal complete or not.
-        pool: gives the workers; ``None`` leaves the test score out, as after an interruption.
+        pool: gives the workers; ``None`` leaves out what needs training, as after an interruption.
+        tell: is told each confirming training.
 
     Returns:
         ``None`` if no trial succeeded.
     """
-    baseline = best_trial(run.trials)
+    rounds = confirm_rounds(setup, run, pool, tell)
+    baseline = rounds.winner.trial if rounds else best_trial(run.trials)
     if baseline is None:
         return None
     known = run.read_result()
-    test_accuracy = known.get("test_accuracy") if known.get("number") == baseline.number else None
+    same = known.get("number") == baseline.number and ("confirmed" in known) == (rounds is not None)
+    test_accuracy = known.get("test_accuracy") if same else None
     if test_accuracy is None and pool is not None and setup.can_test:
-        test_accuracy = _score_on_test(setup, baseline, pool())
+        job = make_job(setup, baseline.number, baseline.architecture)
+        job = confirm_job(setup, baseline, 0) if rounds else replace(job, cycles=rung_cycles(setup.config.rungs))
+        test_accuracy = _score_on_test(job, pool())
     network = baseline_network(setup, run, baseline)
     front = front_of(run.trials)
     comparison = against_b0(setup, network, sample=0 if pool is None else SAMPLE)
@@ -107,12 +120,14 @@ def conclude(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None) -> O
         run.write("baseline.yaml", network_to_yaml(network) if network else _genotype_yaml(baseline)),
         run.write(
             "result.json",
-            json.dumps(_result(run, baseline, test_accuracy, front, comparison, measured_ms), indent=2) + "\n",
+            json.dumps(_result(run, baseline, test_accuracy, front, comparison, measured_ms, rounds), indent=2) + "\n",
         ),
         *([run.write("neighbours.csv", as_csv(nearby))] if nearby else []),
         run.path / "run.log",
     ]
-    return Outcome(baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms)
+    if rounds:
+        files.insert(2, run.path / JOURNAL)
+    return Outcome(baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms, rounds)
 
 
 def _measured_ms(setup: Setup, network: Network | None) -> float | None:
@@ -131,15 +146,12 @@ def _measured_ms(setup: Setup, network: Network | None) -> float | None:
         return None
 
 
-def _score_on_test(setup: Setup, baseline: Trial, pool: WorkerPool) -> float | None:
-    pool.submit(replace(make_job(setup, baseline.number, baseline.architecture), method="test"))
-    outcomes: list[Finished] = []
-    while not outcomes:
-        outcomes = pool.gather(1.0)
-    evaluation = outcomes[0][1]
-    if evaluation.status != "ok":
-        _log.warning("the baseline could not be scored on the test part: %s", evaluation.error)
-    return evaluation.metrics.get("test_accuracy")
+def _score_on_test(job: Job, pool: WorkerPool) -> float | None:
+    found: list[Evaluation] = []
+    run_jobs([replace(job, method="test")], pool, lambda _, evaluation: found.append(evaluation))
+    if found[0].status != "ok":
+        _log.warning("the baseline could not be scored on the test part: %s", found[0].error)
+    return found[0].metrics.get("test_accuracy")
 
 
 def _result(
@@ -149,6 +161,7 @@ def _result(
     front: Sequence[Trial],
     comparison: AgainstB0 | None,
     measured_ms: float | None,
+    rounds: Rounds | None,
 ) -> dict[str, Any]:
     statuses = [trial.status for trial in run.trials]
     return {
@@ -169,6 +182,7 @@ def _result(
         **{name: baseline.metrics[name] for name in ("latency_ms", "throughput") if name in baseline.metrics},
         **({} if measured_ms is None else {"measured_latency_ms": measured_ms}),
         **({"predicted": comparison.as_json()} if comparison else {}),
+        **({"confirmed": rounds.as_json()} if rounds else {}),
     }
 
 

@@ -10,7 +10,7 @@ import logging
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import yaml
 
 from nas.config import METADATA, RunConfig, validate_config
 from nas.files import cannot_write, write_whole
+from nas.journal import append_lines, read_rows, whole_lines
 from nas.program import program
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.network_yaml import read_yaml
@@ -82,26 +83,33 @@ class Run:
         Raises:
             WorkError: if they cannot be written; the journal is then as it was.
         """
-        lines = "".join(json.dumps(_to_json(trial), allow_nan=False) + "\n" for trial in trials)
         path = self.path / "trials.jsonl"
         try:
-            # Unbuffered: a buffer would be flushed again on closing, behind the cut.
-            with path.open("ab", buffering=0) as journal:
-                before = journal.tell()
-                try:
-                    left = memoryview(lines.encode())
-                    while left:
-                        left = left[journal.write(left) :]
-                    os.fsync(journal.fileno())
-                except BaseException:
-                    os.truncate(path, before)
-                    raise
+            append_lines(path, [_to_json(trial) for trial in trials])
         except OSError as error:
             raise WorkError(
                 f"{path}: trial {trials[0].number} could not be saved ({error.strerror}); the {len(self.trials)} "
                 f"before it are safe. Free space, then: {self.resume_command}"
             ) from None
         self.trials.extend(trials)
+
+    def append_row(self, name: str, row: Mapping[str, Any]) -> None:
+        """Write a line to a journal beside the trials: ``rungs.jsonl``, ``confirm.jsonl``.
+
+        Raises:
+            WorkError: if it cannot be written.
+        """
+        try:
+            append_lines(self.path / name, [row])
+        except OSError as error:
+            raise WorkError(
+                f"{self.path / name}: a line could not be saved ({error.strerror}); what is there is safe. Free space, "
+                f"then: {self.resume_command}"
+            ) from None
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the lines of such a journal."""
+        return read_rows(self.path / name, cut=True)
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write the loop's and the controller's state, whole."""
@@ -172,13 +180,9 @@ class Run:
 
     def _read_journal(self) -> list[Trial]:
         path = self.path / "trials.jsonl"
-        data = path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            os.truncate(path, whole)
         return [
             _from_json(line, self.config.space, f"{path}, line {index}")
-            for index, line in enumerate(data[:whole].splitlines(), start=1)
+            for index, line in enumerate(whole_lines(path, cut=True), start=1)
         ]
 
 
@@ -206,11 +210,9 @@ def read_trials(path: Path) -> list[Trial]:
         InputError: if it is no run directory, or holds no trial yet.
     """
     file = path / "trials.jsonl"
-    try:
-        data = file.read_bytes()
-    except OSError:
-        raise InputError(f"warm_start: expected a run directory, but '{path}' has no trials.jsonl") from None
-    lines = data[: data.rfind(b"\n") + 1].splitlines()
+    if not file.is_file():
+        raise InputError(f"warm_start: expected a run directory, but '{path}' has no trials.jsonl")
+    lines = whole_lines(file)
     if not lines:
         raise InputError(f"warm_start: the run '{path}' has no finished trial")
     space = read_config(path).space if (path / "config.yaml").is_file() else ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,13 +14,15 @@ import numpy as np
 from nas.controllers.controller import Controller
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import Outcome, WorkerPool
+from nas.fidelity import Pending, make_fidelity
 from nas.program import program
 from nas.run import Run
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError, WorkError
-from nas.search_spaces.records import Architecture, Trial
+from nas.search_spaces.records import Architecture, Evaluation, Status, Trial
 from nas.search_spaces.user_code import describe
 from nas.setup import Setup
+from nas.spending import Spending
 
 _log = logging.getLogger(__name__)
 POLL_S = 0.25
@@ -40,14 +42,6 @@ class Watcher(Protocol):
         """Called several times a second."""
 
 
-@dataclass(slots=True)
-class _Pending:
-    """A proposal without a journal line yet."""
-
-    number: int
-    architecture: Architecture
-
-
 class SearchLoop:
     """Runs trials until the journal holds as many as asked.
 
@@ -61,22 +55,36 @@ class SearchLoop:
         controller: who proposes.
         pool: who evaluates.
         watcher: who looks on.
+        spending: what the run may take; ``None``: whatever its trials take.
+
+    Attributes:
+        exhausted: whether the domain held fewer networks than were asked.
+        spent: whether the budget was used up before.
     """
 
-    def __init__(self, setup: Setup, run: Run, controller: Controller, pool: WorkerPool, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        run: Run,
+        controller: Controller,
+        pool: WorkerPool,
+        watcher: Watcher,
+        spending: Spending | None = None,
+    ) -> None:
         self.setup, self.run, self.controller, self.pool, self.watcher = setup, run, controller, pool, watcher
         self.goal = setup.config.trials
         self.lag = max(1, setup.config.worker_count) if setup.config.workers.deterministic else None
-        self.exhausted = False
+        self.exhausted, self.spent, self.spending = False, False, spending
         self._told = 0
-        self._in_flight: dict[int, _Pending] = {}
-        self._waiting: list[_Pending] = []
+        self._in_flight: dict[int, Pending] = {}
+        self._waiting: list[Pending] = []
+        self.fidelity = make_fidelity(setup.config, run, setup.reward)
         self._finished = {trial.number: trial for trial in run.trials}
         self._used_before: set[int] = set(self._finished)
         self._number = self._unused(0)
 
     def __call__(self) -> None:
-        """Run to the end; ``exhausted`` says afterwards whether the domain held fewer networks than were asked.
+        """Run to the end.
 
         Raises:
             WorkError: if the first trials all fail with the same error of the evaluator's own code, or the journal
@@ -90,10 +98,11 @@ class SearchLoop:
                 break
             self._record(self.pool.gather(POLL_S))
             self.watcher.tick()
+        self._write(self._pruned(list(self.fidelity.paused.values())))
 
     def _ask(self) -> None:
         """Propose for as many trials as workers are free, after telling what has ended."""
-        while not self.exhausted and (free := self._free()) > 0:
+        while (free := self._free()) > 0:
             if not self._tell():
                 return
             with self._named("ask"):
@@ -103,61 +112,98 @@ class SearchLoop:
                     f"controller {self._controller_name}: ask() has to return a list, got {proposals!r:.80}"
                 )
             for architecture in proposals:
-                self._waiting.append(_Pending(self._number, architecture))
+                self._waiting.append(Pending(self._number, architecture))
                 self._number = self._unused(self._number + 1)
             self.exhausted = not proposals
             if proposals:
                 self._checkpoint()
 
     def _submit(self) -> None:
-        """Start waiting proposals on free workers."""
-        while self._waiting and len(self._in_flight) < self.pool.capacity:
-            pending = self._waiting.pop(0)
+        """Start paused trials that go on, then waiting proposals, on free workers."""
+        while len(self._in_flight) < self.pool.capacity:
+            if not self._affords() or (pending := self.fidelity.next(self._waiting, self._left() <= 0)) is None:
+                return
             self._in_flight[pending.number] = pending
-            self.pool.submit(make_job(self.setup, pending.number, pending.architecture))
+            self.pool.submit(self.fidelity.job(make_job(self.setup, pending.number, pending.architecture)))
             self.watcher.started(len(self._in_flight))
 
     def _record(self, outcomes: Sequence[Outcome]) -> None:
         """Write what has ended to the journal, all of it together."""
         if not outcomes:
             return
-        trials = [self._trial(outcome) for outcome in outcomes]
-        self.run.append(trials)
-        for trial, (job, evaluation) in zip(trials, outcomes, strict=True):
-            del self._in_flight[job.number]
-            self._finished[trial.number] = trial
-            self.watcher.finished(trial, evaluation.details)
+        trials, details = [], {}
+        for job, evaluation in outcomes:
+            pending = self._in_flight.pop(job.number)
+            pending.seconds += evaluation.seconds
+            if self.spending is not None:
+                self.spending.took(evaluation.seconds)
+            trial = self._trial(pending, evaluation)
+            if not self.fidelity.takes(pending, trial):
+                trials.append(trial)
+                details[trial.number] = evaluation.details
+        trials += self._pruned(self.fidelity.verdicts(self._left() <= 0 and not self._waiting))
+        self._write(trials, details)
         self.watcher.started(len(self._in_flight))
         self._check_same_error(outcomes)
 
-    def _trial(self, outcome: Outcome) -> Trial:
-        job, evaluation = outcome
-        metrics = {**evaluation.metrics, **self.setup.costs(job.architecture)}
+    def _write(self, trials: Sequence[Trial], details: Mapping[int, str] = MappingProxyType({})) -> None:
+        """Write trials that are over to the journal, and let their checkpoints go."""
+        if not trials:
+            return
+        self.run.append(trials)
+        for trial in trials:
+            self._finished[trial.number] = trial
+            self.watcher.finished(trial, details.get(trial.number, ""))
+        if checkpoints := self.fidelity.let_go([trial.number for trial in trials]):
+            self.pool.forget(checkpoints)
+
+    def _pruned(self, paused: Sequence[Pending]) -> list[Trial]:
+        return [self._finished_trial(pending, "pruned", pending.metrics) for pending in paused]
+
+    def _trial(self, pending: Pending, evaluation: Evaluation) -> Trial:
+        metrics = {**evaluation.metrics, **self.setup.costs(pending.architecture)}
         status, error, reward = evaluation.status, evaluation.error, None
         if status == "ok":
+            metrics |= self.fidelity.metrics(pending.number)
             try:
                 reward = self.setup.reward(metrics)
             except KeyError as missing:
                 reward, error = math.nan, f"the reward needs the metric {missing}, which is not known"
             if not math.isfinite(reward):
                 status, error, reward = "failed", error or f"the reward is {reward}", None
+        return self._finished_trial(pending, status, metrics, reward, error)
+
+    def _finished_trial(
+        self,
+        pending: Pending,
+        status: Status,
+        metrics: Mapping[str, float],
+        reward: float | None = None,
+        error: str | None = None,
+    ) -> Trial:
         return Trial(
-            number=job.number,
-            architecture=job.architecture,
+            number=pending.number,
+            architecture=pending.architecture,
             status=status,
             metrics=metrics,
             reward=reward,
-            seconds=round(evaluation.seconds, 3),
+            seconds=round(pending.seconds, 3),
             error=error,
-            choices=spaces.choices(self.setup.space, job.architecture),
+            choices=spaces.choices(self.setup.space, pending.architecture),
         )
 
     def _check_same_error(self, outcomes: Sequence[Outcome]) -> None:
-        """Stop early when the first trials all fail with the same exception: it is in the code, not in the networks."""
+        """Stop early when the first trials all fail with the same exception: it is in the code, not in the networks.
+
+        Stop at once when the images are gone: no network is to blame for that, and none could be trained.
+        """
+        for _, evaluation in outcomes:
+            if evaluation.fault == "data":
+                raise WorkError(f"{evaluation.error}. Put them back, then: {self.run.resume_command}")
         if any(evaluation.fault != "exception" for _, evaluation in outcomes):
             return
         errors = {trial.error for trial in self.run.trials}
-        if len(errors) == 1 and len(self.run.trials) >= min(SAME_ERROR_LIMIT, self.goal):
+        if not self.fidelity.paused and len(errors) == 1 and len(self.run.trials) >= min(SAME_ERROR_LIMIT, self.goal):
             raise WorkError(
                 f"the first {len(self.run.trials)} trials all failed with the same error: {errors.pop()}\n"
                 f"{outcomes[-1][1].details.rstrip()}\nMend it, then: {self.run.resume_command}"
@@ -174,13 +220,28 @@ class SearchLoop:
                 return False
             trials = [finished[number] for number in numbers]
         with self._named("tell"):
-            self.controller.tell(trials)
+            self.controller.tell([self.fidelity.told(trial) for trial in trials])
         self._told += len(trials)
         return True
 
+    def _left(self) -> int:
+        """How many trials are still to be proposed."""
+        begun = len(self._in_flight) + len(self._waiting) + len(self.fidelity.paused)
+        return 0 if self.exhausted or self.spent else self.goal - len(self.run.trials) - begun
+
+    def _affords(self) -> bool:
+        """Say whether the budget allows one more training; without any success, the best goes on all the same."""
+        if self.spending is None:
+            return True
+        if not self.spending.allows(len(self._in_flight)):
+            self.spent = True
+        succeeded = any(trial.status == "ok" for trial in self.run.trials)
+        return not self.spent or (not (succeeded or self._in_flight) and bool(self.fidelity.ready()))
+
     def _free(self) -> int:
-        numbers_left = self.goal - len(self.run.trials) - len(self._in_flight) - len(self._waiting)
-        return min(self.pool.capacity - len(self._in_flight) - len(self._waiting), numbers_left)
+        """For how many trials there are free workers and no others that come before."""
+        busy = len(self._in_flight) + len(self._waiting) + self.fidelity.ready()
+        return min(self.pool.capacity - busy, self._left())
 
     def _unused(self, number: int) -> int:
         """Return the smallest number from ``number`` on that was not used before this process began."""
@@ -189,12 +250,13 @@ class SearchLoop:
         return number
 
     def _checkpoint(self) -> None:
-        proposals = [*self._in_flight.values(), *self._waiting]
+        proposals = [*self._in_flight.values(), *self.fidelity.paused.values(), *self._waiting]
         with self._named("state_dict"):
             self.run.save_checkpoint(
                 {
                     "controller": self.controller.state_dict(),
                     "told": self._told,
+                    "clock_s": 0.0 if self.spending is None else self.spending.clock_s,
                     "pending": [[pending.number, list(pending.architecture.genes)] for pending in proposals],
                 }
             )
@@ -219,11 +281,19 @@ class SearchLoop:
     def _controller_name(self) -> str:
         return str(self.setup.config.controller["name"])
 
+    def _restore_spending(self, clock_s: float) -> None:
+        """Take up what earlier processes spent."""
+        if self.spending is not None:
+            self.spending.before_s = clock_s
+            for seconds in [trial.seconds for trial in self.run.trials]:
+                self.spending.took(seconds)
+
     def _restore(self) -> None:
         """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
         with self._named("remember"):
             self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
+        self._restore_spending(0.0 if checkpoint is None else float(checkpoint.get("clock_s", 0.0)))
         if checkpoint is None:
             with self._named("warm_start"):
                 self.controller.warm_start(self.setup.earlier)
@@ -239,11 +309,13 @@ class SearchLoop:
                 f"{self.run.path}/controller.json: {error}; delete that file, and a fresh controller is told all trials"
             ) from None
         self.controller.remember([pending.architecture for pending in self._waiting])
-        self._waiting = sorted(self._waiting, key=lambda pending: pending.number)[: self.goal - len(self.run.trials)]
-        self._used_before |= {pending.number for pending in self._waiting}
+        waiting = sorted(self._waiting, key=lambda pending: pending.number)
+        waiting = self.fidelity.restore(waiting, self._finished.values())
+        self._waiting = waiting[: max(0, self.goal - len(self.run.trials) - len(self.fidelity.paused))]
+        self._used_before |= {pending.number for pending in waiting} | set(self.fidelity.paused)
         self._number = self._unused(0)
 
-    def _unfinished(self, pending: Sequence[Sequence[Any]]) -> list[_Pending]:
+    def _unfinished(self, pending: Sequence[Sequence[Any]]) -> list[Pending]:
         """Return the proposals of a checkpoint that have no journal line.
 
         Raises:
@@ -253,7 +325,7 @@ class SearchLoop:
         for number, genes in pending:
             spaces.check(space, architecture := Architecture(space.name, tuple(genes)))
             if number not in self._finished:
-                found.append(_Pending(int(number), architecture))
+                found.append(Pending(int(number), architecture))
         return found
 
 

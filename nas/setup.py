@@ -70,7 +70,8 @@ class Setup:
     @property
     def controller_options(self) -> dict[str, Any]:
         """What the controller is made with: the options that are given, and those that fit the run's length."""
-        config, trials = self.config, self.config.trials + len(self.earlier)
+        config = self.config
+        trials = len(self.earlier) + (config.expected_trials or config.trials)
         return fitted_options(config.controller["name"], trials, config.controller_options)
 
     @property
@@ -175,21 +176,21 @@ def versions() -> dict[str, str]:
 
 def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
     name = config.evaluator["name"]
-    limit = config.workers.trial_timeout
+    limits: dict[str, Any] = {"timeout_s": config.workers.trial_timeout, "memory_bytes": config.workers.trial_memory}
     if name == PROXY:
         source = space_source(config.space)
         return EvaluatorRecipe(
-            config.proxy_settings(), space_source=source, device=config.workers.train_device, timeout_s=limit
+            config.proxy_settings(), space_source=source, device=config.workers.train_device, **limits
         )
     if name == IMAGENET:
-        return EvaluatorRecipe(ready=_surrogate(space), timeout_s=limit)
+        return EvaluatorRecipe(ready=_surrogate(space), **limits)
     if name == TABLE:
-        return EvaluatorRecipe(ready=TableEvaluator.read(Path(config.evaluator["path"]), space), timeout_s=limit)
+        return EvaluatorRecipe(ready=TableEvaluator.read(Path(config.evaluator["path"]), space), **limits)
     code = UserCode.read(name, "evaluator")
     if code is None:
         raise InputError(f"evaluator: expected {', '.join(EVALUATORS)} or FILE.py:Class, got '{name}'")
     _check_evaluator(code, config.evaluator_options)
-    return EvaluatorRecipe(code=code, options=config.evaluator_options, timeout_s=limit)
+    return EvaluatorRecipe(code=code, options=config.evaluator_options, **limits)
 
 
 def _surrogate(space: SearchSpace) -> ImageNetEvaluator:

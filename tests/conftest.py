@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,12 @@ from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 settings.register_profile("shared-machine", deadline=None)  # no test asserts a timing
 settings.load_profile("shared-machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Decoded images and paused trainings go to folders of the tests' own, in the programs that they start too."""
+    os.environ["NAS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

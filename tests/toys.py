@@ -101,6 +101,37 @@ class Stubborn:
             except BaseException:
                 pass
 
+class Hungry:
+    """Every other trial takes 300 MB."""
+    calls = 0
+    def evaluate(self, architecture, network):
+        self.calls += 1
+        if self.calls % 2 == 0:
+            held = b"x" * 300_000_000
+            end = time.monotonic() + 30
+            while time.monotonic() < end:
+                time.sleep(0.01)
+        return {"accuracy": 0.5}
+
+class Paused:
+    """Leaves a file where a training would leave its weights."""
+    def evaluate(self, architecture, network, epochs=9, checkpoint=None, pause=False):
+        found = checkpoint is not None and checkpoint.exists()
+        if pause:
+            checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            checkpoint.write_text("weights")
+        return {"accuracy": 0.5, "epochs": epochs, "found": found}
+
+class Gated:
+    """Says that it began, and waits for leave to end."""
+    def __init__(self, folder="."):
+        self.folder = folder
+    def evaluate(self, architecture, network):
+        open(os.path.join(self.folder, f"began-{os.getpid()}"), "w").close()
+        while not os.path.exists(os.path.join(self.folder, "open")):
+            time.sleep(0.05)
+        return {"accuracy": 0.5}
+
 class KilledAlways:
     def evaluate(self, architecture, network):
         os.kill(os.getpid(), signal.SIGKILL)

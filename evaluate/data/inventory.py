@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nas.evaluate.data.folders import cache_folder, data_folder
@@ -40,7 +41,7 @@ def named_data() -> list[dict[str, Any]]:
     rows = [(DIGITS, "10 digits, 1,797 grey images of 8 px; part of scikit-learn", "yes")]
     for name, known in NAMED.items():
         missing = "no; --download" if known.downloads else "no"
-        rows.append((name, known.summary, "yes" if (data_folder() / name).is_dir() else missing))
+        rows.append((name, known.summary, "yes" if _holds_something(data_folder() / name) else missing))
     return [
         {
             "name": name,
@@ -50,3 +51,7 @@ def named_data() -> list[dict[str, Any]]:
         }
         for name, summary, here in rows
     ]
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

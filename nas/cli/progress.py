@@ -15,6 +15,7 @@ from rich.text import Text
 from nas.cli.output import say
 from nas.evaluate.quantity import format_quantity
 from nas.search_spaces.records import Trial
+from nas.spending import Spending
 
 
 class SearchProgress:
@@ -22,18 +23,26 @@ class SearchProgress:
 
     Args:
         console: where to draw.
-        goal: how many trials are asked for.
+        goal: how many trials are asked for; ``None`` where a budget alone ends the search.
         before: the trials that were finished before.
         best: the best of them.
         terse: print only what is best so far or failed, as where thousands of trials take seconds.
+        spending: the budget's account.
     """
 
     def __init__(
-        self, console: Console, goal: int, before: list[Trial], best: Trial | None, terse: bool = False
+        self,
+        console: Console,
+        goal: int | None,
+        before: list[Trial],
+        best: Trial | None,
+        terse: bool = False,
+        spending: Spending | None = None,
     ) -> None:
-        self.console, self.goal, self.best, self.terse = console, goal, best, terse
+        self.console, self.goal, self.best, self.terse, self.spending = console, goal, best, terse, spending
         self.done = len(before)
         self.failed = sum(trial.status == "failed" for trial in before)
+        self.pruned = sum(trial.status == "pruned" for trial in before)
         self.running = 0
         self._done_before, self._start = self.done, time.monotonic()
         self._live = Live(self._render(), console=console, refresh_per_second=4, transient=True)
@@ -59,6 +68,7 @@ class SearchProgress:
         """Note a trial and print its line."""
         self.done += 1
         self.failed += trial.status == "failed"
+        self.pruned += trial.status == "pruned"
         improved = trial.reward is not None and (self.best is None or trial.reward > (self.best.reward or 0))
         if improved:
             self.best = trial
@@ -66,7 +76,7 @@ class SearchProgress:
             return
         line = trial_line(trial) + (" [best]" if improved else "")
         if not self.console.is_terminal:
-            line += f"  ({self.done}/{self.goal}{self._pace()})"
+            line += f"  ({self._count()}{self._pace()})"
         say(self.console, line, style="red" if trial.status == "failed" else "")
 
     def tick(self) -> None:
@@ -75,22 +85,38 @@ class SearchProgress:
             self._live.update(self._render())
 
     def _render(self) -> RenderableType:
-        counts = Text(f"{self.done}/{self.goal} done, {self.running} running, {self.failed} failed{self._pace()}")
+        pruned = f", {self.pruned} pruned" if self.pruned else ""
+        counts = Text(f"{self._count()} done, {self.running} running, {self.failed} failed{pruned}{self._pace()}")
         best = Text("no trial has succeeded yet" if self.best is None else f"best: {trial_line(self.best)}")
         bar = Table.grid(padding=(0, 1))
-        bar.add_row(ProgressBar(total=self.goal, completed=self.done, width=30), counts)
+        share = self._share_done()
+        bar.add_row(ProgressBar(total=1.0, completed=share, width=30), counts)
         return Group(bar, best)
 
     def _pace(self) -> str:
         fresh, seconds = self.done - self._done_before, time.monotonic() - self._start
         if not fresh or seconds <= 0:
             return ""
-        left = (self.goal - self.done) * seconds / fresh
-        return f"; {3600 * fresh / seconds:.0f} trials/h, {format_duration(left)} left"
+        lefts = [] if self.goal is None else [(self.goal - self.done) * seconds / fresh]
+        if self.spending is not None:
+            lefts.append(self.spending.clock_left_s(self.running))
+        return f"; {3600 * fresh / seconds:.0f} trials/h, {format_duration(max(0.0, min(lefts)))} left"
+
+    def _count(self) -> str:
+        return str(self.done) if self.goal is None else f"{self.done}/{self.goal}"
+
+    def _share_done(self) -> float:
+        shares = [] if self.goal is None else [self.done / self.goal]
+        if self.spending is not None:
+            shares.append(1 - self.spending.left_s() / self.spending.budget.seconds)
+        return min(1.0, max(shares))
 
 
 def trial_line(trial: Trial) -> str:
     """Describe a trial in one line."""
+    if trial.status == "pruned":
+        accuracy, epochs = trial.metrics.get("accuracy", 0.0), trial.metrics.get("epochs", 0)
+        return f"trial {trial.number:>3}  pruned at {accuracy:.1%} after {epochs:g} epochs, {trial.seconds:.1f} s"
     if trial.status != "ok":
         return f"trial {trial.number:>3}  {trial.status} after {trial.seconds:.1f} s: {trial.error}"
     metrics = trial.metrics

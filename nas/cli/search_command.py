@@ -97,6 +97,23 @@ def search(
         Path | None,
         typer.Option(help="An earlier run's folder: begin with what its trials came to.", rich_help_panel=_SEARCH),
     ] = None,
+    fidelity: Annotated[
+        str | None,
+        typer.Option(
+            help="full: all are trained alike; asha: most for a few epochs, the best for all.", rich_help_panel=_SEARCH
+        ),
+    ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            help="Train the K best again, longer and from other seeds, and K others, before the winner is named.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Stop after 2h, or after 24gpuh (cpuh) of all workers together.", rich_help_panel=_SEARCH),
+    ] = None,
     deterministic: Annotated[
         bool | None,
         typer.Option(
@@ -151,6 +168,9 @@ def search(
         "objective.beta": beta,
         "trials": trials,
         "seed": seed,
+        "fidelity.method": fidelity,
+        "confirm.candidates": confirm,
+        "budget": budget,
         "workers.count": workers,
         "workers.gpus_per_worker": gpus_per_worker,
         "workers.train_device": train_device,

@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -18,11 +19,12 @@ from rich.console import Console
 from nas.cli.data_commands import progress_bar
 from nas.cli.guard import INTERRUPTED
 from nas.cli.output import make_console, say
-from nas.cli.progress import SearchProgress, trial_line
+from nas.cli.progress import SearchProgress, format_duration, trial_line
 from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
+from nas.estimate import ESTIMATED, estimate_trial
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
@@ -34,8 +36,10 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
+from nas.spending import Budget, Spending
 
 _log = logging.getLogger("nas")
+UNKNOWN_TRIALS = 100  # what an open-ended run prepares for where nobody knows how long a trial takes
 INSTANT_BATCH = 25  # trials that are proposed and saved together where nothing is trained
 
 
@@ -52,12 +56,13 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
     setup = prepare(config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
     check_free(path)
-    controller = _make_controller(setup)
+    if config.budget is None:
+        _make_controller(setup)  # its mistakes are told before anything is written
     console = make_console()
     data = _load(setup, console)
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
     try:
-        _execute(setup, controller, run, data, console)
+        _execute(setup, run, data, console)
     except InputError:
         run.discard()
         raise
@@ -81,7 +86,7 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
     console = make_console()
     say(console, f"Going on with {run.path}: {len(run.trials)} of {config.trials} trials are done")
     data = _load(setup, console) if len(run.trials) < config.trials else None
-    _execute(setup, _make_controller(setup), run, data, console)
+    _execute(setup, run, data, console)
 
 
 def _check_space(setup: Setup, run: Run) -> None:
@@ -136,25 +141,23 @@ def _load(setup: Setup, console: Console) -> ImageData | None:
     return data
 
 
-def _execute(setup: Setup, controller: Controller, run: Run, data: ImageData | None, console: Console) -> None:
+def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> None:
     """Run the trials that are missing, conclude, and print."""
     with _logging(run, console), _termination_as_interrupt(), _pool(setup, data, console) as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
         announce(setup, run, console)
         try:
-            exhausted = _run_trials(setup, controller, run, pool, console)
-            outcome = conclude(setup, run, pool)
+            ended = _run_trials(setup, run, pool, console)
+            outcome = conclude(setup, run, pool, lambda text: _tell(console, text))
         except KeyboardInterrupt:
             print_interruption(conclude(setup, run, None), run, console)
             raise typer.Exit(INTERRUPTED) from None
         except WorkError as error:
             hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
             raise WorkError(f"{error}{hint}") from None
-        if exhausted:
-            listed = setup.domain.listable is not None
-            what = "The space holds no further network" if listed else "No further network was found by random draws"
-            say(console, f"{what} in the band: the search ends after {len(run.trials)} trials")
+        if ended:
+            say(console, f"{ended}: the search ends after {len(run.trials)} trials")
     if not run.trials:
         raise WorkError(f"no network of space '{setup.space.name}' can be evaluated; {run.path}/run.log says why")
     if outcome is None:
@@ -163,18 +166,56 @@ def _execute(setup: Setup, controller: Controller, run: Run, data: ImageData | N
     print_outcome(outcome, run, console)
 
 
-def _run_trials(
-    setup: Setup, controller: Controller, run: Run, pool: Callable[[], WorkerPool], console: Console
-) -> bool:
-    """Run what is missing and say whether the domain was exhausted."""
-    if len(run.trials) >= setup.config.trials:
-        return False
+def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console: Console) -> str:
+    """Run what is missing and say why it ended before all trials were done, if it did."""
     config = setup.config
+    if len(run.trials) >= config.trials:
+        return ""
     workers = pool()
-    with SearchProgress(console, config.trials, run.trials, best_trial(run.trials), config.is_instant) as progress:
-        loop = SearchLoop(setup, run, controller, workers, _Logged(progress))
+    spending = _spending(setup, run, workers, console) if config.budget else None
+    setup = replace(setup, config=run.config) if config.budget else setup
+    controller = _make_controller(setup)
+    goal = None if config.is_open_ended else config.trials
+    with SearchProgress(console, goal, run.trials, best_trial(run.trials), config.is_instant, spending) as progress:
+        loop = SearchLoop(setup, run, controller, workers, _Logged(progress), spending)
         loop()
-    return loop.exhausted and len(run.trials) < config.trials
+    if loop.spent:
+        return f"The budget of {config.budget} allows no further trial"
+    if not loop.exhausted or len(run.trials) >= config.trials:
+        return ""
+    listed = setup.domain.listable is not None
+    what = "The space holds no further network" if listed else "No further network was found by random draws"
+    return f"{what} in the band"
+
+
+def _spending(setup: Setup, run: Run, workers: WorkerPool, console: Console) -> Spending:
+    """Time a few trainings, say what the budget is good for, and keep that in the run's configuration."""
+    config = run.config
+    assert config.budget is not None
+    spending = Spending(Budget.parse(config.budget), workers.gpus_per_worker)
+    if config.expected_trials is not None:  # the run goes on
+        return spending
+    spending.trial_s = estimate_trial(setup, workers) or 0.0
+    affordable = spending.affords(workers.capacity)
+    if affordable is None:
+        if config.is_open_ended:
+            run.update_config(config.model_copy(update={"expected_trials": UNKNOWN_TRIALS}))
+        return spending
+    trials = min(affordable, config.trials)
+    parallel, kind = workers.capacity, "GPUs" if 0 < workers.gpus_per_worker == 1 else "workers"
+    clock_s = trials * spending.trial_s / parallel
+    say(
+        console,
+        f"Estimate ≈ {trials:,} trials × {format_duration(spending.trial_s)} / {parallel} {kind} = "
+        f"{format_duration(clock_s)}, by a few steps of {max(ESTIMATED, parallel)} networks; budget {config.budget}",
+    )
+    run.update_config(config.model_copy(update={"expected_trials": trials}))
+    return spending
+
+
+def _tell(console: Console, text: str) -> None:
+    say(console, text)
+    _log.info("%s", text)
 
 
 class _Logged:
@@ -223,6 +264,7 @@ def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
         gpus_per_worker=0.0 if trains_on_cpu else workers.gpus_per_worker,
         address=None if workers.address == "local" else workers.address,
         retries=workers.retries,
+        shared_files=workers.shared_files,
     )
 
 

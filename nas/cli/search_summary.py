@@ -15,6 +15,7 @@ from nas.evaluate.evaluators import IMAGENET
 from nas.evaluate.quantity import format_quantity
 from nas.outcome import Outcome
 from nas.program import program
+from nas.rounds import Rounds
 from nas.run import Run
 from nas.search_spaces import space as spaces
 from nas.setup import Setup, versions
@@ -49,7 +50,15 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
     evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
     fitted = [f"{key} {value}" for key, value in setup.controller_options.items() if key not in config.controller]
     own = f" ({', '.join(fitted)})" if fitted else ""
-    say(console, f"Trials   {config.trials} by {controller}{own}, scored by {evaluator} in {where}, seed {config.seed}")
+    count = f"what {config.budget} allows" if config.is_open_ended else str(config.trials)
+    count += f", within {config.budget}," if config.budget and not config.is_open_ended else ""
+    say(console, f"Trials   {count} by {controller}{own}, scored by {evaluator} in {where}, seed {config.seed}")
+    if config.rungs:
+        steps = ", ".join(str(level) for level in config.rungs)
+        say(console, f"Epochs   successive halving: {steps}; about one of {config.fidelity.reduction} goes on")
+    if config.confirm.candidates:
+        again = config.confirm
+        say(console, f"Confirm  {again.candidates} best and as many others, up to {again.rounds} trainings each")
     say(console, f"Run      {run.path}")
     _log.info("run of %d trials in %s, versions %s", config.trials, run.path, versions())
     _log.info("controller %s with %s", controller, setup.controller_options)
@@ -71,6 +80,8 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     say(console, f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
     if outcome.test_accuracy is not None:
         say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
+    if outcome.rounds is not None:
+        _print_rounds(outcome.rounds, console)
     kind = "Validation" if outcome.against_b0 is None else "Search's fit"
     say(console, f"{kind:<15} {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
     for name, label in (("macs", "MACs"), ("params", "Params")):
@@ -91,6 +102,20 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
             console,
             f"To confirm      {program()} confirm {shlex.quote(str(run.path))} --data DIR   (trains both for real)",
         )
+
+
+def _print_rounds(rounds: Rounds, console: Console) -> None:
+    """Say what the winner was chosen by, and how sure that is."""
+    winner, epochs = rounds.winner, "" if rounds.epochs is None else f" of {rounds.epochs} epochs"
+    times = len(winner.accuracies)
+    chance = "" if rounds.deviation is None else f", ± {100 * rounds.deviation:.2f} points from seed to seed"
+    say(console, f"Confirmed       {winner.mean:.2%} in the mean of {times} trainings{epochs}{chance}")
+    first = max((one for one in rounds.candidates if not one.spread_out), key=lambda one: one.trial.reward or 0)
+    if first.trial.number != winner.trial.number:
+        say(console, f"                trial {first.trial.number}, the search's best, came to {first.mean:.2%}")
+    if tied := rounds.tied:
+        names = ", ".join(f"{one.trial.number} ({one.mean:.2%})" for one in tied[:5])
+        say(console, f"                not told apart from it by more than chance: trials {names}")
 
 
 def print_interruption(outcome: Outcome | None, run: Run, console: Console) -> None:

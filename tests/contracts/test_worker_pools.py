@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import LocalPool, Outcome, WorkerPool
 from nas.search_spaces.records import Architecture
 from nas.search_spaces.user_code import UserCode
-from tests.toys import TOY_EVALUATORS
+from tests.conftest import write_images
+from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 MakePool = Callable[..., WorkerPool]
 
@@ -189,10 +191,10 @@ def test_gpu_shares_that_really_fit(
 ) -> None:
     import ray
 
-    from nas.evaluate import ray_pool
+    from nas.evaluate import ray_cluster
 
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": float(gpus)})
-    assert ray_pool._fit(workers, asked) == (share, fit)
+    assert ray_cluster.fit(workers, asked) == (share, fit)
 
 
 def test_workers_that_do_not_fit_are_left_out_not_waited_for() -> None:
@@ -210,6 +212,135 @@ def test_workers_that_do_not_fit_are_left_out_not_waited_for() -> None:
         pool.close()
     finally:
         cluster.shutdown()
+
+
+def test_nodes_leave_and_join_while_the_pool_works(tmp_path: Path) -> None:
+    """A node with a running trial goes: the trial runs again on one that joins, and is no death of its worker."""
+    from ray.cluster_utils import Cluster
+
+    from nas.evaluate.ray_pool import RayPool
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        first = cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        pool = RayPool(recipe("Gated", folder=str(tmp_path)), None, workers=2, address=cluster.address, retries=0)
+        assert pool.capacity == 1
+        pool.submit(job(0))
+        while not list(tmp_path.glob("began-*")):
+            assert pool.gather(0.5) == []
+        cluster.remove_node(first, allow_graceful=False)
+        for _ in range(3):
+            assert pool.gather(1.0) == []
+        (tmp_path / "open").touch()
+        cluster.add_node(num_cpus=2)
+        pool.submit(job(1))
+        outcomes = gather(pool, 2)
+        assert {done.number: evaluation.status for done, evaluation in outcomes} == {0: "ok", 1: "ok"}
+        assert pool.capacity == 2  # both of the workers that were asked for, now that there is room
+    finally:
+        pool.close()
+        cluster.shutdown()
+
+
+def test_images_travel_to_nodes_that_cannot_see_the_files(tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    from nas.evaluate.data.load import load_data
+    from nas.evaluate.data.settings import DataSettings
+    from nas.evaluate.proxy_settings import ProxySettings
+    from nas.evaluate.ray_pool import RayPool
+    from nas.search_spaces.stage_table_space import StageTableSpace
+
+    write_images(tmp_path / "images", {"a": 20, "b": 20})
+    data = load_data(DataSettings(str(tmp_path / "images"), resolution=16), 0)
+    space = StageTableSpace(TINY_FORM)
+    architecture = Architecture("tiny", (0,) * len(space.gene_sizes))
+    trained = Job(0, architecture, space.decode(architecture), 1)
+    proxy = EvaluatorRecipe(ProxySettings(epochs=1), device="cpu")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    found = []
+    try:
+        for shared in (True, False):
+            pool = RayPool(proxy, data, workers=1, address=cluster.address, shared_files=shared)
+            if not shared:
+                for file in Path(data.train.pixels.path).parent.iterdir():  # type: ignore[union-attr]
+                    file.unlink()
+            pool.submit(trained)
+            found += gather(pool, 1)
+            pool.close()
+    finally:
+        cluster.shutdown()
+    (_, mapped), (_, sent) = found
+    assert mapped.status == sent.status == "ok" and mapped.metrics == sent.metrics
+
+
+def test_images_that_vanish_are_told_as_such(tmp_path: Path) -> None:
+    from nas.evaluate.data.load import load_data
+    from nas.evaluate.data.settings import DataSettings
+    from nas.evaluate.proxy_settings import ProxySettings
+    from nas.evaluate.worker_pool import Worker
+
+    write_images(tmp_path / "images", {"a": 20, "b": 20})
+    data = load_data(DataSettings(str(tmp_path / "images"), resolution=16), 0)
+    worker = Worker(EvaluatorRecipe(ProxySettings(epochs=1), device="cpu"), data)
+    for file in Path(data.train.pixels.path).parent.glob("*.npy"):  # type: ignore[union-attr]
+        file.unlink()
+    evaluation = worker.run(job(0))
+    assert (evaluation.status, evaluation.fault) == ("failed", "data")
+    assert "cannot be read (FileNotFoundError" in (evaluation.error or "")
+
+
+def test_a_trial_has_a_memory_limit_and_the_next_one_is_not_blamed(make_pool: MakePool) -> None:
+    pool = make_pool(replace(recipe("Hungry"), memory_bytes=100e6), workers=1)
+    found = []
+    for number in range(4):
+        pool.submit(job(number))
+        ((_, evaluation),) = gather(pool, 1)
+        found.append((evaluation.status, evaluation.fault))
+    assert found == [("ok", ""), ("failed", "out_of_memory"), ("ok", ""), ("failed", "out_of_memory")]
+
+
+def test_a_paused_training_is_left_where_it_is_and_swept_away(make_pool: MakePool, tmp_path: Path) -> None:
+    from nas.evaluate.checkpoints import checkpoint_key, checkpoint_path
+
+    pool = make_pool(recipe("Paused"), workers=1)
+    key = checkpoint_key(str(tmp_path), 7)
+    paused = replace(job(7), cycles=(1,), checkpoint=key, pause=True)
+    for cycles, epochs in (((1,), 1), ((1, 2), 3)):
+        pool.submit(replace(paused, cycles=cycles))
+        ((_, evaluation),) = gather(pool, 1)
+        assert evaluation.metrics == {"accuracy": 0.5, "epochs": epochs, "found": float(epochs > 1)}
+    assert checkpoint_path(key).exists()
+    pool.forget([key])
+    pool.submit(job(8))
+    gather(pool, 1)
+    assert not checkpoint_path(key).exists() and not checkpoint_path(key).parent.exists()
+    pool.submit(paused)
+    gather(pool, 1)
+    assert checkpoint_path(key).exists()
+    pool.close()
+    if not isinstance(pool, LocalPool):  # workers leave nothing behind
+        assert not checkpoint_path(key).exists()
+    pool.forget([key])
+
+
+def test_workers_that_cannot_start_end_the_run_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nas.evaluate.ray_pool import RayPool, _RayWorker
+    from nas.search_spaces.errors import WorkError
+
+    class Unstartable(_RayWorker):
+        def __init__(self, *_: Any) -> None:
+            raise ModuleNotFoundError("No module named 'torch'")
+
+    monkeypatch.setattr("nas.evaluate.ray_pool._RayWorker", Unstartable)
+    pool = RayPool(recipe("Sine"), None, workers=1)
+    try:
+        pool.submit(job(0))
+        with pytest.raises(WorkError, match="3 workers in a row could not start"):
+            gather(pool, 1)
+    finally:
+        pool.close()
 
 
 def test_a_cluster_that_is_not_there_is_refused_at_once() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class FakePool:
         self._jobs: list[Job] = []
         self._generator = np.random.default_rng(order)
         self.submitted: list[Job] = []
+        self.forgotten: list[str] = []
 
     def submit(self, job: Job) -> None:
         assert len(self._jobs) < self.capacity
@@ -57,6 +58,11 @@ class FakePool:
         count = int(self._generator.integers(0, len(self._jobs) + 1))
         ended = [self._jobs.pop(int(self._generator.integers(len(self._jobs)))) for _ in range(count)]
         return [(job, self._score(job)) for job in ended]
+
+    gpus_per_worker = 0.0
+
+    def forget(self, checkpoints: Sequence[str]) -> None:
+        self.forgotten += checkpoints
 
     def close(self) -> None: ...
 

@@ -1,0 +1,40 @@
+"""How long a trial will take, before any is begun."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas.evaluate.faults import Job
+from nas.evaluate.worker_pool import WorkerPool
+from nas.search_spaces import space as spaces
+from nas.search_spaces.records import Evaluation
+from nas.setup import Setup
+from nas.trainings import run_jobs
+
+ESTIMATED = 3  # networks that are timed, at least
+
+
+def estimate_trial(setup: Setup, pool: WorkerPool) -> float | None:
+    """Return the mean seconds that a trial will take, from a few steps of some networks' trainings on all workers.
+
+    ``None`` for evaluators that cannot tell.
+    """
+    if setup.recipe.proxy is None:
+        return None
+    generator = np.random.default_rng(np.random.SeedSequence([setup.config.seed, 4]))
+    drawn = [setup.domain.sample(generator) for _ in range(max(ESTIMATED, pool.capacity))]
+    jobs = [
+        Job(number, architecture, spaces.decode(setup.space, architecture), number, method="estimate")
+        for number, architecture in enumerate(drawn)
+        if architecture is not None
+    ]
+    found: list[float] = []
+
+    def ended(_: Job, evaluation: Evaluation) -> None:
+        if evaluation.status == "ok":
+            found.append(evaluation.metrics["seconds"])
+
+    run_jobs(jobs, pool, ended)
+    if not found:
+        return None
+    return setup.config.epochs_share * sum(found) / len(found)

@@ -1,0 +1,221 @@
+"""Confirmation rounds: the best trials of a search, and others, are trained again before the winner is named.
+
+The best of many noisy trials is partly the luckiest. So candidates are trained longer and from other seeds, in rounds:
+all of them once; then, again and again, those that may still be the best.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nas.evaluate.faults import Job
+from nas.evaluate.reward import Reward
+from nas.evaluate.worker_pool import WorkerPool
+from nas.run import Run
+from nas.search import make_job
+from nas.search_spaces.records import Evaluation, Trial
+from nas.setup import Setup
+from nas.trainings import pooled_deviation, run_jobs, smallest_difference
+
+JOURNAL = "confirm.jsonl"
+LONGER = 3  # times the evaluator's epochs, where nothing else is asked for
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trial that was trained again.
+
+    Attributes:
+        trial: as the search saw it.
+        accuracies: of its confirming trainings, fractions, in the order of rounds.
+        reward: of their mean accuracy.
+        spread_out: whether it is here for comparison and not as one of the best.
+    """
+
+    trial: Trial
+    accuracies: tuple[float, ...]
+    reward: float
+    spread_out: bool
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy, a fraction."""
+        return statistics.fmean(self.accuracies)
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What the rounds came to.
+
+    Attributes:
+        candidates: those that were trained most often first, by falling reward: one lucky training does not win.
+        epochs: of each training.
+        deviation: of one training, from seed to seed; ``None`` if no candidate was trained twice.
+    """
+
+    candidates: tuple[Candidate, ...]
+    epochs: int | None
+    deviation: float | None
+
+    @property
+    def winner(self) -> Candidate:
+        """The candidate with the highest reward of those that were trained in every round."""
+        return self.candidates[0]
+
+    @property
+    def tied(self) -> list[Candidate]:
+        """The others that are behind the winner by no more than chance, so far as the rounds can tell."""
+        return [one for one in self.candidates[1:] if not _is_beaten(one, self.winner, self.deviation)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values, for ``result.json``."""
+        return {
+            "epochs": self.epochs,
+            "seed_deviation": self.deviation,
+            "tied": [one.trial.number for one in self.tied],
+            "candidates": [
+                {
+                    "number": one.trial.number,
+                    "accuracies": list(one.accuracies),
+                    "reward": one.reward,
+                    "spread_out": one.spread_out,
+                }
+                for one in self.candidates
+            ],
+        }
+
+
+def confirm_rounds(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, tell: Tell) -> Rounds | None:
+    """Train the candidates in rounds, and take up what an earlier process trained.
+
+    Args:
+        setup: the parts of the run.
+        run: with its trials.
+        pool: gives the workers; ``None`` trains nothing more.
+        tell: is told each training as it ends.
+
+    Returns:
+        ``None`` if nothing is to be confirmed, or nothing succeeded.
+    """
+    settings = setup.config.confirm
+    if not settings.candidates:
+        return None
+    best, others = choose(run.trials, settings.candidates, setup.reward)
+    scores: dict[int, dict[int, float | None]] = {trial.number: {} for trial in [*best, *others]}
+    for row in run.rows(JOURNAL):
+        if int(row["number"]) in scores:
+            scores[int(row["number"])][int(row["round"])] = row["accuracy"]
+    contenders = [*best, *others]
+    for number in range(settings.rounds if pool is not None else 0):
+        missing = [trial for trial in contenders if number not in scores[trial.number]]
+        if missing:
+            assert pool is not None
+            _train(setup, run, pool(), missing, number, scores, tell)
+        found = _rounds(setup, best, others, scores)
+        if found is None:
+            return None
+        contenders = [found.winner.trial, *(one.trial for one in found.tied)]
+        if len(contenders) < 2:
+            break
+    return _rounds(setup, best, others, scores)
+
+
+def choose(trials: Sequence[Trial], count: int, reward: Reward) -> tuple[list[Trial], list[Trial]]:
+    """Return the ``count`` best trials, and as many spread evenly over the ranking of the others.
+
+    Trials that were pruned rank behind the others, by the epochs they got and what they were worth then.
+    """
+    ranking = sorted(
+        (trial for trial in trials if trial.status != "failed"),
+        key=lambda trial: (
+            trial.status != "ok",
+            -trial.metrics.get("epochs", 0),
+            -(reward(trial.metrics) if trial.reward is None else trial.reward),
+            trial.number,
+        ),
+    )
+    best, rest = ranking[:count], ranking[count:]
+    places = np.linspace(0, len(rest) - 1, min(count, len(rest))).round().astype(int)
+    return best, [rest[place] for place in places]
+
+
+def confirm_job(setup: Setup, trial: Trial, number: int) -> Job:
+    """Return a trial's training of a round: longer, and from a seed of its own."""
+    sequence = np.random.SeedSequence([setup.config.seed, 3, trial.number, number])
+    job = make_job(setup, trial.number, trial.architecture)
+    epochs = confirm_epochs(setup)
+    return replace(job, seed=int(sequence.generate_state(1)[0]), cycles=() if epochs is None else (epochs,))
+
+
+def confirm_epochs(setup: Setup) -> int | None:
+    """Return the epochs of a confirming training; ``None``: the evaluator's own schedule."""
+    if setup.config.confirm.epochs is not None:
+        return setup.config.confirm.epochs
+    return None if setup.recipe.proxy is None else LONGER * setup.recipe.proxy.epochs
+
+
+def _train(
+    setup: Setup,
+    run: Run,
+    pool: WorkerPool,
+    trials: Sequence[Trial],
+    number: int,
+    scores: dict[int, dict[int, float | None]],
+    tell: Tell,
+) -> None:
+    def ended(job: Job, evaluation: Evaluation) -> None:
+        accuracy = evaluation.metrics["accuracy"] if evaluation.status == "ok" else None
+        row = {
+            "number": job.number,
+            "round": number,
+            "seed": job.seed,
+            "epochs": sum(job.cycles) or None,
+            "status": evaluation.status,
+            "accuracy": accuracy,
+            "seconds": round(evaluation.seconds, 3),
+            "error": evaluation.error,
+        }
+        run.append_row(JOURNAL, row)
+        scores[job.number][number] = accuracy
+        shown = f"failed: {evaluation.error}" if accuracy is None else f"{accuracy:.2%}"
+        tell(f"confirm  trial {job.number:>3}, round {number + 1}: {shown}  ({evaluation.seconds:.1f} s)")
+
+    run_jobs([confirm_job(setup, trial, number) for trial in trials], pool, ended)
+
+
+def _rounds(
+    setup: Setup, best: Sequence[Trial], others: Sequence[Trial], scores: dict[int, dict[int, float | None]]
+) -> Rounds | None:
+    candidates = []
+    for trial in [*best, *others]:
+        known = scores[trial.number]
+        accuracies = tuple(value for place in sorted(known) if (value := known[place]) is not None)
+        if accuracies:
+            metrics = {**trial.metrics, "accuracy": statistics.fmean(accuracies)}
+            candidates.append(Candidate(trial, accuracies, setup.reward(metrics), trial in others))
+    if not candidates:
+        return None
+    most = max(len(one.accuracies) for one in candidates)
+    candidates.sort(
+        key=lambda one: (len(one.accuracies) < most, -one.reward, one.trial.metrics.get("macs", 0), one.trial.number)
+    )
+    deviation = pooled_deviation(one.accuracies for one in candidates)
+    return Rounds(tuple(candidates), confirm_epochs(setup), deviation)
+
+
+def _is_beaten(one: Candidate, winner: Candidate, deviation: float | None) -> bool:
+    """Say whether a candidate's reward is behind the winner's by more than chance.
+
+    While no network was trained twice, and chance is not known, the lower half of the best is left behind.
+    """
+    if deviation is None:
+        return one.spread_out
+    factor = winner.reward / winner.mean if winner.mean else 1.0
+    chance = factor * smallest_difference(deviation, len(one.accuracies), len(winner.accuracies))
+    return winner.reward - one.reward > chance

@@ -1,0 +1,114 @@
+"""What a search may take: time by the clock, or GPU-hours (CPU-hours) of all workers together."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from nas.search_spaces.errors import InputError
+
+Kind = Literal["clock", "gpu", "cpu"]
+_UNITS: dict[str, tuple[Kind, float]] = {
+    "s": ("clock", 1.0),
+    "m": ("clock", 60.0),
+    "min": ("clock", 60.0),
+    "h": ("clock", 3600.0),
+    "d": ("clock", 86400.0),
+    "gpuh": ("gpu", 3600.0),
+    "cpuh": ("cpu", 3600.0),
+}
+_FORM = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([a-z]+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit on what a search takes.
+
+    Attributes:
+        kind: by the ``clock``, or of all workers together, by ``gpu`` or ``cpu``.
+        seconds: how much.
+        text: as it was given.
+    """
+
+    kind: Kind
+    seconds: float
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read ``2h``, ``90m``, ``24gpuh`` or ``8cpuh``.
+
+        Raises:
+            InputError: if it is none of them.
+        """
+        match = _FORM.fullmatch(str(text).lower())
+        if match is None or match.group(2) not in _UNITS or float(match.group(1)) <= 0:
+            raise InputError(f"budget: expected 2h, 90m, 24gpuh or 8cpuh, got '{text}'")
+        kind, unit = _UNITS[match.group(2)]
+        return cls(kind, float(match.group(1)) * unit, str(text))
+
+
+class Spending:
+    """Keeps account of a budget; the clock stands while the program does not run.
+
+    Args:
+        budget: the limit.
+        gpus_per_worker: share of a GPU that each worker holds.
+        trial_s: what a trial is expected to take; 0 if nobody knows.
+
+    Attributes:
+        before_s: seconds by the clock that earlier processes took.
+
+    Raises:
+        InputError: if GPU-hours are to be counted where no GPU is used.
+    """
+
+    def __init__(self, budget: Budget, gpus_per_worker: float, trial_s: float = 0.0) -> None:
+        if budget.kind == "gpu" and gpus_per_worker == 0:
+            raise InputError(
+                f"budget: {budget.text} are GPU-hours, but trials use no GPU here; give cpuh, or hours by the clock: 2h"
+            )
+        self.budget, self.trial_s, self.before_s = budget, trial_s, 0.0
+        self._share = gpus_per_worker if budget.kind == "gpu" else 1.0
+        self._trained_s, self._trainings = 0.0, 0
+        self._start = time.monotonic()
+
+    @property
+    def clock_s(self) -> float:
+        """Seconds by the clock so far."""
+        return self.before_s + time.monotonic() - self._start
+
+    def took(self, seconds: float) -> None:
+        """Take note that a training took so long."""
+        self._trained_s += seconds
+        self._trainings += 1
+
+    def left_s(self, running: int = 0) -> float:
+        """Return what is left, in the budget's seconds; ``running`` trainings are taken to need what one needs."""
+        if self.budget.kind == "clock":
+            return self.budget.seconds - self.clock_s
+        return self.budget.seconds - self._share * (self._trained_s + running * self._expected_s)
+
+    def clock_left_s(self, running: int) -> float:
+        """Return how long by the clock what is left will last, with so many workers."""
+        return self.left_s() / (1.0 if self.budget.kind == "clock" else max(1, running) * self._share)
+
+    def allows(self, running: int) -> bool:
+        """Say whether one more training fits in; the first always does."""
+        if not self._trainings and not running:
+            return True
+        share = 1.0 if self.budget.kind == "clock" else self._share
+        return self.left_s(running) >= share * self._expected_s
+
+    def affords(self, workers: int) -> int | None:
+        """Return how many trials the budget is good for; ``None`` if nobody knows what one takes."""
+        if not self.trial_s:
+            return None
+        parallel = workers if self.budget.kind == "clock" else 1 / self._share
+        return max(1, int(self.budget.seconds * parallel / self.trial_s))
+
+    @property
+    def _expected_s(self) -> float:
+        return self._trained_s / self._trainings if self._trainings else self.trial_s
