@@ -19,6 +19,7 @@ from nas.cli import (
     sensitivity_command,
     show_commands,
     surrogate_commands,
+    trust_command,
 )
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ app.command("controllers")(list_commands.controllers)
 app.command("evaluators")(list_commands.evaluators)
 app.command("rediscover")(rediscover_command.rediscover)
 app.command("confirm")(confirm_command.confirm)
+app.command("trust")(trust_command.trust)
 app.command("sensitivity")(sensitivity_command.sensitivity)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(surrogate_commands.app, name="surrogate")

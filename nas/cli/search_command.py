@@ -9,7 +9,7 @@ import typer
 
 from nas.cli.guard import guarded
 
-_RESUMABLE = ("trials", "workers", "gpus_per_worker", "train_device", "address")
+_RESUMABLE = ("trials", "budget", "confirm", "workers", "gpus_per_worker", "train_device", "address")
 _SEARCH, _WHERE, _RUN = "What to search", "Where trials run", "The run"
 
 
@@ -182,7 +182,12 @@ def search(
         return
     given = {key for key, value in changes.items() if value is not None}
     flags = {"config": config, "out": out, "--set": assignments}
-    allowed = {"trials", *(f"workers.{name}" for name in ("count", "gpus_per_worker", "train_device", "address"))}
+    allowed = {
+        "trials",
+        "budget",
+        "confirm.candidates",
+        *(f"workers.{name}" for name in ("count", "gpus_per_worker", "train_device", "address")),
+    }
     wrong = sorted(given - allowed) + [name for name, value in flags.items() if value]
     if wrong:
         raise InputError(

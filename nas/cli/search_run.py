@@ -21,7 +21,7 @@ from nas.cli.guard import INTERRUPTED
 from nas.cli.output import make_console, say
 from nas.cli.progress import SearchProgress, format_duration, trial_line
 from nas.cli.search_summary import announce, print_interruption, print_outcome
-from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
+from nas.config import OPEN_ENDED, RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
 from nas.estimate import ESTIMATED, estimate_trial
@@ -59,7 +59,7 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
     if config.budget is None:
         _make_controller(setup)  # its mistakes are told before anything is written
     console = make_console()
-    data = _load(setup, console)
+    data = read_images(setup, console)
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
     try:
         _execute(setup, run, data, console)
@@ -81,11 +81,13 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
         raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
     setup = prepare(config, resumed=True)
     _check_space(setup, run)
-    if config.trials != run.config.trials:  # where trials run is for this time alone
-        run.update_config(run.config.model_copy(update={"trials": config.trials}))
+    kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm")}
+    if any(getattr(run.config, name) != value for name, value in kept.items()):
+        run.update_config(run.config.model_copy(update=kept))  # where trials run is for this time alone
     console = make_console()
-    say(console, f"Going on with {run.path}: {len(run.trials)} of {config.trials} trials are done")
-    data = _load(setup, console) if len(run.trials) < config.trials else None
+    count = "" if config.is_open_ended else f" of {config.trials}"
+    say(console, f"Going on with {run.path}: {len(run.trials)}{count} trials are done")
+    data = read_images(setup, console) if len(run.trials) < config.trials else None
     _execute(setup, run, data, console)
 
 
@@ -119,18 +121,22 @@ def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     for key, value in changes.items():
         section, _, name = key.rpartition(".")
         (data[section] if section else data)[name] = value
+    if "budget" in changes and config.budget is None and "trials" not in changes:
+        data["trials"] = OPEN_ENDED
     changed = validate_config(data, "--resume")
     if config.workers.deterministic and changed.worker_count != config.worker_count:
         raise InputError(f"--workers: a deterministic run keeps its {config.worker_count} workers")
     return changed
 
 
-def _load(setup: Setup, console: Console) -> ImageData | None:
+def read_images(setup: Setup, console: Console, quiet: bool = False) -> ImageData | None:
     """Load the data where the evaluator needs it, and list the files that could not be read."""
     if not setup.needs_data:
         return None
-    with progress_bar(console) as progress:
+    with progress_bar(console, quiet) as progress:
         data = load_data(setup.config.data, setup.config.seed, progress)
+    if quiet:
+        return data
     say(console, f"Data     {setup.config.data.source}: {data.describe()}")
     if data.skipped:
         say(console, f"         {len(data.skipped)} unreadable images are left out:", style="yellow")
@@ -143,7 +149,7 @@ def _load(setup: Setup, console: Console) -> ImageData | None:
 
 def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> None:
     """Run the trials that are missing, conclude, and print."""
-    with _logging(run, console), _termination_as_interrupt(), _pool(setup, data, console) as pool:
+    with _logging(run, console), _termination_as_interrupt(), make_pool(setup, data, console) as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
         announce(setup, run, console)
@@ -234,13 +240,13 @@ class _Logged:
 
 
 @contextmanager
-def _pool(setup: Setup, data: ImageData | None, console: Console) -> Iterator[Callable[[], WorkerPool]]:
+def make_pool(setup: Setup, data: ImageData | None, console: Console) -> Iterator[Callable[[], WorkerPool]]:
     """Give the workers when they are first asked for, and end them in any case."""
     made: list[WorkerPool] = []
 
     def pool() -> WorkerPool:
         if not made:
-            made.append(_make_pool(setup, _load(setup, console) if data is None else data))
+            made.append(_make_pool(setup, read_images(setup, console) if data is None else data))
         return made[0]
 
     try:

@@ -1,0 +1,160 @@
+"""``nas trust``: does the proxy rank networks as longer training does, and how much of it is chance?"""
+
+from __future__ import annotations
+
+import json as json_library
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.list_commands import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nas.config import RunConfig
+    from nas.trust import Plan, Trust
+
+
+@guarded
+def trust(
+    what: Annotated[str, typer.Argument(help="A run's folder, or a space: its name, FILE.yaml or FILE.py:Class.")],
+    data: Annotated[str | None, typer.Option(help="Images to train on, for a space [default: digits].")] = None,
+    target_flops: Annotated[
+        str | None, typer.Option(help="For a space: only networks inside this budget's band.")
+    ] = None,
+    networks: Annotated[int, typer.Option(min=3, help="How many networks are trained.")] = 16,
+    seeds: Annotated[int, typer.Option(min=1, help="Proxy trainings of each network.")] = 2,
+    longer: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of the longer training [default: 5 times the proxy's].")
+    ] = None,
+    longer_seeds: Annotated[int, typer.Option(min=1, help="Longer trainings of each network.")] = 2,
+    workers: Annotated[int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the trainings [default: the run's, or trust/SPACE].")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="For a space: key.path=value of the configuration; repeatable.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure how far the proxy can be trusted: Kendall's tau with longer training, and the noise of seeds.
+
+    Given again, the same command goes on with what was trained before.
+
+    Examples:
+      nas trust runs/NAME
+
+      nas trust small-images --data DIR --networks 24 --set evaluator.epochs=5
+    """
+    from nas.cli.output import make_console, print_json, say
+    from nas.cli.search_run import make_pool, read_images
+    from nas.files import write_whole
+    from nas.setup import prepare
+    from nas.trust import REPORT, Plan, draw_networks, measure_trust, plan_from_run
+
+    run = Path(what).expanduser()
+    is_run = (run / "trials.jsonl").is_file()
+    changes = {"data.source": data, "objective.target_flops": target_flops, "workers.count": workers}
+    config = _run_config(run, changes, assignments or []) if is_run else _space_config(what, changes, assignments or [])
+    setup = prepare(config, resumed=is_run)
+    epochs = config.proxy_settings().epochs
+    plan = Plan(draw_networks(setup, networks), epochs, longer or 5 * epochs, seeds, longer_seeds)
+    if is_run:
+        plan = plan_from_run(setup, plan, _ranked(run))
+    folder = out or (run if is_run else Path("trust") / setup.space.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    console = make_console()
+    if not json:
+        _announce(console, plan, folder)
+    images = read_images(setup, console, quiet=json)
+    with make_pool(setup, images, console) as pool:
+        found = measure_trust(setup, plan, folder, pool, lambda text: None if json else say(console, text))
+    report = {"epochs": epochs, "longer_epochs": plan.longer_epochs, **found.as_json()}
+    write_whole(folder / REPORT, json_library.dumps(report, indent=2) + "\n")
+    if json:
+        print_json(report)
+        return
+    print_trust(console, found, plan)
+    say(console, f"Files           {folder / 'trust.jsonl'}, {folder / REPORT}")
+
+
+def print_trust(console: Console, found: Trust, plan: Plan) -> None:
+    """Print what was found, in words that say what to do with it."""
+    from nas.cli.output import say
+
+    console.print()
+    say(console, f"Networks        {found.networks}")
+    say(console, f"Proxy           {plan.epochs} epochs: {found.accuracy:.2%} in the mean, {found.seconds:.1f} s each")
+    longer = f"{found.longer_accuracy:.2%} in the mean, {found.longer_seconds:.1f} s each"
+    say(console, f"Longer          {plan.longer_epochs} epochs: {longer}")
+    interval = f"95% interval {found.tau_low:.2f} to {found.tau_high:.2f}"
+    say(console, f"Kendall's tau   {found.tau:.2f} between one proxy training and the longer ones, {interval}")
+    if found.tau_between_seeds is not None:
+        say(console, f"                {found.tau_of_means:.2f} with the mean of {plan.seeds} proxy trainings")
+        say(console, f"                {found.tau_between_seeds:.2f} between two proxy trainings of the same networks")
+    if found.tau_longer_seeds is not None:
+        say(console, f"                {found.tau_longer_seeds:.2f} between two longer trainings: no proxy beats that")
+    say(console, f"Best third      the proxy's holds {found.best_kept:.0%} of the longer training's")
+    if found.deviation is not None and found.smallest_difference is not None:
+        say(console, f"Seed noise      ± {100 * found.deviation:.2f} points (standard deviation of a proxy accuracy)")
+        smallest = 100 * found.smallest_difference
+        say(console, f"Means nothing   a difference of two proxy accuracies below {smallest:.2f} points")
+
+
+def _announce(console: Console, plan: Plan, folder: Path) -> None:
+    from nas.cli.output import say
+
+    trainings = len(plan.networks) * (plan.seeds + plan.longer_seeds)
+    say(
+        console,
+        f"Trust    {len(plan.networks)} networks: {plan.seeds} x {plan.epochs} and {plan.longer_seeds} x "
+        f"{plan.longer_epochs} epochs each, {trainings} trainings, kept in {folder}",
+    )
+
+
+def _space_config(space: str, changes: dict[str, Any], assignments: list[str]) -> RunConfig:
+    from nas.config import load_config, with_absolute_paths
+
+    config = with_absolute_paths(load_config("proxy", {"space": space, **changes}, assignments))
+    return _counted(config)
+
+
+def _run_config(run: Path, changes: dict[str, Any], assignments: list[str]) -> RunConfig:
+    """Take a run's configuration; only where its trainings run may differ.
+
+    Raises:
+        InputError: if something else is to be changed, or the run trained nothing.
+    """
+    from nas.evaluate.evaluators import PROXY
+    from nas.run import read_config
+    from nas.search_spaces.errors import InputError
+
+    given = [name for name in ("data.source", "objective.target_flops") if changes[name] is not None]
+    if given or assignments:
+        raise InputError(
+            f"trust: a run is judged as it was configured; leave out {', '.join([*given, *assignments])}, or name its "
+            "space instead of the run"
+        )
+    config = read_config(run)
+    if config.evaluator["name"] != PROXY:
+        raise InputError(f"trust: the run '{run}' trained no proxies; its evaluator is '{config.evaluator['name']}'")
+    if changes["workers.count"] is not None:
+        config = config.model_copy(
+            update={"workers": config.workers.model_copy(update={"count": changes["workers.count"]})}
+        )
+    return _counted(config)
+
+
+def _counted(config: RunConfig) -> RunConfig:
+    workers = config.workers.model_copy(update={"count": config.worker_count})
+    return config.model_copy(update={"workers": workers})
+
+
+def _ranked(run: Path) -> list[Any]:
+    from nas.run import read_trials
+
+    finished = [trial for trial in read_trials(run) if trial.reward is not None]
+    return [trial.architecture for trial in sorted(finished, key=lambda trial: -(trial.reward or 0))]

@@ -1,0 +1,248 @@
+"""How far a proxy's accuracy can be trusted: does it rank networks as longer training does, and how much is chance?
+
+Networks are trained by the proxy from several seeds, and longer. Kendall's tau compares rankings (1: the same, 0: no
+relation). The spread of one network's trainings from seed to seed gives the smallest difference that means anything.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.evaluate.faults import Job
+from nas.evaluate.worker_pool import WorkerPool
+from nas.journal import append_lines, read_rows
+from nas.search_spaces import space as spaces
+from nas.search_spaces.errors import WorkError
+from nas.search_spaces.records import Architecture, Evaluation
+from nas.setup import Setup
+from nas.trainings import pooled_deviation, run_jobs, smallest_difference
+
+JOURNAL, REPORT = "trust.jsonl", "trust.json"
+RESAMPLED = 1000
+SCHEDULES = ("proxy", "longer")
+Tell = Callable[[str], None]
+Accuracies = Mapping[str, Mapping[tuple[int, ...], Sequence[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which trainings a report of trust is made from.
+
+    Attributes:
+        networks: genotypes.
+        epochs: of the proxy.
+        longer_epochs: of the longer schedule.
+        seeds: trainings of each network by the proxy.
+        longer_seeds: trainings of each network by the longer schedule.
+    """
+
+    networks: tuple[Architecture, ...]
+    epochs: int
+    longer_epochs: int
+    seeds: int = 2
+    longer_seeds: int = 2
+
+    def jobs(self, setup: Setup) -> list[tuple[str, Job]]:
+        """Return the trainings with the name of their schedule, one seed of all networks after the other."""
+        found: list[tuple[str, Job]] = []
+        sizes = {"proxy": (self.epochs, self.seeds), "longer": (self.longer_epochs, self.longer_seeds)}
+        for kind, (epochs, seeds) in sizes.items():
+            for seed in range(seeds):
+                for place, architecture in enumerate(self.networks):
+                    sequence = np.random.SeedSequence([setup.config.seed, 5, SCHEDULES.index(kind), seed, place])
+                    number = len(found)
+                    drawn = int(sequence.generate_state(1)[0])
+                    network = spaces.decode(setup.space, architecture)
+                    found.append((kind, Job(number, architecture, network, drawn, cycles=(epochs,))))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the trainings say.
+
+    Attributes:
+        networks: how many were trained by both schedules.
+        tau: Kendall's tau between one proxy training and the longer schedule's mean, in the mean over proxy seeds.
+        tau_low: lower end of its 95% interval, by resampling networks.
+        tau_high: upper end.
+        tau_of_means: the same with the mean of all proxy trainings of a network.
+        tau_between_seeds: between two proxy trainings of the same networks; ``None`` with one seed.
+        tau_longer_seeds: between two longer trainings of the same networks; ``None`` with one seed.
+        deviation: standard deviation of a proxy accuracy from seed to seed; ``None`` with one seed.
+        longer_deviation: of the longer schedule's.
+        smallest_difference: of two proxy trainings that chance exceeds in one of twenty cases.
+        accuracy: mean of the proxy's.
+        longer_accuracy: mean of the longer schedule's.
+        best_kept: of the longer schedule's best third, the share that the proxy puts in its best third.
+        seconds: mean of a proxy training.
+        longer_seconds: mean of a longer one.
+    """
+
+    networks: int
+    tau: float
+    tau_low: float
+    tau_high: float
+    tau_of_means: float
+    tau_between_seeds: float | None
+    tau_longer_seeds: float | None
+    deviation: float | None
+    longer_deviation: float | None
+    smallest_difference: float | None
+    accuracy: float
+    longer_accuracy: float
+    best_kept: float
+    seconds: float
+    longer_seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values, for ``trust.json``."""
+        return asdict(self)
+
+
+def draw_networks(setup: Setup, count: int) -> tuple[Architecture, ...]:
+    """Return up to ``count`` different networks of the run's domain, drawn by its seed."""
+    generator = np.random.default_rng(np.random.SeedSequence([setup.config.seed, 6]))
+    found: dict[Any, Architecture] = {}
+    for _ in range(100 * count):
+        if len(found) == count:
+            break
+        if (drawn := setup.domain.sample(generator)) is not None:
+            found.setdefault(setup.domain.key(drawn), drawn)
+    return tuple(found.values())
+
+
+def measure_trust(
+    setup: Setup, plan: Plan, folder: Path, pool: Callable[[], WorkerPool], tell: Tell = lambda _: None
+) -> Trust:
+    """Run the trainings that are not in ``folder`` yet, and judge.
+
+    Raises:
+        WorkError: if fewer than three networks could be trained by both schedules, or nothing can be written.
+    """
+    path = folder / JOURNAL
+    known = {(row["kind"], tuple(row["genes"]), row["seed"], row["epochs"]): row for row in read_rows(path, cut=True)}
+    jobs = plan.jobs(setup)
+    kinds = {job.number: kind for kind, job in jobs}
+    missing = [job for kind, job in jobs if _key(kind, job) not in known]
+
+    def ended(job: Job, evaluation: Evaluation) -> None:
+        ok = evaluation.status == "ok"
+        row: dict[str, Any] = {
+            "kind": kinds[job.number],
+            "genes": list(job.architecture.genes),
+            "seed": job.seed,
+            "epochs": sum(job.cycles),
+            "accuracy": evaluation.metrics["accuracy"] if ok else None,
+            "seconds": round(evaluation.seconds, 3),
+            "error": evaluation.error,
+        }
+        try:
+            append_lines(path, [row])
+        except OSError as error:
+            raise WorkError(
+                f"{path}: a training could not be saved ({error.strerror}); what is there is safe. Free space and give "
+                "the same command again"
+            ) from None
+        known[_key(row["kind"], job)] = row
+        shown = f"{row['accuracy']:.2%}" if ok else f"failed: {evaluation.error}"
+        left = len(jobs) - sum(_key(kind, one) in known for kind, one in jobs)
+        tell(f"{row['kind']:<6} {row['epochs']} epochs  {shown}  ({evaluation.seconds:.1f} s, {left} to go)")
+
+    if missing:
+        run_jobs(missing, pool(), ended)
+    rows = [row for kind, job in jobs if (row := known[_key(kind, job)])["accuracy"] is not None]
+    return judge(rows)
+
+
+def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
+    """Compare the schedules.
+
+    Args:
+        rows: trainings with ``kind`` (``proxy`` or ``longer``), ``genes``, ``accuracy`` and ``seconds``.
+
+    Raises:
+        WorkError: if fewer than three networks were trained by both.
+    """
+    found: dict[str, dict[tuple[int, ...], list[float]]] = {kind: {} for kind in SCHEDULES}
+    for row in rows:
+        found[row["kind"]].setdefault(tuple(row["genes"]), []).append(float(row["accuracy"]))
+    both = [genes for genes in found["proxy"] if genes in found["longer"]]
+    if len(both) < 3:
+        raise WorkError(f"only {len(both)} networks were trained by both schedules; a ranking needs at least 3")
+    proxy = [found["proxy"][genes] for genes in both]
+    longer = [found["longer"][genes] for genes in both]
+    means = np.array([statistics.fmean(own) for own in longer])
+    columns = _columns(proxy)
+    generator = np.random.default_rng(0)
+    resampled = []
+    for _ in range(RESAMPLED):
+        drawn = generator.integers(len(both), size=len(both))
+        if len({float(means[place]) for place in drawn}) > 1:
+            resampled.append(statistics.fmean(kendall(column[drawn], means[drawn]) for column in columns))
+    low, high = np.quantile(resampled, [0.025, 0.975]) if resampled else (-1.0, 1.0)
+    deviation = pooled_deviation(proxy)
+    proxy_means = np.array([statistics.fmean(own) for own in proxy])
+    seconds = {kind: [float(row["seconds"]) for row in rows if row["kind"] == kind] for kind in SCHEDULES}
+    return Trust(
+        networks=len(both),
+        tau=statistics.fmean(kendall(column, means) for column in columns),
+        tau_low=float(low),
+        tau_high=float(high),
+        tau_of_means=kendall(proxy_means, means),
+        tau_between_seeds=_between(columns),
+        tau_longer_seeds=_between(_columns(longer)),
+        deviation=deviation,
+        longer_deviation=pooled_deviation(longer),
+        smallest_difference=None if deviation is None else smallest_difference(deviation),
+        accuracy=float(proxy_means.mean()),
+        longer_accuracy=float(means.mean()),
+        best_kept=_best_kept(proxy_means, means),
+        seconds=statistics.fmean(seconds["proxy"]),
+        longer_seconds=statistics.fmean(seconds["longer"]),
+    )
+
+
+def kendall(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
+    """Return Kendall's tau-b, which takes ties into account; 0 where one side is all the same."""
+    from scipy.stats import kendalltau
+
+    tau = float(kendalltau(first, second).statistic)
+    return tau if np.isfinite(tau) else 0.0
+
+
+def plan_from_run(setup: Setup, plan: Plan, ranked: Sequence[Architecture]) -> Plan:
+    """Return a plan of a run's own networks, evenly spread over its ranking, as many as it has."""
+    count = len(plan.networks)
+    places = np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int))
+    own = [ranked[place] for place in places]
+    keys = {setup.domain.key(architecture) for architecture in own}
+    drawn = [architecture for architecture in plan.networks if setup.domain.key(architecture) not in keys]
+    return replace(plan, networks=tuple([*own, *drawn][:count]))
+
+
+def _key(kind: str, job: Job) -> tuple[str, tuple[int, ...], int, int]:
+    return kind, job.architecture.genes, job.seed, sum(job.cycles)
+
+
+def _columns(groups: Sequence[Sequence[float]]) -> list[np.ndarray[Any, Any]]:
+    """Return one column for each seed that every network was trained with."""
+    return [np.array([own[seed] for own in groups]) for seed in range(min(len(own) for own in groups))]
+
+
+def _between(columns: Sequence[np.ndarray[Any, Any]]) -> float | None:
+    pairs = list(itertools.combinations(columns, 2))
+    return statistics.fmean(kendall(first, second) for first, second in pairs) if pairs else None
+
+
+def _best_kept(proxy: np.ndarray[Any, Any], longer: np.ndarray[Any, Any]) -> float:
+    count = max(1, len(proxy) // 3)
+    best = set(np.argsort(-longer, kind="stable")[:count].tolist())
+    return len(best & set(np.argsort(-proxy, kind="stable")[:count].tolist())) / count

@@ -1,0 +1,345 @@
+"""The parts of the training step: augmentation, small maps, precision, micro-batches, averages, pauses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from nas.evaluate.checkpoints import load_checkpoint, save_checkpoint
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.load import load_data
+from nas.evaluate.data.settings import DataSettings
+from nas.evaluate.faults import Diverged
+from nas.evaluate.proxy import ProxyEvaluator
+from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.training.augmentation import mix, rand_augment
+from nas.evaluate.training.images import Images, Normalisation
+from nas.evaluate.training.loop import Training
+from nas.evaluate.training.optimizers import moving_average
+from nas.evaluate.training.precision import choose_precision
+from nas.evaluate.training.small_maps import SmallMapConv2d, use_small_maps
+from nas.evaluate.training.step import EagerStep
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.module import build
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Architecture
+
+HERE = Architecture("tiny", (0,))
+CPU = torch.device("cpu")
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def data(image_folder: Path) -> ImageData:
+    return load_data(DataSettings(str(image_folder), resolution=16), 0)
+
+
+def training(network: Network, data: ImageData, seed: int = 0, **settings: Any) -> Training:
+    torch.manual_seed(seed)
+    module = build(network).to(memory_format=torch.channels_last)
+    images = Images.load(data.train, CPU)
+    chosen = ProxySettings(batch_size=12, **settings)
+    return Training(module, images, Normalisation.measure(images), chosen, True, generator(seed))
+
+
+def weights(module: nn.Module) -> Tensor:
+    return torch.cat([value.detach().flatten().double() for value in module.state_dict().values()])
+
+
+@given(
+    side=st.integers(1, 6),
+    kernel=st.sampled_from([1, 3, 5, 7]),
+    stride=st.sampled_from([1, 2]),
+    groups=st.sampled_from(["dense", "depthwise"]),
+    bias=st.booleans(),
+)
+def test_small_maps_compute_what_the_library_computes(
+    side: int, kernel: int, stride: int, groups: str, bias: bool
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(4, 4, kernel, stride, kernel // 2, groups=4 if groups == "depthwise" else 1, bias=bias).double()
+    fast = nn.Conv2d(4, 4, kernel, stride, kernel // 2, groups=plain.groups, bias=bias).double()
+    fast.load_state_dict(plain.state_dict())
+    use_small_maps(fast)
+    assert type(fast) is SmallMapConv2d
+    results = []
+    for module in (plain, fast):
+        images = torch.randn(3, 4, side, side, dtype=torch.float64, generator=generator()).requires_grad_()
+        output = module(images)
+        output.square().sum().backward()
+        results.append([output, images.grad, *(parameter.grad for parameter in module.parameters())])
+    for one, other in zip(*results, strict=True):
+        assert one is not None and other is not None and one.shape == other.shape
+        torch.testing.assert_close(one, other)
+
+
+def test_somebody_elses_convolutions_are_left_alone() -> None:
+    class Own(nn.Conv2d):
+        """A subclass."""
+
+    parts = [
+        Own(3, 4, 3, padding=1),
+        nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(3, 4, 3, padding="same"),
+    ]
+    parts += [nn.Conv2d(3, 4, 3, padding=2, dilation=2), nn.Conv2d(3, 4, (1, 3), padding=(0, 1))]
+    for part in parts:
+        kind = type(part)
+        use_small_maps(part)
+        assert type(part) is kind
+
+
+def test_mixup_mixes_images_and_labels_alike() -> None:
+    images = torch.eye(6).reshape(6, 1, 1, 6).expand(6, 3, 2, 6)
+    labels = torch.arange(6)
+    mixed, soft = mix(images, labels, 6, ProxySettings(mixup=0.4), generator())
+    assert soft.shape == (6, 6)
+    torch.testing.assert_close(soft.sum(1), torch.ones(6))
+    torch.testing.assert_close(mixed[:, 0, 0], soft)  # what an image shows is what its label says
+
+
+def test_cutmix_pastes_a_box_of_the_share_that_the_label_says() -> None:
+    images = torch.arange(8.0).reshape(8, 1, 1, 1).expand(8, 3, 10, 10)
+    shares = set()
+    for seed in range(20):
+        mixed, soft = mix(images, torch.arange(8), 8, ProxySettings(cutmix=1.0), generator(seed))
+        for row in range(8):
+            own = float((mixed[row, 0] == row).float().mean())
+            assert own == pytest.approx(float(soft[row, row]), abs=1e-6)
+        shares.add(round(float(soft[0, 0]), 2))
+    assert len(shares) > 5
+
+
+def test_without_mixing_labels_stay_indices_and_with_both_each_batch_draws_one() -> None:
+    images, labels = torch.rand(8, 3, 6, 6), torch.arange(8)
+    same, unchanged = mix(images, labels, 8, ProxySettings(), generator())
+    assert same is images and unchanged is labels
+    kinds = set()
+    for seed in range(12):
+        mixed, _ = mix(images, labels, 8, ProxySettings(mixup=0.4, cutmix=1.0), generator(seed))
+        kinds.add(bool(torch.isin(mixed, images).all()))
+    assert kinds == {True, False}
+
+
+def test_rand_augment_changes_images_and_follows_the_seed() -> None:
+    pixels = torch.randint(0, 255, (6, 16, 16, 3), dtype=torch.uint8, generator=generator())
+    drawn = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        drawn.append(rand_augment(pixels, 9))
+    assert drawn[0].shape == pixels.shape and drawn[0].dtype == torch.uint8
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mixup": 0.2},
+        {"cutmix": 1.0, "mixup": 0.2},
+        {"rand_augment": 5},
+        {"ema": 0.9},
+        {"precision": "bf16"},
+        {"micro_batch": 5},
+        {"optimizer": "sgd", "learning_rate": 0.05},
+        {"drop_connect": 0.0, "dropout": 0.0},
+        {"mixup": 0.2, "ema": 0.99, "precision": "bf16", "micro_batch": 4, "rand_augment": 3},
+    ],
+)
+def test_every_setting_trains_and_repeats(settings: dict[str, object], data: ImageData, tiny_network: Network) -> None:
+    proxy = ProxyEvaluator(ProxySettings(batch_size=12, epochs=6, **settings), data, "cpu")  # type: ignore[arg-type]
+    scores = [proxy.evaluate(HERE, tiny_network, seed=3) for _ in range(2)]
+    assert scores[0] == scores[1] and scores[0]["accuracy"] > 0.5
+
+
+def test_micro_batches_add_up_to_the_batch() -> None:
+    """Exact where no layer looks at the whole batch."""
+    states = []
+    for micro_batch in (None, 4, 5):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).double()
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+        step = EagerStep(module, optimizer, ProxySettings(micro_batch=micro_batch), 3, None)
+        images = torch.randn(13, 3, 2, 2, dtype=torch.float64, generator=generator())
+        losses = [float(step(images, torch.arange(13) % 3)) for _ in range(3)]
+        states.append((losses, weights(module)))
+    for losses, state in states[1:]:
+        assert losses == pytest.approx(states[0][0]) and torch.allclose(state, states[0][1])
+
+
+def test_out_of_memory_is_tried_once_more_with_half_the_micro_batch(
+    data: ImageData, tiny_network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    original = EagerStep._loss_of
+
+    def limited(limit: int):  # type: ignore[no-untyped-def]
+        def loss_of(self: EagerStep, logits: Tensor, target: Tensor) -> Tensor:
+            sizes.append(len(logits))
+            if len(logits) > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return original(self, logits, target)
+
+        return loss_of
+
+    proxy = ProxyEvaluator(ProxySettings(batch_size=12, epochs=1), data, "cpu")
+    monkeypatch.setattr(EagerStep, "_loss_of", limited(6))
+    assert proxy.evaluate(HERE, tiny_network)["retried_half_batch"] == 1
+    assert sizes[0] == 12 and set(sizes[1:]) == {6}
+    monkeypatch.setattr(EagerStep, "_loss_of", limited(3))
+    with pytest.raises(torch.OutOfMemoryError):
+        proxy.evaluate(HERE, tiny_network)
+
+
+def test_divergence_in_low_precision_is_tried_once_more_in_float32(
+    data: ImageData, tiny_network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = EagerStep._loss_of
+
+    def overflowing(self: EagerStep, logits: Tensor, target: Tensor) -> Tensor:
+        return original(self, logits, target) * (float("nan") if logits.dtype == torch.bfloat16 else 1.0)
+
+    monkeypatch.setattr(EagerStep, "_loss_of", overflowing)
+    proxy = ProxyEvaluator(ProxySettings(batch_size=12, epochs=1, precision="bf16"), data, "cpu")
+    found = proxy.evaluate(HERE, tiny_network, seed=2)
+    plain = ProxyEvaluator(ProxySettings(batch_size=12, epochs=1), data, "cpu").evaluate(HERE, tiny_network, seed=2)
+    assert found == {**plain, "retried_fp32": 1}
+
+    monkeypatch.setattr(EagerStep, "_loss_of", lambda *_: torch.tensor(float("nan"), requires_grad=True))
+    with pytest.raises(Diverged):
+        proxy.evaluate(HERE, tiny_network, seed=2)
+
+
+def test_precision_is_chosen_by_the_device() -> None:
+    assert choose_precision(ProxySettings(), CPU) is None
+    assert choose_precision(ProxySettings(precision="bf16"), CPU) == torch.bfloat16
+    assert choose_precision(ProxySettings(precision="fp32"), torch.device("cuda")) is None
+
+
+def test_the_moving_average_forgets_its_beginning_and_follows_the_weights() -> None:
+    module = nn.Linear(1, 1, bias=False)
+    average = moving_average(module, 0.9)
+    values: list[float] = []
+    for value in (1.0, 2.0, 3.0):
+        nn.init.constant_(module.weight, value)
+        average.update_parameters(module)
+        values += [weight.item() for weight in average.module.parameters()]
+    assert values[0] == 1.0  # the first update copies
+    assert values[1] == pytest.approx(2 / 11 * 1 + 9 / 11 * 2)
+    assert values[2] == pytest.approx(3 / 12 * values[1] + 9 / 12 * 3)
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9, "mixup": 0.2, "optimizer": "sgd", "learning_rate": 0.05}])
+def test_a_training_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(
+    settings: dict[str, Any], data: ImageData, tiny_network: Network, tmp_path: Path
+) -> None:
+    whole = training(tiny_network, data, **settings)
+    whole.run(1)
+    whole.run(2)
+    first = training(tiny_network, data, **settings)
+    first.run(1)
+    save_checkpoint(tmp_path / "here" / "1.pt", first.state_dict())
+    torch.manual_seed(99)  # another process, with another past
+    second = training(tiny_network, data, seed=5, **settings)
+    state = load_checkpoint(tmp_path / "here" / "1.pt", CPU)
+    assert state is not None
+    second.load_state_dict(state)
+    assert second.epochs == 1
+    second.run(2)
+    assert torch.equal(weights(whole.trained()), weights(second.trained()))
+
+
+def test_an_evaluator_pauses_and_goes_on_to_the_same_score(
+    data: ImageData, tiny_network: Network, tmp_path: Path
+) -> None:
+    proxy = ProxyEvaluator(ProxySettings(batch_size=12), data, "cpu")
+    path = tmp_path / "7.pt"
+    proxy.evaluate(HERE, tiny_network, 4, (1,), path, pause=True)
+    assert path.exists()
+    resumed = proxy.evaluate(HERE, tiny_network, 4, (1, 2), path)
+    path.unlink()
+    anew = proxy.evaluate(HERE, tiny_network, 4, (1, 2), path)  # its node is gone: trained again, to the same end
+    assert resumed == anew and not path.exists()
+    assert proxy.test(HERE, tiny_network, 4, (1, 2))["accuracy"] == anew["accuracy"]
+
+
+def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "1.pt"
+    assert load_checkpoint(path, CPU) is None
+    path.write_bytes(b"nothing")
+    assert load_checkpoint(path, CPU) is None
+    save_checkpoint(Path("/proc/nowhere/1.pt"), {"a": 1})  # cannot be written: no fault of the trial
+
+
+def test_an_estimate_is_near_and_touches_no_score(data: ImageData, tiny_network: Network) -> None:
+    proxy = ProxyEvaluator(ProxySettings(batch_size=12, epochs=40), data, "cpu")
+    before = proxy.evaluate(HERE, tiny_network, 1)
+    found = proxy.estimate(HERE, tiny_network, 1)
+    assert found["seconds"] > 0 and proxy.evaluate(HERE, tiny_network, 1) == before
+    ten = ProxyEvaluator(ProxySettings(batch_size=12, epochs=400), data, "cpu").estimate(HERE, tiny_network, 1)
+    assert ten["seconds"] > found["seconds"]
+
+
+def test_parts_of_a_mapped_file_are_read_row_by_row(data: ImageData) -> None:
+    images = Images.load(data.validation, CPU)
+    pixels, labels = images.batch(torch.tensor([3, 0]))
+    assert np.array_equal(pixels.numpy(), data.validation.images[[3, 0]])
+    assert labels.tolist() == data.validation.labels[[3, 0]].tolist()
+    assert len(images) == len(data.validation.labels) and len(images.pixels) == 60
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"mixup": -1.0}, {"ema": 1.0}, {"rand_augment": 31}, {"micro_batch": 0}, {"drop_connect": 1.0}, {"dropout": -0.1}],
+)
+def test_impossible_settings_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=next(iter(change))):
+        ProxySettings(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device on this machine")
+def test_a_graphed_step_learns_what_an_eager_one_learns(data: ImageData, tiny_network: Network) -> None:
+    scores = []
+    for graph in (True, False):
+        settings = ProxySettings(batch_size=12, epochs=8, learning_rate=0.01, cuda_graph=graph)
+        scores.append(ProxyEvaluator(settings, data, "cuda").evaluate(HERE, tiny_network, 1)["accuracy"])
+    assert min(scores) > 0.9
+
+
+def test_a_network_that_cannot_be_captured_stays_eager(
+    data: ImageData, tiny_network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU no graph can be: the steps before and after the attempt are the eager ones."""
+    from nas.evaluate.training import step as steps
+
+    class NoStream:
+        def wait_stream(self, _: object) -> None: ...
+
+    monkeypatch.setattr(torch.cuda, "Stream", NoStream)
+    monkeypatch.setattr(steps.GraphedStep, "_aside", lambda self, images, labels: self._step(images, labels))
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(steps.GraphedStep, "_capture", refuse)
+    eager, graphed = training(tiny_network, data), training(tiny_network, data)
+    graphed._step = steps.GraphedStep(graphed._step)  # type: ignore[arg-type]
+    for one in (eager, graphed):
+        torch.manual_seed(5)  # dropout
+        one.run(3)
+    assert graphed._step.eager and torch.equal(weights(eager.module), weights(graphed.module))
+
+
+def test_replaced_settings_keep_their_checks() -> None:
+    with pytest.raises(InputError, match="epochs"):
+        replace(ProxySettings(), epochs=0)
