@@ -312,7 +312,7 @@ def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
 
 
 def _check_fidelity(config: RunConfig) -> None:
-    if not config.rungs:
+    if config.fidelity.method == "full":
         return
     if config.is_instant:
         raise InputError(
@@ -324,6 +324,7 @@ def _check_fidelity(config: RunConfig) -> None:
             "workers.deterministic: with asha, who goes on depends on the order in which trials end; use one worker "
             "(--workers 1), or --fidelity full"
         )
+    _ = config.rungs  # raises where the schedule leaves no room
 
 
 def _check_instant(name: str, options: Mapping[str, Any]) -> None:

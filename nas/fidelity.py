@@ -62,7 +62,7 @@ class Fidelity:
         """Take the paused trials that never go on; ``none_to_come`` says that no further one will be proposed."""
         return []
 
-    def ready(self) -> int:
+    def ready(self, none_to_come: bool) -> int:  # noqa: ARG002
         """Return how many paused trials go on as soon as a worker is free."""
         return 0
 
@@ -134,8 +134,9 @@ class HalvingFidelity(Fidelity):
             self.halving.prune(number)
         return [self.paused.pop(number) for number in hopeless]
 
-    def ready(self) -> int:
+    def ready(self, none_to_come: bool) -> int:
         """Return how many paused trials go on as soon as a worker is free."""
+        self.halving.closed = none_to_come
         return len(self.halving.promotable())
 
     def let_go(self, numbers: Sequence[int]) -> list[str]:

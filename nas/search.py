@@ -235,13 +235,17 @@ class SearchLoop:
             return True
         if not self.spending.allows(len(self._in_flight)):
             self.spent = True
+            self._waiting.clear()  # they stand in the checkpoint, for a larger budget
+        if not self.spent:
+            return True
         succeeded = any(trial.status == "ok" for trial in self.run.trials)
-        return not self.spent or (not (succeeded or self._in_flight) and bool(self.fidelity.ready()))
+        return not succeeded and not self._in_flight and self.fidelity.ready(none_to_come=True) > 0
 
     def _free(self) -> int:
         """For how many trials there are free workers and no others that come before."""
-        busy = len(self._in_flight) + len(self._waiting) + self.fidelity.ready()
-        return min(self.pool.capacity - busy, self._left())
+        left = self._left()
+        busy = len(self._in_flight) + len(self._waiting) + self.fidelity.ready(left <= 0 and not self._waiting)
+        return min(self.pool.capacity - busy, left)
 
     def _unused(self, number: int) -> int:
         """Return the smallest number from ``number`` on that was not used before this process began."""

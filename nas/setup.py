@@ -189,7 +189,7 @@ def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
     code = UserCode.read(name, "evaluator")
     if code is None:
         raise InputError(f"evaluator: expected {', '.join(EVALUATORS)} or FILE.py:Class, got '{name}'")
-    _check_evaluator(code, config.evaluator_options)
+    _check_evaluator(code, config.evaluator_options, bool(config.rungs))
     return EvaluatorRecipe(code=code, options=config.evaluator_options, **limits)
 
 
@@ -203,11 +203,16 @@ def _surrogate(space: SearchSpace) -> ImageNetEvaluator:
     return ImageNetEvaluator()
 
 
-def _check_evaluator(code: UserCode, options: Mapping[str, Any]) -> None:
-    """Check that a user's class has ``evaluate`` and takes the options that are given."""
+def _check_evaluator(code: UserCode, options: Mapping[str, Any], in_rungs: bool) -> None:
+    """Check that a user's class has ``evaluate`` and takes what it will be given."""
     kind = code.load()
     if not callable(getattr(kind, "evaluate", None)):
         raise InputError(f"evaluator: class {code.class_name} needs a method evaluate(self, architecture, network)")
+    if in_rungs and "epochs" not in inspect.signature(kind.evaluate).parameters:
+        raise InputError(
+            f"fidelity.method: asha asks for trainings of different lengths; {code.class_name}.evaluate needs a "
+            "parameter 'epochs' for that"
+        )
     try:
         inspect.signature(kind).bind(**options)
     except TypeError as error:

@@ -17,7 +17,7 @@ from nas.search_spaces.errors import InputError
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"})
 _PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_LAYOUTS = "DIR/{train,test}/CLASS, DIR/{train,val}/CLASS, DIR/{train,val,test}/CLASS or DIR/CLASS"
+LAYOUTS = "DIR/{train,test}/CLASS, DIR/{train,val}/CLASS, DIR/{train,val,test}/CLASS or DIR/CLASS"
 UNREADABLE_LIMIT = 0.01
 
 Bytes = NDArray[np.uint8]
@@ -62,11 +62,11 @@ def open_image_folder(path: Path) -> ImageFolder:
         names, folders, read, stamp = _open_zip(path)
     else:
         what = "is neither a folder nor a zip file" if path.exists() else "does not exist"
-        raise InputError(f"data: '{path}' {what}; expected a folder or zip of images laid out as {_LAYOUTS}")
+        raise InputError(f"data: '{path}' {what}; expected a folder or zip of images laid out as {LAYOUTS}")
     files = [(PurePosixPath(name).parts, name) for name in sorted(names)]
     empty = [PurePosixPath(folder).parts for folder in folders]
     if not files:
-        raise InputError(f"data: '{path}' holds no images ({', '.join(sorted(EXTENSIONS))}); expected {_LAYOUTS}")
+        raise InputError(f"data: '{path}' holds no images ({', '.join(sorted(EXTENSIONS))}); expected {LAYOUTS}")
     while _is_wrapped(files):
         files = [(parts[1:], name) for parts, name in files]
         empty = [parts[1:] for parts in empty]
@@ -163,16 +163,16 @@ def _split_by_part(files: list[tuple[tuple[str, ...], str]], source: str) -> dic
     tops = {parts[0].lower() for parts, _ in files}
     split = tops <= set(_PARTS) and "train" in {_PARTS[top] for top in tops}
     if not split and len(tops) > 1 and tops <= set(_PARTS):
-        raise InputError(f"data: '{source}' has {' and '.join(sorted(tops))} but no train; expected {_LAYOUTS}")
+        raise InputError(f"data: '{source}' has {' and '.join(sorted(tops))} but no train; expected {LAYOUTS}")
     if not split and any(_PARTS.get(path[0].lower()) == "train" and len(path) >= 3 for path, _ in files):
         extra = sorted(tops - set(_PARTS))
-        raise InputError(f"data: '{source}' holds '{extra[0]}' beside train; move it away. Expected {_LAYOUTS}")
+        raise InputError(f"data: '{source}' holds '{extra[0]}' beside train; move it away. Expected {LAYOUTS}")
     depth = 1 if split else 0
     stray = [name for parts, name in files if len(parts) < depth + 2]
     if stray:
         raise InputError(
             f"data: '{source}' holds {len(stray)} images outside a class folder, for instance '{stray[0]}'; "
-            f"expected {_LAYOUTS}"
+            f"expected {LAYOUTS}"
         )
     parts: dict[str, list[tuple[str, str]]] = {}
     for path, name in files:
@@ -189,7 +189,7 @@ def _class_names(parts: dict[str, list[tuple[str, str]]], empty: Iterable[str], 
     if len(classes) < 2:
         raise InputError(
             f"data: expected at least 2 classes in '{source}', found {len(classes)} ('{classes[0]}'); "
-            f"laid out as {_LAYOUTS}"
+            f"laid out as {LAYOUTS}"
         )
     for part, rows in parts.items():
         unknown = sorted({kind for kind, _ in rows} - set(classes))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_data import ImageData, Part
+from nas.evaluate.data.image_files import LAYOUTS
 from nas.evaluate.data.named import NAMED, open_named
 from nas.evaluate.data.prepared import (
     Prepared,
@@ -68,8 +69,11 @@ def find_source(reference: str, root: Path | None = None, download: bool = False
     if reference in NAMED:
         return open_named(reference, root, download)
     path = Path(reference).expanduser()
-    if not path.exists() and "/" not in reference:
-        raise InputError(f"data: '{reference}' is no folder or zip of images{nearest_name(reference, data_names())}")
+    if not path.exists():
+        raise InputError(
+            f"data: '{reference}' does not exist; expected a folder or zip of images, laid out as {LAYOUTS}, or a name"
+            f"{nearest_name(path.name, data_names())}"
+        )
     if download:
         raise InputError(f"--download: '{reference}' has no name to fetch it by{nearest_name(reference, NAMED)}")
     return from_folder(path)

@@ -33,7 +33,10 @@ def search(
         str | None, typer.Option(help="Who scores; see: nas evaluators; or FILE.py:Class.", rich_help_panel=_SEARCH)
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Train on digits, or a folder or zip of images.", rich_help_panel=_SEARCH)
+        str | None,
+        typer.Option(
+            help="Images to train on: a name (see: nas data list), or a folder or zip.", rich_help_panel=_SEARCH
+        ),
     ] = None,
     tolerance: Annotated[
         str | None,

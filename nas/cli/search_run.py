@@ -58,6 +58,8 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
     check_free(path)
     if config.budget is None:
         _make_controller(setup)  # its mistakes are told before anything is written
+    elif config.workers.address is None:
+        Spending(Budget.parse(config.budget), _local_gpus(config))
     console = make_console()
     data = read_images(setup, console)
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
@@ -89,6 +91,17 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
     say(console, f"Going on with {run.path}: {len(run.trials)}{count} trials are done")
     data = read_images(setup, console) if len(run.trials) < config.trials else None
     _execute(setup, run, data, console)
+
+
+def _local_gpus(config: RunConfig) -> float:
+    """Return the GPU share of a worker on this machine, roughly: 0 where none is used."""
+    if config.is_instant or config.workers.train_device == "cpu" or config.workers.gpus_per_worker == 0:
+        return 0.0
+    if config.budget is None or Budget.parse(config.budget).kind != "gpu":
+        return 1.0
+    from nas.evaluate.proxy import choose_device
+
+    return 1.0 if choose_device("auto") == "cuda" else 0.0
 
 
 def _check_space(setup: Setup, run: Run) -> None:

@@ -71,7 +71,7 @@ def test_killed_worker_and_nothing_is_left_behind(toys: Path) -> None:
     arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=1", "--workers", "2", "--trials", "6")
     driver = start(*arguments, "--out", "run", cwd=toys)
     wait_for_trials(toys / "run", 1)
-    workers = [process for process in ray_processes(driver.pid) if "ray::Worker" in " ".join(process.cmdline())]
+    workers = [process for process in ray_processes(driver.pid) if "ray::_RayWorker" in " ".join(process.cmdline())]
     assert len(workers) == 2
     workers[0].kill()
     output = driver.communicate(timeout=120)[0]

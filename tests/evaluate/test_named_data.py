@@ -223,5 +223,5 @@ def test_a_download_that_fails_is_no_mistake_of_the_input(monkeypatch: pytest.Mo
         open_named("svhn", download=True)
     with pytest.raises(InputError, match="'imagenet' cannot be downloaded; put ILSVRC2012"):
         open_named("imagenet", download=True)
-    with pytest.raises(InputError, match="'nowhere' is no folder or zip of images"):
+    with pytest.raises(InputError, match="'nowhere' does not exist; expected a folder or zip"):
         find_source("nowhere")
