@@ -159,7 +159,7 @@ def timm_loop(data: ImageData, settings: ProxySettings, device: str, processes: 
             updates_per_epoch=len(loader),
             warmup_epochs=0,
         )
-        loss_function: Any = LabelSmoothingCrossEntropy(settings.label_smoothing)  # type: ignore[no-untyped-call]
+        loss_function: Any = LabelSmoothingCrossEntropy(settings.label_smoothing)
         updates = 0
         for epoch in range(min(epochs, settings.epochs)):
             module.train()

@@ -7,6 +7,7 @@ relation). The spread of one network's trainings from seed to seed gives the sma
 from __future__ import annotations
 
 import itertools
+import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -160,6 +161,15 @@ def measure_trust(
         run_jobs(missing, pool(), ended)
     rows = [row for kind, job in jobs if (row := known[_key(kind, job)])["accuracy"] is not None]
     return judge(rows)
+
+
+def read_trust(folder: Path) -> dict[str, Any] | None:
+    """Return the report of a folder, ``None`` if there is none that can be read."""
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return report if isinstance(report, dict) and "tau" in report else None
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:

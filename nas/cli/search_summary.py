@@ -19,6 +19,7 @@ from nas.rounds import Rounds
 from nas.run import Run
 from nas.search_spaces import space as spaces
 from nas.setup import Setup, versions
+from nas.trust import REPORT, read_trust
 
 _log = logging.getLogger("nas")
 SURROGATE = (
@@ -82,6 +83,10 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
         say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
     if outcome.rounds is not None:
         _print_rounds(outcome.rounds, console)
+    if (trust := read_trust(run.path)) is not None:
+        noise = trust["smallest_difference"]
+        smallest = "" if noise is None else f"; differences below {100 * noise:.2f} points mean nothing"
+        say(console, f"Trust           Kendall's tau {trust['tau']:.2f} with longer training{smallest} (nas trust)")
     kind = "Validation" if outcome.against_b0 is None else "Search's fit"
     say(console, f"{kind:<15} {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
     for name, label in (("macs", "MACs"), ("params", "Params")):
@@ -94,7 +99,8 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     if "throughput" in best.metrics:
         say(console, f"Throughput      {source}{best.metrics['throughput']:,.0f} images/s")
     say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
-    say(console, "Files           " + ", ".join(str(file) for file in outcome.files))
+    files = [*outcome.files, *([run.path / REPORT] if trust is not None else [])]
+    say(console, "Files           " + ", ".join(str(file) for file in files))
     if outcome.network is not None:
         say(console, f"Next            {program()} scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
     if outcome.against_b0 is not None:
