@@ -154,15 +154,22 @@ class RayPool:
         return outcomes
 
     def forget(self, checkpoints: Sequence[str]) -> None:
-        """Note paused trainings that may go; their node's next worker that is free removes them."""
+        """Note paused trainings that may go; their node's next worker that is free removes them.
+
+        Where one lies that an earlier process paused is not known: every node looks for it.
+        """
+        nodes = {slot.node for slot in [*self._idle, *(running.slot for running in self._running.values())]}
         for key in checkpoints:
-            if (node := self._homes.pop(key, None)) is not None:
+            home = self._homes.pop(key, None)
+            for node in nodes if home is None else [home]:
                 self._forgotten[node].append(key)
 
     def close(self) -> None:
-        """Remove the paused trainings, kill the workers and leave the cluster; a local one ends with this."""
+        """Kill the workers and leave the cluster; a local one ends with this.
+
+        Trainings that are paused stay where they are, for when the run goes on.
+        """
         if ray.is_initialized():
-            self.forget(list(self._homes))
             done = [self._sweep(slot) for slot in self._idle if self._forgotten[slot.node]]
             with contextlib.suppress(RayError):
                 ray.wait(done, num_returns=len(done), timeout=10.0) if done else None

@@ -152,9 +152,14 @@ class HalvingFidelity(Fidelity):
 
     def restore(self, waiting: list[Pending], finished: Iterable[Trial]) -> list[Pending]:
         """Take up the rungs that trials have finished: those that are not over are paused again."""
+        finished = list(finished)
         open_ones = {pending.number: pending for pending in waiting}
+        genes = {pending.number: list(pending.architecture.genes) for pending in waiting}
+        genes |= {trial.number: list(trial.architecture.genes) for trial in finished}
         for row in self._run.rows(RUNGS):
             number, metrics = int(row["number"]), dict(row["metrics"])
+            if genes.get(number) != row["genes"]:  # of a proposal that was lost with the controller's state
+                continue
             self.halving.record(number, float(metrics["accuracy"]), float(row["reward"]))
             if pending := open_ones.get(number):
                 pending.seconds, pending.metrics = float(row["seconds"]), metrics
@@ -164,7 +169,7 @@ class HalvingFidelity(Fidelity):
                 self.halving.fail(trial.number)
             elif trial.status == "pruned":
                 self.halving.prune(trial.number)
-            elif trial.reward is not None:
+            elif trial.reward is not None and self.halving.rung(trial.number) == len(self.halving.levels) - 1:
                 self.halving.record(trial.number, trial.metrics["accuracy"], trial.reward)
         return [pending for pending in waiting if pending.number not in self.paused]
 

@@ -197,6 +197,7 @@ def test_gpu_shares_that_really_fit(
     assert ray_cluster.fit(workers, asked) == (share, fit)
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_fit_are_left_out_not_waited_for() -> None:
     """On a cluster with one CPU; a third worker would never start."""
     from ray.cluster_utils import Cluster
@@ -214,6 +215,7 @@ def test_workers_that_do_not_fit_are_left_out_not_waited_for() -> None:
         cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_nodes_leave_and_join_while_the_pool_works(tmp_path: Path) -> None:
     """A node with a running trial goes: the trial runs again on one that joins, and is no death of its worker."""
     from ray.cluster_utils import Cluster
@@ -243,6 +245,7 @@ def test_nodes_leave_and_join_while_the_pool_works(tmp_path: Path) -> None:
         cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_images_travel_to_nodes_that_cannot_see_the_files(tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster
 
@@ -318,13 +321,17 @@ def test_a_paused_training_is_left_where_it_is_and_swept_away(make_pool: MakePoo
     assert not checkpoint_path(key).exists() and not checkpoint_path(key).parent.exists()
     pool.submit(paused)
     gather(pool, 1)
-    assert checkpoint_path(key).exists()
     pool.close()
-    if not isinstance(pool, LocalPool):  # workers leave nothing behind
-        assert not checkpoint_path(key).exists()
-    pool.forget([key])
+    assert checkpoint_path(key).exists()  # for when the run goes on
+    later = make_pool(recipe("Paused"), workers=1)
+    later.submit(job(9))
+    gather(later, 1)
+    later.forget([key])
+    later.close()
+    assert not checkpoint_path(key).exists()
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_start_end_the_run_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     from nas.evaluate.ray_pool import RayPool, _RayWorker
     from nas.search_spaces.errors import WorkError

@@ -75,7 +75,11 @@ def test_none_lifts_the_band() -> None:
         ({"evaluator.name": "prxy"}, [], "did you mean 'proxy'"),
         ({"workers.train_device": "tpu"}, [], "expected 'auto', 'cpu' or 'cuda', got 'tpu'"),
         ({"workers.count": -1}, [], "workers.count: expected greater than or equal to 0, got -1"),
-        ({}, ["data.validation=0.9"], "validation: expected a fraction between 0 and 0.5, got 0.9"),
+        (
+            {},
+            ["data.validation=0.9"],
+            "validation: expected a fraction between 0 and 0.5, or a whole number of images, got 0.9",
+        ),
         ({}, ["evaluator.optimizer=adm"], "optimizer: expected 'sgd' or 'adamw', got 'adm'"),
     ],
 )

@@ -151,6 +151,21 @@ def test_killed_with_many_workers_every_number_ends_once(tmp_path: Path, evaluat
     assert len({trial.architecture for trial in run.trials}) == 30
 
 
+def test_rungs_of_proposals_that_were_lost_are_nobodys(tmp_path: Path, evaluator: str) -> None:
+    """Without the controller's state, numbers are given to other networks."""
+    config = configure(evaluator, trials=20)
+    with pytest.raises(Killed):
+        search(tmp_path / "run", config, FakePool(1, 0, learning, alive=9))
+    (tmp_path / "run" / "controller.json").unlink()
+    _, run, loop = search(tmp_path / "run", config, FakePool(1, 0, learning))
+    assert sorted(trial.number for trial in run.trials) == list(range(20))
+    by_number = {trial.number: trial for trial in run.trials}
+    for row in run.rows(RUNGS)[-5:]:
+        assert list(by_number[row["number"]].architecture.genes) == row["genes"]
+    assert all(trial.metrics["epochs"] == 9 for trial in run.trials if trial.status == "ok")
+    assert not loop.fidelity.paused
+
+
 def test_a_space_that_runs_out_still_trains_its_best_in_full(tmp_path: Path) -> None:
     (tmp_path / "toys.py").write_text(TOY_EVALUATORS)
     (tmp_path / "five.py").write_text("class Space:\n    name, gene_sizes = 'five', (5,)\n")
