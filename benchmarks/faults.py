@@ -70,7 +70,7 @@ class Stubborn(Base):
 
 class Hungry(Base):
     def break_down(self):
-        self.held = b"x" * 600_000_000
+        held = b"x" * 600_000_000
         time.sleep(5)
 
 class NoMemory(Base):

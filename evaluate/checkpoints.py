@@ -36,14 +36,17 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     import torch
 
     temporary = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        _log.warning("%s: the checkpoint could not be written (%s)", path, error)
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    for last in (False, True):  # twice, for another worker may take the empty folder away in between
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state, temporary)
+            temporary.replace(path)
+            return
+        except (OSError, RuntimeError) as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            if last:
+                _log.warning("%s: the checkpoint could not be written (%s)", path, error)
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -78,9 +79,7 @@ class ProxyEvaluator:
         """
         with self._own_state(seed):
             return self._survive(
-                lambda settings: self._scores(
-                    self._trained(architecture, network, seed, settings, cycles, checkpoint, pause), ("validation",)
-                )
+                lambda settings: self._evaluated(architecture, network, seed, settings, cycles, checkpoint, pause)
             )
 
     def test(
@@ -156,23 +155,40 @@ class ProxyEvaluator:
         seed: int,
         settings: ProxySettings,
         cycles: Sequence[int] = (),
-        checkpoint: Path | None = None,
-        pause: bool = False,
+        state: dict[str, Any] | None = None,
     ) -> Training:
-        """Build and train, from the checkpoint if there is one."""
+        """Build and train, on from the state of a paused training if there is one."""
         torch.manual_seed(seed)
         training = self._training(architecture, network, seed, settings, self._train)
-        cycles = cycles or (settings.epochs,)
-        if checkpoint is not None and (state := load_checkpoint(checkpoint, self.device)) is not None:
+        cycles = tuple(cycles) or (settings.epochs,)
+        if state is not None:
             training.load_state_dict(state)
-        done = 0
-        for epochs in cycles:
-            done += epochs
-            if done > training.epochs:
-                training.run(epochs)
-        if checkpoint is not None and pause:
-            save_checkpoint(checkpoint, training.state_dict())
+        for epochs in cycles[len(training.cycles) :]:
+            training.run(epochs)
         return training
+
+    def _evaluated(
+        self,
+        architecture: Architecture,
+        network: Network | None,
+        seed: int,
+        settings: ProxySettings,
+        cycles: Sequence[int],
+        checkpoint: Path | None,
+        pause: bool,
+    ) -> dict[str, float]:
+        """Train, on from the checkpoint if it is one of this training, score, and then leave one if asked to."""
+        whose = f"{architecture.genes} {seed} {self.settings} {self.data.describe()}"
+        state = None if checkpoint is None else load_checkpoint(checkpoint, self.device)
+        if state is not None and (
+            state.get("whose") != whose or state["cycles"] != list(cycles)[: len(state["cycles"])]
+        ):
+            state = None  # an earlier run's in the same folder, or another network's with the same number
+        training = self._trained(architecture, network, seed, settings, cycles, state)
+        scores = self._scores(training, ("validation",))
+        if checkpoint is not None and pause:
+            save_checkpoint(checkpoint, {**training.state_dict(), "whose": whose})
+        return scores
 
     def _training(
         self, architecture: Architecture, network: Network | None, seed: int, settings: ProxySettings, images: Images

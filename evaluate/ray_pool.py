@@ -50,10 +50,14 @@ class _RayWorker(Worker):
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """A worker's place: the actor, the reference that is ready once its process runs, and then its node."""
+    """A worker's place: the actor, the reference that is ready once its process runs, and then its node.
+
+    ``alive`` are the nodes there were when it was made.
+    """
 
     actor: Any
     ready: Any
+    alive: frozenset[str]
     node: str = ""
 
 
@@ -203,7 +207,7 @@ class RayPool:
         except RayError as error:
             self._check_cluster(error)
             _kill(slot)
-            self._failed_starts += 1
+            self._failed_starts += slot.alive <= _alive_nodes()  # where a node left, the worker is not to blame
             if self._failed_starts >= _START_LIMIT:
                 raise WorkError(
                     f"{self._failed_starts} workers in a row could not start: {first_line(error)}; every node needs "
@@ -244,7 +248,10 @@ class RayPool:
         else:
             self._idle.append(running.slot)
         if job.pause and evaluation.status == "ok":
+            before = self._homes.get(job.checkpoint, running.slot.node)
             self._homes[job.checkpoint] = running.slot.node
+            if before != running.slot.node:
+                self._forgotten[before].append(job.checkpoint)
         return [(job, evaluation)]
 
     def _died(self, running: _Running, error: Exception) -> list[Outcome]:
@@ -272,12 +279,13 @@ class RayPool:
             return outcomes
         for reference, running in list(self._running.items()):
             seconds = time.monotonic() - running.started
-            if seconds < self._limit_s + _GRACE_S:
+            limit_s = running.queued.job.time_limit_s(self._limit_s)
+            if limit_s is None or seconds < limit_s + _GRACE_S:
                 continue
             del self._running[reference]
             _kill(running.slot)
             self._starting.append(self._new_slot())
-            error = f"timed out after {self._limit_s:g} s and did not stop; its worker was killed"
+            error = f"timed out after {limit_s:g} s and did not stop; its worker was killed"
             job = running.queued.job
             outcomes.append((job, Evaluation(job.architecture, "failed", {}, seconds, error, "timeout")))
         return outcomes
@@ -309,11 +317,11 @@ class RayPool:
 
     def _new_slot(self) -> _Slot:
         actor = self._actor_class.remote(self._recipe, self._data)
-        return _Slot(actor, actor.node.remote())
+        return _Slot(actor, actor.node.remote(), _alive_nodes())
 
 
-def _alive_nodes() -> set[str]:
-    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+def _alive_nodes() -> frozenset[str]:
+    return frozenset(node["NodeID"] for node in ray.nodes() if node["Alive"])
 
 
 def _kill(slot: _Slot) -> None:

@@ -12,6 +12,7 @@ from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import DataGone, Evaluator, Job, evaluate_safely
 from nas.evaluate.memory import MemoryWatch
+from nas.search_spaces.errors import WorkError
 from nas.search_spaces.records import Evaluation
 from nas.search_spaces.user_code import describe
 
@@ -69,7 +70,7 @@ class Worker:
                 return Evaluation(job.architecture, "failed", {}, 0.0, text, "exception", traceback.format_exc())
             limit = self._recipe.memory_bytes
             self._memory = None if limit is None else MemoryWatch(limit)
-        return evaluate_safely(self._evaluator, job, self._recipe.timeout_s, self._memory)
+        return evaluate_safely(self._evaluator, job, job.time_limit_s(self._recipe.timeout_s), self._memory)
 
     def forget(self, checkpoints: Sequence[str]) -> None:
         """Remove paused trainings that lie on this node."""
@@ -89,6 +90,7 @@ class LocalPool:
         self._capacity, self._trains_on = capacity, recipe.device if recipe.proxy else "cpu"
         self._worker = Worker(recipe, data)
         self._jobs: deque[Job] = deque()
+        self._broken = ""
 
     @property
     def capacity(self) -> int:
@@ -109,9 +111,16 @@ class LocalPool:
         self._jobs.append(job)
 
     def gather(self, timeout_s: float) -> list[Outcome]:  # noqa: ARG002 (no clock decides what is told together)
-        """Run every job that is queued and return them."""
+        """Run every job that is queued and return them.
+
+        Raises:
+            WorkError: if the accelerator broke before; in this process it stays broken.
+        """
+        if self._broken:
+            raise WorkError(f"the accelerator is unusable for this process: {self._broken}")
         outcomes = [(job, self._worker.run(job)) for job in self._jobs]
         self._jobs.clear()
+        self._broken = next((str(done.error) for _, done in outcomes if done.fault == "device"), "")
         return outcomes
 
     def forget(self, checkpoints: Sequence[str]) -> None:

@@ -203,6 +203,13 @@ class RunConfig(_Section):
         return self.budget is not None and self.trials >= OPEN_ENDED
 
     @property
+    def full_epochs(self) -> int | None:
+        """Epochs of a whole training; ``None`` where the evaluator does not say."""
+        if self.rungs:
+            return self.rungs[-1]
+        return self.proxy_settings().epochs if self.evaluator["name"] == PROXY else None
+
+    @property
     def epochs_share(self) -> float:
         """The share of a whole training's epochs that a trial takes in the mean; below 1 under halving."""
         if not self.rungs:
@@ -319,10 +326,10 @@ def _check_fidelity(config: RunConfig) -> None:
             f"fidelity.method: asha trains some networks longer, but evaluator '{config.evaluator['name']}' trains "
             "none; leave it at full"
         )
-    if config.workers.deterministic and config.worker_count > 1:
+    if config.workers.deterministic:
         raise InputError(
-            "workers.deterministic: with asha, who goes on depends on the order in which trials end; use one worker "
-            "(--workers 1), or --fidelity full"
+            "workers.deterministic: with asha, who goes on depends on the order in which trials end; leave "
+            "--deterministic out (one worker always gives the same), or use --fidelity full"
         )
     _ = config.rungs  # raises where the schedule leaves no room
 

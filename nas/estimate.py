@@ -37,4 +37,5 @@ def estimate_trial(setup: Setup, pool: WorkerPool) -> float | None:
     run_jobs(jobs, pool, ended)
     if not found:
         return None
-    return setup.config.epochs_share * sum(found) / len(found)
+    longest = (setup.config.full_epochs or setup.recipe.proxy.epochs) / setup.recipe.proxy.epochs
+    return setup.config.epochs_share * longest * sum(found) / len(found)

@@ -89,7 +89,8 @@ class HalvingFidelity(Fidelity):
 
     def __init__(self, run: Run, reward: Reward, config: RunConfig) -> None:
         super().__init__()
-        self.halving = Halving(config.rungs, config.fidelity.reduction, config.trials)
+        goal = min(config.trials, config.expected_trials or config.trials)
+        self.halving = Halving(config.rungs, config.fidelity.reduction, goal)
         self._run, self._reward = run, reward
 
     def next(self, waiting: list[Pending], none_to_come: bool) -> Pending | None:
@@ -158,8 +159,8 @@ class HalvingFidelity(Fidelity):
         genes |= {trial.number: list(trial.architecture.genes) for trial in finished}
         for row in self._run.rows(RUNGS):
             number, metrics = int(row["number"]), dict(row["metrics"])
-            if genes.get(number) != row["genes"]:  # of a proposal that was lost with the controller's state
-                continue
+            if genes.get(number) != row["genes"] or row["rung"] != self.halving.rung(number):
+                continue  # of a proposal that was lost with the controller's state, or of its second training
             self.halving.record(number, float(metrics["accuracy"]), float(row["reward"]))
             if pending := open_ones.get(number):
                 pending.seconds, pending.metrics = float(row["seconds"]), metrics

@@ -55,7 +55,8 @@ class Halving:
     Args:
         levels: epochs at the end of each rung, rising.
         reduction: one of so many trials is promoted.
-        goal: how many trials there will be.
+        goal: how many trials there will be; where a budget decides that, how many are expected, and then verdicts on
+            the hopeless are as good as the expectation.
     """
 
     def __init__(self, levels: Sequence[int], reduction: int, goal: int) -> None:
@@ -65,6 +66,7 @@ class Halving:
         self._rungs = [_Rung() for _ in self.levels]
         self._accuracies: dict[int, list[float]] = {}
         self._running: set[int] = set()
+        self._begun: set[int] = set()
         self._pruned: set[int] = set()
 
     def rung(self, number: int) -> int:
@@ -74,6 +76,7 @@ class Halving:
     def start(self, number: int) -> None:
         """Take note that a trial is trained towards its next rung."""
         self._running.add(number)
+        self._begun.add(number)
         if reached := self.rung(number):
             self._rungs[reached - 1].promoted.add(number)
 
@@ -115,7 +118,7 @@ class Halving:
         still reach the rung stays behind. (More may be promoted in all, because the best at a time may be overtaken.)
         """
         found = []
-        arrivals = self.goal
+        arrivals = max(self.goal, len(self._begun))
         if self.closed:
             arrivals = len(self._rungs[0].rewards) + sum(self.rung(number) == 0 for number in self._running)
         for place, rung in enumerate(self._rungs[:-1]):

@@ -57,6 +57,11 @@ class Outcome:
     measured_ms: float | None = None
     rounds: Rounds | None = None
 
+    @property
+    def reward(self) -> float:
+        """The baseline's reward: of its confirming trainings where there were any."""
+        return self.rounds.winner.reward if self.rounds else float(self.baseline.reward or 0.0)
+
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
     """Return the trial with the highest reward; of equals the one with fewer MACs, then the earlier."""
@@ -101,7 +106,7 @@ def conclude(
     baseline = rounds.winner.trial if rounds else best_trial(run.trials)
     if baseline is None:
         return None
-    known = run.read_result()
+    known = run.read("result.json")
     same = known.get("number") == baseline.number and ("confirmed" in known) == (rounds is not None)
     test_accuracy = known.get("test_accuracy") if same else None
     if test_accuracy is None and pool is not None and setup.can_test:
@@ -167,10 +172,10 @@ def _result(
     return {
         "number": baseline.number,
         "test_accuracy": test_accuracy,
-        "accuracy": baseline.metrics["accuracy"],
+        "accuracy": rounds.winner.mean if rounds else baseline.metrics["accuracy"],
         "macs": baseline.metrics.get("macs"),
         "params": baseline.metrics.get("params"),
-        "reward": baseline.reward,
+        "reward": rounds.winner.reward if rounds else baseline.reward,
         "genes": list(baseline.architecture.genes),
         "choices": dict(baseline.choices),
         "space": baseline.architecture.space,

@@ -20,7 +20,7 @@ from nas.run import Run
 from nas.search import make_job
 from nas.search_spaces.records import Evaluation, Trial
 from nas.setup import Setup
-from nas.trainings import pooled_deviation, run_jobs, smallest_difference
+from nas.trainings import Noise, check_images, measure_noise, run_jobs
 
 JOURNAL = "confirm.jsonl"
 LONGER = 3  # times the evaluator's epochs, where nothing else is asked for
@@ -56,12 +56,12 @@ class Rounds:
     Attributes:
         candidates: those that were trained most often first, by falling reward: one lucky training does not win.
         epochs: of each training.
-        deviation: of one training, from seed to seed; ``None`` if no candidate was trained twice.
+        noise: of one training, from seed to seed; ``None`` if no candidate was trained twice.
     """
 
     candidates: tuple[Candidate, ...]
     epochs: int | None
-    deviation: float | None
+    noise: Noise | None
 
     @property
     def winner(self) -> Candidate:
@@ -70,14 +70,22 @@ class Rounds:
 
     @property
     def tied(self) -> list[Candidate]:
-        """The others that are behind the winner by no more than chance, so far as the rounds can tell."""
-        return [one for one in self.candidates[1:] if not _is_beaten(one, self.winner, self.deviation)]
+        """The others that are behind the winner by no more than chance, so far as the rounds can tell.
+
+        While no network was trained twice, and chance is not known, that is the better half.
+        """
+        others = self.candidates[1:]
+        if (noise := self.noise) is None:
+            return list(others[: (len(self.candidates) - 1) // 2])
+        return [one for one in others if not _is_beaten(one, self.winner, noise)]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values, for ``result.json``."""
         return {
             "epochs": self.epochs,
-            "seed_deviation": self.deviation,
+            "accuracy": self.winner.mean,
+            "reward": self.winner.reward,
+            "seed_deviation": None if self.noise is None else self.noise.deviation,
             "tied": [one.trial.number for one in self.tied],
             "candidates": [
                 {
@@ -111,19 +119,19 @@ def confirm_rounds(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None
     for row in run.rows(JOURNAL):
         if int(row["number"]) in scores:
             scores[int(row["number"])][int(row["round"])] = row["accuracy"]
-    contenders = [*best, *others]
-    for number in range(settings.rounds if pool is not None else 0):
+    contenders, found = [*best, *others], None
+    for number in range(settings.rounds):
         missing = [trial for trial in contenders if number not in scores[trial.number]]
+        if missing and pool is None:
+            break  # a round that is not complete decides nothing
         if missing:
             assert pool is not None
             _train(setup, run, pool(), missing, number, scores, tell)
-        found = _rounds(setup, best, others, scores)
-        if found is None:
-            return None
-        contenders = [found.winner.trial, *(one.trial for one in found.tied)]
+        found = _rounds(setup, best, others, scores, number)
+        contenders = [] if found is None else [found.winner.trial, *(one.trial for one in found.tied)]
         if len(contenders) < 2:
             break
-    return _rounds(setup, best, others, scores)
+    return found
 
 
 def choose(trials: Sequence[Trial], count: int, reward: Reward) -> tuple[list[Trial], list[Trial]]:
@@ -149,15 +157,19 @@ def confirm_job(setup: Setup, trial: Trial, number: int) -> Job:
     """Return a trial's training of a round: longer, and from a seed of its own."""
     sequence = np.random.SeedSequence([setup.config.seed, 3, trial.number, number])
     job = make_job(setup, trial.number, trial.architecture)
-    epochs = confirm_epochs(setup)
-    return replace(job, seed=int(sequence.generate_state(1)[0]), cycles=() if epochs is None else (epochs,))
+    epochs, full = confirm_epochs(setup), setup.config.full_epochs
+    job = replace(job, seed=int(sequence.generate_state(1)[0]))
+    if epochs is None:
+        return job
+    return replace(job, cycles=(epochs,), patience=LONGER if full is None else epochs / full)
 
 
 def confirm_epochs(setup: Setup) -> int | None:
     """Return the epochs of a confirming training; ``None``: the evaluator's own schedule."""
     if setup.config.confirm.epochs is not None:
         return setup.config.confirm.epochs
-    return None if setup.recipe.proxy is None else LONGER * setup.recipe.proxy.epochs
+    full = setup.config.full_epochs
+    return None if full is None else LONGER * full
 
 
 def _train(
@@ -170,6 +182,7 @@ def _train(
     tell: Tell,
 ) -> None:
     def ended(job: Job, evaluation: Evaluation) -> None:
+        check_images(evaluation)
         accuracy = evaluation.metrics["accuracy"] if evaluation.status == "ok" else None
         row = {
             "number": job.number,
@@ -190,12 +203,17 @@ def _train(
 
 
 def _rounds(
-    setup: Setup, best: Sequence[Trial], others: Sequence[Trial], scores: dict[int, dict[int, float | None]]
+    setup: Setup,
+    best: Sequence[Trial],
+    others: Sequence[Trial],
+    scores: dict[int, dict[int, float | None]],
+    last: int,
 ) -> Rounds | None:
+    """Judge by the rounds up to ``last``, so that a kill within a later one changes nothing."""
     candidates = []
     for trial in [*best, *others]:
         known = scores[trial.number]
-        accuracies = tuple(value for place in sorted(known) if (value := known[place]) is not None)
+        accuracies = tuple(v for place in sorted(known) if place <= last and (v := known[place]) is not None)
         if accuracies:
             metrics = {**trial.metrics, "accuracy": statistics.fmean(accuracies)}
             candidates.append(Candidate(trial, accuracies, setup.reward(metrics), trial in others))
@@ -205,17 +223,10 @@ def _rounds(
     candidates.sort(
         key=lambda one: (len(one.accuracies) < most, -one.reward, one.trial.metrics.get("macs", 0), one.trial.number)
     )
-    deviation = pooled_deviation(one.accuracies for one in candidates)
-    return Rounds(tuple(candidates), confirm_epochs(setup), deviation)
+    return Rounds(tuple(candidates), confirm_epochs(setup), measure_noise(one.accuracies for one in candidates))
 
 
-def _is_beaten(one: Candidate, winner: Candidate, deviation: float | None) -> bool:
-    """Say whether a candidate's reward is behind the winner's by more than chance.
-
-    While no network was trained twice, and chance is not known, the lower half of the best is left behind.
-    """
-    if deviation is None:
-        return one.spread_out
+def _is_beaten(one: Candidate, winner: Candidate, noise: Noise) -> bool:
+    """Say whether a candidate's reward is behind the winner's by more than chance."""
     factor = winner.reward / winner.mean if winner.mean else 1.0
-    chance = factor * smallest_difference(deviation, len(one.accuracies), len(winner.accuracies))
-    return winner.reward - one.reward > chance
+    return winner.reward - one.reward > factor * noise.smallest_difference(len(one.accuracies), len(winner.accuracies))

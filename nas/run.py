@@ -143,10 +143,10 @@ class Run:
         write_whole(self.path / name, text)
         return self.path / name
 
-    def read_result(self) -> dict[str, Any]:
-        """Return ``result.json``'s content, empty if there is none."""
+    def read(self, name: str) -> dict[str, Any]:
+        """Return a derived JSON file's content, empty if there is none."""
         try:
-            result = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+            result = json.loads((self.path / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return result if isinstance(result, dict) else {}

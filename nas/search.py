@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from nas.spending import Spending
 
 _log = logging.getLogger(__name__)
 POLL_S = 0.25
+SPENT = "spent.json"
 SAME_ERROR_LIMIT = 3
 
 
@@ -131,12 +133,13 @@ class SearchLoop:
         """Write what has ended to the journal, all of it together."""
         if not outcomes:
             return
+        if self.spending is not None:
+            self.spending.took(*(evaluation.seconds for _, evaluation in outcomes))
+            self.run.write(SPENT, json.dumps({"clock_s": self.spending.clock_s}))
         trials, details = [], {}
         for job, evaluation in outcomes:
             pending = self._in_flight.pop(job.number)
             pending.seconds += evaluation.seconds
-            if self.spending is not None:
-                self.spending.took(evaluation.seconds)
             trial = self._trial(pending, evaluation)
             if not self.fidelity.takes(pending, trial):
                 trials.append(trial)
@@ -260,7 +263,6 @@ class SearchLoop:
                 {
                     "controller": self.controller.state_dict(),
                     "told": self._told,
-                    "clock_s": 0.0 if self.spending is None else self.spending.clock_s,
                     "pending": [[pending.number, list(pending.architecture.genes)] for pending in proposals],
                 }
             )
@@ -285,20 +287,21 @@ class SearchLoop:
     def _controller_name(self) -> str:
         return str(self.setup.config.controller["name"])
 
-    def _restore_spending(self, clock_s: float) -> None:
+    def _restore_spending(self) -> None:
         """Take up what earlier processes spent."""
         if self.spending is not None:
-            self.spending.before_s = clock_s
-            for seconds in [trial.seconds for trial in self.run.trials]:
-                self.spending.took(seconds)
+            self.spending.before_s = float(self.run.read(SPENT).get("clock_s", 0.0))
+            self.spending.took(*(trial.seconds for trial in self.run.trials))
+            self.spending.took(*(pending.seconds for pending in self.fidelity.paused.values()))
 
     def _restore(self) -> None:
         """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
         with self._named("remember"):
             self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
-        self._restore_spending(0.0 if checkpoint is None else float(checkpoint.get("clock_s", 0.0)))
         if checkpoint is None:
+            self.fidelity.restore([], self._finished.values())
+            self._restore_spending()
             with self._named("warm_start"):
                 self.controller.warm_start(self.setup.earlier)
             if self.run.trials:
@@ -315,6 +318,7 @@ class SearchLoop:
         self.controller.remember([pending.architecture for pending in self._waiting])
         waiting = sorted(self._waiting, key=lambda pending: pending.number)
         waiting = self.fidelity.restore(waiting, self._finished.values())
+        self._restore_spending()
         self._waiting = waiting[: max(0, self.goal - len(self.run.trials) - len(self.fidelity.paused))]
         self._used_before |= {pending.number for pending in waiting} | set(self.fidelity.paused)
         self._number = self._unused(0)

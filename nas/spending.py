@@ -80,10 +80,10 @@ class Spending:
         """Seconds by the clock so far."""
         return self.before_s + time.monotonic() - self._start
 
-    def took(self, seconds: float) -> None:
-        """Take note that a training took so long."""
-        self._trained_s += seconds
-        self._trainings += 1
+    def took(self, *seconds: float) -> None:
+        """Take note that trainings took so long."""
+        self._trained_s += sum(seconds)
+        self._trainings += len(seconds)
 
     def left_s(self, running: int = 0) -> float:
         """Return what is left, in the budget's seconds; ``running`` trainings are taken to need what one needs."""

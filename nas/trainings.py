@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import WorkerPool
+from nas.search_spaces.errors import WorkError
 from nas.search_spaces.records import Evaluation
 
 POLL_S = 1.0
-CERTAINTY = 1.96  # standard deviations to either side that hold 95% of a normal distribution
 
 
 def run_jobs(jobs: Iterable[Job], pool: WorkerPool, ended: Callable[[Job, Evaluation], None]) -> None:
@@ -26,17 +27,44 @@ def run_jobs(jobs: Iterable[Job], pool: WorkerPool, ended: Callable[[Job, Evalua
             ended(job, evaluation)
 
 
-def pooled_deviation(groups: Iterable[Sequence[float]]) -> float | None:
-    """Return the standard deviation within groups that have means of their own; ``None`` if no group has two values."""
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What chance does to one training.
+
+    Attributes:
+        deviation: standard deviation within networks, pooled over them.
+        freedom: degrees of freedom it is estimated with.
+    """
+
+    deviation: float
+    freedom: int
+
+    def smallest_difference(self, first: int = 1, second: int = 1) -> float:
+        """Return the difference of two means that chance exceeds in 5% of cases, for so many trainings of each.
+
+        By Student's t: a deviation that is estimated from few trainings is no certainty itself.
+        """
+        from scipy.stats import t
+
+        return float(t.ppf(0.975, self.freedom)) * self.deviation * math.sqrt(1 / first + 1 / second)
+
+
+def measure_noise(groups: Iterable[Sequence[float]]) -> Noise | None:
+    """Measure the noise within groups that have means of their own; ``None`` if no group has two values."""
     squares, freedom = 0.0, 0
     for group in groups:
         if len(group) > 1:
             mean = statistics.fmean(group)
             squares += sum((value - mean) ** 2 for value in group)
             freedom += len(group) - 1
-    return math.sqrt(squares / freedom) if freedom else None
+    return Noise(math.sqrt(squares / freedom), freedom) if freedom else None
 
 
-def smallest_difference(deviation: float, first: int = 1, second: int = 1) -> float:
-    """Return the difference of two means that chance alone exceeds in 5% of cases, for so many trainings of each."""
-    return CERTAINTY * deviation * math.sqrt(1 / first + 1 / second)
+def check_images(evaluation: Evaluation) -> None:
+    """Stop where the images are gone: that is no network's failure, and nothing is written down for it.
+
+    Raises:
+        WorkError: saying so.
+    """
+    if evaluation.fault == "data":
+        raise WorkError(f"{evaluation.error}. Put them back, and give the same command again")

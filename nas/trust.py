@@ -23,7 +23,7 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import WorkError
 from nas.search_spaces.records import Architecture, Evaluation
 from nas.setup import Setup
-from nas.trainings import pooled_deviation, run_jobs, smallest_difference
+from nas.trainings import check_images, measure_noise, run_jobs
 
 JOURNAL, REPORT = "trust.jsonl", "trust.json"
 RESAMPLED = 1000
@@ -61,7 +61,8 @@ class Plan:
                     number = len(found)
                     drawn = int(sequence.generate_state(1)[0])
                     network = spaces.decode(setup.space, architecture)
-                    found.append((kind, Job(number, architecture, network, drawn, cycles=(epochs,))))
+                    job = Job(number, architecture, network, drawn, cycles=(epochs,), patience=epochs / self.epochs)
+                    found.append((kind, job))
         return found
 
 
@@ -135,6 +136,7 @@ def measure_trust(
     missing = [job for kind, job in jobs if _key(kind, job) not in known]
 
     def ended(job: Job, evaluation: Evaluation) -> None:
+        check_images(evaluation)
         ok = evaluation.status == "ok"
         row: dict[str, Any] = {
             "kind": kinds[job.number],
@@ -198,7 +200,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
         if len({float(means[place]) for place in drawn}) > 1:
             resampled.append(statistics.fmean(kendall(column[drawn], means[drawn]) for column in columns))
     low, high = np.quantile(resampled, [0.025, 0.975]) if resampled else (-1.0, 1.0)
-    deviation = pooled_deviation(proxy)
+    noise, longer_noise = measure_noise(proxy), measure_noise(longer)
     proxy_means = np.array([statistics.fmean(own) for own in proxy])
     seconds = {kind: [float(row["seconds"]) for row in rows if row["kind"] == kind] for kind in SCHEDULES}
     return Trust(
@@ -209,9 +211,9 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
         tau_of_means=kendall(proxy_means, means),
         tau_between_seeds=_between(columns),
         tau_longer_seeds=_between(_columns(longer)),
-        deviation=deviation,
-        longer_deviation=pooled_deviation(longer),
-        smallest_difference=None if deviation is None else smallest_difference(deviation),
+        deviation=None if noise is None else noise.deviation,
+        longer_deviation=None if longer_noise is None else longer_noise.deviation,
+        smallest_difference=None if noise is None else noise.smallest_difference(),
         accuracy=float(proxy_means.mean()),
         longer_accuracy=float(means.mean()),
         best_kept=_best_kept(proxy_means, means),

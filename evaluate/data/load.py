@@ -18,6 +18,7 @@ from nas.evaluate.data.prepared import (
     Progress,
     damaged,
     is_prepared,
+    locked,
     no_progress,
     open_prepared,
     write_prepared,
@@ -107,8 +108,9 @@ def prepare(
     """
     everything = {part: np.arange(len(labels)) for part, labels in source.labels.items()}
     target = path or prepared_path(source.name, resolution)
-    ready = _ready(target, source, resolution, CHECKED_BYTES**2)
-    return (ready, False) if ready else (write_prepared(source, everything, resolution, target, progress), True)
+    with locked(target):
+        ready = _ready(target, source, resolution, CHECKED_BYTES**2)
+        return (ready, False) if ready else (write_prepared(source, everything, resolution, target, progress), True)
 
 
 def _prepared_rows(source: Source, rows: Rows, resolution: int, progress: Progress) -> tuple[Prepared, Rows]:
@@ -120,9 +122,13 @@ def _prepared_rows(source: Source, rows: Rows, resolution: int, progress: Progre
         chosen.setdefault(origin, []).append(own)
     wanted = {origin: np.unique(np.concatenate(lists)) for origin, lists in chosen.items()}
     if all(len(wanted.get(part, ())) == len(labels) for part, labels in source.labels.items()):
-        return write_prepared(source, wanted, resolution, prepared_path(source.name, resolution), progress), rows
+        target = prepared_path(source.name, resolution)
+        with locked(target):
+            ready = _ready(target, source, resolution)
+            return ready or write_prepared(source, wanted, resolution, target, progress), rows
     target = prepared_path(source.name, resolution, wanted)
-    part = _ready(target, source, resolution) or write_prepared(source, wanted, resolution, target, progress)
+    with locked(target):
+        part = _ready(target, source, resolution) or write_prepared(source, wanted, resolution, target, progress)
     return part, {name: (origin, np.searchsorted(wanted[origin], own)) for name, (origin, own) in rows.items()}
 
 
@@ -160,10 +166,11 @@ def _assemble(prepared: Prepared, positions: Rows, settings: DataSettings) -> Im
     for name, (origin, places) in positions.items():
         kept = places[prepared.readable[origin][places]]
         parts[name] = Part(prepared.images[origin], kept, prepared.labels[origin][kept])
-    classes, labels = prepared.classes, sorted(np.unique(parts["train"].labels).tolist())
-    _check_classes(
-        parts, classes if settings.classes is None else [classes[label] for label in labels], classes, prepared
-    )
+    classes = prepared.classes
+    origin, places = positions["train"]
+    labels = sorted(np.unique(prepared.labels[origin][places]).tolist())  # readable or not
+    wanted = classes if settings.classes is None else [classes[label] for label in labels]
+    _check_classes(parts, wanted, classes, prepared)
     if settings.classes is not None:
         classes = tuple(classes[label] for label in labels)
         for name, part in parts.items():

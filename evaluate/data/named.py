@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,12 @@ def open_named(name: str, root: Path | None = None, download: bool = False) -> S
     if all(own.files is None for own in images.values()):
         return source
 
+    digest = hashlib.sha256(source.fingerprint.encode())
+    for own in images.values():
+        for file in own.files or ():
+            status = Path(file).stat() if Path(file).exists() else None
+            digest.update(f"{file} {status and (status.st_size, status.st_mtime_ns)}".encode())
+
     def read(part: str, row: int, resolution: int) -> Bytes:
         return decode_image(Path(images[part].files[row]).read_bytes(), resolution)  # type: ignore[index]
 
@@ -138,7 +145,7 @@ def open_named(name: str, root: Path | None = None, download: bool = False) -> S
         labels=labels,
         read=read,
         title=lambda part, row: str(images[part].files[row]),  # type: ignore[index]
-        fingerprint=source.fingerprint,
+        fingerprint=digest.hexdigest(),
         mirrored=known.mirrored,
     )
 

@@ -7,13 +7,15 @@ and ``meta.json`` with the classes, the unreadable files and the SHA-256 of ever
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -173,9 +175,12 @@ def write_prepared(
         progress: called with how many images are done, and of how many.
 
     Raises:
-        InputError: if more than 1% of the images cannot be read, or the disk has no room for them.
+        InputError: if more than 1% of the images cannot be read, the disk has no room for them, or something else is in
+            ``path``.
         WorkError: if they cannot be written.
     """
+    if path.exists() and not is_prepared(path) and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"data: '{path}' holds something else than prepared images; choose another folder with --out")
     total = sum(len(own) for own in rows.values())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,6 +198,28 @@ def write_prepared(
             "another folder with --out, or for all data with the environment variable NAS_CACHE"
         ) from None
     return open_prepared(path)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let no other process prepare the same folder meanwhile; what killed ones left of it is taken away.
+
+    Where files cannot be locked, nothing is: then the last one to finish wins.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.parent / f".{path.name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise WorkError(f"data: {path.parent}: cannot be written ({error.strerror}); choose another folder") from None
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            for left in path.parent.glob(f".{path.name}.*"):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _fill(source: Source, rows: Rows, resolution: int, folder: Path, progress: Progress) -> None:

@@ -66,8 +66,9 @@ def from_arrays(
 ) -> Source:
     """Take images that are arrays already: ``(n, h, w)`` or ``(n, h, w, 3)`` uint8 and labels ``(n,)`` by part."""
     digest = hashlib.sha256(f"{name} {origin}".encode())
-    for _, labels in parts.values():
+    for pixels, labels in parts.values():
         digest.update(labels.tobytes())
+        digest.update(np.ascontiguousarray(pixels).data)
     return Source(
         name=name,
         classes=classes,

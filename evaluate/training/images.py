@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from nas.evaluate.data.image_data import Part
 
+MEASURED_AT_ONCE = 128
 RESIDENT_SHARE = 0.3  # of the GPU memory this process may use; images that need more stay in the host's memory
 
 
@@ -70,11 +72,15 @@ class Normalisation:
     @classmethod
     def measure(cls, images: Images, sample: int = 10_000) -> Normalisation:
         """Measure on (at most ``sample`` of) a part's images; values are on the labels' device."""
-        step = max(1, len(images) // sample)
-        values = images.pixels[images.rows[::step]].reshape(-1, 3).double()
+        rows = images.rows[:: max(1, math.ceil(len(images) / sample))]
+        count, total, squares = 0, torch.zeros(3).double(), torch.zeros(3).double()
+        for some in torch.split(rows, MEASURED_AT_ONCE):
+            values = images.pixels[some].reshape(-1, 3).double().cpu()
+            count, total, squares = count + len(values), total + values.sum(0), squares + values.square().sum(0)
+        mean = total / count
+        spread = (squares / count - mean.square()).clamp_min(0).sqrt().clamp_min(1.0)
         device = images.labels.device
-        mean, spread = values.mean(0).float(), values.std(0).clamp_min(1.0).float()
-        return cls(mean.to(device), (1 / spread).to(device))
+        return cls(mean.float().to(device), (1 / spread).float().to(device))
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Turn ``(n, h, w, 3)`` uint8 into ``(n, 3, h, w)`` float32 in channels_last memory."""

@@ -43,7 +43,7 @@ class Training:
         generator: a CPU generator for the order of images and for the augmentation.
 
     Attributes:
-        epochs: how many are done.
+        cycles: epochs of each cycle that is done.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Training:
     ) -> None:
         self.module, self.images, self.normalise, self.settings = module, images, normalise, settings
         self.mirrored, self.generator = mirrored, generator
-        self.epochs = 0
+        self.cycles: list[int] = []
         self.device = images.labels.device
         self.precision = choose_precision(settings, self.device)
         if self.device.type == "cpu":
@@ -86,7 +86,7 @@ class Training:
                 self.average.update_parameters(self.module)
             if (step % CHECK_EVERY == 0 or step == steps - 1) and not math.isfinite(value := loss.item()):
                 raise Diverged(f"loss is {value} in epoch {step // batches + 1} of {epochs}")
-        self.epochs += epochs
+        self.cycles.append(epochs)
 
     def trained(self) -> nn.Module:
         """Return what is scored: the moving average of the weights where there is one, else the weights."""
@@ -96,7 +96,7 @@ class Training:
         """Return everything that decides how the training goes on; tensors and plain values alone."""
         cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
         return {
-            "epochs": self.epochs,
+            "cycles": list(self.cycles),
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
@@ -107,9 +107,12 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a training where ``state_dict`` was taken."""
-        self.epochs = state["epochs"]
+        self.cycles = list(state["cycles"])
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate  # a tensor where a graph reads it; set anew at every step
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.generator.set_state(state["generator"].cpu())

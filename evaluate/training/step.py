@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 
 import torch
@@ -79,7 +80,8 @@ class EagerStep:
         if self._micro_batch is None or len(images) <= self._micro_batch:
             yield images, labels
             return
-        yield from zip(torch.split(images, self._micro_batch), torch.split(labels, self._micro_batch), strict=True)
+        parts = math.ceil(len(images) / self._micro_batch)  # of nearly equal size: BatchNorm cannot take one image
+        yield from zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
 
 
 class GraphedStep:
@@ -108,10 +110,12 @@ class GraphedStep:
             self._seen[size] = self._seen.get(size, 0) + 1
             if self._seen[size] <= WARM_UP_STEPS:
                 return self._aside(images, labels)
+            before = torch.cuda.current_stream()
             try:
                 self._graphs[size] = self._capture(images, labels)
             except RuntimeError as error:
                 _log.info("no CUDA graph, steps stay eager: %s", str(error).splitlines()[0])
+                torch.cuda.set_stream(before)  # a capture that fails may leave the thread on its own
                 self.eager = True
                 self._graphs.clear()
                 return self._step(images, labels)

@@ -88,7 +88,11 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
         smallest = "" if noise is None else f"; differences below {100 * noise:.2f} points mean nothing"
         say(console, f"Trust           Kendall's tau {trust['tau']:.2f} with longer training{smallest} (nas trust)")
     kind = "Validation" if outcome.against_b0 is None else "Search's fit"
-    say(console, f"{kind:<15} {best.metrics['accuracy']:.2%}, which the reward {best.reward:.4f} was computed on")
+    accuracy, reward = best.metrics["accuracy"], outcome.reward
+    said = "in the search" if outcome.rounds else f"which the reward {reward:.4f} was computed on"
+    say(console, f"{kind:<15} {accuracy:.2%}, {said}")
+    if outcome.rounds:
+        say(console, f"Reward          {reward:.4f}, of the confirming trainings")
     for name, label in (("macs", "MACs"), ("params", "Params")):
         if name in best.metrics:
             say(console, f"{label:<15} {best.metrics[name]:,}")
@@ -114,9 +118,10 @@ def _print_rounds(rounds: Rounds, console: Console) -> None:
     """Say what the winner was chosen by, and how sure that is."""
     winner, epochs = rounds.winner, "" if rounds.epochs is None else f" of {rounds.epochs} epochs"
     times = len(winner.accuracies)
-    chance = "" if rounds.deviation is None else f", ± {100 * rounds.deviation:.2f} points from seed to seed"
+    chance = "" if rounds.noise is None else f", ± {100 * rounds.noise.deviation:.2f} points from seed to seed"
     say(console, f"Confirmed       {winner.mean:.2%} in the mean of {times} trainings{epochs}{chance}")
-    first = max((one for one in rounds.candidates if not one.spread_out), key=lambda one: one.trial.reward or 0)
+    best = [one for one in rounds.candidates if not one.spread_out]
+    first = max(best, key=lambda one: one.trial.reward or 0, default=winner)
     if first.trial.number != winner.trial.number:
         say(console, f"                trial {first.trial.number}, the search's best, came to {first.mean:.2%}")
     if tied := rounds.tied:

@@ -60,7 +60,7 @@ def trust(
     changes = {"data.source": data, "objective.target_flops": target_flops, "workers.count": workers}
     config = _run_config(run, changes, assignments or []) if is_run else _space_config(what, changes, assignments or [])
     setup = prepare(config, resumed=is_run)
-    epochs = config.proxy_settings().epochs
+    epochs = config.full_epochs or config.proxy_settings().epochs
     plan = Plan(draw_networks(setup, networks), epochs, longer or 5 * epochs, seeds, longer_seeds)
     if is_run:
         plan = plan_from_run(setup, plan, _ranked(run))

@@ -294,6 +294,25 @@ def test_images_that_vanish_are_told_as_such(tmp_path: Path) -> None:
     assert "cannot be read (FileNotFoundError" in (evaluation.error or "")
 
 
+def test_a_broken_accelerator_ends_what_runs_in_its_process() -> None:
+    from nas.search_spaces.errors import WorkError
+
+    pool = LocalPool(recipe("BrokenGpu"), None)
+    pool.submit(job(0))
+    ((_, evaluation),) = pool.gather(0)
+    assert evaluation.fault == "device"
+    pool.submit(job(1))
+    with pytest.raises(WorkError, match="the accelerator is unusable for this process: RuntimeError: CUDA error"):
+        pool.gather(0)
+
+
+def test_confirming_trainings_have_as_much_more_time_as_they_have_epochs() -> None:
+    plain = job(0)
+    assert plain.time_limit_s(None) is None and plain.time_limit_s(60) == 60
+    assert replace(plain, patience=3.0).time_limit_s(60) == 180
+    assert replace(plain, patience=0.2).time_limit_s(60) == 60
+
+
 def test_a_trial_has_a_memory_limit_and_the_next_one_is_not_blamed(make_pool: MakePool) -> None:
     pool = make_pool(replace(recipe("Hungry"), memory_bytes=100e6), workers=1)
     found = []

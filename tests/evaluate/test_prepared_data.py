@@ -191,11 +191,32 @@ def test_a_full_or_forbidden_disk_leaves_nothing_behind(
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(WorkError, match="No space left on device.*NAS_CACHE"):
         prepare(find_source(str(image_folder)), 8, tmp_path / "here" / "own")
-    assert list((tmp_path / "here").iterdir()) == []
+    assert [path.name for path in (tmp_path / "here").iterdir()] == [".own.lock"]
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(InputError, match="60 images at 8 px need .* free; lower data.resolution or data.fraction"):
         prepare(find_source(str(image_folder)), 8, tmp_path / "here" / "own")
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path, image_folder: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("years")
+    for path in (tmp_path / "thesis", image_folder):
+        with pytest.raises(InputError, match="holds something else than prepared images; choose another folder"):
+            prepare(find_source(str(image_folder)), 8, path)
+    assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years" and len(list(image_folder.rglob("*.png"))) == 60
+    (tmp_path / "empty").mkdir()
+    assert prepare(find_source(str(image_folder)), 8, tmp_path / "empty")[1]
+
+
+def test_two_at_once_prepare_it_once(tmp_path: Path, image_folder: Path) -> None:
+    code = f"""
+from pathlib import Path
+from nas.evaluate.data.load import find_source, prepare
+print(prepare(find_source({str(image_folder)!r}), 64, Path({str(tmp_path / "own")!r}))[1])
+"""
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert sorted(process.communicate()[0].strip() for process in both) == ["False", "True"]
 
 
 def test_a_decoder_that_is_killed_leaves_no_half_folder(tmp_path: Path, image_folder: Path) -> None:
@@ -207,8 +228,10 @@ prepare(find_source({str(image_folder)!r}), 8, Path({str(tmp_path / "own")!r}), 
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert not (tmp_path / "own").exists()
+    assert len(list(tmp_path.glob(".own.*"))) == 2  # the lock, and what was half done
     prepare(find_source(str(image_folder)), 8, tmp_path / "own")
     assert len(load(tmp_path / "own").train.labels) == 36
+    assert [path.name for path in tmp_path.glob(".own.*")] == [".own.lock"]
 
 
 def test_progress_ends_with_all_of_it(image_folder: Path, tmp_path: Path) -> None:

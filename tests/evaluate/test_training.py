@@ -177,6 +177,15 @@ def test_micro_batches_add_up_to_the_batch() -> None:
         assert losses == pytest.approx(states[0][0]) and torch.allclose(state, states[0][1])
 
 
+@pytest.mark.parametrize(("count", "micro_batch"), [(65, 32), (13, 4), (7, 3), (2, 1)])
+def test_micro_batches_are_of_nearly_equal_size(count: int, micro_batch: int) -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    step = EagerStep(module, optimizer, ProxySettings(micro_batch=micro_batch), 2, None)
+    sizes = [len(part) for part, _ in step._micro_batches(torch.zeros(count, 3, 1, 1), torch.zeros(count))]
+    assert sum(sizes) == count and max(sizes) <= micro_batch and max(sizes) - min(sizes) <= 1
+
+
 def test_out_of_memory_is_tried_once_more_with_half_the_micro_batch(
     data: ImageData, tiny_network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +263,7 @@ def test_a_training_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(
     state = load_checkpoint(tmp_path / "here" / "1.pt", CPU)
     assert state is not None
     second.load_state_dict(state)
-    assert second.epochs == 1
+    assert second.cycles == [1]
     second.run(2)
     assert torch.equal(weights(whole.trained()), weights(second.trained()))
 
@@ -271,6 +280,48 @@ def test_an_evaluator_pauses_and_goes_on_to_the_same_score(
     anew = proxy.evaluate(HERE, tiny_network, 4, (1, 2), path)  # its node is gone: trained again, to the same end
     assert resumed == anew and not path.exists()
     assert proxy.test(HERE, tiny_network, 4, (1, 2))["accuracy"] == anew["accuracy"]
+
+
+@pytest.mark.parametrize("other", ["seed", "genes", "settings", "cycles", "network"])
+def test_a_checkpoint_of_another_training_is_no_checkpoint(
+    other: str, data: ImageData, tiny_network: Network, tmp_path: Path
+) -> None:
+    """As in a run's folder that was used before."""
+    path, proxy = tmp_path / "7.pt", ProxyEvaluator(ProxySettings(batch_size=12), data, "cpu")
+    architecture, network, seed, cycles = HERE, tiny_network, 4, (2, 1)
+    if other == "seed":
+        seed = 5
+    elif other == "genes":
+        architecture = Architecture("tiny", (1,))
+    elif other == "settings":
+        proxy = ProxyEvaluator(ProxySettings(batch_size=12, learning_rate=0.01), data, "cpu")
+    elif other == "cycles":
+        cycles = (3, 1)
+    else:
+        architecture, network = (
+            Architecture("tiny", (2,)),
+            replace(tiny_network, stem=replace(tiny_network.stem, channels=12)),
+        )
+    expected = proxy.evaluate(architecture, network, seed, cycles)
+    ProxyEvaluator(ProxySettings(batch_size=12), data, "cpu").evaluate(HERE, tiny_network, 4, (2,), path, pause=True)
+    assert proxy.evaluate(architecture, network, seed, cycles, path) == expected
+
+
+def test_what_diverged_in_scoring_is_trained_again_in_float32(
+    data: ImageData, tiny_network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = ProxyEvaluator(ProxySettings(batch_size=12, precision="bf16"), data, "cpu")
+    plain = ProxyEvaluator(ProxySettings(batch_size=12), data, "cpu").evaluate(HERE, tiny_network, 4, (1,))
+    original = ProxyEvaluator._scores
+
+    def scores(self: ProxyEvaluator, training: Training, parts: Any) -> dict[str, float]:
+        if training.precision is not None:
+            raise Diverged("a logit is not finite after training")
+        return original(self, training, parts)
+
+    monkeypatch.setattr(ProxyEvaluator, "_scores", scores)
+    found = proxy.evaluate(HERE, tiny_network, 4, (1,), tmp_path / "1.pt", pause=True)
+    assert found == {**plain, "retried_fp32": 1}
 
 
 def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
@@ -326,6 +377,9 @@ def test_a_network_that_cannot_be_captured_stays_eager(
         def wait_stream(self, _: object) -> None: ...
 
     monkeypatch.setattr(torch.cuda, "Stream", NoStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "before")
+    left: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_stream", left.append)
     monkeypatch.setattr(steps.GraphedStep, "_aside", lambda self, images, labels: self._step(images, labels))
 
     def refuse(*_: object) -> None:
@@ -337,6 +391,7 @@ def test_a_network_that_cannot_be_captured_stays_eager(
     for one in (eager, graphed):
         torch.manual_seed(5)  # dropout
         one.run(3)
+    assert left == ["before"]  # a capture that fails leaves no thread on its own stream
     assert graphed._step.eager and torch.equal(weights(eager.module), weights(graphed.module))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from nas.cli.search_summary import print_outcome
 from nas.config import RunConfig, load_config
 from nas.controllers.registry import make_controller
 from nas.evaluate.checkpoints import checkpoint_key
@@ -154,12 +159,15 @@ def test_killed_with_many_workers_every_number_ends_once(tmp_path: Path, evaluat
 def test_rungs_of_proposals_that_were_lost_are_nobodys(tmp_path: Path, evaluator: str) -> None:
     """Without the controller's state, numbers are given to other networks."""
     config = configure(evaluator, trials=20)
-    with pytest.raises(Killed):
-        search(tmp_path / "run", config, FakePool(1, 0, learning, alive=9))
-    (tmp_path / "run" / "controller.json").unlink()
+    for _ in range(3):  # each time a fresh controller proposes the same networks under the same numbers
+        with pytest.raises(Killed):
+            search(tmp_path / "run", config, FakePool(1, 0, learning, alive=9))
+        (tmp_path / "run" / "controller.json").unlink()
     _, run, loop = search(tmp_path / "run", config, FakePool(1, 0, learning))
     assert sorted(trial.number for trial in run.trials) == list(range(20))
     by_number = {trial.number: trial for trial in run.trials}
+    rungs = [(row["number"], row["rung"]) for row in run.rows(RUNGS)]
+    assert max(rung for _, rung in rungs) <= 1
     for row in run.rows(RUNGS)[-5:]:
         assert list(by_number[row["number"]].architecture.genes) == row["genes"]
     assert all(trial.metrics["epochs"] == 9 for trial in run.trials if trial.status == "ok")
@@ -184,7 +192,7 @@ def test_a_space_that_runs_out_still_trains_its_best_in_full(tmp_path: Path) -> 
         ({"evaluator.name": "imagenet"}, "fidelity.method: asha trains some networks longer, but evaluator 'imagenet'"),
         ({"fidelity.max_epochs": None}, "fidelity.max_epochs: give it"),
         ({"fidelity.min_epochs": 9}, "fidelity.min_epochs: expected fewer than the evaluator's 9 epochs, got 9"),
-        ({"workers.count": 2, "workers.deterministic": True}, "workers.deterministic: with asha"),
+        ({"workers.deterministic": True}, "workers.deterministic: with asha"),
         ({"fidelity.reduction": 1}, "fidelity.reduction"),
         ({"budget": "4x"}, "budget: expected 2h, 90m, 24gpuh or 8cpuh, got '4x'"),
     ],
@@ -215,6 +223,19 @@ def test_images_that_are_gone_stop_the_run_and_blame_no_other_network(tmp_path: 
     run = Run.open(tmp_path / "run")
     assert [trial.status for trial in run.trials] == ["ok", "ok", "ok", "failed"]
     run.close()
+
+
+def test_where_a_budget_ends_the_run_verdicts_go_by_what_is_expected(
+    tmp_path: Path, evaluator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nas.controllers.regularized_evolution import RegularizedEvolution
+
+    told: list[int] = []
+    monkeypatch.setattr(RegularizedEvolution, "learn", lambda self, trial: told.append(trial.number))
+    config = configure(evaluator, trials=1_000_000, expected_trials=60, budget="0.05cpuh")
+    spending = Spending(Budget.parse("0.05cpuh"), 0.0)
+    _, run, _ = search(tmp_path / "run", config, FakePool(1, 0, learning), spending)
+    assert len(told) > 0.5 * len(run.trials) > 20
 
 
 # --- budgets
@@ -264,6 +285,8 @@ def test_a_budget_of_all_workers_together_ends_the_run_in_time(tmp_path: Path, e
     assert any(trial.status == "ok" for trial in run.trials)
     if method == "asha":
         assert len(run.trials) > 25
+    with pytest.raises(Killed):
+        search(tmp_path / "run", config, FakePool(3, 1, learning, alive=8), Spending(Budget.parse("0.1cpuh"), 0.0))
     more = Spending(Budget.parse("0.1cpuh"), 0.0)
     _, run, _ = search(tmp_path / "run", config, FakePool(3, 1, learning), more)
     assert 280 <= sum(trial.seconds for trial in run.trials) <= 370  # what was spent before counts
@@ -321,7 +344,7 @@ def test_the_winner_is_chosen_by_rounds_and_not_by_one_lucky_trial(tmp_path: Pat
         confirmed.append(worth(rounds.winner.trial.architecture.genes))
         counts = {len(one.accuracies) for one in rounds.candidates}
         assert len(rounds.winner.accuracies) == max(counts) >= min(counts) == 1  # the beaten are left alone
-        assert rounds.deviation is None or rounds.deviation < 0.01
+        assert rounds.noise is None or rounds.noise.deviation < 0.01
     assert np.mean(confirmed) > np.mean(lucky) + 0.005
 
 
@@ -342,12 +365,61 @@ def test_rounds_go_on_after_a_kill_and_decide_the_baseline(tmp_path: Path, evalu
     assert len({(row["number"], row["round"]) for row in rows}) == len(rows) > done
     assert outcome is not None and outcome.rounds is not None
     assert outcome.baseline.number == outcome.rounds.winner.trial.number
-    result = run.read_result()
+    result = run.read("result.json")
     assert result["number"] == outcome.baseline.number
     assert result["confirmed"]["candidates"][0]["number"] == outcome.baseline.number
     again = conclude(setup, run, lambda: FakePool(1, 0, noisy, alive=0))  # all is known: nothing is trained
     run.close()
     assert again is not None and again.rounds == outcome.rounds
+
+
+@pytest.mark.parametrize("alive", [2, 5, 7, 9, 11])
+def test_a_kill_within_a_round_changes_no_winner(tmp_path: Path, evaluator: str, alive: int) -> None:
+    changes = {"fidelity.method": "full", "confirm.candidates": 3, "confirm.epochs": 2}
+
+    def close(job: Job) -> Evaluation:
+        """Candidates that several rounds are needed for."""
+        noise = np.random.default_rng(job.seed).normal() * 0.02
+        return Evaluation(job.architecture, "ok", {"accuracy": 0.8 + 0.001 * (job.number % 5) + noise}, 1.0)
+
+    setup, run, _ = search(tmp_path / "run", configure(evaluator, trials=16, changes=changes), FakePool(1, 0, close))
+    whole_path, cut_path = tmp_path / "whole", tmp_path / "cut"
+    for path in (whole_path, cut_path):
+        shutil.copytree(tmp_path / "run", path)
+    run = Run.open(whole_path)
+    whole = confirm_rounds(setup, run, lambda: FakePool(2, 0, close), lambda _: None)
+    run.close()
+    run = Run.open(cut_path)
+    pool = FakePool(2, 1, close, alive=alive)
+    with contextlib.suppress(Killed):
+        confirm_rounds(setup, run, lambda: pool, lambda _: None)
+    before = confirm_rounds(setup, run, None, lambda _: None)  # as after Ctrl-C
+    later = FakePool(2, 2, close)
+    assert confirm_rounds(setup, run, lambda: later, lambda _: None) == whole
+    run.close()
+    assert whole is not None and (before is None or before.winner.accuracies)
+
+
+def test_a_pruned_trial_may_win_the_rounds_and_is_shown_with_its_confirmed_reward(
+    tmp_path: Path, evaluator: str
+) -> None:
+    config = configure(evaluator, trials=12, changes={"confirm.candidates": 6})
+    setup, run, _ = search(tmp_path / "run", config, FakePool(1, 0, learning))
+    run = Run.open(tmp_path / "run")
+    pruned = next(trial.number for trial in run.trials if trial.status == "pruned")
+
+    def upset(job: Job) -> Evaluation:
+        accuracy = 0.95 if job.number == pruned else 0.3
+        return Evaluation(job.architecture, "ok", {"accuracy": accuracy + 1e-4 * (job.seed % 7)}, 1.0)
+
+    outcome = conclude(setup, run, lambda: FakePool(1, 0, upset))
+    assert outcome is not None and outcome.baseline.number == pruned and outcome.reward > 0.9
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_outcome(outcome, run, console)
+    run.close()
+    assert f"Reward          {outcome.reward:.4f}, of the confirming trainings" in console.export_text()
+    result = run.read("result.json")
+    assert result["reward"] == outcome.reward and result["accuracy"] > 0.9
 
 
 def test_candidates_that_cannot_be_trained_again_are_no_winners(tmp_path: Path, evaluator: str) -> None:

@@ -333,7 +333,7 @@ def test_the_outcome_is_written_and_loads_as_a_thing(tmp_path: Path, evaluator: 
     best = max(trial.reward for trial in run.trials if trial.reward is not None)
     assert outcome.baseline.reward == best
     assert load_thing(str(run.path)) == outcome.network
-    assert run.read_result()["macs"] == outcome.baseline.metrics["macs"]
+    assert run.read("result.json")["macs"] == outcome.baseline.metrics["macs"]
     rows = (run.path / "front.csv").read_text().splitlines()
     assert rows[0].startswith("number,reward,accuracy,macs,params,memory_bytes,")
     assert len(rows) == 1 + len(outcome.front)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, t
 
 from nas.config import load_config
 from nas.evaluate.faults import Job
 from nas.search_spaces.errors import WorkError
 from nas.search_spaces.records import Evaluation
 from nas.setup import Setup, prepare
-from nas.trainings import pooled_deviation, smallest_difference
+from nas.trainings import measure_noise
 from nas.trust import JOURNAL, Plan, draw_networks, judge, kendall, measure_trust, plan_from_run
 from tests.nas.test_search import FakePool, Killed
 from tests.toys import run_nas
@@ -50,17 +50,22 @@ def test_seeds_are_compared_and_pooled() -> None:
     trust = judge(rows(proxy, longer))
     expected = np.sqrt(np.mean([np.var(own, ddof=1) for own in proxy]))
     assert trust.deviation == pytest.approx(expected)
-    assert trust.smallest_difference == pytest.approx(1.96 * np.sqrt(2) * expected)
+    assert trust.smallest_difference == pytest.approx(t.ppf(0.975, 4) * np.sqrt(2) * expected)
     assert trust.tau_between_seeds == trust.tau_longer_seeds == trust.tau_of_means == 1.0
 
 
-def test_chance_alone_exceeds_the_smallest_difference_in_one_of_twenty_cases() -> None:
+@pytest.mark.parametrize("networks", [2, 5, 200])
+def test_chance_alone_exceeds_the_smallest_difference_in_one_of_twenty_cases(networks: int) -> None:
+    """However few trainings the noise is measured by."""
     generator = np.random.default_rng(0)
-    drawn = generator.normal(scale=0.01, size=(20_000, 5))
-    gaps = np.abs(drawn[:, :2].mean(1) - drawn[:, 2:].mean(1))
-    assert np.mean(gaps > smallest_difference(0.01, 2, 3)) == pytest.approx(0.05, abs=0.006)
-    assert pooled_deviation(drawn.tolist()) == pytest.approx(0.01, rel=0.02)
-    assert pooled_deviation([[0.5], [0.6]]) is None
+    exceeded = []
+    for _ in range(3000 if networks < 100 else 300):
+        noise = measure_noise(generator.normal(scale=0.01, size=(networks, 2)).tolist())
+        assert noise is not None and noise.freedom == networks
+        gap = abs(generator.normal(scale=0.01, size=2).mean() - generator.normal(scale=0.01, size=3).mean())
+        exceeded.append(gap > noise.smallest_difference(2, 3))
+    assert np.mean(exceeded) == pytest.approx(0.05, abs=0.02)
+    assert measure_noise([[0.5], [0.6]]) is None
 
 
 def test_kendalls_tau_is_scipys_and_says_nothing_of_constants() -> None:
@@ -142,3 +147,14 @@ def test_a_run_and_a_space_are_judged_by_the_real_program(tmp_path: Path) -> Non
     assert (tmp_path / "trust" / "small-images" / "trust.jsonl").read_text().count("\n") == 9
     wrong = run_nas("trust", "run", "--data", "digits", cwd=tmp_path, check=2).stderr
     assert "a run is judged as it was configured" in wrong
+
+
+def test_images_that_are_gone_stop_it_and_nothing_is_written_for_them(tmp_path: Path, setup: Setup) -> None:
+    def gone(job: Job) -> Evaluation:
+        return Evaluation(job.architecture, "failed", {}, 0.0, "the images cannot be read", "data")
+
+    plan = Plan(draw_networks(setup, 4), 1, 5, 1, 1)
+    with pytest.raises(WorkError, match="the images cannot be read. Put them back"):
+        measure_trust(setup, plan, tmp_path, lambda: FakePool(1, 0, gone))
+    assert not (tmp_path / JOURNAL).exists()
+    assert measure_trust(setup, plan, tmp_path, lambda: FakePool(1, 0, score)).networks == 4
