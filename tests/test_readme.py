@@ -42,7 +42,7 @@ def test_every_command_runs(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
     assert len(blocks("yaml")[0].splitlines()) <= 20
     (tmp_path / "climber.py").write_text(blocks("python")[3])
-    assert len(commands()) == 26
+    assert len(commands()) == 30
     for number, arguments in enumerate(commands()):
         run_nas(*small(arguments, number), cwd=tmp_path)
     assert len(read_trials(tmp_path / "runs" / "NAME")) == 3
@@ -61,12 +61,14 @@ def small(arguments: list[str], number: int) -> list[str]:
             ("--max-latency", "60s", "--set", "objective.max_latency_error=100") if "latency.json" in arguments else ()
         )
         out = () if "--out" in arguments else ("--out", named)
-        return [*arguments, *(TINY if trains else ("--trials", "40")), *loose, *out]
+        longer = ("--set", "evaluator.epochs=2") if "asha" in arguments else ()
+        return [*arguments, *(TINY if trains else ("--trials", "40")), *longer, *loose, *out]
     return [*arguments, *LESS.get(arguments[0], ())]
 
 
 LESS = {
     "rediscover": ("--seeds", "1", "--trials", "30", "--sample", "200"),
+    "trust": ("--networks", "3", "--seeds", "1", "--longer", "2", "--longer-seeds", "1", "--workers", "0"),
     "confirm": ("--epochs", "1", "--fraction", "0.2"),
     "latency": ("--rounds", "3"),
 }
