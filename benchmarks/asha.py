@@ -70,7 +70,7 @@ def main() -> None:
             mean = statistics.fmean(one["accuracies"])
             print(
                 f"{fidelity:<5} {one['epochs']:>5} epochs, {one['seconds']:>6.0f} s of trials, {one['statuses']}; "
-                f"winner: trial {one['number']}, {mean:.2%} in the mean of {len(one['accuracies'])} confirming trainings "
+                f"winner: trial {one['number']}, {mean:.2%} in the mean of {len(one['accuracies'])} trainings "
                 f"(noise {100 * (one['noise'] or 0):.2f} points), test {one['test']:.2%}",
                 flush=True,
             )

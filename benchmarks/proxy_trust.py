@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.output import make_console
-from nas.cli.search_run import make_pool, read_images
+from nas.cli.workers import make_pool, read_images
 from nas.config import RunConfig, load_config, with_absolute_paths
 from nas.journal import read_rows
 from nas.setup import prepare

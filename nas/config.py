@@ -6,20 +6,20 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from nas.controllers.registry import check_controller
 from nas.evaluate.data.load import data_names
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.quantity import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 from nas.halving import rung_cycles, rung_epochs
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
+from nas.sections import Confirmation, Fidelity, Objective, Section, Workers
 from nas.spending import Budget
 
 OPEN_ENDED = 1_000_000  # trials of a run that ends with its budget
@@ -27,41 +27,8 @@ METADATA = ("versions", "created")  # what a run's config.yaml says beside its c
 _DEFAULT_NAMES = {"controller.name": "predictor", "evaluator.name": PROXY}
 
 
-def _count(value: Any) -> Any:
-    return None if value is None else parse_count(value, "MACs")
-
-
-def _throughput(value: Any) -> Any:
-    return None if value is None else parse_count(value, "images a second")
-
-
-def _milliseconds(value: Any) -> Any:
-    return None if value is None else parse_milliseconds(value, "latency")
-
-
-def _limits(value: Any) -> Any:
-    """Parse ceilings by metric: bytes and milliseconds where the metric's name says so, counts elsewhere."""
-    if not isinstance(value, dict):
-        return value
-    units = {"bytes": parse_bytes, "ms": parse_milliseconds}
-    parsers = {name: units.get(str(name).rpartition("_")[2], parse_count) for name in value}
-    return {name: parse(value[name], str(name)) for name, parse in parsers.items() if value[name] is not None}
-
-
-def _bytes(value: Any) -> Any:
-    return None if value is None else parse_bytes(value, "memory")
-
-
 def _budget(value: str | None) -> str | None:
     return value if value is None else Budget.parse(value).text
-
-
-def _seconds(value: Any) -> Any:
-    return None if value is None else parse_seconds(value, "duration")
-
-
-def _optional_number(value: Any) -> Any:
-    return None if isinstance(value, str) and value.lower() == "none" else value
 
 
 def _named(section: str) -> BeforeValidator:
@@ -70,87 +37,7 @@ def _named(section: str) -> BeforeValidator:
     return BeforeValidator(lambda value: default | value if isinstance(value, dict) else value)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class Objective(_Section):
-    """What is maximised, and the budget."""
-
-    target_flops: Annotated[float | None, BeforeValidator(_count)] = None
-    """T in MACs at the deployment resolution, as people write it: ``400M``."""
-    tolerance: Annotated[float | None, BeforeValidator(_optional_number)] = Field(default=0.1, ge=0, lt=1)
-    """Only networks with (1 - tolerance) * T <= MACs <= T are trained; ``none`` lifts the band."""
-    limits: Annotated[dict[str, float], BeforeValidator(_limits)] = Field(default_factory=dict)
-    """Ceilings on any costs known before training: ``{params: 5M, memory_bytes: 20MB}``; what breaks one is never
-    trained. Stage tables have macs, params, weight_bytes, peak_activation_bytes and memory_bytes (their sum)."""
-    device: str | None = None
-    """Hardware whose speed is predicted: ``a100``, ``3090``, ``tpuv2``, ``tpuv3``, ``zcu102``, ``vck190``, or the
-    FILE.json of ``nas latency build``."""
-    target_latency: Annotated[float | None, BeforeValidator(_milliseconds)] = None
-    """T of a further factor of the reward, latency in ms on the device: ``3ms``; a band like that of the MACs."""
-    min_throughput: Annotated[float | None, BeforeValidator(_throughput)] = None
-    """Only networks with at least so many images a second on the device."""
-    max_latency_error: float = Field(default=0.1, gt=0)
-    """A latency table is refused if its mean relative error on whole networks was larger."""
-    constraint: Literal["soft", "hard"] = "soft"
-    """``soft``: alpha = beta = -0.07; ``hard``: alpha = 0, beta = -1."""
-    alpha: float | None = None
-    """Exponent of MACs / T at or below the target; unset: the constraint's."""
-    beta: float | None = None
-    """Exponent above the target; unset: the constraint's."""
-
-
-class Workers(_Section):
-    """Where trials run."""
-
-    count: int | None = Field(default=None, ge=0)
-    """Ray workers; 0 evaluates in the calling process, without Ray; unset: one a core, at most 8, and 0 for
-    evaluators that answer at once."""
-    gpus_per_worker: float | None = Field(default=None, ge=0)
-    """GPU share of each worker; unset: the GPUs shared evenly."""
-    address: str | None = None
-    """A running Ray cluster (``auto``, ``host:port``); unset or ``local``: one for this run alone."""
-    train_device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where proxies train; ``auto``: CUDA where it is."""
-    trial_timeout: Annotated[float | None, BeforeValidator(_seconds)] = None
-    """Time limit of one trial, in seconds or as ``10m``; unset: none."""
-    trial_memory: Annotated[float | None, BeforeValidator(_bytes)] = None
-    """What one trial may add to its worker's memory, as ``4GB``; unset: no limit. GPU memory goes by the share."""
-    shared_files: bool = False
-    """With an address: every node sees the prepared images at the same path; else they travel through Ray."""
-    retries: int = Field(default=2, ge=0)
-    """How often a trial is tried again after its worker died."""
-    deterministic: bool = False
-    """Proposals depend only on trial numbers, whatever order trials end in; a slow trial may then idle others."""
-
-
-class Fidelity(_Section):
-    """How long each network is trained."""
-
-    method: Literal["full", "asha"] = "full"
-    """``full``: all for the evaluator's epochs; ``asha``: most for a few, the best for all of them."""
-    reduction: int = Field(default=3, ge=2)
-    """ASHA: one of so many trials is trained longer, so many times as long."""
-    min_epochs: int = Field(default=1, ge=1)
-    """ASHA: epochs of the shortest training."""
-    max_epochs: int | None = Field(default=None, ge=2)
-    """ASHA: epochs of the longest; unset: the evaluator's."""
-
-
-class Confirmation(_Section):
-    """Training the best again before the winner is named."""
-
-    candidates: int = Field(default=0, ge=0)
-    """So many of the best trials, and as many spread over the others, are trained again; 0: none."""
-    rounds: int = Field(default=3, ge=1)
-    """At most so many trainings of each, all from other seeds; after the first, only of those that may still be the
-    best."""
-    epochs: int | None = Field(default=None, ge=1)
-    """Epochs of each; unset: three times the evaluator's."""
-
-
-class RunConfig(_Section):
+class RunConfig(Section):
     """Everything that decides a run."""
 
     space: str = "efficientnet"

@@ -13,19 +13,11 @@ from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.data.image_files import LAYOUTS
 from nas.evaluate.data.named import NAMED, open_named
-from nas.evaluate.data.prepared import (
-    Prepared,
-    Progress,
-    damaged,
-    is_prepared,
-    locked,
-    no_progress,
-    open_prepared,
-    write_prepared,
-)
+from nas.evaluate.data.prepared import Prepared, damaged, is_prepared, open_prepared
 from nas.evaluate.data.settings import DIGITS, DataSettings
 from nas.evaluate.data.source import Source, digits, from_folder
 from nas.evaluate.data.splits import Rows, split
+from nas.evaluate.data.writing import Progress, locked, no_progress, write_prepared
 from nas.search_spaces.errors import InputError, nearest_name
 
 CHECKED_BYTES = 2**30  # checksums of more than this are left to `nas data prepare`

@@ -15,7 +15,7 @@ from nas.cli.list_commands import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas.evaluate.data.prepared import Progress
+    from nas.evaluate.data.writing import Progress
 
 app = typer.Typer(help="Images to train on: what can be named, and decoding it once.", no_args_is_help=True)
 

@@ -16,18 +16,16 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from nas.cli.data_commands import progress_bar
 from nas.cli.guard import INTERRUPTED
 from nas.cli.output import make_console, say
-from nas.cli.progress import SearchProgress, format_duration, trial_line
+from nas.cli.progress import SearchProgress, trial_line
 from nas.cli.search_summary import announce, print_interruption, print_outcome
+from nas.cli.workers import local_gpus, make_pool, open_account, read_images
 from nas.config import OPEN_ENDED, RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
-from nas.estimate import ESTIMATED, estimate_trial
 from nas.evaluate.data.image_data import ImageData
-from nas.evaluate.data.load import load_data
-from nas.evaluate.worker_pool import LocalPool, WorkerPool
+from nas.evaluate.worker_pool import WorkerPool
 from nas.files import cannot_write
 from nas.outcome import best_trial, conclude
 from nas.run import Run, check_free
@@ -39,8 +37,6 @@ from nas.setup import Setup, prepare, versions
 from nas.spending import Budget, Spending
 
 _log = logging.getLogger("nas")
-UNKNOWN_TRIALS = 100  # what an open-ended run prepares for where nobody knows how long a trial takes
-INSTANT_BATCH = 25  # trials that are proposed and saved together where nothing is trained
 
 
 def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequence[str], out: Path | None) -> None:
@@ -59,7 +55,7 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
     if config.budget is None:
         _make_controller(setup)  # its mistakes are told before anything is written
     elif config.workers.address is None:
-        Spending(Budget.parse(config.budget), _local_gpus(config))
+        Spending(Budget.parse(config.budget), local_gpus(config))
     console = make_console()
     data = read_images(setup, console)
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
@@ -91,17 +87,6 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
     say(console, f"Going on with {run.path}: {len(run.trials)}{count} trials are done")
     data = read_images(setup, console) if len(run.trials) < config.trials else None
     _execute(setup, run, data, console)
-
-
-def _local_gpus(config: RunConfig) -> float:
-    """Return the GPU share of a worker on this machine, roughly: 0 where none is used."""
-    if config.is_instant or config.workers.train_device == "cpu" or config.workers.gpus_per_worker == 0:
-        return 0.0
-    if config.budget is None or Budget.parse(config.budget).kind != "gpu":
-        return 1.0
-    from nas.evaluate.proxy import choose_device
-
-    return 1.0 if choose_device("auto") == "cuda" else 0.0
 
 
 def _check_space(setup: Setup, run: Run) -> None:
@@ -142,24 +127,6 @@ def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     return changed
 
 
-def read_images(setup: Setup, console: Console, quiet: bool = False) -> ImageData | None:
-    """Load the data where the evaluator needs it, and list the files that could not be read."""
-    if not setup.needs_data:
-        return None
-    with progress_bar(console, quiet) as progress:
-        data = load_data(setup.config.data, setup.config.seed, progress)
-    if quiet:
-        return data
-    say(console, f"Data     {setup.config.data.source}: {data.describe()}")
-    if data.skipped:
-        say(console, f"         {len(data.skipped)} unreadable images are left out:", style="yellow")
-        for line in data.skipped[:10]:
-            say(console, f"         {line}", style="yellow")
-        if len(data.skipped) > 10:
-            say(console, f"         ... all {len(data.skipped)} are in run.log", style="yellow")
-    return data
-
-
 def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> None:
     """Run the trials that are missing, conclude, and print."""
     with _logging(run, console), _termination_as_interrupt(), make_pool(setup, data, console) as pool:
@@ -191,7 +158,7 @@ def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console:
     if len(run.trials) >= config.trials:
         return ""
     workers = pool()
-    spending = _spending(setup, run, workers, console) if config.budget else None
+    spending = open_account(setup, run, workers, console) if config.budget else None
     setup = replace(setup, config=run.config) if config.budget else setup
     controller = _make_controller(setup)
     goal = None if config.is_open_ended else config.trials
@@ -205,31 +172,6 @@ def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console:
     listed = setup.domain.listable is not None
     what = "The space holds no further network" if listed else "No further network was found by random draws"
     return f"{what} in the band"
-
-
-def _spending(setup: Setup, run: Run, workers: WorkerPool, console: Console) -> Spending:
-    """Time a few trainings, say what the budget is good for, and keep that in the run's configuration."""
-    config = run.config
-    assert config.budget is not None
-    spending = Spending(Budget.parse(config.budget), workers.gpus_per_worker)
-    if config.expected_trials is not None:  # the run goes on
-        return spending
-    spending.trial_s = estimate_trial(setup, workers) or 0.0
-    affordable = spending.affords(workers.capacity)
-    if affordable is None:
-        if config.is_open_ended:
-            run.update_config(config.model_copy(update={"expected_trials": UNKNOWN_TRIALS}))
-        return spending
-    trials = min(affordable, config.trials)
-    parallel, kind = workers.capacity, "GPUs" if 0 < workers.gpus_per_worker == 1 else "workers"
-    clock_s = trials * spending.trial_s / parallel
-    say(
-        console,
-        f"Estimate ≈ {trials:,} trials × {format_duration(spending.trial_s)} / {parallel} {kind} = "
-        f"{format_duration(clock_s)}, by a few steps of {max(ESTIMATED, parallel)} networks; budget {config.budget}",
-    )
-    run.update_config(config.model_copy(update={"expected_trials": trials}))
-    return spending
 
 
 def _tell(console: Console, text: str) -> None:
@@ -250,41 +192,6 @@ class _Logged:
             _log.info("%s", trial_line(trial))
         if details:
             _log.info("%s", details.rstrip())
-
-
-@contextmanager
-def make_pool(setup: Setup, data: ImageData | None, console: Console) -> Iterator[Callable[[], WorkerPool]]:
-    """Give the workers when they are first asked for, and end them in any case."""
-    made: list[WorkerPool] = []
-
-    def pool() -> WorkerPool:
-        if not made:
-            made.append(_make_pool(setup, read_images(setup, console) if data is None else data))
-        return made[0]
-
-    try:
-        yield pool
-    finally:
-        for workers in made:
-            workers.close()
-
-
-def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
-    workers = setup.config.workers
-    if setup.config.worker_count == 0:
-        return LocalPool(setup.recipe, data, INSTANT_BATCH if setup.config.is_instant else 1)
-    from nas.evaluate.ray_pool import RayPool
-
-    trains_on_cpu = setup.recipe.proxy is not None and workers.train_device == "cpu"
-    return RayPool(
-        setup.recipe,
-        data,
-        workers=setup.config.worker_count,
-        gpus_per_worker=0.0 if trains_on_cpu else workers.gpus_per_worker,
-        address=None if workers.address == "local" else workers.address,
-        retries=workers.retries,
-        shared_files=workers.shared_files,
-    )
 
 
 @contextmanager

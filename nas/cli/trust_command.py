@@ -50,7 +50,7 @@ def trust(
       nas trust small-images --data DIR --networks 24 --set evaluator.epochs=5
     """
     from nas.cli.output import make_console, print_json, say
-    from nas.cli.search_run import make_pool, read_images
+    from nas.cli.workers import make_pool, read_images
     from nas.files import write_whole
     from nas.setup import prepare
     from nas.trust import REPORT, Plan, draw_networks, measure_trust, plan_from_run

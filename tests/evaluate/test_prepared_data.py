@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.evaluate.data import prepared as prepared_files
+from nas.evaluate.data import writing
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import find_source, load_data, prepare, prepared_path
 from nas.evaluate.data.prepared import MappedImages, damaged, open_prepared
@@ -36,7 +36,7 @@ def load(folder: Path, seed: int = 0, **settings: object) -> ImageData:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count what is decoded from here on."""
     counts: list[int] = []
-    original = prepared_files.write_prepared
+    original = writing.write_prepared
 
     def counting(source, rows, *rest):  # type: ignore[no-untyped-def]
         counts.append(sum(len(own) for own in rows.values()))

@@ -1,0 +1,174 @@
+"""Decoding images once, to a folder that is whole or not there at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.data.image_files import Bytes, check_skipped
+from nas.evaluate.data.prepared import FORMAT, META, Prepared, is_prepared, open_prepared, sha256
+from nas.evaluate.data.source import Source
+from nas.search_spaces.errors import InputError, WorkError
+
+Rows = Mapping[str, NDArray[np.int64]]
+Progress = Callable[[int, int], None]
+_STEP = 256  # images decoded between two calls of the progress bar
+
+
+def no_progress(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+def write_prepared(
+    source: Source, rows: Rows, resolution: int, path: Path, progress: Progress = no_progress
+) -> Prepared:
+    """Decode images once and write them to ``path``: all of it, or nothing.
+
+    Args:
+        source: the images.
+        rows: which of each part.
+        resolution: side in pixels.
+        path: the folder to be; one that holds prepared images is replaced.
+        progress: called with how many images are done, and of how many.
+
+    Raises:
+        InputError: if more than 1% of the images cannot be read, the disk has no room for them, or something else is in
+            ``path``.
+        WorkError: if they cannot be written.
+    """
+    if path.exists() and not is_prepared(path) and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"data: '{path}' holds something else than prepared images; choose another folder with --out")
+    total = sum(len(own) for own in rows.values())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _check_room(path.parent, total, resolution)
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            _fill(source, rows, resolution, folder, progress)
+            folder.chmod(0o777 & ~_umask())
+            _replace(folder, path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise WorkError(
+            f"data: {path}: the prepared images cannot be written ({error.strerror or error}); free space, or choose "
+            "another folder with --out, or for all data with the environment variable NAS_CACHE"
+        ) from None
+    return open_prepared(path)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let no other process prepare the same folder meanwhile; what killed ones left of it is taken away.
+
+    Where files cannot be locked, nothing is: then the last one to finish wins.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.parent / f".{path.name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise WorkError(f"data: {path.parent}: cannot be written ({error.strerror}); choose another folder") from None
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            for left in path.parent.glob(f".{path.name}.*"):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _fill(source: Source, rows: Rows, resolution: int, folder: Path, progress: Progress) -> None:
+    total, done = sum(len(own) for own in rows.values()), 0
+    skipped: list[str] = []
+    for part, own in rows.items():
+        shape = (len(own), resolution, resolution, 3)
+        images = np.lib.format.open_memmap(folder / f"{part}.images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        readable = np.ones(len(own), dtype=bool)
+
+        def decode(
+            index: int,
+            part: str = part,
+            own: NDArray[np.int64] = own,
+            images: Bytes = images,
+            readable: NDArray[np.bool_] = readable,
+        ) -> None:
+            row = int(own[index])
+            try:
+                images[index] = source.read(part, row, resolution)
+            except Exception as error:  # whatever a broken file makes a decoder raise: skipped and listed
+                readable[index] = False
+                reason = " ".join(str(error).split()) or type(error).__name__
+                skipped.append(f"{source.title(part, row)}: {reason}")
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for start in range(0, len(own), _STEP):
+                list(threads.map(decode, range(start, min(start + _STEP, len(own)))))
+                progress(done + min(start + _STEP, len(own)), total)
+        done += len(own)
+        images.flush()
+        np.save(folder / f"{part}.labels.npy", source.labels[part][own])
+        np.save(folder / f"{part}.readable.npy", readable)
+    check_skipped(skipped, total, source.name)
+    files = sorted(folder.glob("*.npy"))
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "source": source.name,
+        "fingerprint": source.fingerprint,
+        "resolution": resolution,
+        "classes": list(source.classes),
+        "mirrored": source.mirrored,
+        "parts": list(rows),
+        "skipped": sorted(skipped),
+        "digests": {file.name: sha256(file) for file in files},
+    }
+    (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    for file in [*files, folder / META]:
+        _sync(file)
+
+
+def _replace(folder: Path, path: Path) -> None:
+    """Put ``folder`` in ``path``'s place; processes that have mapped the old files keep them."""
+    if path.exists():
+        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        path.replace(old / "old")
+        folder.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        folder.replace(path)
+
+
+def _check_room(folder: Path, count: int, resolution: int) -> None:
+    needed, free = 3 * count * resolution**2, shutil.disk_usage(folder).free
+    if needed > 0.95 * free:
+        raise InputError(
+            f"data: {count:,} images at {resolution} px need {needed / 2**30:.1f} GiB, but '{folder}' has "
+            f"{free / 2**30:.1f} GiB free; lower data.resolution or data.fraction, or choose another folder with --out "
+            "or the environment variable NAS_CACHE"
+        )
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

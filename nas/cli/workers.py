@@ -1,0 +1,112 @@
+"""What a command trains with: the images, the workers, and the budget's account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from nas.cli.data_commands import progress_bar
+from nas.cli.output import say
+from nas.cli.progress import format_duration
+from nas.config import RunConfig
+from nas.estimate import ESTIMATED, estimate_trial
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.load import load_data
+from nas.evaluate.worker_pool import LocalPool, WorkerPool
+from nas.run import Run
+from nas.setup import Setup
+from nas.spending import Budget, Spending
+
+UNKNOWN_TRIALS = 100  # what an open-ended run prepares for where nobody knows how long a trial takes
+INSTANT_BATCH = 25  # trials that are proposed and saved together where nothing is trained
+
+
+def read_images(setup: Setup, console: Console, quiet: bool = False) -> ImageData | None:
+    """Load the data where the evaluator needs it, and list the files that could not be read."""
+    if not setup.needs_data:
+        return None
+    with progress_bar(console, quiet) as progress:
+        data = load_data(setup.config.data, setup.config.seed, progress)
+    if quiet:
+        return data
+    say(console, f"Data     {setup.config.data.source}: {data.describe()}")
+    if data.skipped:
+        say(console, f"         {len(data.skipped)} unreadable images are left out:", style="yellow")
+        for line in data.skipped[:10]:
+            say(console, f"         {line}", style="yellow")
+        if len(data.skipped) > 10:
+            say(console, f"         ... all {len(data.skipped)} are in run.log", style="yellow")
+    return data
+
+
+@contextmanager
+def make_pool(setup: Setup, data: ImageData | None, console: Console) -> Iterator[Callable[[], WorkerPool]]:
+    """Give the workers when they are first asked for, and end them in any case."""
+    made: list[WorkerPool] = []
+
+    def pool() -> WorkerPool:
+        if not made:
+            made.append(_make_pool(setup, read_images(setup, console) if data is None else data))
+        return made[0]
+
+    try:
+        yield pool
+    finally:
+        for workers in made:
+            workers.close()
+
+
+def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
+    workers = setup.config.workers
+    if setup.config.worker_count == 0:
+        return LocalPool(setup.recipe, data, INSTANT_BATCH if setup.config.is_instant else 1)
+    from nas.evaluate.ray_pool import RayPool
+
+    trains_on_cpu = setup.recipe.proxy is not None and workers.train_device == "cpu"
+    return RayPool(
+        setup.recipe,
+        data,
+        workers=setup.config.worker_count,
+        gpus_per_worker=0.0 if trains_on_cpu else workers.gpus_per_worker,
+        address=None if workers.address == "local" else workers.address,
+        retries=workers.retries,
+        shared_files=workers.shared_files,
+    )
+
+
+def open_account(setup: Setup, run: Run, workers: WorkerPool, console: Console) -> Spending:
+    """Time a few trainings, say what the budget is good for, and keep that in the run's configuration."""
+    config = run.config
+    assert config.budget is not None
+    spending = Spending(Budget.parse(config.budget), workers.gpus_per_worker)
+    if config.expected_trials is not None:  # the run goes on
+        return spending
+    spending.trial_s = estimate_trial(setup, workers) or 0.0
+    affordable = spending.affords(workers.capacity)
+    if affordable is None:
+        if config.is_open_ended:
+            run.update_config(config.model_copy(update={"expected_trials": UNKNOWN_TRIALS}))
+        return spending
+    trials = min(affordable, config.trials)
+    parallel, kind = workers.capacity, "GPUs" if 0 < workers.gpus_per_worker == 1 else "workers"
+    clock_s = trials * spending.trial_s / parallel
+    say(
+        console,
+        f"Estimate ≈ {trials:,} trials × {format_duration(spending.trial_s)} / {parallel} {kind} = "
+        f"{format_duration(clock_s)}, by a few steps of {max(ESTIMATED, parallel)} networks; budget {config.budget}",
+    )
+    run.update_config(config.model_copy(update={"expected_trials": trials}))
+    return spending
+
+
+def local_gpus(config: RunConfig) -> float:
+    """Return the GPU share of a worker on this machine, roughly: 0 where none is used."""
+    if config.is_instant or config.workers.train_device == "cpu" or config.workers.gpus_per_worker == 0:
+        return 0.0
+    if config.budget is None or Budget.parse(config.budget).kind != "gpu":
+        return 1.0
+    from nas.evaluate.proxy import choose_device
+
+    return 1.0 if choose_device("auto") == "cuda" else 0.0
