@@ -28,7 +28,10 @@ _DEFAULT_NAMES = {"controller.name": "predictor", "evaluator.name": PROXY}
 
 
 def _budget(value: str | None) -> str | None:
-    return value if value is None else Budget.parse(value).text
+    try:
+        return value if value is None else Budget.parse(value).text
+    except InputError as error:
+        raise ValueError(str(error).removeprefix("budget: ")) from None
 
 
 def _named(section: str) -> BeforeValidator:

@@ -16,10 +16,11 @@ from nas.evaluate.faults import Job
 from nas.evaluate.pareto import pareto_front
 from nas.evaluate.surrogate.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.worker_pool import WorkerPool
+from nas.fidelity import RUNGS
 from nas.halving import rung_cycles
 from nas.rounds import JOURNAL, Rounds, Tell, confirm_job, confirm_rounds
 from nas.run import Run
-from nas.search import make_job
+from nas.search import SPENT, make_job
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
@@ -130,8 +131,7 @@ def conclude(
         *([run.write("neighbours.csv", as_csv(nearby))] if nearby else []),
         run.path / "run.log",
     ]
-    if rounds:
-        files.insert(2, run.path / JOURNAL)
+    files[2:2] = [run.path / name for name in (RUNGS, SPENT, JOURNAL) if (run.path / name).exists()]
     return Outcome(baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms, rounds)
 
 

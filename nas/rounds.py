@@ -76,7 +76,7 @@ class Rounds:
         """
         others = self.candidates[1:]
         if (noise := self.noise) is None:
-            return list(others[: (len(self.candidates) - 1) // 2])
+            return list(others[: max(1, len(others) // 2)])
         return [one for one in others if not _is_beaten(one, self.winner, noise)]
 
     def as_json(self) -> dict[str, Any]:
@@ -115,10 +115,12 @@ def confirm_rounds(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None
     if not settings.candidates:
         return None
     best, others = choose(run.trials, settings.candidates, setup.reward)
+    rows = [row for row in run.rows(JOURNAL) if row["epochs"] == confirm_epochs(setup)]
+    known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
+    others += [trial for trial in run.trials if trial.number in known]  # candidates before the run was extended
     scores: dict[int, dict[int, float | None]] = {trial.number: {} for trial in [*best, *others]}
-    for row in run.rows(JOURNAL):
-        if int(row["number"]) in scores:
-            scores[int(row["number"])][int(row["round"])] = row["accuracy"]
+    for row in rows:
+        scores[int(row["number"])][int(row["round"])] = row["accuracy"]
     contenders, found = [*best, *others], None
     for number in range(settings.rounds):
         missing = [trial for trial in contenders if number not in scores[trial.number]]

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -93,13 +93,17 @@ class SearchLoop:
                 cannot be written.
         """
         self._restore()
-        while len(self.run.trials) < self.goal:
-            self._ask()
-            self._submit()
-            if not self._in_flight:
-                break
-            self._record(self.pool.gather(POLL_S))
-            self.watcher.tick()
+        try:
+            while len(self.run.trials) < self.goal:
+                self._ask()
+                self._submit()
+                if not self._in_flight:
+                    break
+                self._record(self.pool.gather(POLL_S))
+                self.watcher.tick()
+        finally:
+            with suppress(WorkError):  # a full disk has been told by then
+                self._save_spent()
         self._write(self._pruned(list(self.fidelity.paused.values())))
 
     def _ask(self) -> None:
@@ -135,7 +139,7 @@ class SearchLoop:
             return
         if self.spending is not None:
             self.spending.took(*(evaluation.seconds for _, evaluation in outcomes))
-            self.run.write(SPENT, json.dumps({"clock_s": self.spending.clock_s}))
+            self._save_spent()
         trials, details = [], {}
         for job, evaluation in outcomes:
             pending = self._in_flight.pop(job.number)
@@ -286,6 +290,10 @@ class SearchLoop:
     @property
     def _controller_name(self) -> str:
         return str(self.setup.config.controller["name"])
+
+    def _save_spent(self) -> None:
+        if self.spending is not None:
+            self.run.write(SPENT, json.dumps({"clock_s": self.spending.clock_s}))
 
     def _restore_spending(self) -> None:
         """Take up what earlier processes spent."""

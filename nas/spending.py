@@ -45,7 +45,7 @@ class Budget:
         """
         match = _FORM.fullmatch(str(text).lower())
         if match is None or match.group(2) not in _UNITS or float(match.group(1)) <= 0:
-            raise InputError(f"budget: expected 2h, 90m, 24gpuh or 8cpuh, got '{text}'")
+            raise InputError(f"budget: expected a number with a unit, such as 2h, 90m, 24gpuh or 8cpuh, got '{text}'")
         kind, unit = _UNITS[match.group(2)]
         return cls(kind, float(match.group(1)) * unit, str(text))
 
@@ -107,7 +107,7 @@ class Spending:
         if not self.trial_s:
             return None
         parallel = workers if self.budget.kind == "clock" else 1 / self._share
-        return max(1, int(self.budget.seconds * parallel / self.trial_s))
+        return max(1, int(self.left_s() * parallel / self.trial_s))
 
     @property
     def _expected_s(self) -> float:

@@ -6,6 +6,7 @@ relation). The spread of one network's trainings from seed to seed gives the sma
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import statistics
@@ -86,6 +87,7 @@ class Trust:
         best_kept: of the longer schedule's best third, the share that the proxy puts in its best third.
         seconds: mean of a proxy training.
         longer_seconds: mean of a longer one.
+        differ: whether the networks' accuracies differ at all, by both schedules; if not, nothing above says anything.
     """
 
     networks: int
@@ -103,6 +105,7 @@ class Trust:
     best_kept: float
     seconds: float
     longer_seconds: float
+    differ: bool
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, for ``trust.json``."""
@@ -129,8 +132,12 @@ def measure_trust(
     Raises:
         WorkError: if fewer than three networks could be trained by both schedules, or nothing can be written.
     """
-    path = folder / JOURNAL
-    known = {(row["kind"], tuple(row["genes"]), row["seed"], row["epochs"]): row for row in read_rows(path, cut=True)}
+    path, of = folder / JOURNAL, _digest(setup)
+    known = {
+        (row["kind"], tuple(row["genes"]), row["seed"], row["epochs"]): row
+        for row in read_rows(path, cut=True)
+        if row.get("of") == of
+    }
     jobs = plan.jobs(setup)
     kinds = {job.number: kind for kind, job in jobs}
     missing = [job for kind, job in jobs if _key(kind, job) not in known]
@@ -140,6 +147,7 @@ def measure_trust(
         ok = evaluation.status == "ok"
         row: dict[str, Any] = {
             "kind": kinds[job.number],
+            "of": of,
             "genes": list(job.architecture.genes),
             "seed": job.seed,
             "epochs": sum(job.cycles),
@@ -219,6 +227,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
         best_kept=_best_kept(proxy_means, means),
         seconds=statistics.fmean(seconds["proxy"]),
         longer_seconds=statistics.fmean(seconds["longer"]),
+        differ=bool(np.ptp(proxy_means) > 0 and np.ptp(means) > 0),
     )
 
 
@@ -240,6 +249,15 @@ def plan_from_run(setup: Setup, plan: Plan, ranked: Sequence[Architecture]) -> P
     return replace(plan, networks=tuple([*own, *drawn][:count]))
 
 
+def _digest(setup: Setup) -> str:
+    """Return what stands for all that decides a training beside its network, seed and epochs."""
+    config = setup.config
+    options = {key: value for key, value in config.evaluator_options.items() if key != "epochs"}
+    data = config.model_dump(mode="json")["data"]
+    text = json.dumps([setup.space.name, config.seed, config.evaluator["name"], options, data], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _key(kind: str, job: Job) -> tuple[str, tuple[int, ...], int, int]:
     return kind, job.architecture.genes, job.seed, sum(job.cycles)
 
@@ -255,6 +273,11 @@ def _between(columns: Sequence[np.ndarray[Any, Any]]) -> float | None:
 
 
 def _best_kept(proxy: np.ndarray[Any, Any], longer: np.ndarray[Any, Any]) -> float:
-    count = max(1, len(proxy) // 3)
-    best = set(np.argsort(-longer, kind="stable")[:count].tolist())
-    return len(best & set(np.argsort(-proxy, kind="stable")[:count].tolist())) / count
+    count, generator, shares = max(1, len(proxy) // 3), np.random.default_rng(0), []
+    for _ in range(RESAMPLED // 10):  # networks that are equal come in any order
+        thirds = []
+        for accuracies in (proxy, longer):
+            order = generator.permutation(len(accuracies))
+            thirds.append(set(order[np.argsort(-accuracies[order], kind="stable")[:count]].tolist()))
+        shares.append(len(thirds[0] & thirds[1]) / count)
+    return statistics.fmean(shares)

@@ -108,10 +108,10 @@ def check_skipped(skipped: list[str], total: int, source: str) -> None:
         InputError: with the first of the files.
     """
     if len(skipped) > UNREADABLE_LIMIT * total:
-        first = "; ".join(skipped[:3])
+        first = "; ".join(skipped[:20])
         raise InputError(
             f"data: {len(skipped)} of {total} images in '{source}' cannot be read, more than {UNREADABLE_LIMIT:.0%}: "
-            f"{first}{'; ...' if len(skipped) > 3 else ''}. Repair or remove them"
+            f"{first}{'; ...' if len(skipped) > 20 else ''}. Repair or remove them"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -66,6 +67,12 @@ def find_source(reference: str, root: Path | None = None, download: bool = False
         raise InputError(
             f"data: '{reference}' does not exist; expected a folder or zip of images, laid out as {LAYOUTS}, or a name"
             f"{nearest_name(path.name, data_names())}"
+        )
+    if is_prepared(path):
+        made = open_prepared(path)
+        raise InputError(
+            f"data: '{reference}' holds prepared images already, of '{made.source}' at {made.resolution} px; give the "
+            "images they were made from"
         )
     if download:
         raise InputError(f"--download: '{reference}' has no name to fetch it by{nearest_name(reference, NAMED)}")
@@ -147,7 +154,8 @@ def _matching(prepared: Prepared, resolution: int) -> Prepared:
     if prepared.size_bytes <= CHECKED_BYTES and (broken := damaged(prepared)):
         raise InputError(
             f"data: '{prepared.path}': the checksum of {', '.join(broken)} is wrong; the files were damaged since they "
-            "were prepared. Prepare them again with: nas data prepare"
+            f"were prepared. Prepare them again with: nas data prepare {shlex.quote(prepared.source)} --resolution "
+            f"{prepared.resolution} --out {shlex.quote(str(prepared.path))}"
         )
     return prepared
 

@@ -86,6 +86,7 @@ def take(labels: Labels, names: Sequence[str], sizes: Sequence[float], generator
     if sum(fractions) >= 1:
         raise InputError(f"data: {sum(sizes):,.0f} images are to be held out, but there are only {len(labels):,}")
     lists: list[list[Labels]] = [[] for _ in range(len(fractions) + 1)]
+    owed = [0.0] * len(fractions)  # what rounding has kept back from each list, given out by later classes
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))
         if len(rows) <= len(fractions):
@@ -95,10 +96,18 @@ def take(labels: Labels, names: Sequence[str], sizes: Sequence[float], generator
             )
         total = len(rows)
         for place, fraction in enumerate(fractions, start=1):
-            count = min(max(1, round(fraction * total)), (total - 1) // len(fractions))
+            wanted = fraction * total + (owed[place - 1] if sizes[place - 1] >= 1 else 0.0)
+            count = min(max(1, round(wanted)), (total - 1) // len(fractions))
+            owed[place - 1] = wanted - count
             lists[place].append(rows[:count])
             rows = rows[count:]
         lists[0].append(rows)
+    for size, rest, chosen in zip(sizes, owed, lists[1:], strict=True):
+        if size >= 1 and round(rest):
+            raise InputError(
+                f"data: {size:,.0f} images are to be held out, but only {sum(map(len, chosen)):,} can be while every "
+                "class has some in each part; lower data.validation or data.test"
+            )
     return [np.sort(np.concatenate(rows)) for rows in lists]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_files import Bytes, check_skipped
 from nas.evaluate.data.prepared import FORMAT, META, Prepared, is_prepared, open_prepared, sha256
 from nas.evaluate.data.source import Source
@@ -23,6 +26,7 @@ from nas.search_spaces.errors import InputError, WorkError
 
 Rows = Mapping[str, NDArray[np.int64]]
 Progress = Callable[[int, int], None]
+_NAMELESS = re.compile(r"<_io.BytesIO object at 0x[0-9a-f]+>")
 _STEP = 256  # images decoded between two calls of the progress bar
 
 
@@ -49,6 +53,7 @@ def write_prepared(
     """
     if path.exists() and not is_prepared(path) and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"data: '{path}' holds something else than prepared images; choose another folder with --out")
+    _check_same(path, source, resolution)
     total = sum(len(own) for own in rows.values())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,17 +73,35 @@ def write_prepared(
     return open_prepared(path)
 
 
+def _check_same(path: Path, source: Source, resolution: int) -> None:
+    """Check that prepared images are only replaced by the same ones made anew."""
+    try:
+        meta = json.loads((path / META).read_text(encoding="utf-8"))
+        known = meta["source"], meta["resolution"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if known != (source.name, resolution):
+        raise InputError(
+            f"data: '{path}' holds the prepared images of '{known[0]}' at {known[1]} px; choose another folder with "
+            "--out, or remove it"
+        )
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Let no other process prepare the same folder meanwhile; what killed ones left of it is taken away.
 
     Where files cannot be locked, nothing is: then the last one to finish wins.
     """
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
+    locks = cache_folder() / "locks"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path.parent / f".{path.name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        locks.mkdir(parents=True, exist_ok=True)
+        handle = os.open(locks / name, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise WorkError(f"data: {path.parent}: cannot be written ({error.strerror}); choose another folder") from None
+        raise WorkError(
+            f"data: {locks}: cannot be written ({error.strerror}); set NAS_CACHE to another folder"
+        ) from None
     try:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -110,7 +133,7 @@ def _fill(source: Source, rows: Rows, resolution: int, folder: Path, progress: P
                 images[index] = source.read(part, row, resolution)
             except Exception as error:  # whatever a broken file makes a decoder raise: skipped and listed
                 readable[index] = False
-                reason = " ".join(str(error).split()) or type(error).__name__
+                reason = _NAMELESS.sub("the file", " ".join(str(error).split())) or type(error).__name__
                 skipped.append(f"{source.title(part, row)}: {reason}")
 
         with ThreadPoolExecutor(os.cpu_count()) as threads:

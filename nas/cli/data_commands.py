@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +98,7 @@ def prepare(
     if prepared.skipped:
         say(console, f"         {len(prepared.skipped)} of them could not be read and are left out")
     say(console, f"Files    {prepared.path} ({summary['megabytes']:,} MB)")
-    where = str(out) if out else data
+    where = shlex.quote(str(out) if out else data)
     chosen = "" if resolution == 32 else f" --set data.resolution={resolution}"
     say(console, f"Next     {program()} search --data {where}{chosen}")
 

@@ -134,7 +134,8 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
             _log.info("unreadable image left out: %s", line)
         announce(setup, run, console)
         try:
-            ended = _run_trials(setup, run, pool, console)
+            if ended := _run_trials(setup, run, pool, console):
+                say(console, f"{ended}: the search ends after {len(run.trials)} trials")
             outcome = conclude(setup, run, pool, lambda text: _tell(console, text))
         except KeyboardInterrupt:
             print_interruption(conclude(setup, run, None), run, console)
@@ -142,8 +143,6 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
         except WorkError as error:
             hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
             raise WorkError(f"{error}{hint}") from None
-        if ended:
-            say(console, f"{ended}: the search ends after {len(run.trials)} trials")
     if not run.trials:
         raise WorkError(f"no network of space '{setup.space.name}' can be evaluated; {run.path}/run.log says why")
     if outcome is None:
@@ -166,7 +165,7 @@ def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console:
         loop = SearchLoop(setup, run, controller, workers, _Logged(progress), spending)
         loop()
     if loop.spent:
-        return f"The budget of {config.budget} allows no further trial"
+        return f"The budget of {config.budget} allows no further trial (a larger --budget with --resume does)"
     if not loop.exhausted or len(run.trials) >= config.trials:
         return ""
     listed = setup.domain.listable is not None

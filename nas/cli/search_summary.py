@@ -49,8 +49,8 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
         say(console, f"Device   {setup.costs.device.name}: {setup.costs.device.note}")
     where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
     evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
-    fitted = [f"{key} {value}" for key, value in setup.controller_options.items() if key not in config.controller]
-    own = f" ({', '.join(fitted)})" if fitted else ""
+    open_yet = config.budget is not None and config.expected_trials is None  # told with the estimate
+    own = "" if open_yet else fitted_words(setup)
     count = f"what {config.budget} allows" if config.is_open_ended else str(config.trials)
     count += f", within {config.budget}," if config.budget and not config.is_open_ended else ""
     say(console, f"Trials   {count} by {controller}{own}, scored by {evaluator} in {where}, seed {config.seed}")
@@ -63,6 +63,13 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
     say(console, f"Run      {run.path}")
     _log.info("run of %d trials in %s, versions %s", config.trials, run.path, versions())
     _log.info("controller %s with %s", controller, setup.controller_options)
+
+
+def fitted_words(setup: Setup) -> str:
+    """Say which options were fitted to the number of trials."""
+    config = setup.config
+    fitted = [f"{key} {value}" for key, value in setup.controller_options.items() if key not in config.controller]
+    return f" ({', '.join(fitted)})" if fitted else ""
 
 
 def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
@@ -80,12 +87,13 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
         say(console, f"choices: {dict(best.choices)}")
     say(console, f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
     if outcome.test_accuracy is not None:
-        say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after the short training; never seen by the search")
+        kind = "short" if outcome.rounds is None else "confirming"
+        say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after a {kind} training; never seen by the search")
     if outcome.rounds is not None:
         _print_rounds(outcome.rounds, console)
     if (trust := read_trust(run.path)) is not None:
         noise = trust["smallest_difference"]
-        smallest = "" if noise is None else f"; differences below {100 * noise:.2f} points mean nothing"
+        smallest = "" if not noise else f"; differences below {100 * noise:.2f} points mean nothing"
         say(console, f"Trust           Kendall's tau {trust['tau']:.2f} with longer training{smallest} (nas trust)")
     kind = "Validation" if outcome.against_b0 is None else "Search's fit"
     accuracy, reward = best.metrics["accuracy"], outcome.reward
@@ -117,9 +125,9 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
 def _print_rounds(rounds: Rounds, console: Console) -> None:
     """Say what the winner was chosen by, and how sure that is."""
     winner, epochs = rounds.winner, "" if rounds.epochs is None else f" of {rounds.epochs} epochs"
-    times = len(winner.accuracies)
+    times = f"{len(winner.accuracies)} training{'s' if len(winner.accuracies) > 1 else ''}"
     chance = "" if rounds.noise is None else f", ± {100 * rounds.noise.deviation:.2f} points from seed to seed"
-    say(console, f"Confirmed       {winner.mean:.2%} in the mean of {times} trainings{epochs}{chance}")
+    say(console, f"Confirmed       {winner.mean:.2%} in the mean of {times}{epochs}{chance}")
     best = [one for one in rounds.candidates if not one.spread_out]
     first = max(best, key=lambda one: one.trial.reward or 0, default=winner)
     if first.trial.number != winner.trial.number:

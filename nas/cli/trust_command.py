@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.guard import guarded
+from nas.cli.guard import INTERRUPTED, guarded
 from nas.cli.list_commands import Json
 
 if TYPE_CHECKING:
@@ -70,8 +70,12 @@ def trust(
     if not json:
         _announce(console, plan, folder)
     images = read_images(setup, console, quiet=json)
-    with make_pool(setup, images, console) as pool:
-        found = measure_trust(setup, plan, folder, pool, lambda text: None if json else say(console, text))
+    try:
+        with make_pool(setup, images, console) as pool:
+            found = measure_trust(setup, plan, folder, pool, lambda text: None if json else say(console, text))
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what was trained is in {folder}: the same command goes on with it", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     report = {"epochs": epochs, "longer_epochs": plan.longer_epochs, **found.as_json()}
     write_whole(folder / REPORT, json_library.dumps(report, indent=2) + "\n")
     if json:
@@ -90,6 +94,13 @@ def print_trust(console: Console, found: Trust, plan: Plan) -> None:
     say(console, f"Proxy           {plan.epochs} epochs: {found.accuracy:.2%} in the mean, {found.seconds:.1f} s each")
     longer = f"{found.longer_accuracy:.2%} in the mean, {found.longer_seconds:.1f} s each"
     say(console, f"Longer          {plan.longer_epochs} epochs: {longer}")
+    if not found.differ:
+        say(
+            console,
+            "Nothing learned All networks came to the same accuracy by one of the schedules: that is no ranking.",
+        )
+        say(console, "                Train longer (evaluator.epochs), or on more images (data.fraction)")
+        return
     interval = f"95% interval {found.tau_low:.2f} to {found.tau_high:.2f}"
     say(console, f"Kendall's tau   {found.tau:.2f} between one proxy training and the longer ones, {interval}")
     if found.tau_between_seeds is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.console import Console
 
 from nas.cli.data_commands import progress_bar
 from nas.cli.output import say
 from nas.cli.progress import format_duration
+from nas.cli.search_summary import fitted_words
 from nas.config import RunConfig
 from nas.estimate import ESTIMATED, estimate_trial
 from nas.evaluate.data.image_data import ImageData
@@ -83,6 +85,7 @@ def open_account(setup: Setup, run: Run, workers: WorkerPool, console: Console) 
     spending = Spending(Budget.parse(config.budget), workers.gpus_per_worker)
     if config.expected_trials is not None:  # the run goes on
         return spending
+    say(console, "Estimate timing a few steps of some networks ...")
     spending.trial_s = estimate_trial(setup, workers) or 0.0
     affordable = spending.affords(workers.capacity)
     if affordable is None:
@@ -98,6 +101,8 @@ def open_account(setup: Setup, run: Run, workers: WorkerPool, console: Console) 
         f"{format_duration(clock_s)}, by a few steps of {max(ESTIMATED, parallel)} networks; budget {config.budget}",
     )
     run.update_config(config.model_copy(update={"expected_trials": trials}))
+    words = fitted_words(replace(setup, config=run.config))
+    say(console, f"         {config.controller['name']}{words}") if words else None
     return spending
 
 

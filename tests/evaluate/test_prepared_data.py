@@ -97,6 +97,10 @@ def test_damage_is_found_and_mended(image_folder: Path, monkeypatch: pytest.Monk
 def test_a_prepared_folder_is_data_wherever_it_is_moved(tmp_path: Path, image_folder: Path) -> None:
     from_images = load(image_folder)
     prepare(find_source(str(image_folder)), 8, tmp_path / "own")
+    with pytest.raises(InputError, match="holds the prepared images of .* at 8 px; choose another folder with --out"):
+        prepare(find_source(str(image_folder)), 16, tmp_path / "own")
+    with pytest.raises(InputError, match="holds prepared images already, of .*images' at 8 px"):
+        find_source(str(tmp_path / "own"))
     shutil.move(tmp_path / "own", tmp_path / "moved")
     shutil.rmtree(image_folder)
     moved = load(tmp_path / "moved")
@@ -151,8 +155,12 @@ def test_so_many_images_can_be_held_out(tmp_path: Path) -> None:
     write_images(tmp_path / "data" / "test", {"a": 5, "b": 5})
     data = load(tmp_path / "data", validation=30)
     assert np.bincount(data.validation.labels).tolist() == [20, 10] and len(data.train.labels) == 30
+    exact = load(tmp_path / "data", validation=31)
+    assert len(exact.validation.labels) == 31
     with pytest.raises(InputError, match="60 images are to be held out, but there are only 60"):
         load(tmp_path / "data", validation=60)
+    with pytest.raises(InputError, match="59 images are to be held out, but only 58 can be while every class has"):
+        load(tmp_path / "data", validation=59)
 
 
 def test_workers_map_the_file_and_copy_nothing(image_folder: Path) -> None:
@@ -191,7 +199,7 @@ def test_a_full_or_forbidden_disk_leaves_nothing_behind(
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(WorkError, match="No space left on device.*NAS_CACHE"):
         prepare(find_source(str(image_folder)), 8, tmp_path / "here" / "own")
-    assert [path.name for path in (tmp_path / "here").iterdir()] == [".own.lock"]
+    assert not list((tmp_path / "here").iterdir())
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(InputError, match="60 images at 8 px need .* free; lower data.resolution or data.fraction"):
@@ -228,10 +236,10 @@ prepare(find_source({str(image_folder)!r}), 8, Path({str(tmp_path / "own")!r}), 
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert not (tmp_path / "own").exists()
-    assert len(list(tmp_path.glob(".own.*"))) == 2  # the lock, and what was half done
+    assert len(list(tmp_path.glob(".own.*"))) == 1  # what was half done
     prepare(find_source(str(image_folder)), 8, tmp_path / "own")
     assert len(load(tmp_path / "own").train.labels) == 36
-    assert [path.name for path in tmp_path.glob(".own.*")] == [".own.lock"]
+    assert not list(tmp_path.glob(".own.*"))
 
 
 def test_progress_ends_with_all_of_it(image_folder: Path, tmp_path: Path) -> None:

@@ -158,3 +158,18 @@ def test_images_that_are_gone_stop_it_and_nothing_is_written_for_them(tmp_path: 
         measure_trust(setup, plan, tmp_path, lambda: FakePool(1, 0, gone))
     assert not (tmp_path / JOURNAL).exists()
     assert measure_trust(setup, plan, tmp_path, lambda: FakePool(1, 0, score)).networks == 4
+
+
+def test_trainings_of_another_configuration_are_not_taken_for_these(tmp_path: Path) -> None:
+    pools = []
+    for changes in ({}, {"data.fraction": 0.5}, {"evaluator.batch_size": 16}, {"data.classes": 5}, {}):
+        setup = prepare(load_config("digits", {"workers.count": 0, **changes}, []))
+        pools.append(FakePool(1, 0, score))
+        measure_trust(setup, Plan(draw_networks(setup, 3), 1, 5, 1, 1), tmp_path, lambda: pools[-1])
+    assert [len(pool.submitted) for pool in pools] == [6, 6, 6, 6, 0]
+
+
+def test_networks_that_learned_nothing_are_no_ranking() -> None:
+    trust = judge(rows([[0.1, 0.1], [0.1, 0.1], [0.1, 0.1], [0.1, 0.1]], [[0.1], [0.1], [0.1], [0.1]]))
+    assert not trust.differ and trust.best_kept < 0.5
+    assert judge(rows([[0.1], [0.2], [0.3]], [[0.1], [0.2], [0.3]])).differ
