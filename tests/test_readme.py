@@ -99,6 +99,7 @@ def test_the_spaces_and_networks_it_names_are_all_there_are() -> None:
     assert len(families) == 4 and all(f"`{family}" in section for family in families)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", config_names())
 def test_every_configuration_runs(name: str, tmp_path: Path) -> None:
     write_images(tmp_path / "images", {"a": 40, "b": 40})

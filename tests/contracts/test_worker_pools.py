@@ -132,6 +132,7 @@ def test_killed_workers_are_replaced_and_their_jobs_tried_again(tmp_path: Path) 
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_job_that_always_kills_its_worker_fails_after_bounded_retries() -> None:
     from nas.evaluate.ray_pool import RayPool
 
@@ -147,6 +148,7 @@ def test_a_job_that_always_kills_its_worker_fails_after_bounded_retries() -> Non
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_stop_is_killed_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     from nas.evaluate import ray_pool
 
@@ -163,6 +165,7 @@ def test_a_worker_that_does_not_stop_is_killed_at_its_time_limit(monkeypatch: py
         pool.close()
 
 
+@pytest.mark.slow
 def test_gpus_that_are_not_there_are_refused() -> None:
     import ray
 
