@@ -58,7 +58,7 @@ def weights(module: nn.Module) -> Tensor:
 
 
 @given(
-    side=st.integers(1, 6),
+    side=st.sampled_from([1, 2, 3, 4, 5, 8, 9, 12]),
     kernel=st.sampled_from([1, 3, 5, 7]),
     stride=st.sampled_from([1, 2]),
     groups=st.sampled_from(["dense", "depthwise"]),
