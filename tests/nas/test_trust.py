@@ -134,9 +134,9 @@ def test_a_runs_own_networks_come_first_spread_over_its_ranking(setup: Setup) ->
 
 @pytest.mark.slow
 def test_a_run_and_a_space_are_judged_by_the_real_program(tmp_path: Path) -> None:
-    small = ("--set", "data.fraction=0.1", "--set", "evaluator.epochs=1", "--workers", "0")
+    small = ("--set", "evaluator.epochs=2", "--workers", "0")
     run_nas("search", "--config", "digits", "--trials", "4", *small, "--out", "run", cwd=tmp_path)
-    less = ("--networks", "3", "--seeds", "2", "--longer", "2", "--longer-seeds", "1", "--workers", "0")
+    less = ("--networks", "3", "--seeds", "2", "--longer", "3", "--longer-seeds", "1", "--workers", "0")
     shown = run_nas("trust", "run", *less, cwd=tmp_path).stdout
     assert "Kendall's tau" in shown and "Means nothing" in shown and "run/trust.json" in shown
     assert json.loads((tmp_path / "run" / "trust.json").read_text())["networks"] == 3
