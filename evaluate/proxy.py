@@ -107,7 +107,7 @@ class ProxyEvaluator:
             self._wait()
             step_s = (time.perf_counter() - start) / count
             start = time.perf_counter()
-            accuracy(training.trained(), some, self._normalise)
+            accuracy(training.trained(), some, self._normalise, precision=training.precision)
             scored = time.perf_counter() - start
         validation = len(self._images("validation"))
         return {

@@ -197,6 +197,7 @@ def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
     check_controller(config.controller["name"], config.controller_options)
     name = config.evaluator["name"]
     _check_fidelity(config)
+    _check_confirmation(config)
     if name == PROXY:
         config.proxy_settings()
     elif name in INSTANT:
@@ -222,6 +223,14 @@ def _check_fidelity(config: RunConfig) -> None:
             "--deterministic out (one worker always gives the same), or use --fidelity full"
         )
     _ = config.rungs  # raises where the schedule leaves no room
+
+
+def _check_confirmation(config: RunConfig) -> None:
+    if config.confirm.candidates and config.is_instant:
+        raise InputError(
+            f"confirm.candidates: evaluator '{config.evaluator['name']}' trains nothing that could be trained again; "
+            "leave --confirm out. To train what was found for real: nas confirm RUN --data DIR"
+        )
 
 
 def _check_instant(name: str, options: Mapping[str, Any]) -> None:

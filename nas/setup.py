@@ -189,7 +189,8 @@ def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
     code = UserCode.read(name, "evaluator")
     if code is None:
         raise InputError(f"evaluator: expected {', '.join(EVALUATORS)} or FILE.py:Class, got '{name}'")
-    _check_evaluator(code, config.evaluator_options, bool(config.rungs))
+    key = "fidelity.method" if config.rungs else "confirm.epochs" if config.confirm.epochs is not None else ""
+    _check_evaluator(code, config.evaluator_options, key)
     return EvaluatorRecipe(code=code, options=config.evaluator_options, **limits)
 
 
@@ -203,15 +204,18 @@ def _surrogate(space: SearchSpace) -> ImageNetEvaluator:
     return ImageNetEvaluator()
 
 
-def _check_evaluator(code: UserCode, options: Mapping[str, Any], in_rungs: bool) -> None:
-    """Check that a user's class has ``evaluate`` and takes what it will be given."""
+def _check_evaluator(code: UserCode, options: Mapping[str, Any], key: str) -> None:
+    """Check that a user's class has ``evaluate`` and takes what it will be given.
+
+    ``key`` is the setting that asks for trainings of a length of its own, if one does.
+    """
     kind = code.load()
     if not callable(getattr(kind, "evaluate", None)):
         raise InputError(f"evaluator: class {code.class_name} needs a method evaluate(self, architecture, network)")
-    if in_rungs and "epochs" not in inspect.signature(kind.evaluate).parameters:
+    if key and "epochs" not in inspect.signature(kind.evaluate).parameters:
         raise InputError(
-            f"fidelity.method: asha asks for trainings of different lengths; {code.class_name}.evaluate needs a "
-            "parameter 'epochs' for that"
+            f"{key}: this asks for trainings of another length; {code.class_name}.evaluate needs a parameter 'epochs' "
+            "for that"
         )
     try:
         inspect.signature(kind).bind(**options)

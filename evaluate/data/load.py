@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,12 +81,11 @@ def find_source(reference: str, root: Path | None = None, download: bool = False
 
 
 def _without_source(reference: str, resolution: int) -> Prepared | None:
-    """Open what needs no look at its source: a prepared folder, or a named data set that was prepared whole."""
+    """Open what needs no look at its source: a prepared folder, or a named data set that is prepared and sound."""
     if reference not in data_names():
         path = Path(reference).expanduser()
         return _matching(open_prepared(path), resolution) if is_prepared(path) else None
-    path = prepared_path(reference, resolution)
-    return _matching(open_prepared(path), resolution) if reference in NAMED and is_prepared(path) else None
+    return _sound(prepared_path(reference, resolution))
 
 
 def prepared_path(name: str, resolution: int, rows: Mapping[str, NDArray[np.int64]] | None = None) -> Path:
@@ -108,7 +108,7 @@ def prepare(
     everything = {part: np.arange(len(labels)) for part, labels in source.labels.items()}
     target = path or prepared_path(source.name, resolution)
     with locked(target):
-        ready = _ready(target, source, resolution, CHECKED_BYTES**2)
+        ready = _ready(target, source, resolution, checked_bytes=math.inf)
         return (ready, False) if ready else (write_prepared(source, everything, resolution, target, progress), True)
 
 
@@ -131,18 +131,23 @@ def _prepared_rows(source: Source, rows: Rows, resolution: int, progress: Progre
     return part, {name: (origin, np.searchsorted(wanted[origin], own)) for name, (origin, own) in rows.items()}
 
 
-def _ready(path: Path, source: Source, resolution: int, checked_bytes: int = CHECKED_BYTES) -> Prepared | None:
+def _ready(path: Path, source: Source, resolution: int, checked_bytes: float = CHECKED_BYTES) -> Prepared | None:
     """Return what is prepared at ``path`` if it is whole and still what the source says."""
+    prepared = _sound(path, checked_bytes)
+    if prepared and (prepared.fingerprint, prepared.resolution) == (source.fingerprint, resolution):
+        return prepared
+    return None
+
+
+def _sound(path: Path, checked_bytes: float = CHECKED_BYTES) -> Prepared | None:
+    """Return what is prepared at ``path`` if it is whole, and by its checksums, unless it is too large, undamaged."""
     if not is_prepared(path):
         return None
     try:
         prepared = open_prepared(path)
     except InputError:
         return None
-    same = prepared.fingerprint == source.fingerprint and prepared.resolution == resolution
-    if not same or (prepared.size_bytes <= checked_bytes and damaged(prepared)):
-        return None
-    return prepared
+    return None if prepared.size_bytes <= checked_bytes and damaged(prepared) else prepared
 
 
 def _matching(prepared: Prepared, resolution: int) -> Prepared:

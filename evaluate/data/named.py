@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.evaluate.data.folders import data_folder
-from nas.evaluate.data.image_files import Bytes, decode_image
-from nas.evaluate.data.source import Source, from_arrays, from_folder
+from nas.evaluate.data.image_files import Bytes
+from nas.evaluate.data.source import Source, from_arrays, from_files, from_folder
 from nas.search_spaces.errors import InputError, WorkError
 
 Labels = NDArray[np.int64]
@@ -119,44 +118,13 @@ def open_named(name: str, root: Path | None = None, download: bool = False) -> S
     if not known.kind:
         _check_there(name, folder)
         return from_folder(folder)
-    parts = {part: _open_part(name, folder, choice, download) for part, choice in known.parts.items()}
-    first = next(iter(parts.values()))
-    images = {part: _images(dataset) for part, dataset in parts.items()}
-    labels = {part: own.labels for part, own in images.items()}
-    names = _class_names(first, int(max(own.max() for own in labels.values())) + 1)
-    source = from_arrays(
-        name, names, {part: (own.pixels, own.labels) for part, own in images.items()}, known.mirrored, str(folder)
-    )
-    if all(own.files is None for own in images.values()):
-        return source
-
-    digest = hashlib.sha256(source.fingerprint.encode())
-    for own in images.values():
-        for file in own.files or ():
-            status = Path(file).stat() if Path(file).exists() else None
-            digest.update(f"{file} {status and (status.st_size, status.st_mtime_ns)}".encode())
-
-    def read(part: str, row: int, resolution: int) -> Bytes:
-        return decode_image(Path(images[part].files[row]).read_bytes(), resolution)  # type: ignore[index]
-
-    return Source(
-        name=name,
-        classes=names,
-        labels=labels,
-        read=read,
-        title=lambda part, row: str(images[part].files[row]),  # type: ignore[index]
-        fingerprint=digest.hexdigest(),
-        mirrored=known.mirrored,
-    )
-
-
-@dataclass(frozen=True)
-class _Images:
-    """A part's labels, and either its pixels or its files."""
-
-    labels: Labels
-    pixels: Bytes
-    files: list[str] | None
+    datasets = {part: _open_part(name, folder, choice, download) for part, choice in known.parts.items()}
+    first = next(iter(datasets.values()))
+    if hasattr(first, "data"):
+        pixels = {part: _pixels(dataset) for part, dataset in datasets.items()}
+        return from_arrays(name, _class_names(first, pixels), pixels, known.mirrored, str(folder))
+    files = {part: _files(dataset) for part, dataset in datasets.items()}
+    return from_files(name, _class_names(first, files), files, known.mirrored)
 
 
 def _open_part(name: str, folder: Path, choice: dict[str, Any], download: bool) -> Any:
@@ -193,14 +161,17 @@ def _not_there(name: str, folder: Path) -> str:
     )
 
 
-def _images(dataset: Any) -> _Images:
-    """Take a torchvision data set's labels and pixels or files, decoding nothing."""
-    if hasattr(dataset, "data"):
-        labels = dataset.labels if hasattr(dataset, "labels") else dataset.targets
-        pixels = np.asarray(dataset.data)
-        if pixels.ndim == 4 and pixels.shape[1] == 3:  # SVHN keeps channels first
-            pixels = pixels.transpose(0, 2, 3, 1)
-        return _Images(np.asarray(labels, dtype=np.int64), pixels, None)
+def _pixels(dataset: Any) -> tuple[Bytes, Labels]:
+    """Return the images and labels of a data set that torchvision holds in memory."""
+    labels = dataset.labels if hasattr(dataset, "labels") else dataset.targets
+    pixels = np.asarray(dataset.data)
+    if pixels.ndim == 4 and pixels.shape[1] == 3:  # SVHN keeps channels first
+        pixels = pixels.transpose(0, 2, 3, 1)
+    return pixels, np.asarray(labels, dtype=np.int64)
+
+
+def _files(dataset: Any) -> tuple[list[Path], Labels]:
+    """Return the files and labels of a data set, decoding nothing."""
     if hasattr(dataset, "samples"):
         pairs = dataset.samples
     elif hasattr(dataset, "_samples"):
@@ -208,10 +179,11 @@ def _images(dataset: Any) -> _Images:
     else:
         files = dataset._images if hasattr(dataset, "_images") else dataset._image_files
         pairs = list(zip(files, dataset._labels, strict=True))
-    labels = np.array([label for _, label in pairs], dtype=np.int64)
-    return _Images(labels, np.zeros((0,), np.uint8), [str(file) for file, _ in pairs])
+    return [Path(file) for file, _ in pairs], np.array([label for _, label in pairs], dtype=np.int64)
 
 
-def _class_names(dataset: Any, count: int) -> tuple[str, ...]:
+def _class_names(dataset: Any, parts: Mapping[str, tuple[object, Labels]]) -> tuple[str, ...]:
+    """Return torchvision's names of the classes, or their numbers where it has none."""
+    count = max(int(labels.max()) for _, labels in parts.values()) + 1
     names = [name if isinstance(name, str) else name[0] for name in getattr(dataset, "classes", [])]
     return tuple(names) if len(set(names)) == count else tuple(str(label) for label in range(count))

@@ -80,6 +80,30 @@ def from_arrays(
     )
 
 
+def from_files(
+    name: str,
+    classes: tuple[str, ...],
+    parts: Mapping[str, tuple[list[Path], NDArray[np.int64]]],
+    mirrored: bool = True,
+) -> Source:
+    """Take image files and their labels ``(n,)`` by part."""
+    digest = hashlib.sha256(name.encode())
+    for files, labels in parts.values():
+        digest.update(labels.tobytes())
+        for file in files:
+            status = file.stat() if file.exists() else None
+            digest.update(f"{file} {status and (status.st_size, status.st_mtime_ns)}".encode())
+    return Source(
+        name=name,
+        classes=classes,
+        labels={part: labels for part, (_, labels) in parts.items()},
+        read=lambda part, row, resolution: decode_image(parts[part][0][row].read_bytes(), resolution),
+        title=lambda part, row: str(parts[part][0][row]),
+        fingerprint=digest.hexdigest(),
+        mirrored=mirrored,
+    )
+
+
 def digits() -> Source:
     """Take scikit-learn's 1,797 handwritten digits, 8x8 pixels each."""
     from sklearn.datasets import load_digits

@@ -134,24 +134,6 @@ class Training:
         return mix(self.normalise(pixels), labels, self._classes, self.settings, self.generator)
 
 
-def train(
-    module: nn.Module,
-    images: Images,
-    normalise: Normalisation,
-    settings: ProxySettings,
-    mirrored: bool,
-    generator: torch.Generator,
-) -> nn.Module:
-    """Train for ``settings.epochs`` in one cycle and return what is to be scored; arguments as of ``Training``.
-
-    Raises:
-        Diverged: when the loss is no longer finite.
-    """
-    training = Training(module, images, normalise, settings, mirrored, generator)
-    training.run(settings.epochs)
-    return training.trained()
-
-
 @torch.inference_mode()
 def accuracy(
     module: nn.Module,

@@ -20,7 +20,7 @@ from nas.cli.guard import INTERRUPTED
 from nas.cli.output import make_console, say
 from nas.cli.progress import SearchProgress, trial_line
 from nas.cli.search_summary import announce, print_interruption, print_outcome
-from nas.cli.workers import local_gpus, make_pool, open_account, read_images
+from nas.cli.workers import check_budget, make_pool, open_account, read_images
 from nas.config import OPEN_ENDED, RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
@@ -34,7 +34,6 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
-from nas.spending import Budget, Spending
 
 _log = logging.getLogger("nas")
 
@@ -52,10 +51,8 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
     setup = prepare(config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
     check_free(path)
-    if config.budget is None:
-        _make_controller(setup)  # its mistakes are told before anything is written
-    elif config.workers.address is None:
-        Spending(Budget.parse(config.budget), local_gpus(config))
+    _make_controller(setup)  # its mistakes are told before anything is written
+    check_budget(config)
     console = make_console()
     data = read_images(setup, console)
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))

@@ -106,12 +106,17 @@ def open_account(setup: Setup, run: Run, workers: WorkerPool, console: Console) 
     return spending
 
 
-def local_gpus(config: RunConfig) -> float:
-    """Return the GPU share of a worker on this machine, roughly: 0 where none is used."""
-    if config.is_instant or config.workers.train_device == "cpu" or config.workers.gpus_per_worker == 0:
-        return 0.0
-    if config.budget is None or Budget.parse(config.budget).kind != "gpu":
-        return 1.0
-    from nas.evaluate.proxy import choose_device
+def check_budget(config: RunConfig) -> None:
+    """Refuse GPU-hours where this machine's trials will use no GPU; what a cluster has is seen when it is joined.
 
-    return 1.0 if choose_device("auto") == "cuda" else 0.0
+    Raises:
+        InputError: if so.
+    """
+    if config.budget is None or Budget.parse(config.budget).kind != "gpu" or config.workers.address is not None:
+        return
+    used = not config.is_instant and config.workers.train_device != "cpu" and config.workers.gpus_per_worker != 0
+    if used:
+        from nas.evaluate.proxy import choose_device
+
+        used = choose_device("auto") == "cuda"
+    Spending(Budget.parse(config.budget), float(used))

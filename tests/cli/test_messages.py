@@ -62,6 +62,11 @@ MISTAKES = [
     (["search", "--data", "digits", "--set", "evaluator.precision=fp8"], ["precision", "'fp8'"]),
     (["search", "--data", "digits", "--set", "evaluator.rand_augment=99"], ["rand_augment", "99"]),
     (["search", "--data", "digits", "--set", "workers.trial_memory=lots"], ["workers.trial_memory", "20MB", "'lots'"]),
+    (["search", "--confirm", "2"], ["confirm.candidates", "'imagenet' trains nothing", "nas confirm"]),
+    (
+        ["search", "--evaluator", "toys.py:Sine", "--confirm", "2", "--set", "confirm.epochs=9"],
+        ["confirm.epochs", "Sine.evaluate needs a parameter 'epochs'"],
+    ),
     (["data", "prepare", "nowhere"], ["'nowhere' does not exist", "digits"]),
     (["data", "prepare", "digits", "--resolution", "0"], ["--resolution", "at least 1"]),
     (["data", "prepare", "imagenet", "--download"], ["'imagenet' cannot be downloaded", "ILSVRC2012"]),

@@ -18,6 +18,7 @@ from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import find_source, load_data, prepare, prepared_path
 from nas.evaluate.data.prepared import MappedImages, damaged, open_prepared
 from nas.evaluate.data.settings import DataSettings
+from nas.evaluate.data.source import Source, digits
 from nas.evaluate.faults import DataGone
 from nas.search_spaces.errors import InputError, WorkError
 from tests.conftest import write_images
@@ -92,6 +93,26 @@ def test_damage_is_found_and_mended(image_folder: Path, monkeypatch: pytest.Monk
     assert damaged(open_prepared(folder)) == ["all.images.npy"]
     load(image_folder)
     assert counts == [60, 60] and not damaged(open_prepared(folder))
+
+
+def test_a_name_that_is_prepared_needs_no_look_at_its_source_and_a_damaged_copy_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = decoded(monkeypatch)
+    looked: list[int] = []
+
+    def look() -> Source:
+        looked.append(1)
+        return digits()
+
+    monkeypatch.setattr("nas.evaluate.data.load.digits", look)
+    settings = DataSettings(resolution=8)
+    first, again = load_data(settings, 0), load_data(settings, 0)
+    assert (counts, len(looked)) == ([1797], 1) and np.array_equal(first.train.images, again.train.images)
+    file = prepared_path("digits", 8) / "all.labels.npy"
+    file.write_bytes(file.read_bytes()[:-8] + b"\x05" + bytes(7))
+    mended = load_data(settings, 0)
+    assert (counts, len(looked)) == ([1797, 1797], 2) and np.array_equal(first.test.labels, mended.test.labels)
 
 
 def test_a_prepared_folder_is_data_wherever_it_is_moved(tmp_path: Path, image_folder: Path) -> None:

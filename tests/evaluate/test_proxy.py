@@ -15,7 +15,7 @@ from nas.evaluate.proxy import ProxyEvaluator, choose_device
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.training.augmentation import augment
 from nas.evaluate.training.images import Images, Normalisation
-from nas.evaluate.training.loop import accuracy, train
+from nas.evaluate.training.loop import Training, accuracy
 from nas.evaluate.training.optimizers import make_optimizer, schedule
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
@@ -133,7 +133,7 @@ def test_every_image_is_used_once_an_epoch() -> None:
     images = Images.of(pixels, torch.zeros(25, dtype=torch.int64))
     identity = Normalisation(torch.zeros(3), torch.ones(3))
     settings = ProxySettings(epochs=2, batch_size=6, crop_padding=0, learning_rate=1e-6)
-    train(Spy(), images, identity, settings, False, torch.Generator().manual_seed(0))
+    Training(Spy(), images, identity, settings, False, torch.Generator().manual_seed(0)).run(settings.epochs)
     assert sorted(seen[:25]) == list(range(25)) == sorted(seen[25:]) and seen[:25] != seen[25:]
 
 
@@ -142,7 +142,7 @@ def test_too_few_logits_are_named_before_they_can_break_a_device() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
     identity = Normalisation(torch.zeros(3), torch.ones(3))
     with pytest.raises(ValueError, match=r"expected logits of shape \(batch, 8\) or wider, got \(8, 5\)"):
-        train(module, images, identity, ProxySettings(crop_padding=0), False, torch.Generator())
+        Training(module, images, identity, ProxySettings(crop_padding=0), False, torch.Generator()).run(1)
 
 
 def test_accuracy_counts_right_answers() -> None:

@@ -115,9 +115,14 @@ def test_controllers_are_told_what_a_pruned_training_would_have_come_to(
     pruned = {trial.number for trial in run.trials if trial.status == "pruned"}
     late = [trial for trial in told if trial.number in pruned][-10:]
     assert len(late) == 10
+    stopped_at = {trial.number: trial.metrics["accuracy"] for trial in run.trials if trial.status == "pruned"}
+    errors, errors_before = [], []
     for trial in late:
         assert trial.status == "ok" and trial.reward is not None
-        assert trial.metrics["accuracy"] == pytest.approx(worth(trial.architecture.genes) * (1 - 0.3 / 9), abs=0.12)
+        in_full = worth(trial.architecture.genes) * (1 - 0.3 / 9)
+        errors.append(abs(trial.metrics["accuracy"] - in_full))
+        errors_before.append(abs(stopped_at[trial.number] - in_full))
+    assert np.mean(errors) < 0.5 * np.mean(errors_before)
 
 
 @pytest.mark.parametrize("controller", [{"name": "evolution", "population": 5, "sample": 3}, {"name": "local"}])
@@ -281,7 +286,8 @@ def test_a_budget_of_all_workers_together_ends_the_run_in_time(tmp_path: Path, e
     _, run, loop = search(tmp_path / "run", config, FakePool(3, 0, learning), spending)
     assert loop.spent
     taken = sum(trial.seconds for trial in run.trials)
-    assert 140 <= taken <= 190
+    longest = 9 if method == "full" else 6  # of a training; none begins that the mean of those before says is too long
+    assert 180 - 3 * longest <= taken <= 180 + (0 if method == "full" else 2 * longest)
     assert any(trial.status == "ok" for trial in run.trials)
     if method == "asha":
         assert len(run.trials) > 25
