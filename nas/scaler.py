@@ -1,13 +1,13 @@
 """Compound scaling: depth alpha**phi, width beta**phi, resolution gamma**phi (EfficientNet, arXiv 1905.11946, eq. 3).
 
 Rounding follows EfficientNet's public reference code: channels to multiples of 8 and never below 90%, repeats up.
-Stem and head are scaled too.
+Stem and head are scaled too, unless they are to be kept, as EfficientNet-Lite keeps them with the first and the last
+stage's repeats. A negative phi makes the baseline smaller.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nas.search_spaces.errors import InputError, nearest_name
@@ -17,6 +17,7 @@ from nas.search_spaces.rounding import round_channels
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
 
 LARGEST_FACTOR = 100
+LARGEST_PHI = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Scaling:
         resolution: deployment resolution in pixels; or the baseline's times
         resolution_factor: if ``resolution`` is ``None``.
         dropout: of the classifier; ``None`` keeps the baseline's.
+        keep_stem_and_head: leave the channels of stem and head, and the layers of the first and the last stage.
+        phi: the compound coefficient that it is by, where there is one.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Scaling:
     resolution: int | None = None
     resolution_factor: float = 1.0
     dropout: float | None = None
+    keep_stem_and_head: bool = False
+    phi: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("width", "depth", "resolution_factor"):
@@ -52,6 +57,30 @@ class Scaling:
         return (
             max(1, round(network.resolution * self.resolution_factor)) if self.resolution is None else self.resolution
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The bases of compound scaling, and whether stem and head are left alone.
+
+    Raises:
+        InputError: if a base is below 1.
+    """
+
+    alpha: float = ALPHA
+    beta: float = BETA
+    gamma: float = GAMMA
+    keep_stem_and_head: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "gamma"):
+            if not 1 <= (value := getattr(self, name)) <= LARGEST_FACTOR:
+                raise InputError(f"{name}: expected a number from 1 to {LARGEST_FACTOR}, got {value:g}")
+
+    @property
+    def growth(self) -> float:
+        """What MACs grow by with phi, nominally: alpha * beta^2 * gamma^2, about 2."""
+        return self.alpha * self.beta**2 * self.gamma**2
 
 
 # Width, depth, resolution and dropout of the released models; hand-rounded, so not alpha**phi for any phi.
@@ -75,12 +104,17 @@ def scale(network: Network, scaling: Scaling) -> Network:
     Raises:
         InputError: if the result is an impossible table.
     """
-    width, depth = scaling.width, scaling.depth
-    stages = tuple(_scaled_stage(stage, width, depth) for stage in network.stages)
+    width, kept = scaling.width, scaling.keep_stem_and_head
+    last = len(network.stages) - 1
+    stages = tuple(
+        _scaled_stage(stage, width, 1.0 if kept and index in (0, last) else scaling.depth)
+        for index, stage in enumerate(network.stages)
+    )
+    ends = 1.0 if kept else width
     head = replace(
         network.head,
-        channels=round_channels(network.head.channels, width),
-        hidden=round_channels(network.head.hidden, width),
+        channels=round_channels(network.head.channels, ends),
+        hidden=round_channels(network.head.hidden, ends),
     )
     if scaling.dropout is not None:
         head = replace(head, dropout=scaling.dropout)
@@ -88,7 +122,7 @@ def scale(network: Network, scaling: Scaling) -> Network:
         network,
         name=scaling.name,
         resolution=scaling.resolution_of(network),
-        stem=replace(network.stem, channels=round_channels(network.stem.channels, width)),
+        stem=replace(network.stem, channels=round_channels(network.stem.channels, ends)),
         stages=stages,
         head=head,
     )
@@ -99,13 +133,14 @@ def round_layers(layers: int, depth: float) -> int:
     return math.ceil(round(layers * depth, 9))
 
 
-def official_scalings(names: str, base: str, resolution: int) -> list[Scaling]:
+def official_scalings(names: str, base: str, resolution: int, keep_stem_and_head: bool = False) -> list[Scaling]:
     """Parse ``b1,b2,b7`` or ``b0..b7`` into the released models' coefficients.
 
     Args:
         names: the members.
         base: the baseline's name; members of ``efficientnet_b0`` are named as the papers do.
         resolution: of the baseline; the released resolutions are taken relative to 224.
+        keep_stem_and_head: leave them as they are.
 
     Raises:
         InputError: for a name that does not exist.
@@ -115,34 +150,28 @@ def official_scalings(names: str, base: str, resolution: int) -> list[Scaling]:
         width, depth, official, dropout = OFFICIAL[name]
         own = round(resolution * official / _OFFICIAL_BASE_RESOLUTION)
         member = f"efficientnet_{name}" if base == "efficientnet_b0" else f"{base}_{name}"
-        scalings.append(Scaling(member, width, depth, own, dropout=dropout))
+        scalings.append(Scaling(member, width, depth, own, 1.0, dropout, keep_stem_and_head))
     return scalings
 
 
-def phi_scalings(
-    values: Sequence[float], base: str, alpha: float = ALPHA, beta: float = BETA, gamma: float = GAMMA
-) -> list[Scaling]:
-    """Return the members for compound coefficients phi; dropout rises linearly from 0.2 to 0.5 at phi = 7.
+def phi_scaling(phi: float, base: str, rule: Rule | None = None) -> Scaling:
+    """Return the member for a compound coefficient; dropout rises linearly from 0.2 to 0.5 at phi = 7.
 
     Raises:
-        InputError: if a base is below 1 or a value is not finite.
+        InputError: if phi is out of range.
     """
-    for name, value in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
-        if not 1 <= value <= LARGEST_FACTOR:
-            raise InputError(f"{name}: expected a number from 1 to {LARGEST_FACTOR}, got {value:g}")
-    for phi in values:
-        if not -20 <= phi <= 20:
-            raise InputError(f"phi: expected numbers from -20 to 20, got {phi}")
-    return [
-        Scaling(
-            f"{base}_phi{phi:g}",
-            width=beta**phi,
-            depth=alpha**phi,
-            resolution_factor=gamma**phi,
-            dropout=min(0.5, max(0.0, 0.2 + 0.3 * phi / 7)),
-        )
-        for phi in values
-    ]
+    rule = rule or Rule()
+    if not -LARGEST_PHI <= phi <= LARGEST_PHI:
+        raise InputError(f"phi: expected numbers from {-LARGEST_PHI:g} to {LARGEST_PHI:g}, got {phi}")
+    return Scaling(
+        f"{base}_phi{phi:g}",
+        width=rule.beta**phi,
+        depth=rule.alpha**phi,
+        resolution_factor=rule.gamma**phi,
+        dropout=min(0.5, max(0.0, 0.2 + 0.3 * phi / 7)),
+        keep_stem_and_head=rule.keep_stem_and_head,
+        phi=phi,
+    )
 
 
 def _scaled_stage(stage: Stage, width: float, depth: float) -> Stage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,13 @@ import typer
 from nas.cli.guard import guarded
 
 if TYPE_CHECKING:
-    from nas.scaler import Scaling
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
+
+    from nas.family import Member
+    from nas.scale_to_budget import Ceiling
+    from nas.scaler import Rule, Scaling
     from nas.search_spaces.network import Network
 
 
@@ -20,70 +27,157 @@ def scale(
     official: Annotated[
         str | None, typer.Option(help="Members with the released EfficientNets' coefficients: b1,b2,b7 or b0..b7.")
     ] = None,
-    phi: Annotated[str | None, typer.Option(help="Members by compound coefficient: 0.5,1,2.")] = None,
+    phi: Annotated[
+        str | None, typer.Option(help="Members by compound coefficient: 0.5,1,2; below 0 they are smaller.")
+    ] = None,
     width: Annotated[float | None, typer.Option(help="One member: factor on channels.")] = None,
     depth: Annotated[float | None, typer.Option(help="One member: factor on layers.")] = None,
     resolution: Annotated[int | None, typer.Option(help="One member: resolution in pixels.")] = None,
+    to_flops: Annotated[
+        str | None, typer.Option(help="The largest member within so many exact MACs: 1.8G, or a list 50M,100M.")
+    ] = None,
+    to_latency: Annotated[
+        str | None, typer.Option(help="The largest member within this latency on --device: 20ms, or a list.")
+    ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Ceiling on weights and peak activations of one image, alone or with the others.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="For --to-latency: cpu or cuda measures here; a FILE.json of latency build predicts.")
+    ] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads while measuring.")] = 1,
     alpha: Annotated[float, typer.Option(help="Depth is alpha^phi.")] = 1.2,
     beta: Annotated[float, typer.Option(help="Width is beta^phi.")] = 1.1,
     gamma: Annotated[float, typer.Option(help="Resolution is gamma^phi.")] = 1.15,
+    keep_stem_head: Annotated[
+        bool, typer.Option("--keep-stem-head", help="Leave stem and head, and the first and last stage's layers.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for one YAML file a member.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Expand a network into a family by compound scaling (depth, width and resolution together)."""
-    from nas.cli.output import make_console, plain_table, print_json, say
-    from nas.evaluate.cost import network_cost
-    from nas.evaluate.quantity import format_quantity
-    from nas.scaler import official_scalings, phi_scalings
-    from nas.scaler import scale as scale_network
+    """Expand a network into a family by compound scaling (depth, width and resolution together).
+
+    Examples:
+      nas scale efficientnet_b0 --official b1..b7
+
+      nas scale runs/NAME --phi -1,1,2 --out family
+
+      nas scale runs/NAME --to-flops 1.8G --max-memory 60MB
+    """
+    from nas.cli.output import make_console, print_json, say
+    from nas.family import make_family, write_family
+    from nas.scale_to_budget import scale_to_budget
+    from nas.scaler import Rule, official_scalings, phi_scaling
     from nas.search_spaces.errors import InputError
     from nas.things import load_thing
 
     network = load_thing(thing)
+    rule = Rule(alpha, beta, gamma, keep_stem_head)
     scalings: list[Scaling] = []
     if official is not None:
-        scalings += official_scalings(official, network.name, network.resolution)
+        scalings += official_scalings(official, network.name, network.resolution, keep_stem_head)
     if phi is not None:
-        scalings += phi_scalings(_numbers(phi), network.name, alpha, beta, gamma)
+        scalings += [phi_scaling(value, network.name, rule) for value in _numbers(phi)]
     if width is not None or depth is not None or resolution is not None:
-        scalings.append(_by_hand(network.name, width, depth, resolution))
+        scalings.append(_by_hand(network.name, width, depth, resolution, keep_stem_head))
+    budgets = _budgets(to_flops, to_latency, max_memory, device, threads)
+    scalings += [scale_to_budget(network, ceilings, rule) for ceilings in budgets]
     if not scalings:
-        raise InputError("scale: expected --official b1..b7, --phi 0.5,1,2, or any of --width, --depth, --resolution")
-    names = [scaling.name for scaling in scalings]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"scale: two members would be named '{twice.pop()}'; ask for each once")
-    members = [(scaling, scale_network(network, scaling)) for scaling in scalings]
-    files = [] if out is None else _write(out, [member for _, member in members])
-    rows = [_row(scaling, member) for scaling, member in members]
+        raise InputError(
+            "scale: expected --official b1..b7, --phi 0.5,1,2, any of --width, --depth, --resolution, or a budget by "
+            "--to-flops, --to-latency, --max-memory"
+        )
+    members = make_family(network, scalings)
+    for place, ceilings in enumerate(budgets, start=len(members) - len(budgets)):
+        latencies = {one.name: one.cost(members[place].network) for one in ceilings if one.name == "latency_ms"}
+        members[place] = replace(members[place], measured=latencies)
+    files = [] if out is None else write_family(out, members)
     if json:
-        print_json(rows)
+        print_json([member.row() for member in members])
         return
-    numbers = ("width", "depth", "resolution", "MACs", "params", "x MACs")
-    table = plain_table("name", *numbers, right=numbers)
-    base = network_cost(network).macs
-    for row in rows:
-        macs, params = int(row["macs"]), int(row["params"])
-        sizes = f"{macs:,} ({format_quantity(macs)})", f"{params:,} ({format_quantity(params)})"
-        shape = f"{row['width']:.3g}", f"{row['depth']:.3g}", f"{row['resolution']} px"
-        table.add_row(str(row["name"]), *shape, *sizes, f"{macs / base:.2f}")
     console = make_console()
-    console.print(table)
+    _print(console, members, budgets, rule)
     for file in files:
         say(console, f"wrote {file}")
 
 
-def _by_hand(base: str, width: float | None, depth: float | None, resolution: int | None) -> Scaling:
+def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequence[Ceiling]], rule: Rule) -> None:
+    from nas.cli.output import plain_table, say
+    from nas.evaluate.quantity import format_quantity
+    from nas.family import rule_text
+
+    numbers = ("width", "depth", "resolution", "MACs", "params", "x MACs", "nominal x", "of the budget")
+    latency = ("latency_ms",) if any("latency_ms" in member.measured for member in members) else ()
+    shown = (*numbers[:-1], *latency, *(numbers[-1:] if budgets else ()))
+    table = plain_table("name", *shown, right=shown)
+    first = len(members) - len(budgets)
+    for place, member in enumerate(members):
+        row = member.row()
+        cells = [f"{row['width']:.3g}", f"{row['depth']:.3g}", f"{row['resolution']} px"]
+        cells += [f"{row[key]:,} ({format_quantity(row[key])})" for key in ("macs", "params")]
+        cells += [f"{member.macs_ratio:.2f}", "" if member.nominal_ratio is None else f"{member.nominal_ratio:.2f}"]
+        cells += [f"{member.measured[name]:.3g}" if name in member.measured else "" for name in latency]
+        if budgets:
+            own = budgets[place - first] if place >= first else ()
+            figures = {**row, **member.measured}
+            cells.append(", ".join(f"{figures[one.name] / one.limit:.1%} of {one.text}" for one in own))
+        table.add_row(row["name"], *cells)
+    console.print(table)
+    if any(member.scaling.phi is not None for member in members):
+        say(console, f"By phi: {rule_text(rule)}. Nominal x is 2^phi; x MACs is what the members really cost.")
+
+
+def _by_hand(base: str, width: float | None, depth: float | None, resolution: int | None, kept: bool) -> Scaling:
     from nas.scaler import Scaling
 
-    return Scaling(f"{base}_scaled", 1.0 if width is None else width, 1.0 if depth is None else depth, resolution)
+    width, depth = 1.0 if width is None else width, 1.0 if depth is None else depth
+    return Scaling(f"{base}_scaled", width, depth, resolution, keep_stem_and_head=kept)
 
 
-def _row(scaling: Scaling, member: Network) -> dict[str, str | int | float]:
-    from nas.evaluate.cost import network_cost
+def _budgets(
+    to_flops: str | None, to_latency: str | None, max_memory: str | None, device: str, threads: int
+) -> list[list[Ceiling]]:
+    """Return the ceilings of each member that a budget asks for."""
+    from nas.evaluate.quantity import parse_bytes, parse_count, parse_milliseconds
+    from nas.scale_to_budget import Ceiling, macs_ceiling, memory_ceiling
 
-    cost = network_cost(member)
-    shape = {"width": scaling.width, "depth": scaling.depth, "resolution": member.resolution}
-    return {"name": member.name, **shape, "macs": cost.macs, "params": cost.params}
+    def items(text: str | None) -> list[str]:
+        return [] if text is None else [item.strip() for item in text.split(",")]
+
+    memory = [memory_ceiling(parse_bytes(text, "--max-memory"), text) for text in items(max_memory)]
+    flops = [macs_ceiling(parse_count(text, "--to-flops"), text) for text in items(to_flops)]
+    latency: list[Ceiling] = []
+    if to_latency is not None:
+        cost, exact = _latency(device, threads)
+        latency = [
+            Ceiling("latency_ms", parse_milliseconds(text, "--to-latency"), text, cost, exact)
+            for text in items(to_latency)
+        ]
+    groups = [[*flops_one, *latency_one] for flops_one in _each(flops) for latency_one in _each(latency)]
+    return [joined for group in groups for one in _each(memory) if (joined := [*group, *one])]
+
+
+def _each(ceilings: list[Ceiling]) -> list[list[Ceiling]]:
+    return [[ceiling] for ceiling in ceilings] or [[]]
+
+
+def _latency(device: str, threads: int) -> tuple[Callable[[Network], float], bool]:
+    """Return what says a network's latency in ms, and whether it says the same when asked again."""
+    if device in ("cpu", "cuda"):
+        from nas.evaluate.latency.build import BuildSettings, measure_network
+
+        settings = BuildSettings(device, threads=threads)
+        return lambda network: measure_network(network, settings), False
+    from nas.evaluate.devices import network_speed
+    from nas.search_spaces.errors import InputError
+
+    def predicted(network: Network) -> float:
+        speed = network_speed(device, network)[0]
+        if "latency_ms" not in speed:
+            raise InputError(f"--device {device}: predicts {', '.join(speed)}, but no latency")
+        return speed["latency_ms"]
+
+    return predicted, True
 
 
 def _numbers(text: str) -> list[float]:
@@ -93,17 +187,3 @@ def _numbers(text: str) -> list[float]:
         return [float(item) for item in text.split(",")]
     except ValueError:
         raise InputError(f"--phi: expected numbers separated by commas, such as 0.5,1,2, got '{text}'") from None
-
-
-def _write(folder: Path, members: list[Network]) -> list[Path]:
-    from nas.files import cannot_write, write_whole
-    from nas.search_spaces.network_yaml import network_to_yaml
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    paths = [folder / f"{member.name}.yaml" for member in members]
-    for path, member in zip(paths, members, strict=True):
-        write_whole(path, network_to_yaml(member))
-    return paths

@@ -103,6 +103,10 @@ MISTAKES = [
     (["scale", "efficientnet_b0", "--official", "b12"], ["b12", "did you mean"]),
     (["scale", "efficientnet_b0", "--phi", "1,x"], ["--phi", "'1,x'"]),
     (["scale", "efficientnet_b0", "--width", "-1"], ["width", "-1"]),
+    (["scale", "efficientnet_b0", "--to-flops", "1K"], ["no member", "17 px", "smaller network"]),
+    (["scale", "efficientnet_b0", "--to-flops", "1G,fast"], ["--to-flops", "400M", "'fast'"]),
+    (["scale", "efficientnet_b0", "--to-latency", "5ms", "--device", "a100"], ["--device a100", "skeleton"]),
+    (["scale", "efficientnet_b0", "--max-memory", "1 elephant"], ["--max-memory", "20MB"]),
     (["search", "--max-params", "1M"], ["--max-params 1.00M", "1,798,072"]),
     (["search", "--max-params", "few"], ["objective.limits", "'few'"]),
     (["search", "--max-memory", "20Mb"], ["objective.limits", "20MB, 512KiB", "'20Mb'"]),
@@ -289,7 +293,8 @@ SURFACE = {
     "search": "address alpha beta budget config confirm constraint controller data deterministic device evaluator "
     "fidelity gpus-per-worker max-latency max-memory max-params min-throughput out resume seed set space target-flops "
     "target-latency tolerance train-device trials warm-start workers",
-    "scale": "alpha beta depth gamma json official out phi resolution width",
+    "scale": "alpha beta depth device gamma json keep-stem-head max-memory official out phi resolution threads to-flops "
+    "to-latency width",
     "show": "blocks json",
     "compare": "json",
     "check": "json samples seed targets",

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.evaluate.cost import network_cost
-from nas.scaler import Scaling, official_scalings, phi_scalings, round_layers, scale
+from nas.scaler import Rule, Scaling, official_scalings, phi_scaling, round_layers, scale
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.rounding import round_channels
@@ -44,7 +44,7 @@ def test_official_members_have_the_released_tables(name: str) -> None:
     ],
 )
 def test_members_by_phi(phi: float, resolution: int, macs_in_billions: float, params_in_millions: float) -> None:
-    (scaling,) = phi_scalings([phi], "efficientnet_b0")
+    scaling = phi_scaling(phi, "efficientnet_b0")
     network = scale(B0, scaling)
     cost = network_cost(network)
     assert network.resolution == resolution
@@ -83,8 +83,8 @@ def test_members_of_other_baselines_keep_their_resolutions_ratio() -> None:
 
 
 def test_dropout_rises_with_phi_from_b0s_to_b7s() -> None:
-    dropouts = [scaling.dropout for scaling in phi_scalings([0, 3.5, 7, 10], "x")]
-    assert dropouts == pytest.approx([0.2, 0.35, 0.5, 0.5])
+    dropouts = [phi_scaling(phi, "x").dropout for phi in (0, 3.5, 7, 10, -9)]
+    assert dropouts == pytest.approx([0.2, 0.35, 0.5, 0.5, 0])
 
 
 @pytest.mark.parametrize("names", ["b9", "b1..b9", "b3..b1", "", "b1,,b2"])
@@ -96,7 +96,7 @@ def test_members_that_do_not_exist(names: str) -> None:
 @pytest.mark.parametrize(("phi", "alpha"), [(float("nan"), 1.2), (1e9, 1.2), (1, 0.5)])
 def test_impossible_coefficients(phi: float, alpha: float) -> None:
     with pytest.raises(InputError, match="phi|alpha"):
-        phi_scalings([phi], "x", alpha=alpha)
+        phi_scaling(phi, "x", Rule(alpha=alpha))
     with pytest.raises(InputError, match="width"):
         Scaling("x", width=0)
 
@@ -119,3 +119,26 @@ def test_scaled_mobilenets_and_resnets(name: str, width: float, depth: float, re
     """The rows of EfficientNet's Table 3, as other counters of the same rules measured them."""
     scaled = scale(load_thing(name), Scaling("x", width, depth, resolution))
     assert network_cost(scaled).macs / 1e9 == pytest.approx(billions, abs=6e-4)
+
+
+def test_stem_and_head_are_kept_on_request() -> None:
+    """As the reference code's ``fix_head_stem``; EfficientNet-Lite keeps the first and last stage's repeats with them."""
+    kept = scale(B0, Scaling("lite", width=2, depth=3, keep_stem_and_head=True))
+    assert (kept.stem.channels, kept.head.channels) == (32, 1280)
+    assert [stage.channels for stage in kept.stages] == [32, 48, 80, 160, 224, 384, 640]
+    assert [stage.layers for stage in kept.stages] == [1, 6, 6, 9, 9, 12, 1]
+    assert network_cost(scale(B0, Scaling("x", depth=4, keep_stem_and_head=True))).macs / 1e9 == pytest.approx(
+        1.376, abs=6e-4
+    )
+
+
+def test_a_negative_phi_makes_the_baseline_smaller() -> None:
+    costs = [network_cost(scale(B0, phi_scaling(phi, "x"))) for phi in (-4, -2, -1, 0, 1, 2)]
+    macs, params = [cost.macs for cost in costs], [cost.params for cost in costs]
+    assert macs == sorted(macs) and params == sorted(params) and macs[3] == 385_814_752
+
+
+@given(st.floats(-15, 8), st.floats(0, 1))
+def test_macs_never_fall_as_phi_rises(phi: float, more: float) -> None:
+    smaller, larger = (network_cost(scale(B0, phi_scaling(value, "x"))).macs for value in (phi, phi + more))
+    assert smaller <= larger

@@ -1,0 +1,97 @@
+"""Members of a family with what they cost, as rows that are printed, written and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.evaluate.cost import network_cost
+from nas.files import cannot_write, write_whole
+from nas.scaler import Rule, Scaling, scale
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_to_yaml
+
+NOMINAL_GROWTH = 2.0  # of the paper's rule: alpha * beta^2 * gamma^2 is about 2
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A scaled network.
+
+    Attributes:
+        scaling: how it differs from the baseline.
+        network: its stage table.
+        macs_ratio: its exact MACs over the baseline's.
+        nominal_ratio: what the paper's rule takes for that, 2^phi; ``None`` where it is not by phi.
+        measured: figures beside the exact costs, such as a latency.
+    """
+
+    scaling: Scaling
+    network: Network
+    macs_ratio: float
+    nominal_ratio: float | None
+    measured: dict[str, float]
+
+    def row(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        cost = network_cost(self.network)
+        scaling = self.scaling
+        return {
+            "name": self.network.name,
+            "phi": scaling.phi,
+            "width": scaling.width,
+            "depth": scaling.depth,
+            "resolution": self.network.resolution,
+            "macs": cost.macs,
+            "params": cost.params,
+            "memory_bytes": cost.memory_bytes,
+            "macs_ratio": self.macs_ratio,
+            "nominal_ratio": self.nominal_ratio,
+            **self.measured,
+        }
+
+
+def make_family(baseline: Network, scalings: Sequence[Scaling]) -> list[Member]:
+    """Scale a baseline.
+
+    Raises:
+        InputError: if two members would have one name, or a table is impossible.
+    """
+    names = [scaling.name for scaling in scalings]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"scale: two members would be named '{twice.pop()}'; ask for each once")
+    before = network_cost(baseline).macs
+    members = []
+    for scaling in scalings:
+        network = scale(baseline, scaling)
+        nominal = None if scaling.phi is None else NOMINAL_GROWTH**scaling.phi
+        members.append(Member(scaling, network, network_cost(network).macs / before, nominal, {}))
+    return members
+
+
+def rule_text(rule: Rule) -> str:
+    """Write a rule as the paper does, with what it nominally grows by."""
+    kept = "; stem and head are kept" if rule.keep_stem_and_head else ""
+    return (
+        f"depth {rule.alpha:g}^phi, width {rule.beta:g}^phi, resolution {rule.gamma:g}^phi; "
+        f"alpha*beta^2*gamma^2 = {rule.growth:.3f}{kept}"
+    )
+
+
+def write_family(folder: Path, members: Sequence[Member]) -> list[Path]:
+    """Write one YAML file a member.
+
+    Raises:
+        WorkError: if they cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    paths = [folder / f"{member.network.name}.yaml" for member in members]
+    for path, member in zip(paths, members, strict=True):
+        write_whole(path, network_to_yaml(member.network))
+    return paths
