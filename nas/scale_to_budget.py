@@ -1,8 +1,8 @@
 """The largest member of a family that keeps to a budget, found on exact costs and not on the nominal 2^phi.
 
 EfficientNet (arXiv 1905.11946, section 3.1, equation 2) asks for the most accurate network with
-``Memory <= target_memory`` and ``FLOPS <= target_flops``. Along the compound rule more is better, so that is the largest
-member inside every ceiling: first phi, then the resolution, then the width, which have finer steps than depth has.
+``Memory <= target_memory`` and ``FLOPS <= target_flops``. Along the compound rule more is better, so that is the
+largest member inside every ceiling: first phi, then the resolution, then the width, whose steps are finer.
 """
 
 from __future__ import annotations

@@ -105,7 +105,8 @@ MISTAKES = [
     (["scale", "efficientnet_b0", "--width", "-1"], ["width", "-1"]),
     (["scale", "efficientnet_b0", "--to-flops", "1K"], ["no member", "17 px", "smaller network"]),
     (["scale", "efficientnet_b0", "--to-flops", "1G,fast"], ["--to-flops", "400M", "'fast'"]),
-    (["scale", "efficientnet_b0", "--to-latency", "5ms", "--device", "a100"], ["--device a100", "skeleton"]),
+    (["scale", "efficientnet_b0", "--to-latency", "5ms", "--device", "a100"], ["--device a100", "no latency"]),
+    (["scale", "efficientnet_b0", "--to-latency", "5ms", "--device", "vck190"], ["--device vck190", "skeleton"]),
     (["scale", "efficientnet_b0", "--max-memory", "1 elephant"], ["--max-memory", "20MB"]),
     (["search", "--max-params", "1M"], ["--max-params 1.00M", "1,798,072"]),
     (["search", "--max-params", "few"], ["objective.limits", "'few'"]),
@@ -293,8 +294,8 @@ SURFACE = {
     "search": "address alpha beta budget config confirm constraint controller data deterministic device evaluator "
     "fidelity gpus-per-worker max-latency max-memory max-params min-throughput out resume seed set space target-flops "
     "target-latency tolerance train-device trials warm-start workers",
-    "scale": "alpha beta depth device gamma json keep-stem-head max-memory official out phi resolution threads to-flops "
-    "to-latency width",
+    "scale": "alpha beta depth device gamma json keep-stem-head max-memory official out phi resolution threads "
+    "to-flops to-latency width",
     "show": "blocks json",
     "compare": "json",
     "check": "json samples seed targets",

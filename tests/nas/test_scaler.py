@@ -122,7 +122,7 @@ def test_scaled_mobilenets_and_resnets(name: str, width: float, depth: float, re
 
 
 def test_stem_and_head_are_kept_on_request() -> None:
-    """As the reference code's ``fix_head_stem``; EfficientNet-Lite keeps the first and last stage's repeats with them."""
+    """As the reference code's ``fix_head_stem``, which keeps the first and the last stage's repeats with them."""
     kept = scale(B0, Scaling("lite", width=2, depth=3, keep_stem_and_head=True))
     assert (kept.stem.channels, kept.head.channels) == (32, 1280)
     assert [stage.channels for stage in kept.stages] == [32, 48, 80, 160, 224, 384, 640]
