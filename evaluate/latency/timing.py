@@ -6,6 +6,7 @@ Rounds go through all modules in turn, so that a machine that slows down for a w
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,11 +22,21 @@ from nas.search_spaces.errors import InputError
 
 Call = Callable[[], object]
 EAGER, ONNXRUNTIME = BACKENDS = ("eager", "onnxruntime")
+CHANNELS_LAST, COMPILED = "channels_last", "compiled"
+EVERY_BACKEND = (EAGER, CHANNELS_LAST, COMPILED, ONNXRUNTIME)
 WARM_UP, LEAST_CALLS, CALL_S = 3, 1, 0.002
 
 
 def runner(module: nn.Module, shape: Sequence[int], device: str, backend: str, threads: int) -> Call:
     """Return what runs a module once on random values of ``shape``, to its end.
+
+    Args:
+        module: maps one tensor to another.
+        shape: of what it is given.
+        device: ``cpu`` or ``cuda``.
+        backend: ``eager``; ``channels_last``, the same in that memory order; ``compiled`` by torch.compile;
+            ``onnxruntime``.
+        threads: of the CPU; torch's own are set by ``fixed_threads``.
 
     Raises:
         InputError: if the backend is not installed, or there is no such device.
@@ -39,6 +50,12 @@ def runner(module: nn.Module, shape: Sequence[int], device: str, backend: str, t
     else:
         keep_freed_memory()  # as servers' allocators do; without, times of operators do not add up to networks
     module, values = module.to(device), values.to(device)
+    if backend != EAGER and values.ndim == 4:
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        values = values.to(memory_format=torch.channels_last)
+    if backend == COMPILED:
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA on every CPU machine
+        module.compile()
 
     def run() -> None:
         with torch.inference_mode():

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nas.cli import (
+    bench_command,
     check_command,
     compare_command,
     confirm_command,
@@ -56,6 +57,7 @@ app.command("show")(show_commands.show)
 app.command("compare")(compare_command.compare)
 app.command("check")(check_command.check)
 app.command("profile")(show_commands.profile)
+app.command("bench")(bench_command.bench)
 app.command("spaces")(list_commands.spaces)
 app.command("controllers")(list_commands.controllers)
 app.command("evaluators")(list_commands.evaluators)

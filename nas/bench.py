@@ -1,0 +1,131 @@
+"""Latencies of networks beside each other, and beside the paper's (EfficientNet, arXiv 1905.11946, Table 4)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.evaluate.latency.timing import EVERY_BACKEND, fixed_threads, interleaved_medians, runner
+from nas.search_spaces.errors import InputError, nearest_name
+from nas.search_spaces.module import build
+from nas.search_spaces.network import Network
+
+Tell = Callable[[str], None]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperPair:
+    """A row of Table 4: batch 1, one core of an Intel Xeon E5-2690, seconds in the mean of 20 runs."""
+
+    large: str
+    large_accuracy: float
+    large_s: float
+    small: str
+    small_accuracy: float
+    small_s: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long the large network takes."""
+        return self.large_s / self.small_s
+
+
+TABLE_4 = (
+    PaperPair("resnet152", 0.778, 0.554, "efficientnet_b1", 0.788, 0.098),
+    PaperPair("gpipe", 0.843, 19.0, "efficientnet_b7", 0.844, 3.1),  # GPipe's network is none of ours
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """What one backend takes for each network.
+
+    Attributes:
+        backend: what ran them.
+        latency_ms: median of one batch, by the network's place; empty if the backend failed.
+        error: why it failed.
+    """
+
+    backend: str
+    latency_ms: tuple[float, ...]
+    error: str | None = None
+
+    def ratios(self) -> tuple[float, ...]:
+        """How many times as long each takes as the last one."""
+        return tuple(value / self.latency_ms[-1] for value in self.latency_ms) if self.latency_ms else ()
+
+
+def bench(
+    networks: Sequence[Network],
+    backends: Sequence[str] = EVERY_BACKEND,
+    device: str = "cpu",
+    threads: int = 1,
+    batch: int = 1,
+    rounds: int = 15,
+    tell: Tell = lambda _: None,
+) -> list[Latencies]:
+    """Measure networks in turns, one backend after the other.
+
+    Args:
+        networks: at their own resolutions.
+        backends: of ``EVERY_BACKEND``; one that cannot run here says why, and the others go on.
+        device: ``cpu`` or ``cuda``.
+        threads: of the CPU.
+        batch: images at once.
+        rounds: turns through all networks; the median counts.
+        tell: is told which backend is measured.
+
+    Raises:
+        InputError: for an unknown backend, or a device that is not there.
+    """
+    for backend in backends:
+        if backend not in EVERY_BACKEND:
+            raise InputError(f"--backends: no backend is named '{backend}'{nearest_name(backend, EVERY_BACKEND)}")
+    results = []
+    for backend in backends:
+        tell(f"{backend} ...")
+        results.append(_measured(networks, backend, device, threads, batch, rounds))
+    return results
+
+
+def paper_pair(names: Sequence[str]) -> PaperPair | None:
+    """Return the row of Table 4 that compares these networks, ``None`` if none does."""
+    return next((pair for pair in TABLE_4 if {pair.large, pair.small} <= set(names)), None)
+
+
+def as_rows(networks: Sequence[Network], results: Sequence[Latencies]) -> list[dict[str, Any]]:
+    """Return one row for each network and backend."""
+    return [
+        {
+            "name": network.name,
+            "backend": found.backend,
+            "resolution": network.resolution,
+            "latency_ms": None if found.error else found.latency_ms[place],
+            "ratio": None if found.error else found.ratios()[place],
+            "error": found.error,
+        }
+        for found in results
+        for place, network in enumerate(networks)
+    ]
+
+
+def _measured(
+    networks: Sequence[Network], backend: str, device: str, threads: int, batch: int, rounds: int
+) -> Latencies:
+    try:
+        with fixed_threads(threads):
+            calls = [
+                runner(build(network), (batch, 3, network.resolution, network.resolution), device, backend, threads)
+                for network in networks
+            ]
+            return Latencies(backend, tuple(interleaved_medians(calls, rounds).tolist()))
+    except InputError as error:
+        if str(error).startswith("--device"):
+            raise
+        return Latencies(backend, (), str(error))
+    except Exception as error:  # a compiler that is not there, memory: no reason to lose the other backends
+        _log.info("%s: %s", backend, error)
+        return Latencies(backend, (), f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")

@@ -1,0 +1,81 @@
+"""``nas bench``: how long networks take here, beside each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.show_commands import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from nas.bench import Latencies
+    from nas.search_spaces.network import Network
+
+
+@guarded
+def bench(
+    things: Annotated[list[str], typer.Argument(help="Run directories, networks' YAML files or reference names.")],
+    backends: Annotated[
+        str, typer.Option(help="Of eager, channels_last, compiled, onnxruntime.")
+    ] = "eager,channels_last,compiled,onnxruntime",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
+    rounds: Annotated[int, typer.Option(min=3, help="Turns through all networks; the median counts.")] = 15,
+    resolution: Annotated[int | None, typer.Option(min=1, help="Of all networks, instead of each one's own.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure the latency of networks in turns, by every backend; ratios are to the last one named.
+
+    Examples:
+      nas bench resnet152 efficientnet_b1
+    """
+    from nas.bench import as_rows
+    from nas.bench import bench as measure
+    from nas.cli.output import make_console, print_json, say
+    from nas.search_spaces.errors import InputError
+    from nas.things import load_thing
+
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"--device: expected cpu or cuda, got '{device}'")
+    networks = [load_thing(thing).at(resolution=resolution) for thing in things]
+    console = make_console()
+    names = [name.strip() for name in backends.split(",")]
+    tell = (lambda _: None) if json else (lambda text: say(console, text))
+    results = measure(networks, names, device, threads, batch, rounds, tell)
+    if json:
+        print_json(as_rows(networks, results))
+        return
+    say(console, f"Medians of {rounds} rounds in turns on {device}, {threads} threads, batch {batch}:")
+    _print(console, networks, results)
+
+
+def _print(console: Console, networks: Sequence[Network], results: Sequence[Latencies]) -> None:
+    from nas.bench import paper_pair
+    from nas.cli.output import plain_table, say
+    from nas.evaluate.cost import network_cost
+    from nas.evaluate.quantity import format_quantity
+
+    numbers = ("resolution", "MACs", "latency ms", f"x {networks[-1].name}")
+    table = plain_table("backend", "network", *numbers, right=numbers)
+    for found in results:
+        for network, latency_ms, ratio in zip(networks, found.latency_ms, found.ratios(), strict=False):
+            macs = format_quantity(network_cost(network).macs)
+            cells = network.name, f"{network.resolution} px", macs, f"{latency_ms:.2f}", f"{ratio:.2f}"
+            table.add_row(found.backend, *cells)
+    console.print(table)
+    for found in results:
+        if found.error:
+            say(console, f"{found.backend}: not measured: {found.error}", style="yellow")
+    if pair := paper_pair([network.name for network in networks]):
+        say(
+            console,
+            f"The paper's Table 4 (one core of a Xeon E5-2690): {pair.large} {pair.large_s:g} s, {pair.small} "
+            f"{pair.small_s:g} s, {pair.ratio:.1f}x",
+        )
