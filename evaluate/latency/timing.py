@@ -51,7 +51,7 @@ def runner(module: nn.Module, shape: Sequence[int], device: str, backend: str, t
         keep_freed_memory()  # as servers' allocators do; without, times of operators do not add up to networks
     module, values = module.to(device), values.to(device)
     if backend != EAGER and values.ndim == 4:
-        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = module.to(memory_format=torch.channels_last)
         values = values.to(memory_format=torch.channels_last)
     if backend == COMPILED:
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA on every CPU machine
