@@ -1,25 +1,22 @@
 """Persistent Ray actors as workers, as many as the cluster holds at the time; slow trials idle nobody.
 
-With ``ray_cluster`` the only file that imports Ray.
+With ``ray_cluster``, and ``nas.training.distributed`` for Ray Train, the only file that imports Ray.
 """
 
+# ruff: noqa: E402 (Ray reads the environment when it is imported)
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-# Read when Ray is first imported: no usage reports, no tokens, no raylet messages on our terminal (a worker's death is
-# reported by us), and CUDA_VISIBLE_DEVICES left alone where no GPU is asked for.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+from nas.evaluate.ray_environment import quiet_ray
+
+quiet_ray()
 
 import ray
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError

@@ -1,4 +1,4 @@
-"""A THING: a run directory, a network's YAML file, or a reference name."""
+"""A THING: a run directory or a training's folder, a network's YAML file, or a reference name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def load_thing(reference: str) -> Network:
         return scale(base, official_scalings(member, _B0, base.resolution)[0])
     path = Path(reference).expanduser()
     if path.is_dir():
-        baseline = path / "baseline.yaml"
+        trained = path / "network.yaml"
+        baseline = trained if trained.exists() else path / "baseline.yaml"
         if not baseline.exists():
             raise InputError(
                 f"'{reference}' has no baseline.yaml: it is no run directory, or one that has not ended; go on with "

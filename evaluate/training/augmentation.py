@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nas.evaluate.proxy_settings import ProxySettings
+
+class MixSettings(Protocol):
+    """What of a training's settings ``mix`` looks at: the alphas, 0 for none."""
+
+    @property
+    def mixup(self) -> float:
+        """Of mixup."""
+        ...
+
+    @property
+    def cutmix(self) -> float:
+        """Of cutmix."""
+        ...
 
 
 def augment(pixels: Tensor, padding: int, mirrored: bool, generator: torch.Generator) -> Tensor:
@@ -40,7 +53,7 @@ def augment(pixels: Tensor, padding: int, mirrored: bool, generator: torch.Gener
 
 
 def mix(
-    images: Tensor, labels: Tensor, classes: int, settings: ProxySettings, generator: torch.Generator
+    images: Tensor, labels: Tensor, classes: int, settings: MixSettings, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Mix a batch with itself in another order: by mixup, by cutmix, or by either where both are asked for.
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal, Protocol
 
 import torch
-
-from nas.evaluate.proxy_settings import ProxySettings
 
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def choose_precision(settings: ProxySettings, device: torch.device) -> torch.dtype | None:
+class PrecisionSettings(Protocol):
+    """What of a training's settings decides the precision."""
+
+    @property
+    def precision(self) -> Literal["auto", "fp32", "bf16", "fp16"]:
+        """As people name it."""
+        ...
+
+
+def choose_precision(settings: PrecisionSettings, device: torch.device) -> torch.dtype | None:
     """Return the autocast type, ``None`` for float32.
 
     ``auto`` is bfloat16 on GPUs that have it, float16 on others, and float32 on a CPU, where bfloat16 is slower.

@@ -5,61 +5,93 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.training.precision import autocast
 
 _log = logging.getLogger(__name__)
 WARM_UP_STEPS = 3  # of every batch size, before its graph is captured: libraries allocate and choose kernels in them
 
 
+class StepSettings(Protocol):
+    """What of a training's settings a step looks at."""
+
+    @property
+    def label_smoothing(self) -> float:
+        """Mass spread over all classes."""
+        ...
+
+    @property
+    def micro_batch(self) -> int | None:
+        """At most so many images at once; ``None`` for the whole batch."""
+        ...
+
+
 class EagerStep:
     """A step that runs as it is written.
 
     Args:
-        module: on the images' device.
+        module: on the images' device; may be one that averages gradients over processes.
         optimizer: of its parameters.
         settings: label smoothing and the micro-batch.
         classes: how many there are; more logits than that are allowed.
         precision: the autocast type, ``None`` for float32.
+
+    Attributes:
+        micro_batch: at most so many images at once; ``None`` for the whole batch.
+        scaler: of the loss, where precision is float16.
     """
 
     def __init__(
         self,
         module: nn.Module,
         optimizer: torch.optim.Optimizer,
-        settings: ProxySettings,
+        settings: StepSettings,
         classes: int,
         precision: torch.dtype | None,
     ) -> None:
         self.module, self.optimizer, self.precision = module, optimizer, precision
         self._classes = classes
-        self._micro_batch = settings.micro_batch
+        self.micro_batch = settings.micro_batch
         self._loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
-        self._scaler = torch.amp.GradScaler("cuda") if precision == torch.float16 else None
+        self.scaler = torch.amp.GradScaler("cuda") if precision == torch.float16 else None
 
-    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Train on images ``(n, 3, h, w)`` with labels ``(n,)`` or ``(n, classes)``; return the loss, on the device."""
+    def __call__(self, images: Tensor, labels: Tensor, weight: float = 1.0) -> Tensor:
+        """Train on a batch.
+
+        Args:
+            images: ``(n, 3, h, w)``.
+            labels: ``(n,)``, or probabilities ``(n, classes)``.
+            weight: of the gradients; where processes share a batch, of this one's part over the mean part.
+
+        Returns:
+            The mean loss, on the device.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._gradients(images, labels)
-        if self._scaler is None:
+        loss = self._gradients(images, labels, weight)
+        if self.scaler is None:
             self.optimizer.step()
         else:
-            self._scaler.step(self.optimizer)
-            self._scaler.update()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         return loss
 
-    def _gradients(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _gradients(self, images: Tensor, labels: Tensor, weight: float) -> Tensor:
         """Add up the gradients of the micro-batches; return the batch's mean loss."""
         total = torch.zeros((), device=images.device)
-        for part, target in self._micro_batches(images, labels):
-            with autocast(images.device, self.precision):
-                loss = self._loss_of(self.module(part), target) * (len(part) / len(images))
-            torch.autograd.backward(loss if self._scaler is None else self._scaler.scale(loss))
+        parts = list(self._micro_batches(images, labels))
+        for place, (part, target) in enumerate(parts, start=1):
+            alone = getattr(self.module, "no_sync", nullcontext) if place < len(parts) else nullcontext
+            with alone():  # processes exchange gradients once a batch
+                with autocast(images.device, self.precision):
+                    loss = self._loss_of(self.module(part), target) * (len(part) / len(images))
+                scaled = loss * weight if weight != 1.0 else loss
+                torch.autograd.backward(scaled if self.scaler is None else self.scaler.scale(scaled))
             total += loss.detach()
         return total
 
@@ -77,10 +109,10 @@ class EagerStep:
         return loss
 
     def _micro_batches(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        if self._micro_batch is None or len(images) <= self._micro_batch:
+        if self.micro_batch is None or len(images) <= self.micro_batch:
             yield images, labels
             return
-        parts = math.ceil(len(images) / self._micro_batch)  # of nearly equal size: BatchNorm cannot take one image
+        parts = math.ceil(len(images) / self.micro_batch)  # of nearly equal size: BatchNorm cannot take one image
         yield from zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
 
 

@@ -20,6 +20,7 @@ from nas.cli import (
     sensitivity_command,
     show_commands,
     surrogate_commands,
+    train_command,
     trust_command,
 )
 
@@ -53,6 +54,7 @@ def root(
 
 app.command("search")(search_command.search)
 app.command("scale")(scale_command.scale)
+app.command("train")(train_command.train)
 app.command("show")(show_commands.show)
 app.command("compare")(compare_command.compare)
 app.command("check")(check_command.check)

@@ -1,0 +1,186 @@
+"""``nas train``: train a network in full, or fine-tune it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.guard import INTERRUPTED, guarded
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nas.training.run import TrainingRun
+    from nas.training.weights import Weights
+
+_ONLY_NEW = "resume: a training goes on as it was begun; leave out "
+
+
+@guarded
+def train(
+    thing: Annotated[
+        str | None, typer.Argument(help="A run directory, a network's YAML file, or a reference name.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="A name of nas data list, or a folder or zip of images.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="efficientnet, modern, small-images, transfer, or a FILE.yaml [default: modern, or transfer]."
+        ),
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Weights to start from: a .safetensors file, a training's folder, torchvision.")
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="In pixels [default: the network's own].")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images [default: the recipe's].")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Of all processes together.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes of Ray Train that share a batch; 0: this process alone.")
+    ] = None,
+    gpus_per_worker: Annotated[float | None, typer.Option(help="GPUs of each process.")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster that sees the folder.")] = None,
+    train_device: Annotated[str | None, typer.Option(help="Without Ray: auto, cpu or cuda.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="One seed, one result.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The training's folder [default: trained/NAME].")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this folder's training.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="recipe.KEY=VALUE or data.KEY=VALUE; repeatable.")
+    ] = None,
+) -> None:
+    """Train a network in full, or fine-tune it from weights; interrupted, it goes on bit for bit.
+
+    Examples:
+      nas train runs/NAME --data DIR --recipe modern
+
+      nas train efficientnet_b0 --init torchvision --data flowers102
+
+      nas train --resume trained/NAME
+    """
+    from nas.cli.output import make_console, say
+    from nas.search_spaces.errors import InputError
+    from nas.training.run import TrainingRun
+
+    changes = {
+        "data.source": data,
+        "init": init,
+        "resolution": resolution,
+        "recipe.epochs": epochs,
+        "recipe.batch_size": batch_size,
+        "workers.count": workers,
+        "workers.gpus_per_worker": gpus_per_worker,
+        "workers.address": address,
+        "workers.train_device": train_device,
+        "seed": seed,
+    }
+    console = make_console()
+    if resume is not None:
+        given = [key.rpartition(".")[2] for key, value in changes.items() if value is not None]
+        given += [*(assignments or []), *([thing] if thing else []), *(["recipe"] if recipe else [])]
+        if given or out is not None:
+            raise InputError(_ONLY_NEW + ", ".join([*given, *(["out"] if out else [])]))
+        run = TrainingRun.open(resume)
+        if (result := run.result()) is not None:
+            say(console, f"'{run.path}' has ended: test top-1 {result['test_top1']:.2%}. To train anew: another --out")
+            return
+        _execute(run, None, console)
+        return
+    if thing is None:
+        raise InputError("train: expected a network, such as efficientnet_b0 or a run's folder, or --resume FOLDER")
+    if data is None and not any(item.startswith("data.source=") for item in assignments or []):
+        raise InputError("train: --data is missing: a name that nas data list shows, or a folder or zip of images")
+    _begin(thing, changes, recipe, assignments or [], out, console)
+
+
+def _begin(
+    thing: str,
+    changes: dict[str, Any],
+    recipe: str | None,
+    assignments: list[str],
+    out: Path | None,
+    console: Console,
+) -> None:
+    from nas.cli.output import describe_network, say
+    from nas.things import load_thing
+    from nas.training.config import make_config, with_absolute_paths
+    from nas.training.run import TrainingRun, check_free, trained_network
+    from nas.training.weights import find_weights
+
+    network = load_thing(thing)
+    values = {"thing": thing, **changes, "resolution": changes["resolution"] or network.resolution}
+    config = with_absolute_paths(make_config(values, recipe, assignments))
+    folder = out or Path("trained") / network.name
+    check_free(folder)
+    _check_device(config.workers.train_device)
+    network.at(resolution=config.resolution)
+    weights = None if config.init is None else find_weights(config.init, network)
+    images = _load(config, console)
+    trained = trained_network(network, config, len(images.classes), weights)
+    if weights is not None:
+        _check_fits(weights, trained, images.classes)
+        kept = "kept" if weights.classes == images.classes else f"replaced: {len(images.classes)} classes"
+        say(console, f"Weights  {weights.origin}; head {kept}")
+    say(console, f"Network  {describe_network(trained)}")
+    run = TrainingRun.create(folder, config, trained)
+    _execute(run, images, console)
+
+
+def _check_fits(weights: Weights, network: Any, classes: tuple[str, ...]) -> None:
+    """Find out before anything is written whether weights are of this network."""
+    from nas.search_spaces.module import build
+
+    weights.into(build(network), keep_head=weights.classes == classes)
+
+
+def _check_device(device: str) -> None:
+    from nas.evaluate.proxy import choose_device
+
+    choose_device(device)
+
+
+def _load(config: Any, console: Console) -> Any:
+    from nas.cli.data_commands import progress_bar
+    from nas.cli.output import say
+    from nas.evaluate.data.load import load_data
+
+    with progress_bar(console) as progress:
+        images = load_data(config.data_settings(), config.seed, progress)
+    say(console, f"Data     {config.data.source}: {images.describe()}")
+    for line in images.skipped[:10]:
+        say(console, f"         unreadable, left out: {line}", style="yellow")
+    return images
+
+
+def _execute(run: TrainingRun, images: Any, console: Console) -> None:
+    """Train, watch, and print what came of it."""
+    from nas.cli.interruption import wish_to_stop
+    from nas.cli.output import say
+    from nas.cli.training_progress import TrainingProgress, print_result
+    from nas.evaluate.proxy import choose_device
+    from nas.search_spaces.errors import WorkError
+
+    config, lock = run.config, run.lock()  # noqa: F841 (held while it lives)
+    images = _load(config, console) if images is None else images
+    say(console, f"Training {config.recipe.epochs} epochs in {run.path}; Ctrl-C saves, --resume goes on")
+    try:
+        with wish_to_stop() as is_over, TrainingProgress(console, config.recipe.epochs) as progress:
+            if config.workers.count:
+                from nas.training.distributed import train_together
+
+                train_together(run, images, progress.ended, is_over)
+            else:
+                import torch
+
+                from nas.training.run import train as train_here
+                from nas.training.world import World
+
+                device = torch.device(choose_device(config.workers.train_device))
+                train_here(run, images, device, progress, is_over, World())
+    except KeyboardInterrupt:
+        say(console, f"interrupted and saved; go on with: {run.resume_command}")
+        raise typer.Exit(INTERRUPTED) from None
+    except WorkError as error:
+        hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
+        raise WorkError(f"{error}{hint}") from None
+    print_result(run, console)

@@ -1,0 +1,1 @@
+"""Full training of one network: recipes, weights, checkpoints, on one device or on many through Ray Train."""

@@ -1,0 +1,83 @@
+"""A training's whole state on disk: tensors as safetensors, and a small JSON file that names them, written last."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from nas.files import write_bytes_whole, write_whole
+from nas.search_spaces.errors import WorkError
+
+STATE, FORMAT = "checkpoint.json", "mnas-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What decides how a training goes on.
+
+    Attributes:
+        tensors: weights, their average, the optimizer's state; by name.
+        values: everything else, plain.
+    """
+
+    tensors: Mapping[str, Tensor]
+    values: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write it; whenever the program dies, the folder holds this checkpoint or the one before, whole.
+
+        Raises:
+            WorkError: if it cannot be written; the one before is then still there.
+        """
+        from safetensors.torch import save
+
+        name = f"checkpoint-{self.values['epoch']:04}-{self.values['step']:06}.safetensors"
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.tensors.items()}
+        write_bytes_whole(folder / name, save(tensors, {"format": FORMAT}))
+        values = {**self.values, "tensors": name, "format": FORMAT}
+        write_whole(folder / STATE, json.dumps(values, indent=1, allow_nan=False) + "\n")
+        for old in folder.glob("checkpoint-*.safetensors"):
+            if old.name != name:
+                with contextlib.suppress(OSError):
+                    old.unlink()
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint | None:
+        """Read the last one that was written whole; ``None`` if there is none yet.
+
+        Raises:
+            WorkError: if it is damaged: nothing is silently trained anew.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        file = folder / STATE
+        if not file.is_file():
+            return None
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+            if values["format"] != FORMAT:
+                raise ValueError(f"its format is {values['format']!r}, expected {FORMAT!r}")
+            return cls(load_file(folder / Path(values["tensors"]).name), values)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise WorkError(
+                f"{file}: the checkpoint cannot be read ({type(error).__name__}: {error}); put it back, or remove it "
+                "to train from the start"
+            ) from None
+
+
+def pack(groups: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Give tensors of several groups one name each."""
+    return {f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()}
+
+
+def unpack(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    """Return one group's tensors under their own names."""
+    start = f"{group}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

@@ -1,0 +1,156 @@
+"""Augmentation whose every draw is made for the whole batch, so that any split of it over processes sees the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nas.training.recipe import Recipe
+
+MOST_ASPECT = 4 / 3
+TRIES = 10  # crops that may stick out of the image before the whole of it is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What was drawn for the images of a batch.
+
+    Attributes:
+        boxes: ``(n, 4)`` top, left, height and width of each crop, in pixels of the stored image; may be fractions.
+        mirrored: ``(n,)`` which images are mirrored.
+        seeds: ``(n,)`` of each image's policy.
+    """
+
+    boxes: Tensor
+    mirrored: Tensor
+    seeds: Tensor
+
+    def of(self, rows: slice) -> Draws:
+        """Return those of some images."""
+        return Draws(self.boxes[rows], self.mirrored[rows], self.seeds[rows])
+
+
+def draw(count: int, side: int, resolution: int, recipe: Recipe, flips: bool, generator: torch.Generator) -> Draws:
+    """Draw crops, mirrors and policies.
+
+    Args:
+        count: of images.
+        side: of the stored images, in pixels.
+        resolution: of what the network sees, in pixels.
+        recipe: how images are cropped.
+        flips: whether they may be mirrored.
+        generator: a CPU generator.
+    """
+    if recipe.crop == "resized":
+        boxes = _resized(count, side, recipe.crop_scale, generator)
+    else:
+        padding = recipe.crop_padding if recipe.crop == "padded" else 0
+        shifts = torch.randint(-padding, padding + 1, (count, 2), generator=generator)
+        start = (side - resolution) // 2
+        boxes = torch.cat([start + shifts, torch.full((count, 2), resolution)], 1).float()
+    mirrored = torch.rand(count, generator=generator) < 0.5 if flips else torch.zeros(count, dtype=torch.bool)
+    seeds = torch.randint(2**31, (count,), generator=generator)
+    return Draws(boxes, mirrored, seeds)
+
+
+def centre_crop(pixels: Tensor, resolution: int) -> Tensor:
+    """Return the middle ``resolution`` pixels of ``(n, side, side, 3)``."""
+    start = (pixels.shape[1] - resolution) // 2
+    return pixels[:, start : start + resolution, start : start + resolution]
+
+
+def apply(pixels: Tensor, draws: Draws, resolution: int, recipe: Recipe) -> Tensor:
+    """Augment images.
+
+    Args:
+        pixels: ``(n, side, side, 3)`` uint8, on any device.
+        draws: for these images.
+        resolution: of the result.
+        recipe: which policy.
+
+    Returns:
+        ``(n, resolution, resolution, 3)`` uint8.
+    """
+    whole = recipe.crop != "resized"
+    cropped = (_shifted if whole else _sampled)(pixels, draws, resolution)
+    return _by_policy(cropped, draws.seeds, recipe)
+
+
+def _resized(count: int, side: int, least: float, generator: torch.Generator) -> Tensor:
+    """Draw boxes of ``least`` to 1 of the area and aspects of 3/4 to 4/3, as GoogLeNet's training did."""
+    area = side * side * (least + (1 - least) * torch.rand(count, TRIES, generator=generator))
+    aspect = torch.exp(math.log(MOST_ASPECT) * (2 * torch.rand(count, TRIES, generator=generator) - 1))
+    width, height = torch.sqrt(area * aspect), torch.sqrt(area / aspect)
+    fits = (width <= side) & (height <= side)
+    first = torch.where(fits.any(1), fits.int().argmax(1), 0)[:, None]
+    width, height = (torch.where(fits.any(1), value.gather(1, first)[:, 0], float(side)) for value in (width, height))
+    places = torch.rand(count, 2, generator=generator)
+    return torch.stack([places[:, 0] * (side - height), places[:, 1] * (side - width), height, width], 1)
+
+
+def _shifted(pixels: Tensor, draws: Draws, resolution: int) -> Tensor:
+    """Take whole-pixel boxes of the resolution's side; outside the image it is black."""
+    count, side = pixels.shape[:2]
+    steps = torch.arange(resolution)
+    rows, columns = (draws.boxes[:, axis, None].long() + steps for axis in (0, 1))
+    columns = torch.where(draws.mirrored[:, None], columns.flip(1), columns)
+    margin = max(0, int(-min(rows.min(), columns.min())), int(max(rows.max(), columns.max())) - side + 1)
+    if margin:
+        pixels = functional.pad(pixels, (0, 0, margin, margin, margin, margin))
+    device = pixels.device
+    index = torch.arange(count, device=device)[:, None, None]
+    return pixels[index, (rows + margin).to(device)[:, :, None], (columns + margin).to(device)[:, None, :]]
+
+
+def _sampled(pixels: Tensor, draws: Draws, resolution: int) -> Tensor:
+    """Scale boxes to the resolution, bilinearly."""
+    side, device = pixels.shape[1], pixels.device
+    top, left, height, width = draws.boxes.T
+    steps = (torch.arange(resolution) + 0.5) / resolution
+    rows = (2 * (top[:, None] + steps * height[:, None]) / side - 1).to(device)
+    columns = 2 * (left[:, None] + steps * width[:, None]) / side - 1
+    columns = torch.where(draws.mirrored[:, None], columns.flip(1), columns).to(device)
+    size = len(pixels), resolution, resolution
+    grid = torch.stack([columns[:, None, :].expand(size), rows[:, :, None].expand(size)], -1)
+    images = pixels.permute(0, 3, 1, 2).float()
+    sampled = functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return sampled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def _by_policy(pixels: Tensor, seeds: Tensor, recipe: Recipe) -> Tensor:
+    """Apply a policy to each image, from a seed of its own; draws from torch's global state, which it restores."""
+    if recipe.augment == "none":
+        return pixels
+    transform = _policy(recipe.augment, recipe.rand_magnitude)
+    with torch.random.fork_rng(devices=[]):
+        images = []
+        for image, seed in zip(pixels.permute(0, 3, 1, 2), seeds.tolist(), strict=True):
+            torch.manual_seed(seed)
+            images.append(transform(image))
+    return torch.stack(images).permute(0, 2, 3, 1)
+
+
+@lru_cache(maxsize=4)
+def _policy(name: str, magnitude: int) -> Callable[[Tensor], Tensor]:
+    """Return torchvision's transform (Cubuk et al. 2019 and 2020, Müller and Hutter 2021)."""
+    from torchvision.transforms import v2
+
+    policies = {
+        "auto": v2.AutoAugmentPolicy.IMAGENET,
+        "auto-cifar10": v2.AutoAugmentPolicy.CIFAR10,
+        "auto-svhn": v2.AutoAugmentPolicy.SVHN,
+    }
+    transform: Any
+    if name in policies:
+        transform = v2.AutoAugment(policies[name])
+    else:
+        transform = v2.RandAugment(magnitude=magnitude) if name == "rand" else v2.TrivialAugmentWide()
+    result: Callable[[Tensor], Tensor] = transform
+    return result

@@ -1,0 +1,152 @@
+"""One training on several processes through Ray Train: on this machine, or on a cluster that shares the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.ray_environment import quiet_ray
+from nas.search_spaces.errors import InputError, WorkError
+from nas.training.run import HISTORY, TrainingRun, train
+from nas.training.world import World
+
+Row = dict[str, Any]
+POLL_S = 0.5
+STOP, RAY_FOLDER = "stop", ".ray"  # a file that asks the processes to save and end, and what Ray Train keeps of a run
+
+
+def train_together(
+    run: TrainingRun, data: ImageData, ended: Callable[[Row], None], is_over: Callable[[], bool]
+) -> None:
+    """Train with as many processes as the configuration says; one that dies is started again from the checkpoint.
+
+    Args:
+        run: the folder, which every node has to see at the same path.
+        data: the images.
+        ended: is told each epoch's row, values as text.
+        is_over: whether to save and stop now.
+
+    Raises:
+        KeyboardInterrupt: when ``is_over`` said so, after the processes have saved and ended.
+        InputError: if the cluster cannot be joined, or does not hold the processes.
+        WorkError: if the training failed for good.
+    """
+    quiet_ray()
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    import ray
+
+    from nas.evaluate.ray_cluster import connect
+
+    workers, stop = run.config.workers, run.path / STOP
+    local = workers.address in (None, "local")
+    stop.unlink(missing_ok=True)
+    connect(None if local else workers.address, workers.count)
+    try:
+        trainer = _make_trainer(run, data, local)
+        failures: list[BaseException] = []
+        thread = threading.Thread(target=_fit, args=(trainer, failures), daemon=True)
+        thread.start()
+        told = _rows(run.path / HISTORY)[0]
+        while thread.is_alive():
+            thread.join(POLL_S)
+            if is_over():
+                stop.touch()
+            count, rows = _rows(run.path / HISTORY)
+            for row in rows[told:]:
+                ended(row)
+            told = count
+        if failures and run.result() is None:
+            raise WorkError(f"the training failed: {_reason(failures[0])}. Then: {run.resume_command}")
+        if stop.exists() and run.result() is None:
+            raise KeyboardInterrupt
+    finally:
+        ray.shutdown()
+        stop.unlink(missing_ok=True)
+        shutil.rmtree(run.path / RAY_FOLDER, ignore_errors=True)
+
+
+def _make_trainer(run: TrainingRun, data: ImageData, local: bool) -> Any:
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    from nas.evaluate.ray_cluster import send_data
+
+    workers = run.config.workers
+    available = ray.cluster_resources()
+    gpus, cpus = float(available.get("GPU", 0)), float(available.get("CPU", 0))
+    each = float(gpus >= workers.count) if workers.gpus_per_worker is None else workers.gpus_per_worker
+    if workers.count * each > gpus or workers.count > cpus:
+        raise InputError(
+            f"workers: {workers.count} processes need {workers.count} CPUs and {workers.count * each:g} GPUs; the "
+            f"cluster has {cpus:g} and {gpus:g}"
+        )
+    resources = {"CPU": 1.0} | ({"GPU": each} if each else {})
+    return TorchTrainer(
+        _train_in_process,
+        train_loop_config={"path": str(run.path.resolve()), "data": send_data(data, local)},
+        torch_config=TorchConfig(backend="nccl" if each else "gloo"),
+        scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=each > 0, resources_per_worker=resources),
+        run_config=RunConfig(
+            name="train",
+            storage_path=str((run.path / RAY_FOLDER).resolve()),
+            failure_config=FailureConfig(max_failures=workers.retries),
+        ),
+    )
+
+
+def _train_in_process(settings: dict[str, Any]) -> None:
+    """Be one of the processes; a wish to stop ends it without an error."""
+    import ray
+    from ray.train.torch import get_device
+
+    run = TrainingRun.open(Path(settings["path"]))
+    data: ImageData = ray.get(settings["data"])
+    world = World(torch.distributed.get_rank(), torch.distributed.get_world_size())
+    stop = run.path / STOP
+    with contextlib.suppress(KeyboardInterrupt):
+        train(run, data, get_device(), _Silent(), stop.exists, world)
+    world.wait()
+
+
+class _Silent:
+    """Looks on and says nothing: the driver reads the history."""
+
+    def stepped(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
+        """Say nothing."""
+
+    def ended(self, row: Row) -> None:
+        """Say nothing."""
+
+
+def _fit(trainer: Any, failures: list[BaseException]) -> None:
+    try:
+        trainer.fit()
+    except BaseException as error:
+        failures.append(error)
+
+
+def _rows(path: Path) -> tuple[int, list[Row]]:
+    try:
+        rows: list[Row] = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except OSError:
+        rows = []
+    return len(rows), rows
+
+
+def _reason(error: BaseException) -> str:
+    """Return what a worker's error says, out of Ray's long account of it."""
+    causes = getattr(error, "worker_failures", None) or {}
+    own = next(iter(causes.values()), error)
+    lines = [line.strip() for line in str(own).splitlines() if line.strip()]
+    named = [line for line in lines if line.startswith("nas.") or "Error" in line]
+    return (named or lines or [type(error).__name__])[-1]

@@ -1,0 +1,126 @@
+"""How a network is trained in full, as plain data with a word under every field."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from yaml import safe_load
+
+from nas.search_spaces.errors import InputError, explain, nearest_name
+from nas.search_spaces.network_yaml import read_yaml
+from nas.sections import Section
+
+MODERN, TRANSFER = "modern", "transfer"
+LEARNING_RATE_BATCH = 256  # images a step that recipes state their learning rate for
+CROP_SHARE = 0.875  # of the side that a centre crop keeps, as is usual for ImageNet
+
+
+class Recipe(Section):
+    """A schedule, an optimizer and an augmentation; ``configs/recipes`` has them ready-made."""
+
+    epochs: int = Field(default=100, ge=1)
+    """Passes over the training images."""
+    batch_size: int = Field(default=256, ge=1)
+    """Images a step, of all processes together."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """At most so many images at once in each process, gradients added up to the batch; unset: all of them."""
+    optimizer: Literal["rmsprop", "sgd", "adamw"] = "adamw"
+    """``rmsprop`` is TensorFlow's (0.9, momentum 0.9, epsilon 0.001 inside the root); ``sgd`` has Nesterov momentum."""
+    learning_rate: float = Field(default=0.001, gt=0)
+    """At the top of the schedule, for batches of 256 images; others in proportion."""
+    decay: Literal["exponential", "cosine"] = "cosine"
+    """How it falls: by ``decay_rate`` every ``decay_epochs``, in steps; or along a cosine to 0."""
+    decay_rate: float = Field(default=0.97, gt=0, le=1)
+    """Factor of the exponential decay."""
+    decay_epochs: float = Field(default=2.4, gt=0)
+    """Epochs between two of its steps."""
+    warmup_epochs: float = Field(default=5.0, ge=0)
+    """Epochs in which it rises from 0; at most a fifth of all."""
+    weight_decay: float = Field(default=0.05, ge=0)
+    """Never on BatchNorm. Added to the gradient by ``rmsprop`` and ``sgd``, decoupled from it in ``adamw``."""
+    decay_biases: bool = False
+    """Decay biases too, as the papers' code does."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Mass spread over all classes."""
+    ema: float | None = Field(default=0.9999, ge=0, lt=1)
+    """Decay of a moving average of the weights, which is scored beside them; unset: none."""
+    batch_norm_momentum: float | None = Field(default=None, gt=0, le=1)
+    """In PyTorch's sense (TensorFlow's 0.99 is 0.01); unset: the network's own."""
+    freeze_batch_norm: bool = False
+    """Leave BatchNorm's statistics as they are, as when fine-tuning on few images."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """In front of the classifier; unset: the network's own, which the scaler raises with size."""
+    drop_connect: float | None = Field(default=None, ge=0, lt=1)
+    """Stochastic depth at the last block; unset: the network's own."""
+    crop: Literal["resized", "padded", "none"] = "resized"
+    """``resized``: a random part of the image, scaled to the resolution; ``padded``: a random shift."""
+    crop_scale: float = Field(default=0.08, gt=0, le=1)
+    """``resized``: the smallest share of the image's area."""
+    crop_padding: int = Field(default=4, ge=0)
+    """``padded``: the largest shift in pixels."""
+    flip: bool | None = None
+    """Mirror half of the images; unset: wherever the data allows it."""
+    augment: Literal["none", "auto", "auto-cifar10", "auto-svhn", "rand", "trivial"] = "rand"
+    """AutoAugment with ImageNet's, CIFAR-10's or SVHN's policy, RandAugment, or TrivialAugment."""
+    rand_magnitude: int = Field(default=9, ge=0, le=30)
+    """Of RandAugment."""
+    mixup: float = Field(default=0.0, ge=0)
+    """Alpha of mixup; 0 for none. Images are mixed within each process's share of a batch."""
+    cutmix: float = Field(default=0.0, ge=0)
+    """Alpha of cutmix; 0 for none; with mixup too, each batch draws one of the two."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Each stage's learning rate over that of the stage behind it; below 1, early stages learn more slowly."""
+    head_rate: float = Field(default=1.0, gt=0)
+    """The classifier's learning rate over that of the last stage; transfer gives a new head more."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """``auto``: bf16 or fp16 on GPUs, fp32 on CPUs."""
+    deterministic: bool = True
+    """Only GPU kernels that give the same every time, so that a resumed training continues bit for bit."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of each process; unset: all cores, shared evenly."""
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """At the top of the schedule, for this batch size."""
+        return self.learning_rate * self.batch_size / LEARNING_RATE_BATCH
+
+    def stored_resolution(self, resolution: int) -> int:
+        """Return the side at which images are kept: larger than the crops, where parts of them are taken."""
+        return round(resolution / CROP_SHARE) if self.crop == "resized" else resolution
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of the shipped recipes."""
+    files = resources.files("nas.configs").joinpath("recipes").iterdir()
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+
+
+def load_recipe(reference: str) -> dict[str, Any]:
+    """Read a shipped recipe, or a YAML file, as plain values.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if reference in recipe_names():
+        text = resources.files("nas.configs").joinpath("recipes", f"{reference}.yaml").read_text(encoding="utf-8")
+        values: dict[str, Any] = safe_load(text)
+        return values
+    if not reference.endswith((".yaml", ".yml")):
+        near = nearest_name(reference, recipe_names())
+        raise InputError(f"--recipe: expected a shipped recipe or a YAML file, got '{reference}'{near}")
+    return read_yaml(Path(reference).expanduser())
+
+
+def make_recipe(values: dict[str, Any], source: str) -> Recipe:
+    """Validate a recipe.
+
+    Raises:
+        InputError: naming the key that is unknown or wrong.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, Recipe, source)) from None

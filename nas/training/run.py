@@ -1,0 +1,257 @@
+"""A training's folder, and the training that fills it.
+
+``train.yaml`` is the whole configuration, ``network.yaml`` the network as trained, ``weights.safetensors`` the best
+weights so far, ``checkpoint.json`` with its tensors what a resumed training starts from, ``history.csv`` a row an
+epoch, ``curves.svg`` their picture, and ``result.json`` what came of it.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from nas.evaluate.cost import network_cost
+from nas.evaluate.cpu_tuning import tune_for_training
+from nas.evaluate.data.image_data import ImageData
+from nas.files import cannot_write, write_whole
+from nas.program import program
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.module import build
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import load_network, network_to_yaml, read_yaml
+from nas.setup import versions
+from nas.training.checkpoint import Checkpoint
+from nas.training.config import TrainConfig, validate
+from nas.training.curves import write_curves
+from nas.training.trainer import Trainer, Watcher
+from nas.training.weights import RESULT, WEIGHTS, Weights, find_weights, with_norm_of
+from nas.training.world import World
+
+CONFIG, NETWORK, HISTORY, CURVES = "train.yaml", "network.yaml", "history.csv", "curves.svg"
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training's folder.
+
+    Attributes:
+        path: the folder.
+        config: the whole configuration as used.
+        network: as trained: at its resolution, with the data's classes.
+    """
+
+    path: Path
+    config: TrainConfig
+    network: Network
+
+    @classmethod
+    def create(cls, path: Path, config: TrainConfig, network: Network) -> TrainingRun:
+        """Make the folder and write what the training is of.
+
+        Raises:
+            InputError: if there is something in it.
+            WorkError: if it cannot be written.
+        """
+        check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+        write_whole(path / NETWORK, network_to_yaml(network))
+        data = config.model_dump(mode="json") | {"versions": versions()}
+        write_whole(path / CONFIG, yaml.safe_dump(data, sort_keys=False))
+        return cls(path, config, network)
+
+    @classmethod
+    def open(cls, path: Path) -> TrainingRun:
+        """Open a folder to go on with it.
+
+        Raises:
+            InputError: if it is none of ours.
+        """
+        if not (path / CONFIG).is_file():
+            raise InputError(f"resume: expected a training's folder, but '{path}' has no {CONFIG}")
+        data = read_yaml(path / CONFIG)
+        data.pop("versions", None)
+        return cls(path, validate(data, str(path / CONFIG)), load_network(path / NETWORK))
+
+    @property
+    def resume_command(self) -> str:
+        """What goes on with this training, as people type it."""
+        return f"{program()} train --resume {shlex.quote(str(self.path))}"
+
+    def lock(self) -> int:
+        """Keep other processes from writing to the folder for as long as this one lives.
+
+        Raises:
+            InputError: if one does already.
+        """
+        handle = os.open(self.path / CONFIG, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise InputError(f"resume: another process is training in '{self.path}'; wait for it or stop it") from None
+        except OSError:
+            pass  # a file system without locks
+        return handle
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what came of it, ``None`` if it has not ended."""
+        try:
+            found = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+
+def check_free(path: Path) -> None:
+    """Check that a new training may go into ``path``.
+
+    Raises:
+        InputError: if there is something in it.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        what = "is not empty" if path.is_dir() else "is a file"
+        go_on = f"{program()} train --resume {shlex.quote(str(path))}"
+        raise InputError(f"out: '{path}' {what}; choose another --out, or go on with: {go_on}")
+
+
+def trained_network(network: Network, config: TrainConfig, classes: int, weights: Weights | None) -> Network:
+    """Return the network that is trained: at its resolution, with the data's classes and the weights' BatchNorm.
+
+    Raises:
+        InputError: if the resolution is too small for its strides.
+    """
+    found = network.at(resolution=config.resolution, classes=classes)
+    if config.recipe.drop_connect is not None:
+        found = replace(found, drop_connect=config.recipe.drop_connect)
+    if config.recipe.dropout is not None:
+        found = replace(found, head=replace(found.head, dropout=config.recipe.dropout))
+    return found if weights is None else with_norm_of(found, weights)
+
+
+def train(
+    run: TrainingRun,
+    data: ImageData,
+    device: torch.device,
+    watcher: Watcher,
+    is_over: Callable[[], bool],
+    world: World,
+) -> None:
+    """Train to the end, from the folder's checkpoint if there is one; the leading process writes.
+
+    Raises:
+        KeyboardInterrupt: when ``is_over`` said so, after saving.
+        InputError: if the initial weights do not fit.
+        WorkError: if the training diverged, or something cannot be written.
+    """
+    trainer = _make_trainer(run, data, device, world)
+
+    def save() -> None:
+        if not world.leads:
+            return
+        ended = trainer.step == 0
+        if ended and _is_best(trainer.history):
+            _best_weights(run, data, trainer).save(run.path / WEIGHTS)
+        trainer.state().save(run.path)
+        if ended:
+            write_whole(run.path / HISTORY, _table(trainer.history))
+
+    trainer.run(watcher, save, is_over)
+    if world.leads:
+        _conclude(run, data, trainer)
+
+
+def _make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world: World) -> Trainer:
+    config = run.config
+    checkpoint = Checkpoint.load(run.path)
+    weights = None
+    if config.init is not None and checkpoint is None:
+        weights = find_weights(config.init, run.network)
+    if device.type == "cpu":
+        tune_for_training()
+        torch.set_num_threads(config.recipe.threads or max(1, (os.cpu_count() or 1) // world.size))
+    elif config.recipe.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+    torch.manual_seed(config.seed)
+    module = build(run.network)
+    if weights is not None:
+        weights.into(module, keep_head=weights.classes == data.classes)
+    module = module.to(device).to(memory_format=torch.channels_last)
+    normalisation = None if weights is None else (weights.mean, weights.deviation)
+    trainer = Trainer(module, data, config.recipe, config.resolution, normalisation, config.seed, world)
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
+    return trainer
+
+
+def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weights:
+    mean, deviation = trainer.normalisation
+    tensors = trainer.tensors(_better(trainer.history[-1]))
+    return Weights(run.network, tensors, data.classes, mean, deviation, str(run.path))
+
+
+def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
+    """Score the best weights on the test part, once, and write what came of the training."""
+    best = max(reversed(trainer.history), key=_top1)  # the latest of equals, whose weights were kept
+    weights = Weights.read(run.path / WEIGHTS)
+    weights.into(trainer.module)
+    trainer.world = World()
+    tested = trainer.scores("test")["raw"]
+    cost = network_cost(run.network)
+    result = {
+        "name": run.network.name,
+        "accuracy": tested.top1,
+        "test_top1": tested.top1,
+        "test_top5": tested.top5,
+        "validation_top1": _top1(best),
+        "best_epoch": best["epoch"],
+        "averaged": _better(best) == "ema",
+        "best_weights": WEIGHTS,
+        "epochs": run.config.recipe.epochs,
+        "macs": cost.macs,
+        "params": cost.params,
+        "resolution": run.config.resolution,
+        "classes": len(data.classes),
+        "images": {part: len(getattr(data, part).labels) for part in ("train", "validation", "test")},
+        "data": run.config.data.source,
+        "init": run.config.init,
+        "seconds": trainer.history[-1]["seconds"],
+    }
+    write_curves(run.path / CURVES, trainer.history, run.network.name)
+    write_whole(run.path / RESULT, json.dumps(result, indent=2) + "\n")
+
+
+def _top1(row: dict[str, Any]) -> float:
+    return float(max(row[name] for name in ("raw_top1", "ema_top1") if name in row))
+
+
+def _better(row: dict[str, Any]) -> str:
+    """Return whether an epoch's weights or their average scored better."""
+    return "ema" if row.get("ema_top1", -1.0) >= row["raw_top1"] else "raw"
+
+
+def _is_best(history: Sequence[dict[str, Any]]) -> bool:
+    return _top1(history[-1]) >= max(map(_top1, history))
+
+
+def _table(history: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()

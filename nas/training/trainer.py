@@ -1,0 +1,300 @@
+"""The training of one network, which can be taken up after any step as if nothing had happened.
+
+Every random draw of a step comes from generators that are seeded by the run's seed, the epoch and the step, and is made
+for the whole batch. So nothing of chance has to be saved, a resumed training continues bit for bit, and how many
+processes share a batch makes no difference to what they see.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.training.augmentation import mix
+from nas.evaluate.training.images import Images, Normalisation
+from nas.evaluate.training.optimizers import moving_average, set_batch_norm_momentum
+from nas.evaluate.training.precision import choose_precision
+from nas.evaluate.training.small_maps import use_small_maps
+from nas.evaluate.training.step import EagerStep
+from nas.search_spaces.errors import InputError, WorkError
+from nas.search_spaces.module import NetworkModule
+from nas.training import crops
+from nas.training.checkpoint import Checkpoint, pack, unpack
+from nas.training.recipe import Recipe
+from nas.training.schedule import make_optimizer, rate_factor, set_rates
+from nas.training.score import Score, score
+from nas.training.world import World
+
+_log = logging.getLogger(__name__)
+_ORDER, _STEP = 11, 12  # what seeds are drawn for
+
+
+class Watcher(Protocol):
+    """Who looks on while a network is trained."""
+
+    def stepped(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
+        """A step of an epoch is done; called a few times a second."""
+
+    def ended(self, row: dict[str, Any]) -> None:
+        """An epoch is done, scored and saved."""
+
+
+class Trainer:
+    """A network in training.
+
+    Args:
+        module: on its device, in channels_last.
+        data: at ``recipe.stored_resolution(resolution)`` pixels.
+        recipe: how.
+        resolution: what the network sees, in pixels.
+        normalisation: mean and deviation of each channel in 0..255; ``None`` measures the training images.
+        seed: of every draw.
+        world: who trains together.
+
+    Attributes:
+        epoch: epochs that are done.
+        step: steps of the current one that are done.
+        history: a row for each epoch that is done.
+
+    Raises:
+        InputError: if a batch does not give every process an image.
+    """
+
+    def __init__(
+        self,
+        module: NetworkModule,
+        data: ImageData,
+        recipe: Recipe,
+        resolution: int,
+        normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+        seed: int = 0,
+        world: World = World(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.module, self.data, self.recipe, self.resolution = module, data, recipe, resolution
+        self.seed, self.world, self.device = seed, world, next(module.parameters()).device
+        if min(recipe.batch_size, len(data.train.labels)) < world.size:
+            raise InputError(f"recipe.batch_size: {recipe.batch_size} gives {world.size} processes no image each")
+        self._train = Images.load(data.train, self.device)
+        self.normalise = (
+            Normalisation.measure(self._train) if normalisation is None else _normalisation(*normalisation, self.device)
+        )
+        self.epoch, self.step = 0, 0
+        self.history: list[dict[str, Any]] = []
+        self._loss_sum, self._seconds = 0.0, 0.0
+        if self.device.type == "cpu":
+            use_small_maps(module)
+        if recipe.batch_norm_momentum is not None:
+            set_batch_norm_momentum(module, recipe.batch_norm_momentum)
+        self.precision = choose_precision(recipe, self.device)
+        self.optimizer = make_optimizer(module, recipe)
+        self.average = None if recipe.ema is None else moving_average(module, recipe.ema)
+        self._together: nn.Module = module if world.size == 1 else DistributedDataParallel(module)
+        self._step = EagerStep(self._together, self.optimizer, recipe, len(data.classes), self.precision)
+        self._flips = data.mirrored if recipe.flip is None else recipe.flip
+        self._batches = max(1, len(self._train) // recipe.batch_size)
+
+    def run(
+        self, watcher: Watcher, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float = 600.0
+    ) -> None:
+        """Train what is left.
+
+        Args:
+            watcher: who looks on.
+            save: writes a checkpoint; called after every epoch, and now and then within.
+            is_over: whether to save and stop now; asked after every step.
+            save_every_s: seconds between checkpoints within an epoch.
+
+        Raises:
+            KeyboardInterrupt: when ``is_over`` said so, after saving.
+            WorkError: if the loss is no longer finite; the last checkpoint stays.
+        """
+        while self.epoch < self.recipe.epochs:
+            self._run_epoch(watcher, save, is_over, save_every_s)
+            self.history.append(self._row())
+            self.epoch, self.step, self._loss_sum = self.epoch + 1, 0, 0.0
+            save()
+            watcher.ended(self.history[-1])
+            if is_over() and self.epoch < self.recipe.epochs:
+                raise KeyboardInterrupt
+
+    def scores(self, part: str) -> dict[str, Score]:
+        """Score the weights (``raw``) and their average (``ema``) on a part of the images."""
+        images = Images.load(getattr(self.data, part), self.device)
+        modules: dict[str, nn.Module] = {"raw": self.module}
+        if self.average is not None:
+            modules["ema"] = self.average.module
+        return {
+            name: score(module, images, self.normalise, self.resolution, self.precision, self.world)
+            for name, module in modules.items()
+        }
+
+    def tensors(self, which: str) -> dict[str, Tensor]:
+        """Return the weights (``raw``) or their average (``ema``)."""
+        module = self.module if which == "raw" or self.average is None else self.average.module
+        state: dict[str, Tensor] = module.state_dict()
+        return state
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation of each channel, in 0..255."""
+        return tuple(self.normalise.mean.tolist()), tuple((1 / self.normalise.scale).tolist())
+
+    def state(self) -> Checkpoint:
+        """Return everything that decides how the training goes on."""
+        optimizer = self.optimizer.state_dict()["state"]
+        groups = {
+            "module": self.module.state_dict(),
+            "average": {} if self.average is None else self.average.state_dict(),
+            "optimizer": {f"{index}/{name}": value for index, own in optimizer.items() for name, value in own.items()},
+            "normalise": {"mean": self.normalise.mean, "scale": self.normalise.scale},
+        }
+        values = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "loss_sum": self._loss_sum,
+            "seconds": self._seconds,
+            "scaler": self._step.scaler.state_dict() if self._step.scaler else {},
+        }
+        return Checkpoint(pack(groups), values)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take up a training where its ``state`` was taken."""
+        tensors, values = checkpoint.tensors, checkpoint.values
+        self.module.load_state_dict(unpack(tensors, "module"))
+        if self.average is not None:
+            self.average.load_state_dict(unpack(tensors, "average"))
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in unpack(tensors, "optimizer").items():
+            index, _, name = key.partition("/")
+            state.setdefault(int(index), {})[name] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        normalise = {name: tensor.to(self.device) for name, tensor in unpack(tensors, "normalise").items()}
+        self.normalise = Normalisation(**normalise)
+        self.epoch, self.step, self.history = values["epoch"], values["step"], list(values["history"])
+        self._loss_sum, self._seconds = values["loss_sum"], values["seconds"]
+        if self._step.scaler and values["scaler"]:
+            self._step.scaler.load_state_dict(values["scaler"])
+
+    def _run_epoch(
+        self, watcher: Watcher, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float
+    ) -> None:
+        order = torch.randperm(len(self._train), generator=self._generator(_ORDER, 0))
+        batches = order.tensor_split(self._batches)
+        self._set_mode()
+        saved = told = time.monotonic()
+        done = 0
+        while self.step < self._batches:
+            start = time.monotonic()
+            self._loss_sum += self._train_on(batches[self.step])
+            self.step += 1
+            done += len(batches[self.step - 1])
+            now = time.monotonic()
+            self._seconds += now - start
+            if now - told > 0.2 or self.step == self._batches:
+                watcher.stepped(self.epoch, self.step, self._batches, self._loss_sum / self.step, done / (now - saved))
+                told = now
+            if self.step == self._batches:
+                return
+            if self._agreed(is_over()):
+                save()
+                raise KeyboardInterrupt
+            if now - saved > save_every_s:
+                save()
+                saved, done = time.monotonic(), 0
+
+    def _train_on(self, places: Tensor) -> float:
+        """Train on one batch and return its mean loss.
+
+        Raises:
+            WorkError: if it is not finite.
+        """
+        recipe, world = self.recipe, self.world
+        set_rates(self.optimizer, recipe.peak_learning_rate * rate_factor(recipe, self._progress()))
+        own = world.share(len(places))
+        side = int(self._train.pixels.shape[1])
+        draws = crops.draw(len(places), side, self.resolution, recipe, self._flips, self._generator(_STEP, 0))
+        pixels, labels = self._train.batch(places[own])
+        images = self.normalise(crops.apply(pixels, draws.of(own), self.resolution, recipe))
+        generator = self._generator(_STEP, 1 + world.rank)
+        images, targets = mix(images, labels, len(self.data.classes), recipe, generator)
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # of dropout and drop-connect
+        share = len(labels) * world.size / len(places)
+        loss = self._survive(images, targets, share).double() * (len(labels) / len(places))
+        if self.average is not None:
+            self.average.update_parameters(self.module)
+        value = world.sum(loss).item()
+        if not math.isfinite(value):
+            raise WorkError(
+                f"the training diverged: the loss was {value} in step {self.step + 1} of epoch {self.epoch + 1}; lower "
+                "recipe.learning_rate (--set recipe.learning_rate=...), or use recipe.precision=fp32"
+            )
+        return float(value)
+
+    def _survive(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Take the step; where the device's memory does not hold it, in smaller and smaller parts.
+
+        Raises:
+            WorkError: if not even one image at a time fits.
+        """
+        while True:
+            try:
+                return self._step(images, targets, share)
+            except torch.OutOfMemoryError:
+                smaller = math.ceil((self._step.micro_batch or len(images)) / 2)
+                if len(images) < 2 or self._step.micro_batch == 1 or self.world.size > 1:
+                    raise WorkError(
+                        f"out of memory with {self._step.micro_batch or len(images)} images at once; give --set "
+                        "recipe.micro_batch=N with a smaller N, or a smaller --resolution"
+                    ) from None
+                _log.warning("out of memory: batches are taken in parts of %d images from now on", smaller)
+                self._step.micro_batch = smaller
+                torch.cuda.empty_cache()
+
+    def _row(self) -> dict[str, Any]:
+        """Return what an epoch came to."""
+        row: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "learning_rate": self.recipe.peak_learning_rate * rate_factor(self.recipe, self._progress(-1)),
+            "loss": self._loss_sum / self._batches,
+        }
+        for name, found in self.scores("validation").items():
+            row |= {f"{name}_top1": found.top1, f"{name}_top5": found.top5, f"{name}_loss": found.loss}
+        return row | {"seconds": round(self._seconds, 3)}
+
+    def _progress(self, steps: int = 0) -> float:
+        """Epochs that are done, a part of one included."""
+        return self.epoch + (self.step + steps) / self._batches
+
+    def _generator(self, purpose: int, number: int) -> torch.Generator:
+        """Return the generator of one purpose in this step (of the epoch's order, in this epoch)."""
+        step = self.step if purpose == _STEP else 0
+        sequence = np.random.SeedSequence([self.seed, purpose, self.epoch, step, number])
+        return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+    def _set_mode(self) -> None:
+        self._together.train()
+        if self.recipe.freeze_batch_norm:
+            for part in self.module.modules():
+                if isinstance(part, nn.BatchNorm2d):
+                    part.eval()
+
+    def _agreed(self, wish: bool) -> bool:
+        """Whether any process wishes to stop: all stop after the same step."""
+        if self.world.size == 1:
+            return wish
+        return bool(self.world.sum(torch.tensor(float(wish), device=self.device)) > 0)
+
+
+def _normalisation(mean: tuple[float, ...], deviation: tuple[float, ...], device: torch.device) -> Normalisation:
+    return Normalisation(torch.tensor(mean, device=device), 1 / torch.tensor(deviation, device=device))

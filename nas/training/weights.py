@@ -1,0 +1,192 @@
+"""Trained weights as one safetensors file that says what it is of: the stage table, the classes, the normalisation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from nas.files import write_bytes_whole
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_from_dict, network_to_dict
+
+if TYPE_CHECKING:
+    from nas.search_spaces.module import NetworkModule
+
+WEIGHTS, RESULT, FORMAT = "weights.safetensors", "result.json", "mnas-weights-1"
+TORCHVISION = "torchvision"
+HEAD = ("classifier.weight", "classifier.bias")
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network's weights.
+
+    Attributes:
+        network: the stage table they are of.
+        tensors: by the name they have in our module.
+        classes: names of the classes; empty where they are not known.
+        mean: of each channel in 0..255 that images are normalised with.
+        deviation: likewise.
+        origin: where they come from, for people.
+    """
+
+    network: Network
+    tensors: Mapping[str, Tensor]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    deviation: tuple[float, ...] = IMAGENET_DEVIATION
+    origin: str = ""
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file, whole or not at all.
+
+        Raises:
+            WorkError: if it cannot be written.
+        """
+        from safetensors.torch import save
+
+        metadata = {
+            "format": FORMAT,
+            "network": json.dumps(network_to_dict(self.network)),
+            "classes": json.dumps(self.classes),
+            "mean": json.dumps(self.mean),
+            "deviation": json.dumps(self.deviation),
+        }
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_bytes_whole(path, save(tensors, metadata))
+
+    @classmethod
+    def read(cls, path: Path) -> Weights:
+        """Read a file that ``save`` wrote.
+
+        Raises:
+            InputError: if it is none.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            if metadata.get("format") != FORMAT:
+                raise ValueError(f"it says format {metadata.get('format')!r}, expected {FORMAT!r}")
+            return cls(
+                network_from_dict(json.loads(metadata["network"]), str(path)),
+                tensors,
+                tuple(json.loads(metadata["classes"])),
+                tuple(json.loads(metadata["mean"])),
+                tuple(json.loads(metadata["deviation"])),
+                str(path),
+            )
+        except (OSError, SafetensorError, ValueError, KeyError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"weights: '{path}' holds no weights of ours ({type(error).__name__}: {error})") from None
+
+    def into(self, module: NetworkModule, keep_head: bool = True) -> None:
+        """Load them into a module.
+
+        Args:
+            module: of the same stages.
+            keep_head: whether the classifier is loaded too; else the module's own stays, as for other classes.
+
+        Raises:
+            InputError: if they are of another network, with the first tensor that differs.
+        """
+        own = module.state_dict()
+        wanted = {name for name in own if keep_head or name not in HEAD}
+        for name in sorted(wanted | (self.tensors.keys() - set(HEAD))):
+            theirs, ours = _shape(self.tensors, name), _shape(own, name)
+            if theirs != ours:
+                raise InputError(
+                    f"weights: {self.origin or 'these'} are of '{self.network.name}', another network: '{name}' is "
+                    f"{theirs or 'absent'} there, but {ours or 'absent'} in this one"
+                )
+        module.load_state_dict({**own, **{name: self.tensors[name] for name in wanted}})
+
+
+def find_weights(reference: str, network: Network) -> Weights:
+    """Return the weights that a person means.
+
+    Args:
+        reference: a ``.safetensors`` file, the folder of a training, or ``torchvision`` (fetched if need be).
+        network: what they are for; torchvision's are found by its name.
+
+    Raises:
+        InputError: if there are none.
+    """
+    if reference == TORCHVISION:
+        return _from_torchvision(network)
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        path = trained_weights(path)
+    elif not path.exists():
+        raise InputError(
+            f"weights: expected a .safetensors file, a training's folder or '{TORCHVISION}', got '{reference}', which "
+            "does not exist"
+        )
+    return Weights.read(path)
+
+
+def trained_weights(folder: Path) -> Path:
+    """Return the best weights of a training's folder, which need not have ended.
+
+    Raises:
+        InputError: if there are none.
+    """
+    if not (folder / WEIGHTS).is_file():
+        raise InputError(
+            f"weights: '{folder}' holds no {WEIGHTS}: it is no training's folder, or its first epoch has not ended; "
+            "train with: nas train"
+        )
+    return folder / WEIGHTS
+
+
+def with_norm_of(network: Network, weights: Weights) -> Network:
+    """Return a network with the BatchNorm settings that belong to weights."""
+    theirs = weights.network
+    return replace(network, norm_epsilon=theirs.norm_epsilon, norm_momentum=theirs.norm_momentum)
+
+
+def random_weights(network: Network, seed: int = 0) -> Weights:
+    """Return a network's initial weights by a seed, for what needs any."""
+    from nas.search_spaces.module import build
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Weights(network, build(network).state_dict(), (), origin=f"initial weights, seed {seed}")
+
+
+def _from_torchvision(network: Network) -> Weights:
+    from nas.pretrained import from_torchvision, torchvision_network
+    from nas.search_spaces.errors import WorkError
+
+    theirs = torchvision_network(network.name)
+    try:
+        state: dict[str, Any] = from_torchvision(network.name).state_dict()
+    except (OSError, RuntimeError) as error:
+        raise WorkError(
+            f"weights: torchvision's of '{network.name}' could not be fetched ({str(error).splitlines()[0]}); fetch "
+            "them where there is a network, or give a file"
+        ) from None
+    return Weights(theirs, state, imagenet_classes(), origin="torchvision's ImageNet weights")
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """Return the names of ImageNet's thousand classes, in the order of torchvision's labels."""
+    from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+    return tuple(_IMAGENET_CATEGORIES)
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(tensors[name].shape) if name in tensors else None
