@@ -19,7 +19,8 @@ from nas.search_spaces.network_yaml import network_from_dict, network_to_dict
 if TYPE_CHECKING:
     from nas.search_spaces.module import NetworkModule
 
-WEIGHTS, RESULT, FORMAT = "weights.safetensors", "result.json", "mnas-weights-1"
+WEIGHTS, RESULT = "weights.safetensors", "result.json"
+ABOUT, FORMAT = "mnas", "mnas-weights-1"
 TORCHVISION = "torchvision"
 HEAD = ("classifier.weight", "classifier.bias")
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -54,13 +55,14 @@ class Weights:
         """
         from safetensors.torch import save
 
-        metadata = {
+        about = {
             "format": FORMAT,
-            "network": json.dumps(network_to_dict(self.network)),
-            "classes": json.dumps(self.classes),
-            "mean": json.dumps(self.mean),
-            "deviation": json.dumps(self.deviation),
+            "network": network_to_dict(self.network),
+            "classes": self.classes,
+            "mean": self.mean,
+            "deviation": self.deviation,
         }
+        metadata = {ABOUT: json.dumps(about)}  # one entry: their order in the file is left to chance
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         write_bytes_whole(path, save(tensors, metadata))
 
@@ -77,17 +79,13 @@ class Weights:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            if metadata.get("format") != FORMAT:
-                raise ValueError(f"it says format {metadata.get('format')!r}, expected {FORMAT!r}")
-            return cls(
-                network_from_dict(json.loads(metadata["network"]), str(path)),
-                tensors,
-                tuple(json.loads(metadata["classes"])),
-                tuple(json.loads(metadata["mean"])),
-                tuple(json.loads(metadata["deviation"])),
-                str(path),
-            )
-        except (OSError, SafetensorError, ValueError, KeyError) as error:
+            about = json.loads(metadata[ABOUT])
+            if about["format"] != FORMAT:
+                raise ValueError(f"its format is {about['format']!r}, expected {FORMAT!r}")
+            network = network_from_dict(about["network"], str(path))
+            classes, mean, deviation = (tuple(about[name]) for name in ("classes", "mean", "deviation"))
+            return cls(network, tensors, classes, mean, deviation, str(path))
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"weights: '{path}' holds no weights of ours ({type(error).__name__}: {error})") from None
