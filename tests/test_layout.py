@@ -53,7 +53,7 @@ def test_floors_import_only_what_lies_below(room: str) -> None:
 
 
 HOMES = {
-    "ray": {"evaluate/ray_cluster.py", "evaluate/ray_pool.py", "nas/training/distributed.py"},
+    "ray": {"evaluate/ray_cluster.py", "evaluate/ray_pool.py", "training/distributed.py"},
     "optuna": {"controllers/optuna_sampler.py"},
     "moocore": {"evaluate/pareto.py", "controllers/nondominated.py"},  # siblings that do not import each other
 }
