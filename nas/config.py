@@ -45,6 +45,9 @@ class RunConfig(Section):
 
     space: str = "efficientnet"
     """A shipped space, FILE.yaml or FILE.py:Class."""
+    preset: str | None = None
+    """Shapes the space for hardware: ``edge-int8`` (no SE, ReLU6), ``mobile`` (hard-swish), ``gpu`` (regular
+    convolutions in early stages, ReLU, no SE)."""
     trials: int = Field(default=16, ge=1)
     """Finished trials of any status."""
     seed: int = Field(default=0, ge=0)

@@ -31,6 +31,7 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.errors import InputError, nearest_name
+from nas.search_spaces.presets import apply_preset
 from nas.search_spaces.records import Architecture, Trial
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.user_code import UserCode
@@ -91,6 +92,8 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         InputError: for whatever cannot work, before anything is trained or written.
     """
     space = load_space(config.space)
+    if config.preset is not None:
+        space = apply_preset(space, config.preset)
     recipe = _recipe(config, space)
     named = config.objective.device
     device = None if named is None else load_device(named, space, config.objective.max_latency_error)

@@ -8,10 +8,12 @@ import typer
 
 from nas.cli import (
     bench_command,
+    cam_command,
     check_command,
     compare_command,
     confirm_command,
     data_commands,
+    export_command,
     latency_command,
     list_commands,
     rediscover_command,
@@ -59,6 +61,8 @@ app.command("show")(show_commands.show)
 app.command("compare")(compare_command.compare)
 app.command("check")(check_command.check)
 app.command("profile")(show_commands.profile)
+app.command("cam")(cam_command.cam)
+app.command("export")(export_command.export)
 app.command("bench")(bench_command.bench)
 app.command("spaces")(list_commands.spaces)
 app.command("controllers")(list_commands.controllers)

@@ -72,6 +72,10 @@ def search(
         str | None,
         typer.Option(help="Only networks with at least so many images a second: 8000.", rich_help_panel=_SEARCH),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Shape the space for hardware: edge-int8, mobile or gpu.", rich_help_panel=_SEARCH),
+    ] = None,
     constraint: Annotated[
         str | None, typer.Option(help="Reward: soft (alpha = beta = -0.07) or hard (0, -1).", rich_help_panel=_SEARCH)
     ] = None,
@@ -155,6 +159,7 @@ def search(
     changes: dict[str, Any] = {
         "objective.target_flops": target_flops,
         "space": space,
+        "preset": preset,
         "controller.name": controller,
         "warm_start": None if warm_start is None else str(warm_start),
         "evaluator.name": evaluator,

@@ -202,7 +202,8 @@ def _make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world
 def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weights:
     mean, deviation = trainer.normalisation
     tensors = trainer.tensors(_better(trainer.history[-1]))
-    return Weights(run.network, tensors, data.classes, mean, deviation, str(run.path))
+    share = run.config.resolution / run.config.recipe.stored_resolution(run.config.resolution)
+    return Weights(run.network, tensors, data.classes, mean, deviation, share, str(run.path))
 
 
 def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:

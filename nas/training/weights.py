@@ -15,6 +15,7 @@ from nas.files import write_bytes_whole
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict, network_to_dict
+from nas.training.recipe import CROP_SHARE
 
 if TYPE_CHECKING:
     from nas.search_spaces.module import NetworkModule
@@ -37,6 +38,7 @@ class Weights:
         classes: names of the classes; empty where they are not known.
         mean: of each channel in 0..255 that images are normalised with.
         deviation: likewise.
+        crop_share: of an image's shorter side, the share in its middle that the network sees.
         origin: where they come from, for people.
     """
 
@@ -45,6 +47,7 @@ class Weights:
     classes: tuple[str, ...]
     mean: tuple[float, ...] = IMAGENET_MEAN
     deviation: tuple[float, ...] = IMAGENET_DEVIATION
+    crop_share: float = CROP_SHARE
     origin: str = ""
 
     def save(self, path: Path) -> None:
@@ -61,6 +64,7 @@ class Weights:
             "classes": self.classes,
             "mean": self.mean,
             "deviation": self.deviation,
+            "crop_share": self.crop_share,
         }
         metadata = {ABOUT: json.dumps(about)}  # one entry: their order in the file is left to chance
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
@@ -84,7 +88,7 @@ class Weights:
                 raise ValueError(f"its format is {about['format']!r}, expected {FORMAT!r}")
             network = network_from_dict(about["network"], str(path))
             classes, mean, deviation = (tuple(about[name]) for name in ("classes", "mean", "deviation"))
-            return cls(network, tensors, classes, mean, deviation, str(path))
+            return cls(network, tensors, classes, mean, deviation, float(about["crop_share"]), str(path))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise

@@ -1,0 +1,166 @@
+"""Class activation maps: where in an image a network sees what it names (Zhou et al. 2016; EfficientNet, Figure 7).
+
+Where global average pooling and one linear layer follow the last maps, a logit is exactly the mean of a map:
+``logit_c = mean_xy sum_k w_ck f_k(x, y) + b_c``. Where a hidden layer stands in between, Grad-CAM (Selvaraju et al.
+2017) takes the place of the weights, through Captum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor, nn
+
+from nas.pictures import new_figure, write_figure
+from nas.search_spaces.errors import InputError, nearest_name
+from nas.search_spaces.module import NetworkModule
+from nas.training.models import make_module
+from nas.training.weights import Weights
+
+Pixels = NDArray[np.uint8]
+Map = NDArray[np.float32]
+PANEL_INCHES = 3.2
+
+
+@dataclass(frozen=True)
+class ActivationMap:
+    """Where a network sees a class in an image.
+
+    Attributes:
+        network: its name.
+        label: the class's number.
+        name: the class's name.
+        probability: that the network gives it.
+        values: ``(resolution, resolution)``; what each pixel's place adds to the logit, up to a factor for Grad-CAM.
+        pixels: ``(resolution, resolution, 3)``, what the network looked at.
+        exact: whether it is a class activation map by its definition, and no Grad-CAM.
+    """
+
+    network: str
+    label: int
+    name: str
+    probability: float
+    values: Map
+    pixels: Pixels
+    exact: bool
+
+
+def activation_map(weights: Weights, image: Image.Image, wanted: str | None = None) -> ActivationMap:
+    """Return where a network sees a class in an image.
+
+    Args:
+        weights: with their network.
+        image: of any size; its middle is looked at, as in training.
+        wanted: a class's name or number; ``None`` for the likeliest.
+
+    Raises:
+        InputError: if there is no such class.
+    """
+    module = make_module(weights)
+    pixels = _look_at(image, weights)
+    images = _normalise(pixels, weights)
+    with torch.inference_mode():
+        chances = module(images).softmax(1)[0]
+    label = int(chances.argmax()) if wanted is None else _label(wanted, weights)
+    exact = isinstance(module.hidden, nn.Identity)
+    found = (class_map if exact else _grad_cam)(module, images, label).clone()
+    size = pixels.shape[:2]
+    values = nn.functional.interpolate(found[None, None], size=size, mode="bicubic", align_corners=False)[0, 0]
+    name = weights.classes[label] if weights.classes else str(label)
+    chance = float(chances[label])
+    return ActivationMap(weights.network.name, label, name, chance, values.numpy(), pixels, exact)
+
+
+def class_map(module: NetworkModule, images: Tensor, label: int) -> Tensor:
+    """Return the map ``(h, w)`` whose mean, with the classifier's bias, is the logit of ``label``."""
+    with torch.inference_mode():
+        maps = module.stem(images)
+        for stage in module.stages:
+            maps = stage(maps)
+        maps = module.head(maps)[0]
+        return torch.einsum("k,khw->hw", module.classifier.weight[label], maps)
+
+
+def draw_maps(rows: Sequence[Sequence[ActivationMap]], path: Path) -> None:
+    """Draw images with their maps, one row an image, one column a network, as the paper's Figure 7.
+
+    Args:
+        rows: maps of each image by every network.
+        path: a ``.png``, ``.svg`` or ``.pdf``.
+
+    Raises:
+        WorkError: if it cannot be written.
+    """
+    columns = 1 + len(rows[0])
+    figure, axes = new_figure(len(rows), columns, size=(PANEL_INCHES * columns, PANEL_INCHES * len(rows) * 1.15))
+    grid = np.asarray(axes).reshape(len(rows), columns)
+    for line, maps in zip(grid, rows, strict=True):
+        _show(line[0], maps[0].pixels, "the image")
+        for one, found in zip(line[1:], maps, strict=True):
+            kind = "" if found.exact else "\n(Grad-CAM)"
+            _show(one, found.pixels, f"{found.network}\n{found.name}: {found.probability:.1%}{kind}")
+            one.imshow(found.values.clip(min=0), cmap="inferno", alpha=0.55, vmin=0)
+    write_figure(path, figure)
+
+
+def open_image(path: Path) -> Image.Image:
+    """Read an image, upright and in colour.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(f"--image: '{path}' cannot be read as an image ({error})") from None
+
+
+def _look_at(image: Image.Image, weights: Weights) -> Pixels:
+    """Return the middle of an image as the network was trained to see it."""
+    resolution = weights.network.resolution
+    side = round(resolution / weights.crop_share)
+    square = np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR))
+    start = (side - resolution) // 2
+    return square[start : start + resolution, start : start + resolution]
+
+
+def _normalise(pixels: Pixels, weights: Weights) -> Tensor:
+    mean, deviation = torch.tensor(weights.mean), torch.tensor(weights.deviation)
+    return ((torch.tensor(pixels).float() - mean) / deviation).permute(2, 0, 1)[None]
+
+
+def _grad_cam(module: NetworkModule, images: Tensor, label: int) -> Tensor:
+    from captum.attr import LayerGradCam
+
+    layer = module.head if len(module.head) else module.stages[-1]
+    for part in module.modules():
+        if hasattr(part, "inplace"):
+            setattr(part, "inplace", False)  # noqa: B010 (gradients are read where activations were overwritten)
+    attribution: Any = LayerGradCam(module, layer).attribute(images, target=label, relu_attributions=True)
+    found: Tensor = attribution[0, 0].detach()
+    return found
+
+
+def _label(wanted: str, weights: Weights) -> int:
+    if wanted in weights.classes:
+        return weights.classes.index(wanted)
+    if wanted.isdigit() and int(wanted) < weights.network.classes:
+        return int(wanted)
+    raise InputError(
+        f"--class: '{wanted}' is neither a class of {weights.network.name} nor a number below "
+        f"{weights.network.classes}{nearest_name(wanted, weights.classes[:50])}"
+    )
+
+
+def _show(axes: Any, pixels: Pixels, title: str) -> None:
+    axes.imshow(pixels)
+    axes.set_title(title, fontsize=9)
+    axes.set_axis_off()

@@ -1,0 +1,97 @@
+"""``nas export``: a network as files that others run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.show_commands import Json
+
+_FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")  # of nas.export, named here so that help needs no torch
+
+
+@guarded
+def export(
+    thing_and_formats: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="THING [onnx|pt2|py|yaml|torchvision|timm]...",
+            help="A network with or without weights (a training's folder has its own), and formats [default: all].",
+        ),
+    ],
+    formats: Annotated[str | None, typer.Option("--format", help="Formats, separated by commas.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="A .safetensors file, a training's folder, torchvision [default: THING's own]."),
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="In pixels, instead of the weights' own.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the files [default: exported/NAME].")] = None,
+    json: Json = False,
+) -> None:
+    """Export a network; each file is loaded again in a fresh process and compared before it counts.
+
+    torchvision and timm are state dicts for their models, where the network equals one of theirs.
+
+    Examples:
+      nas export trained/NAME onnx pt2
+
+      nas export efficientnet_b0 onnx --weights torchvision
+    """
+    from dataclasses import replace
+
+    from nas.cli.output import make_console, print_json, say
+    from nas.export.card import CARD, model_card
+    from nas.export.export import available_formats
+    from nas.export.export import export as write
+    from nas.files import write_whole
+    from nas.training.models import weights_or_initial
+
+    thing, kinds = _parse(thing_and_formats, formats)
+    found, trained = weights_or_initial(thing, weights)
+    found = replace(found, network=found.network.at(resolution=resolution))
+    network = found.network
+    folder = out or Path("exported") / network.name
+    console = make_console()
+    if not trained and not json:
+        say(console, f"warning: '{thing}' has no weights; initial ones are exported (--weights)", style="yellow")
+    tell = (lambda _: None) if json else (lambda text: say(console, text))
+    exported = write(network, found, kinds or available_formats(network), folder, tell)
+    flags = {"--weights": weights, "--resolution": resolution, "--out": folder}
+    given = [f"{flag} {value}" for flag, value in flags.items() if value is not None]
+    command = " ".join(["nas export", thing, *kinds, *given])
+    card = folder / CARD
+    write_whole(card, model_card(thing, found, trained, exported, command))
+    if json:
+        print_json([_row(one) for one in exported])
+        return
+    say(console, f"Files    {folder}: {', '.join(one.path.name for one in exported)}, weights.safetensors, {card.name}")
+
+
+def _parse(words: list[str], formats: str | None) -> tuple[str, list[str]]:
+    """Tell the network and the formats apart, in whatever order they stand."""
+    from nas.search_spaces.errors import InputError, nearest_name
+
+    named = [item.strip() for item in (formats or "").split(",") if item.strip()]
+    kinds = [word for word in words if word in _FORMATS] + named
+    things = [word for word in words if word not in _FORMATS]
+    for kind in named:
+        if kind not in _FORMATS:
+            raise InputError(f"--format: no format is named '{kind}'{nearest_name(kind, _FORMATS)}")
+    if len(things) != 1:
+        second = things[-1] if things else ""
+        near = nearest_name(second, _FORMATS) if things else f". Formats: {', '.join(_FORMATS)}"
+        raise InputError(f"export: expected one network and formats, got {things or 'no network'}{near}")
+    return things[0], list(dict.fromkeys(kinds))
+
+
+def _row(one: Any) -> dict[str, Any]:
+    return {
+        "format": one.kind,
+        "path": str(one.path),
+        "difference": one.difference,
+        "scale": one.scale,
+        "sha256": one.digest,
+    }

@@ -1,0 +1,1 @@
+"""Networks as files that others run: ONNX, torch.export, plain Python, and other libraries' state dicts."""

@@ -1,0 +1,143 @@
+"""The model card: what a network is, what it was asked to be, how it came about, and how to run its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.evaluate.cost import cost_by_part, network_cost
+from nas.evaluate.quantity import format_quantity
+from nas.export.export import Exported
+from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network_yaml import read_yaml
+from nas.setup import versions
+from nas.training.weights import RESULT, WEIGHTS, Weights
+
+CARD = "README.md"
+
+
+def model_card(thing: str, weights: Weights, trained: bool, exported: Sequence[Exported], command: str) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        thing: what was exported, as people typed it; a search's or a training's folder says how it came about.
+        weights: with their network.
+        trained: whether they are more than initial.
+        exported: the files that were proved.
+        command: that made them.
+    """
+    network = weights.network
+    sections = [
+        f"# {network.name}\n\n{_summary(network, weights, trained)}",
+        *_origin(Path(thing)),
+        "## What it is\n\n" + _stage_table(network),
+        "## What goes in\n\n" + _inputs(network, weights),
+        "## Files\n\n" + _files(exported),
+        *(f"### {one.path.name}\n\n```python\n{one.snippet}```" for one in exported if one.snippet),
+        "## Made with\n\n" + _made_with(command),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _summary(network: Network, weights: Weights, trained: bool) -> str:
+    cost = network_cost(network)
+    state = f"Weights: {weights.origin}." if trained else "**The weights are initial ones: it was not trained.**"
+    return (
+        f"{format_quantity(cost.macs)} MACs and {format_quantity(cost.params)} parameters at {network.resolution} px "
+        f"with {network.classes} classes; float32 weights of {cost.weight_bytes / 1e6:.1f} MB, at most "
+        f"{cost.peak_activation_bytes / 1e6:.1f} MB of activations for one image. {state}"
+    )
+
+
+def _origin(folder: Path) -> list[str]:
+    """Return what a search's or a training's folder says: budget against result, and how it was trained."""
+    if not folder.is_dir():
+        return []
+    result = _json(folder / RESULT)
+    found = []
+    if (folder / "config.yaml").is_file():
+        config = read_yaml(folder / "config.yaml")
+        lines = [f"- space `{config.get('space')}`, {config.get('trials')} trials, seed {config.get('seed')}"]
+        lines += _budget_lines(config.get("objective") or {}, result)
+        found.append("## How it was found\n\n" + "\n".join(lines))
+    if (folder / "train.yaml").is_file():
+        config = read_yaml(folder / "train.yaml")
+        recipe = config.get("recipe") or {}
+        lines = [
+            f"- images: `{(config.get('data') or {}).get('source')}`, at {config.get('resolution')} px",
+            f"- {recipe.get('epochs')} epochs, batch {recipe.get('batch_size')}, {recipe.get('optimizer')}, learning "
+            f"rate {recipe.get('learning_rate')} for 256 images, seed {config.get('seed')}",
+        ]
+        if "test_top1" in result:
+            lines.append(f"- **test top-1 {result['test_top1']:.2%}, top-5 {result['test_top5']:.2%}**")
+        found.append("## How it was trained\n\n" + "\n".join(lines))
+    return found
+
+
+def _budget_lines(objective: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
+    rows = []
+    asked = {"macs": objective.get("target_flops"), **(objective.get("limits") or {})}
+    asked["latency_ms"] = objective.get("target_latency") or asked.get("latency_ms")
+    for name, limit in asked.items():
+        reached = result.get(name)
+        if limit is not None:
+            shown = "unknown" if reached is None else f"{reached:,.4g} ({reached / limit:.1%})"
+            rows.append(f"| {name} | {limit:,.4g} | {shown} |")
+    lines = ["", "| budget | asked | reached |", "|---|---:|---:|", *rows] if rows else []
+    if "accuracy" in result:
+        lines += ["", f"Accuracy of the search's own proxy or predictor: {result['accuracy']:.2%}."]
+    return lines
+
+
+def _stage_table(network: Network) -> str:
+    lines = ["| stage | op | kernel | stride | expand | channels | layers | SE | MACs | params |"]
+    lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for part, (name, cost) in zip(network.parts, cost_by_part(network), strict=True):
+        lines.append(f"| {name} | {' | '.join(_cells(part))} | {cost.macs:,} | {cost.params:,} |")
+    return "\n".join(lines)
+
+
+def _cells(part: Stem | Stage | Head) -> list[str]:
+    if isinstance(part, Stem):
+        return ["conv", str(part.kernel), str(part.stride), "", str(part.channels), "1", ""]
+    if isinstance(part, Head):
+        return ["conv, pool, fc" if part.channels else "pool, fc", "", "", "", str(part.channels or ""), "", ""]
+    numbers = (part.kernel, part.stride, part.expand_ratio, part.channels, part.layers, part.se)
+    return [part.op, *(f"{number:g}" for number in numbers)]
+
+
+def _inputs(network: Network, weights: Weights) -> str:
+    mean, deviation = (", ".join(f"{value:.3f}" for value in values) for values in (weights.mean, weights.deviation))
+    side = round(network.resolution / weights.crop_share)
+    classes = ", ".join(weights.classes[:20]) + (", ..." if len(weights.classes) > 20 else "")
+    return (
+        f"RGB images: the shorter side scaled to {side} px, the middle {network.resolution} px cropped, values of "
+        f"0..255 less ({mean}), divided by ({deviation}); as float32 `(batch, 3, height, width)`. Out come logits "
+        f"`(batch, {network.classes})`" + (f" of: {classes}." if classes else ".")
+    )
+
+
+def _files(exported: Sequence[Exported]) -> str:
+    lines = ["Each was loaded in a fresh process and compared with the network it was made from.", ""]
+    lines += ["| file | largest difference | of logits up to | SHA-256 |", "|---|---:|---:|---|"]
+    for one in exported:
+        lines.append(f"| `{one.path.name}` | {one.difference:.1e} | {one.scale:.3g} | `{one.digest}` |")
+    if exported:
+        whole = Exported("weights", exported[0].path.with_name(WEIGHTS), 0.0, 0.0)
+        lines.append(f"| `{WEIGHTS}` | | | `{whole.digest}` |")
+    return "\n".join(lines)
+
+
+def _made_with(command: str) -> str:
+    used = ", ".join(f"{name} {number}" for name, number in versions().items() if number != "not installed")
+    return f"```bash\n{command}\n```\n\n{used}."
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,228 @@
+"""Writes a network and its weights in several formats, and calls none done before a fresh process agreed with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nas.export.other_libraries import Counterpart, find_counterpart, their_state
+from nas.export.python_source import python_source
+from nas.files import cannot_write, write_bytes_whole, write_whole
+from nas.search_spaces.errors import InputError, WorkError
+from nas.search_spaces.module import build
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_to_yaml
+from nas.training.weights import WEIGHTS, Weights
+
+FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")
+ALWAYS = FORMATS[:4]
+LARGEST_DIFFERENCE = 1e-3  # of a logit, over the largest one; float32 arithmetic in another order makes some 1e-6
+BATCHES = (1, 3)  # sizes that are compared, of which one is traced and the other not
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file that was written and proved.
+
+    Attributes:
+        kind: of ``FORMATS``.
+        path: the file.
+        difference: the largest absolute difference of a logit in a fresh process.
+        scale: the largest absolute logit.
+        snippet: Python that loads it, where that takes more than a line.
+    """
+
+    kind: str
+    path: Path
+    difference: float
+    scale: float
+    snippet: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def export(
+    network: Network, weights: Weights, kinds: Sequence[str], folder: Path, tell: Tell = lambda _: None
+) -> list[Exported]:
+    """Write every format and compare each in a process of its own.
+
+    Args:
+        network: the stage table.
+        weights: of it.
+        kinds: of ``FORMATS``.
+        folder: where the files go; ``weights.safetensors`` always does, beside what reads it.
+        tell: is told each format as it is done.
+
+    Raises:
+        InputError: if the network has no counterpart in a library that is asked for, or a library is missing.
+        WorkError: if a file cannot be written, or computes something else.
+    """
+    counterparts = {kind: _counterpart(network, kind) for kind in kinds if kind not in ALWAYS}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    module = build(network).eval()
+    weights.into(module)
+    weights.save(folder / WEIGHTS)
+    with tempfile.TemporaryDirectory() as temporary:
+        expected = Path(temporary) / "expected.npz"
+        _write_expected(module, network, expected)
+        results = []
+        for kind in kinds:
+            counterpart = counterparts.get(kind)
+            path = folder / _NAMES[kind].format(name=network.name, theirs=counterpart.theirs if counterpart else "")
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+                made = Path(scratch) / path.name
+                _write(kind, module, network, weights, counterpart, made)
+                shutil.copyfile(folder / WEIGHTS, made.with_name(WEIGHTS))
+                difference, scale = _verify(kind, made, expected, network, counterpart)
+                made.replace(path)
+            snippet = counterpart.snippet(network, path.name) if counterpart else ""
+            results.append(Exported(kind, path, difference, scale, snippet))
+            tell(f"{kind:<12}{path}: largest difference {difference:.1e} of logits up to {scale:.3g}")
+    return results
+
+
+_NAMES = {
+    "onnx": "{name}.onnx",
+    "pt2": "{name}.pt2",
+    "py": "model.py",
+    "yaml": "network.yaml",
+    "torchvision": "torchvision-{theirs}.safetensors",
+    "timm": "timm-{theirs}.safetensors",
+}
+
+
+def available_formats(network: Network) -> list[str]:
+    """Return what a network can be exported as."""
+    return [kind for kind in FORMATS if kind in ALWAYS or find_counterpart(network, kind) is not None]
+
+
+def _counterpart(network: Network, library: str) -> Counterpart:
+    found = find_counterpart(network, library)
+    if found is None:
+        raise InputError(f"export: {library} has no model that equals '{network.name}'; use {', '.join(ALWAYS)}")
+    return found
+
+
+def _write(
+    kind: str, module: nn.Module, network: Network, weights: Weights, counterpart: Counterpart | None, path: Path
+) -> None:
+    if kind == "onnx":
+        write_bytes_whole(path, onnx_bytes(module, network, weights))
+    elif kind == "pt2":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.export.save(_exported_program(module, network), path)
+    elif kind == "py":
+        write_whole(path, python_source(network, weights))
+    elif kind == "yaml":
+        write_whole(path, network_to_yaml(network))
+    else:
+        from safetensors.torch import save
+
+        assert counterpart is not None
+        state = {name: tensor.contiguous() for name, tensor in their_state(counterpart, weights).items()}
+        write_bytes_whole(path, save(state))
+
+
+def onnx_bytes(module: nn.Module, network: Network, weights: Weights) -> bytes:
+    """Return a module as ONNX with a dynamic batch, its classes and normalisation in the metadata.
+
+    Raises:
+        InputError: if the exporter is not installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401 (what torch's exporter takes)
+    except ImportError:
+        raise InputError("export: ONNX needs packages that are missing; pip install 'mnas[onnx]'") from None
+    images = _images(network, 2)
+    batch = torch.export.Dim("batch", min=1)
+    # The exporter tells of its progress on both streams.
+    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        warnings.simplefilter("ignore")
+        program: Any = torch.onnx.export(
+            module,
+            (images,),
+            dynamo=True,
+            verbose=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: batch},),
+        )
+    proto = program.model_proto
+    about = {"name": network.name, "classes": weights.classes, "mean": weights.mean, "deviation": weights.deviation}
+    for key, value in {**about, "crop_share": weights.crop_share}.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, value if isinstance(value, str) else json.dumps(value)
+    onnx.checker.check_model(proto)
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def _exported_program(module: nn.Module, network: Network) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch", min=1)
+    return torch.export.export(module, (_images(network, 2),), dynamic_shapes=({0: batch},))
+
+
+def _images(network: Network, count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(count)
+    return torch.randn(count, 3, network.resolution, network.resolution, generator=generator)
+
+
+def _write_expected(module: nn.Module, network: Network, path: Path) -> None:
+    arrays: dict[str, Any] = {}
+    with torch.inference_mode():
+        for place, count in enumerate(BATCHES):
+            images = _images(network, count)
+            arrays |= {f"images{place}": images.numpy(), f"logits{place}": module(images).numpy()}
+    np.savez(path, **arrays)
+
+
+def _verify(
+    kind: str, path: Path, expected: Path, network: Network, counterpart: Counterpart | None
+) -> tuple[float, float]:
+    """Load a file in a fresh process; return the largest difference and the largest logit.
+
+    Raises:
+        WorkError: if it does not load there, or computes something else.
+    """
+    options = [] if counterpart is None else [counterpart.theirs, str(network.norm_epsilon), str(network.classes)]
+    program = Path(__file__).with_name("verify.py")
+    command = [sys.executable, "-I", str(program), kind, str(path), str(expected), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        if "ModuleNotFoundError" in last:
+            raise InputError(f"export: {kind} cannot be checked here: {last}; install it, or leave the format out")
+        raise WorkError(f"export: {kind} does not load in a fresh process: {last}")
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    difference, scale = float(found["difference"]), float(found["scale"])
+    if not difference <= LARGEST_DIFFERENCE * max(scale, 1e-6):
+        raise WorkError(
+            f"export: {kind} computes something else: logits up to {scale:.3g} differ by up to {difference:.3g}; "
+            "nothing was left of it"
+        )
+    return difference, scale

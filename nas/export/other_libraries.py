@@ -1,0 +1,124 @@
+"""Networks that torchvision or timm have too, and our weights under their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from nas.pretrained import TORCHVISION, layer_names
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.layers import Excitation
+from nas.search_spaces.network import Network
+from nas.things import load_thing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.training.weights import Weights
+
+# Our name and timm's; ResNets have torchvision's layer names there.
+TIMM = {
+    **{f"efficientnet_b{number}": f"efficientnet_b{number}" for number in range(9)},
+    **{f"resnet{depth}": f"resnet{depth}" for depth in (18, 34, 50, 101, 152)},
+    "mnasnet_a1": "semnasnet_100",
+    "mnasnet_b1": "mnasnet_100",
+    "mnasnet_small": "mnasnet_small",
+    "mobilenet_v2": "mobilenetv2_100",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counterpart:
+    """A library's model that is the same network.
+
+    Attributes:
+        library: ``torchvision`` or ``timm``.
+        ours: the reference network's name.
+        theirs: the model's name in the library.
+    """
+
+    library: str
+    ours: str
+    theirs: str
+
+    def snippet(self, network: Network, file: str) -> str:
+        """Return Python that builds the model and loads the file."""
+        make = {
+            "torchvision": f"torchvision.models.get_model('{self.theirs}', num_classes={network.classes})",
+            "timm": f"timm.create_model('{self.theirs}', num_classes={network.classes})",
+        }[self.library]
+        return (
+            f"import torch, {self.library}\nfrom safetensors.torch import load_file\n\nmodel = {make}\n"
+            f"for part in model.modules():\n    if isinstance(part, torch.nn.BatchNorm2d):\n"
+            f"        part.eps = {network.norm_epsilon:g}\nmodel.load_state_dict(load_file('{file}'))\n"
+        )
+
+
+def find_counterpart(network: Network, library: str) -> Counterpart | None:
+    """Return the library's model that is this network but for its classes, resolution and training; else ``None``."""
+    known = {name: theirs for name, (theirs, _) in TORCHVISION.items()} if library == "torchvision" else TIMM
+    wanted = _shape(network)
+    found = (name for name in known if _shape(load_thing(name)) == wanted)
+    ours = next(found, None)
+    return None if ours is None else Counterpart(library, ours, known[ours])
+
+
+def their_state(counterpart: Counterpart, weights: Weights) -> dict[str, Tensor]:
+    """Return weights under the library's names.
+
+    Raises:
+        InputError: if a tensor has no counterpart, which would be a fault of the tables here.
+    """
+    if counterpart.library == "torchvision" or counterpart.ours.startswith("resnet"):
+        pairs = layer_names(counterpart.ours)
+    else:
+        pairs = _timm_names(load_thing(counterpart.ours))
+    theirs, state = dict(pairs), {}
+    for name, tensor in weights.tensors.items():
+        layer, _, field = name.rpartition(".")
+        if layer not in theirs:
+            raise InputError(f"export: '{name}' has no counterpart in {counterpart.library}'s {counterpart.theirs}")
+        state[f"{theirs[layer]}.{field}"] = tensor
+    return state
+
+
+def _shape(network: Network) -> tuple[Any, ...]:
+    """Return what decides a network's layers, leaving out what a library sets in its own way."""
+    plain = replace(
+        network,
+        resolution=224,
+        classes=1000,
+        drop_connect=0.0,
+        norm_epsilon=1e-3,
+        norm_momentum=0.01,
+        head=replace(network.head, dropout=0.0),
+    )
+    return plain.signature()
+
+
+def _timm_names(network: Network) -> Iterator[tuple[str, str]]:
+    """Yield our name and timm's of every layer of an EfficientNet, MnasNet or MobileNetV2.
+
+    A block is ``conv_pw, conv_dw, [se,] conv_pwl`` with ``bn1`` to ``bn3``, or, where nothing is expanded,
+    ``conv_dw, [se,] conv_pw`` with ``bn1`` and ``bn2``.
+    """
+    yield "stem.0", "conv_stem"
+    yield "stem.1", "bn1"
+    for stage, layers in enumerate(network.stage_layers()):
+        for index, layer in enumerate(layers):
+            ours, theirs = f"stages.{stage}.{index}.blocks", f"blocks.{stage}.{index}"
+            expanded = sum(not isinstance(step, Excitation) for step in layer.steps) == 3
+            convolutions = iter(("conv_pw", "conv_dw", "conv_pwl") if expanded else ("conv_dw", "conv_pw"))
+            norm = 0
+            for place, step in enumerate(layer.steps):
+                if isinstance(step, Excitation):
+                    yield f"{ours}.{place}.reduce", f"{theirs}.se.conv_reduce"
+                    yield f"{ours}.{place}.expand", f"{theirs}.se.conv_expand"
+                    continue
+                norm += 1
+                yield f"{ours}.{place}.0", f"{theirs}.{next(convolutions)}"
+                yield f"{ours}.{place}.1", f"{theirs}.bn{norm}"
+    yield "head.0", "conv_head"
+    yield "head.1", "bn2"
+    yield "classifier", "classifier"

@@ -1,0 +1,52 @@
+"""A THING with weights: what can be exported and looked into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.module import NetworkModule, build
+from nas.things import load_thing
+from nas.training.weights import TORCHVISION, WEIGHTS, Weights, find_weights, random_weights
+
+
+def load_weights(thing: str, weights: str | None) -> Weights | None:
+    """Return the weights of a THING, with the network they are of.
+
+    Args:
+        thing: a network; a training's folder or a ``.safetensors`` file brings its own weights.
+        weights: a file, a training's folder or ``torchvision``; ``None`` for the THING's own.
+
+    Returns:
+        ``None`` if the THING has none and none are given.
+
+    Raises:
+        InputError: if they are of another network.
+    """
+    own = Path(thing).expanduser()
+    if own.suffix == ".safetensors":
+        if weights is not None:
+            raise InputError(f"weights: '{thing}' is a file of weights already; leave --weights out")
+        return Weights.read(own)
+    if weights is None and (own / WEIGHTS).is_file():
+        return Weights.read(own / WEIGHTS)
+    network = load_thing(thing)
+    if weights is None:
+        return None
+    found = find_weights(weights, network)
+    if weights != TORCHVISION:
+        found.into(build(network.at(classes=found.network.classes)))
+    return found
+
+
+def weights_or_initial(thing: str, weights: str | None) -> tuple[Weights, bool]:
+    """Return a THING's weights, or initial ones, and whether they were trained."""
+    found = load_weights(thing, weights)
+    return (random_weights(load_thing(thing)), False) if found is None else (found, True)
+
+
+def make_module(weights: Weights) -> NetworkModule:
+    """Return the module with its weights, in ``eval`` mode."""
+    module = build(weights.network)
+    weights.into(module)
+    return module.eval()

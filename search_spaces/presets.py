@@ -1,0 +1,57 @@
+"""Deployment presets: what hardware runs badly is taken out of a space, what it runs well is put in.
+
+``edge-int8``: no squeeze-and-excitation and ReLU6, as in EfficientNet-Lite: what int8 accelerators run well.
+``mobile``: hard-swish and hard-sigmoid gates, as in MobileNetV3; no exponentials.
+``gpu``: ReLU, no squeeze-and-excitation, and early stages may be regular convolutions, which GPUs run faster than
+depthwise ones (EfficientNetV2, arXiv 2104.00298, section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas.search_spaces.block_notation import parse_block
+from nas.search_spaces.errors import InputError, nearest_name
+from nas.search_spaces.space import SearchSpace
+from nas.search_spaces.stage_table_space import StageTableSpace
+
+# What every stage says from then on.
+PRESETS: dict[str, dict[str, Any]] = {
+    "edge-int8": {"activation": "relu6", "se": 0},
+    "mobile": {"activation": "hard_swish", "se_gate": "hard_sigmoid"},
+    "gpu": {"activation": "relu", "se": 0},
+}
+EARLY_STAGES = 3  # of the gpu preset, in which regular convolutions may stand for depthwise ones
+
+
+def apply_preset(space: SearchSpace, preset: str) -> StageTableSpace:
+    """Return a space shaped for hardware; its name says so.
+
+    Raises:
+        InputError: if there is no such preset, the space is no stage table, or nothing is left to choose.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"preset: no preset is named '{preset}'{nearest_name(preset, PRESETS)}")
+    if not isinstance(space, StageTableSpace):
+        raise InputError(f"preset: space '{space.name}' is no stage table; shape its class instead")
+    form = {key: value for key, value in space.form.items() if key != "activation"}
+    stages = [_shaped(row, preset, index) for index, row in enumerate(form["stages"])]
+    ends = {name: {**form[name], "activation": PRESETS[preset]["activation"]} for name in ("stem", "head")}
+    return StageTableSpace({**form, **ends, "name": f"{space.name}-{preset}", "stages": stages}, f"preset {preset}")
+
+
+def _shaped(row: Any, preset: str, index: int) -> dict[str, Any]:
+    if isinstance(row, list):
+        raise InputError(f"preset: stages[{index}] is a list of whole blocks; presets shape stages that are mappings")
+    stage: Mapping[str, Any] = parse_block(row)[0] if isinstance(row, str) else row
+    shaped = {key: value for key, value in stage.items() if key != "se_activation"} | PRESETS[preset]
+    if not _has_excitation(shaped.get("se", 0)):
+        shaped = {key: value for key, value in shaped.items() if key not in ("se_base", "se_gate")}
+    if preset == "gpu" and index < EARLY_STAGES and shaped.get("op", "mbconv") == "mbconv":
+        shaped = {"op": ["mbconv", "conv"]} | {key: value for key, value in shaped.items() if key != "op"}
+    return shaped
+
+
+def _has_excitation(ratios: Any) -> bool:
+    return any(ratio != 0 for ratio in (ratios if isinstance(ratios, list) else [ratios]))
