@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from nas.evaluate.checkpoints import load_checkpoint, save_checkpoint
 from nas.evaluate.data.image_data import ImageData, Part
@@ -200,12 +201,15 @@ class ProxyEvaluator:
 
     def _build(self, architecture: Architecture, network: Network | None) -> nn.Module:
         if network is not None:
-            proxy = network.at(resolution=self.data.train.resolution, classes=len(self.data.classes))
+            side = self.data.train.resolution
+            resolution = proxy_resolution(network, self.settings, side)
+            proxy = network.at(resolution=resolution, classes=len(self.data.classes))
             if self.settings.drop_connect is not None:
                 proxy = replace(proxy, drop_connect=self.settings.drop_connect)
             if self.settings.dropout is not None:
                 proxy = replace(proxy, head=replace(proxy.head, dropout=self.settings.dropout))
-            return build(proxy)
+            module = build(proxy)
+            return module if resolution == side else nn.Sequential(Resize(resolution), module)
         if self._build_module is None:
             raise InputError("the proxy needs a space with decode or build; this one has neither")
         return self._build_module(architecture)
@@ -227,6 +231,25 @@ class ProxyEvaluator:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+class Resize(nn.Module):
+    """Scales images ``(batch, 3, h, w)`` to a side in pixels, bilinearly and without aliasing."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Scale a batch."""
+        return functional.interpolate(images, size=(self.side, self.side), mode="bilinear", antialias=True)
+
+
+def proxy_resolution(network: Network, settings: ProxySettings, side: int) -> int:
+    """Return the side in pixels at which a network trains, where images are kept at ``side``."""
+    if settings.reference_resolution is None:
+        return side
+    return max(1, round((settings.resolution or side) * network.resolution / settings.reference_resolution))
 
 
 def choose_device(device: str) -> str:

@@ -52,11 +52,16 @@ class ProxySettings:
     """Replay the whole step from a CUDA graph where the network allows it."""
     micro_batch: int | None = None
     """At most so many images at once, gradients added up to a batch; unset: the whole batch."""
+    reference_resolution: int | None = None
+    """Deployment resolution of a network that trains at ``resolution``; others train at larger or smaller images in
+    proportion, as comparing scaled networks takes. Unset: all train at the images' own."""
+    resolution: int | None = None
+    """With ``reference_resolution``: the side that it stands for; unset: the images' own."""
     threads: int = 1
     """CPU threads of a worker process."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "threads", "micro_batch"):
+        for name in ("epochs", "batch_size", "threads", "micro_batch", "reference_resolution", "resolution"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(f"{name}: expected at least 1, got {value}")
         if self.learning_rate <= 0:

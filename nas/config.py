@@ -19,7 +19,7 @@ from nas.evaluate.proxy_settings import ProxySettings
 from nas.halving import rung_cycles, rung_epochs
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
-from nas.sections import Confirmation, Fidelity, Objective, Section, Workers
+from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Section, Workers
 from nas.spending import Budget
 
 OPEN_ENDED = 1_000_000  # trials of a run that ends with its budget
@@ -58,6 +58,8 @@ class RunConfig(Section):
     """How many trials the budget was expected to allow when the run began; decides populations."""
     warm_start: str | None = None
     """An earlier run's folder: the controller begins with what its trials came to."""
+    scaling: ScalingGrid | None = None
+    """Instead of a space: a grid of scaled networks, as ``nas scale --fit`` searches."""
     objective: Objective = Objective()
     controller: Annotated[dict[str, Any], _named("controller")] = Field(default_factory=dict, validate_default=True)
     """``name`` and the controller's own options."""

@@ -6,19 +6,16 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.search_spaces.errors import WorkError
 from nas.search_spaces.network import Network
 from nas.search_spaces.records import Architecture, Evaluation
-from nas.trainings import run_jobs
+from nas.trainings import lazy_pool, run_jobs
 
 Tell = Callable[[str], None]
 SPACE = "confirm"
@@ -58,7 +55,6 @@ def confirm(
     """
     for network in networks:
         network.at(resolution=data.resolution)
-    pool = _pool(EvaluatorRecipe(settings), load_data(data, 0), workers)
     jobs = [
         Job(seed * len(networks) + index, Architecture(SPACE, (index, seed)), network, seed)
         for seed in range(seeds)
@@ -77,10 +73,8 @@ def confirm(
             shown = f"failed: {evaluation.error}"
         tell(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
 
-    try:
-        run_jobs(jobs, pool, ended)
-    finally:
-        pool.close()
+    with lazy_pool(EvaluatorRecipe(settings), load_data(data, 0), workers) as pool:
+        run_jobs(jobs, pool(), ended)
     for network, own, failures in zip(networks, scores, faults, strict=True):
         if not own:
             raise WorkError(f"{network.name} could not be trained: {'; '.join(sorted(set(failures)))}")
@@ -104,12 +98,3 @@ def difference(first: Confirmed, second: Confirmed) -> Difference | None:
     freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
     half = float(t.ppf(0.975, freedom)) * math.sqrt(sum(parts))
     return Difference(mean, mean - half, mean + half)
-
-
-def _pool(recipe: EvaluatorRecipe, data: ImageData, workers: int) -> WorkerPool:
-    if workers == 0:
-        return LocalPool(recipe, data)
-    from nas.evaluate.ray_pool import RayPool
-
-    options: dict[str, Any] = {"gpus_per_worker": None, "address": None, "retries": 2}
-    return RayPool(recipe, data, workers=workers, **options)

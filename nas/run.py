@@ -75,7 +75,8 @@ class Run:
     @property
     def resume_command(self) -> str:
         """What goes on with this run, as people type it."""
-        return f"{program()} search --resume {shlex.quote(str(self.path))}"
+        command = "search" if self.config.scaling is None else "scale"
+        return f"{program()} {command} --resume {shlex.quote(str(self.path))}"
 
     def append(self, trials: Sequence[Trial]) -> None:
         """Write finished trials and fsync them together; they count only after that.

@@ -27,6 +27,7 @@ from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
 from nas.evaluate.surrogate.skeleton import covers
 from nas.evaluate.table_evaluator import TableEvaluator
 from nas.run import read_trials
+from nas.scaling_space import ScalingSpace
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
@@ -91,9 +92,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     Raises:
         InputError: for whatever cannot work, before anything is trained or written.
     """
-    space = load_space(config.space)
-    if config.preset is not None:
-        space = apply_preset(space, config.preset)
+    space = _space(config)
     recipe = _recipe(config, space)
     named = config.objective.device
     device = None if named is None else load_device(named, space, config.objective.max_latency_error)
@@ -113,6 +112,8 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     domain: Domain
     if rows:
         domain = ListedDomain(space, costs, limits, rows, "the rows of evaluator.path")
+    elif isinstance(space, ScalingSpace):
+        domain = ListedDomain(space, costs, limits, space.distinct(), "the grid of scaling")
     else:
         domain = (limited_domain if limits else LimitedDomain)(space, costs, limits, examine)
     maximised = reward(config)
@@ -128,6 +129,13 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         can_test=recipe.proxy is not None or (recipe.code is not None and hasattr(recipe.code.load(), "test")),
         earlier=_earlier_trials(config, space, costs, maximised, resumed),
     )
+
+
+def _space(config: RunConfig) -> SearchSpace:
+    if config.scaling is not None:
+        return ScalingSpace(config.scaling)
+    space = load_space(config.space)
+    return space if config.preset is None else apply_preset(space, config.preset)
 
 
 def _earlier_trials(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from nas.config import RunConfig
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
-from nas.evaluate.worker_pool import WorkerPool
+from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.search_spaces.errors import WorkError
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_to_dict
 from nas.search_spaces.records import Evaluation
 
 POLL_S = 1.0
@@ -25,6 +33,35 @@ def run_jobs(jobs: Iterable[Job], pool: WorkerPool, ended: Callable[[Job, Evalua
         for job, evaluation in pool.gather(POLL_S):
             running -= 1
             ended(job, evaluation)
+
+
+@contextmanager
+def lazy_pool(recipe: EvaluatorRecipe, data: ImageData, workers: int) -> Iterator[Callable[[], WorkerPool]]:
+    """Give a pool when it is first asked for, and end it in any case; 0 workers evaluate in this process."""
+    made: list[WorkerPool] = []
+
+    def pool() -> WorkerPool:
+        if not made and workers == 0:
+            made.append(LocalPool(recipe, data))
+        elif not made:
+            from nas.evaluate.ray_pool import RayPool
+
+            made.append(RayPool(recipe, data, workers=workers))
+        return made[0]
+
+    try:
+        yield pool
+    finally:
+        for one in made:
+            one.close()
+
+
+def digest(config: RunConfig, networks: Iterable[Network]) -> str:
+    """Return what stands for all that decides trainings beside their seeds: settings, images and networks."""
+    data, evaluator = config.model_dump(mode="json")["data"], config.evaluator
+    tables = [network_to_dict(network) for network in networks]
+    text = json.dumps([config.seed, evaluator, data, tables], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

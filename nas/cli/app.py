@@ -21,6 +21,7 @@ from nas.cli import (
     search_command,
     sensitivity_command,
     show_commands,
+    study_command,
     surrogate_commands,
     train_command,
     trust_command,
@@ -56,6 +57,7 @@ def root(
 
 app.command("search")(search_command.search)
 app.command("scale")(scale_command.scale)
+app.command("scale-study")(study_command.scale_study)
 app.command("train")(train_command.train)
 app.command("show")(show_commands.show)
 app.command("compare")(compare_command.compare)

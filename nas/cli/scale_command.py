@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 @guarded
 def scale(
-    thing: Annotated[str, typer.Argument(help="A run directory, a network's YAML file, or a reference name.")],
+    thing: Annotated[
+        str | None, typer.Argument(help="A run directory, a network's YAML file, or a reference name.")
+    ] = None,
     official: Annotated[
         str | None, typer.Option(help="Members with the released EfficientNets' coefficients: b1,b2,b7 or b0..b7.")
     ] = None,
@@ -52,7 +54,23 @@ def scale(
     keep_stem_head: Annotated[
         bool, typer.Option("--keep-stem-head", help="Leave stem and head, and the first and last stage's layers.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for one YAML file a member.")] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Search alpha, beta and gamma on a grid, each trained at phi = 1.")
+    ] = False,
+    data: Annotated[str | None, typer.Option(help="For --fit: images to train on [default: digits].")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="For --fit: Ray workers; 0: this process.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="For --fit: at most so many triples.")] = None,
+    step: Annotated[float | None, typer.Option(help="For --fit: of the grid [default: 0.05].")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="For --fit: nominal, alpha*beta^2*gamma^2 = 2; or macs, real MACs doubled.")
+    ] = None,
+    tolerance: Annotated[float | None, typer.Option(help="For --fit: how far from 2 [default: 0.08].")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="For --fit: one seed, one result.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with a folder of --fit.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="For --fit: key.path=value, as in nas search; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for one YAML file a member, or for --fit.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Expand a network into a family by compound scaling (depth, width and resolution together).
@@ -63,6 +81,8 @@ def scale(
       nas scale runs/NAME --phi -1,1,2 --out family
 
       nas scale runs/NAME --to-flops 1.8G --max-memory 60MB
+
+      nas scale runs/NAME --fit --data DIR --workers 2 --set evaluator.epochs=5
     """
     from nas.cli.output import make_console, print_json, say
     from nas.family import make_family, write_family
@@ -71,7 +91,22 @@ def scale(
     from nas.search_spaces.errors import InputError
     from nas.things import load_thing
 
+    training = {"data.source": data, "workers.count": workers, "trials": trials, "seed": seed}
+    if resume is not None:
+        from nas.cli import fit_run
+
+        fit_run.go_on(resume, {key: training[key] for key in ("workers.count", "trials")})
+        return
+    if thing is None:
+        raise InputError("scale: expected a network, such as efficientnet_b0 or a run's folder")
     network = load_thing(thing)
+    if fit:
+        from nas.cli import fit_run
+
+        limit = {"objective.limits.memory_bytes": max_memory}
+        grid = {"step": step, "budget": by, "tolerance": tolerance, "keep_stem_and_head": keep_stem_head or None}
+        fit_run.fit(network, training | limit, grid, assignments or [], out)
+        return
     rule = Rule(alpha, beta, gamma, keep_stem_head)
     scalings: list[Scaling] = []
     if official is not None:

@@ -27,7 +27,7 @@ from nas.controllers.registry import make_controller
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.worker_pool import WorkerPool
 from nas.files import cannot_write
-from nas.outcome import best_trial, conclude
+from nas.outcome import Outcome, best_trial, conclude
 from nas.run import Run, check_free
 from nas.search import SearchLoop
 from nas.search_spaces import space as spaces
@@ -45,7 +45,15 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
         InputError: before any work, for whatever cannot work.
         WorkError: if the work fails.
     """
-    config = with_absolute_paths(load_config(reference, changes, assignments))
+    begin(with_absolute_paths(load_config(reference, changes, assignments)), out)
+
+
+def begin(config: RunConfig, out: Path | None) -> tuple[Run, Outcome]:
+    """Begin a new run of a configuration; return it with what came of it.
+
+    Raises:
+        InputError, WorkError: as ``start``.
+    """
     config = config.model_copy(update={"workers": config.workers.model_copy(update={"count": config.worker_count})})
     now = datetime.now().astimezone()
     setup = prepare(config)
@@ -57,14 +65,14 @@ def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequen
     data = read_images(setup, console)
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
     try:
-        _execute(setup, run, data, console)
+        return run, _execute(setup, run, data, console)
     except InputError:
         run.discard()
         raise
 
 
-def go_on(path: Path, changes: Mapping[str, Any]) -> None:
-    """Go on with a run's directory.
+def go_on(path: Path, changes: Mapping[str, Any]) -> tuple[Run, Outcome]:
+    """Go on with a run's directory; return it with what came of it.
 
     Raises:
         InputError: if it is none, or the changes do not fit.
@@ -83,7 +91,7 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> None:
     count = "" if config.is_open_ended else f" of {config.trials}"
     say(console, f"Going on with {run.path}: {len(run.trials)}{count} trials are done")
     data = read_images(setup, console) if len(run.trials) < config.trials else None
-    _execute(setup, run, data, console)
+    return run, _execute(setup, run, data, console)
 
 
 def _check_space(setup: Setup, run: Run) -> None:
@@ -124,7 +132,7 @@ def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     return changed
 
 
-def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> None:
+def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> Outcome:
     """Run the trials that are missing, conclude, and print."""
     with _logging(run, console), _termination_as_interrupt(), make_pool(setup, data, console) as pool:
         for line in data.skipped if data else ():
@@ -146,6 +154,7 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
         reasons = sorted({str(trial.error) for trial in run.trials})
         raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
     print_outcome(outcome, run, console)
+    return outcome
 
 
 def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console: Console) -> str:

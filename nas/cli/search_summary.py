@@ -113,7 +113,7 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
     files = [*outcome.files, *([run.path / REPORT] if trust is not None else [])]
     say(console, "Files           " + ", ".join(str(file) for file in files))
-    if outcome.network is not None:
+    if outcome.network is not None and run.config.scaling is None:
         say(console, f"Next            {program()} scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
     if outcome.against_b0 is not None:
         say(

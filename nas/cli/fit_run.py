@@ -1,0 +1,80 @@
+"""``nas scale --fit``: the grid search of alpha, beta and gamma, begun or gone on with, and its result."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from nas.cli import search_run
+from nas.cli.output import make_console, plain_table, say
+from nas.evaluate.quantity import format_quantity
+from nas.family import Member
+from nas.outcome import Outcome
+from nas.run import Run, read_config
+from nas.scaling_fit import FAMILY, SHOWN, Fit, conclude_fit, fit_config
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+
+
+def fit(
+    baseline: Network, changes: dict[str, Any], grid: dict[str, Any], assignments: Sequence[str], out: Path | None
+) -> None:
+    """Train every triple of the grid, then name the best and write its family.
+
+    Raises:
+        InputError, WorkError: as ``nas search``.
+    """
+    _report(*search_run.begin(fit_config(baseline, changes, grid, assignments), out))
+
+
+def go_on(path: Path, changes: dict[str, Any]) -> None:
+    """Go on with a grid search.
+
+    Raises:
+        InputError: if the folder holds none.
+    """
+    if (path / "config.yaml").is_file() and read_config(path).scaling is None:
+        raise InputError(f"--resume: '{path}' is a search of networks; go on with: nas search --resume {path}")
+    _report(*search_run.go_on(path, {key: value for key, value in changes.items() if value is not None}))
+
+
+def _report(run: Run, outcome: Outcome) -> None:
+    found, console = conclude_fit(run, outcome), make_console()
+    best = found.triples[0].rule
+    console.print()
+    say(console, f"Best triple     alpha {best.alpha:g}, beta {best.beta:g}, gamma {best.gamma:g}")
+    if found.alike:
+        same = ", ".join(f"{rule.alpha:g}/{rule.beta:g}/{rule.gamma:g}" for rule in found.alike[:5])
+        say(console, f"                at phi = 1 the same network as {same}")
+    noise = "unknown: nothing was trained twice" if found.noise is None else f"± {100 * found.noise:.2f} points"
+    say(console, f"Seed noise      {noise} (standard deviation of one confirming training)")
+    _print_triples(console, found)
+    _print_family(console, found.family)
+    say(console, f"Files           {found.files[0]}, {run.path / FAMILY}: {len(found.family)} networks")
+
+
+def _print_triples(console: Console, found: Fit) -> None:
+    numbers = ("alpha", "beta", "gamma", "x MACs", "nominal x", "accuracy", "confirmed", "trainings")
+    table = plain_table(*numbers, "", right=numbers)
+    for triple in found.triples[:SHOWN]:
+        rule, again = triple.rule, triple.confirmed
+        cells = [f"{value:g}" for value in (rule.alpha, rule.beta, rule.gamma)]
+        cells += [f"{triple.growth:.2f}", f"{rule.growth:.2f}", f"{triple.accuracy:.2%}"]
+        cells += [f"{statistics.fmean(again):.2%}" if again else "", str(len(again) or "")]
+        table.add_row(*cells, "not told apart from the best" if triple.tied else "")
+    console.print(table)
+
+
+def _print_family(console: Console, family: Sequence[Member]) -> None:
+    numbers = ("phi", "width", "depth", "resolution", "MACs", "params", "x MACs", "nominal x")
+    table = plain_table("name", *numbers, right=numbers)
+    for member in family:
+        row = member.row()
+        cells = [f"{row['phi']:g}", f"{row['width']:.3g}", f"{row['depth']:.3g}", f"{row['resolution']} px"]
+        cells += [format_quantity(row["macs"]), format_quantity(row["params"])]
+        table.add_row(row["name"], *cells, f"{member.macs_ratio:.2f}", f"{member.nominal_ratio or 0:.0f}")
+    console.print(table)

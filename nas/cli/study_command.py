@@ -1,0 +1,198 @@
+"""``nas scale-study``: is compound scaling worth it, for this network and these images?"""
+
+from __future__ import annotations
+
+import json as json_library
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.guard import INTERRUPTED, guarded
+from nas.cli.show_commands import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from nas.config import RunConfig
+    from nas.paper_tables import PaperRow
+    from nas.scaling_study import Study, StudyMember
+    from nas.search_spaces.network import Network
+
+
+@guarded
+def scale_study(
+    thing: Annotated[
+        str | None, typer.Argument(help="A network; none prints the paper's Tables 3 and 7 beside exact MACs.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Images to train on; without, only costs are shown.")] = None,
+    budgets: Annotated[str, typer.Option(help="Multiples of the network's MACs.")] = "2,4",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="One seed, one result.")] = 0,
+    alpha: Annotated[float, typer.Option(help="Compound: depth is alpha^phi.")] = 1.2,
+    beta: Annotated[float, typer.Option(help="Compound: width is beta^phi.")] = 1.1,
+    gamma: Annotated[float, typer.Option(help="Compound: resolution is gamma^phi.")] = 1.15,
+    workers: Annotated[int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the trainings [default: study/NAME].")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="evaluator.KEY=VALUE or data.KEY=VALUE; repeatable.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Scale a network by depth, width, resolution and all three to equal real MACs, and train them alike.
+
+    Given again, the same command goes on with what was trained before.
+
+    Examples:
+      nas scale-study
+
+      nas scale-study efficientnet_b0 --data DIR --seeds 3 --workers 2 --set evaluator.epochs=10
+    """
+    from nas.cli.output import make_console, print_json
+    from nas.paper_tables import paper_rows
+    from nas.scaler import Rule
+    from nas.scaling_study import make_members
+    from nas.search_spaces.errors import InputError
+    from nas.things import load_thing
+
+    console = make_console()
+    if thing is None:
+        if data is not None:
+            raise InputError("scale-study: expected a network to train, such as efficientnet_b0 or a run's folder")
+        rows = paper_rows()
+        print_json([row.as_json() for row in rows]) if json else _print_paper(console, rows)
+        return
+    network = load_thing(thing)
+    members = make_members(network, _numbers(budgets), Rule(alpha, beta, gamma))
+    if data is None:
+        _show_costs(console, members, paper_rows(network.name), json)
+        return
+    changes = {"data.source": data, "workers.count": workers, "seed": seed}
+    config = _config(network, members, changes, assignments or [])
+    folder = out or Path("study") / network.name
+    _train(console, config, members, seeds, folder, json)
+
+
+def _train(
+    console: Console, config: RunConfig, members: Sequence[StudyMember], seeds: int, folder: Path, json: bool
+) -> None:
+    from nas.cli.data_commands import progress_bar
+    from nas.cli.output import print_json, say
+    from nas.evaluate.data.load import load_data
+    from nas.evaluate.evaluators import EvaluatorRecipe
+    from nas.files import write_whole
+    from nas.scaling_study import REPORT, draw_study, run_study
+    from nas.trainings import digest, lazy_pool
+
+    with progress_bar(console, json) as progress:
+        images = load_data(config.data, config.seed, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def tell(text: str) -> None:
+        if not json:
+            say(console, text)
+
+    tell(f"Study    {len(members)} networks, {seeds} trainings each, kept in {folder}; {images.describe()}")
+    recipe = EvaluatorRecipe(config.proxy_settings(), device=config.workers.train_device)
+    of = digest(config, [member.network for member in members])
+    try:
+        with lazy_pool(recipe, images, config.worker_count) as pool:
+            study = run_study(members, seeds, config.seed, folder, of, pool, tell)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what was trained is in {folder}: the same command goes on with it", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    noise = study.noise
+    report: dict[str, Any] = {
+        "network": members[0].network.name,
+        "noise": None if noise is None else noise.deviation,
+        "smallest_difference": None if noise is None else noise.smallest_difference(seeds, seeds),
+        "rows": study.rows(),
+    }
+    write_whole(folder / REPORT, json_library.dumps(report, indent=2) + "\n")
+    for suffix in ("svg", "png"):
+        draw_study(study, folder / f"study.{suffix}")
+    if json:
+        print_json(report)
+        return
+    console.print()
+    _print_study(console, study, seeds)
+    say(console, f"Files    {folder}: study.jsonl, {REPORT}, study.svg, study.png")
+
+
+def _print_study(console: Console, study: Study, seeds: int) -> None:
+    """Print the accuracies as the paper's Table 7, with what chance may do."""
+    from nas.cli.output import plain_table, say
+    from nas.evaluate.quantity import format_quantity
+
+    numbers = ("depth", "width", "resolution", "MACs", "x MACs", "accuracy", "over baseline", "trainings")
+    table = plain_table("scaled by", *numbers, right=numbers)
+    rows = study.rows()
+    first = rows[0]["accuracy"]
+    for row in rows:
+        name = row["dimension"] if row["budget"] == 1 else f"{row['dimension']} x{row['budget']:g}"
+        cells = [f"{row['depth']:.3g}", f"{row['width']:.3g}", f"{row['resolution']} px", format_quantity(row["macs"])]
+        mean = row["accuracy"]
+        shown = ("failed", "") if mean is None else (f"{mean:.2%}", f"{100 * (mean - first):+.2f}" if first else "")
+        table.add_row(name, *cells, f"{row['macs_ratio']:.2f}", *shown, str(len(row["accuracies"])))
+    console.print(table)
+    if (noise := study.noise) is not None:
+        smallest = 100 * noise.smallest_difference(seeds, seeds)
+        say(console, f"Noise    ± {100 * noise.deviation:.2f} points from seed to seed (standard deviation)")
+        say(console, f"         means of {seeds} that differ by less than {smallest:.2f} points are not told apart")
+
+
+def _show_costs(console: Console, members: Sequence[StudyMember], rows: Sequence[PaperRow], json: bool) -> None:
+    from nas.cli.output import plain_table, print_json, say
+    from nas.evaluate.quantity import format_quantity
+    from nas.scaling_study import Study
+
+    study = Study(tuple(members), tuple(() for _ in members), None)
+    if json:
+        print_json({"members": study.rows(), "paper": [row.as_json() for row in rows]})
+        return
+    numbers = ("depth", "width", "resolution", "MACs", "x MACs")
+    table = plain_table("scaled by", *numbers, right=numbers)
+    for row in study.rows():
+        name = row["dimension"] if row["budget"] == 1 else f"{row['dimension']} x{row['budget']:g}"
+        cells = [f"{row['depth']:.3g}", f"{row['width']:.3g}", f"{row['resolution']} px", format_quantity(row["macs"])]
+        table.add_row(name, *cells, f"{row['macs_ratio']:.2f}")
+    console.print(table)
+    if rows:
+        console.print()
+        _print_paper(console, rows)
+    say(console, "To train them alike: --data DIR")
+
+
+def _print_paper(console: Console, rows: Sequence[PaperRow]) -> None:
+    """Print the paper's rows beside exact MACs."""
+    from nas.cli.output import plain_table, say
+
+    numbers = ("MACs, ours", "FLOPs, paper", "difference", "top-1, paper")
+    table = plain_table("network", "scaled by", *numbers, "", right=numbers)
+    for row in rows:
+        ours, paper = f"{row.macs() / 1e9:.3f}B", f"{row.billions:g}B"
+        table.add_row(row.network, row.label, ours, paper, f"{row.difference():+.1%}", f"{row.top1:.1f}%", row.note)
+    say(console, "EfficientNet paper, Table 3 (for efficientnet_b0 with Table 7's accuracies):")
+    console.print(table)
+
+
+def _config(
+    network: Network, members: Sequence[StudyMember], changes: dict[str, Any], assignments: list[str]
+) -> RunConfig:
+    from nas.config import load_config, with_absolute_paths
+    from nas.scaled_proxies import train_at_own_resolution
+
+    config = load_config("proxy", changes, assignments)
+    config = train_at_own_resolution(config, network, [member.network for member in members])
+    return with_absolute_paths(config)
+
+
+def _numbers(text: str) -> list[float]:
+    from nas.search_spaces.errors import InputError
+
+    try:
+        return [float(item) for item in text.split(",")]
+    except ValueError:
+        raise InputError(f"--budgets: expected multiples such as 2,4, got '{text}'") from None

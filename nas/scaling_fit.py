@@ -1,0 +1,167 @@
+"""What the grid search of alpha, beta, gamma comes to: the triple, its runners-up, the noise, and the family."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
+from nas.family import Member, make_family, write_family
+from nas.outcome import Outcome
+from nas.run import Run
+from nas.scaled_proxies import train_at_own_resolution
+from nas.scaler import Rule, phi_scaling
+from nas.scaling_space import ScalingSpace
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_to_dict
+from nas.search_spaces.records import Architecture, Trial
+
+REPORT, FAMILY = "scaling.json", "family"
+PHIS = (1, 2, 3, 4, 5, 6, 7)
+SHOWN = 8
+CONFIRMED = 3  # of the best triples are trained again, unless more or fewer are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """One triple's trainings.
+
+    Attributes:
+        rule: alpha, beta, gamma.
+        accuracy: of its trial, a fraction.
+        confirmed: accuracies of its confirming trainings.
+        growth: its real MACs over the baseline's, at phi = 1.
+        tied: whether it is behind the winner by no more than chance.
+    """
+
+    rule: Rule
+    accuracy: float
+    confirmed: tuple[float, ...]
+    growth: float
+    tied: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "alpha": self.rule.alpha,
+            "beta": self.rule.beta,
+            "gamma": self.rule.gamma,
+            "accuracy": self.accuracy,
+            "confirmed": list(self.confirmed),
+            "macs_ratio": self.growth,
+            "nominal_ratio": self.rule.growth,
+            "tied": self.tied,
+        }
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The grid search's result.
+
+    Attributes:
+        triples: the winner, then its runners-up.
+        alike: further triples that make the same network as the winner at phi = 1.
+        noise: standard deviation of one confirming training from seed to seed; ``None`` if nothing was trained twice.
+        family: members for phi = 1 to 7.
+        files: what was written.
+    """
+
+    triples: list[Triple]
+    alike: list[Rule]
+    noise: float | None
+    family: list[Member]
+    files: list[Path]
+
+
+def fit_config(
+    baseline: Network, changes: dict[str, Any], grid: dict[str, Any], assignments: Sequence[str]
+) -> RunConfig:
+    """Return the run that trains every triple of the grid.
+
+    Args:
+        baseline: the network that is scaled.
+        changes: of the configuration, from flags, by dotted key.
+        grid: of the grid, by key.
+        assignments: ``key.path=value``; ``scaling.step`` and the like too.
+
+    Raises:
+        InputError: naming the key that is wrong.
+    """
+    own = {f"scaling.{key}": value for key, value in grid.items() if value is not None}
+    first = {
+        "space": f"{baseline.name}-scaling",
+        "controller.name": "random",
+        "confirm.candidates": CONFIRMED,
+        "scaling.network": network_to_dict(baseline),
+        **own,
+    }
+    given = {key: value for key, value in changes.items() if value is not None}
+    config = load_config("proxy", {**first, **given}, assignments)
+    assert config.scaling is not None
+    space = ScalingSpace(config.scaling)
+    rows = list(space.distinct())
+    config = train_at_own_resolution(config, baseline, map(space.decode, rows))
+    if "trials" not in given and not any(item.startswith("trials=") for item in assignments):
+        config = config.model_copy(update={"trials": len(rows)})
+    return with_absolute_paths(validate_config(config.model_dump(mode="json"), "the command line"))
+
+
+def conclude_fit(run: Run, outcome: Outcome) -> Fit:
+    """Write ``scaling.json`` and the family of the best triple.
+
+    Raises:
+        WorkError: if they cannot be written.
+    """
+    assert run.config.scaling is not None
+    space = ScalingSpace(run.config.scaling)
+    winner = _rule(space, outcome.baseline)
+    triples = _ranked(space, run, outcome)
+    network = space.decode(outcome.baseline.architecture).signature()
+    alike = [
+        rule
+        for place, rule in enumerate(space.rules)
+        if rule != winner and space.decode(Architecture(space.name, (place,))).signature() == network
+    ]
+    noise = outcome.rounds.noise if outcome.rounds else None
+    name = space.baseline.name
+    family = make_family(space.baseline, [phi_scaling(phi, name, winner) for phi in PHIS])
+    files = write_family(run.path / FAMILY, family)
+    report = {
+        **triples[0].as_json(),
+        "noise": None if noise is None else noise.deviation,
+        "same_network": [[rule.alpha, rule.beta, rule.gamma] for rule in alike],
+        "triples": [triple.as_json() for triple in triples],
+        "family": [member.row() for member in family],
+    }
+    files.insert(0, run.write(REPORT, json.dumps(report, indent=2) + "\n"))
+    return Fit(triples, alike, None if noise is None else noise.deviation, family, files)
+
+
+def _ranked(space: ScalingSpace, run: Run, outcome: Outcome) -> list[Triple]:
+    """Return the winner first, then those that were confirmed, then the others by the accuracy of their trial."""
+    rounds = outcome.rounds
+    confirmed = {one.trial.number: one.accuracies for one in rounds.candidates} if rounds else {}
+    tied = {one.trial.number for one in rounds.tied} if rounds else set()
+    finished = [trial for trial in run.trials if trial.status == "ok"]
+    finished.sort(
+        key=lambda trial: (
+            trial.number != outcome.baseline.number,
+            -len(confirmed.get(trial.number, ())),
+            -statistics.fmean(confirmed.get(trial.number, (trial.metrics["accuracy"],))),
+            trial.number,
+        )
+    )
+    found = []
+    for trial in finished:
+        rule = _rule(space, trial)
+        accuracies = tuple(confirmed.get(trial.number, ()))
+        found.append(Triple(rule, trial.metrics["accuracy"], accuracies, space.growth(rule), trial.number in tied))
+    return found
+
+
+def _rule(space: ScalingSpace, trial: Trial) -> Rule:
+    return space.rules[trial.architecture.genes[0]]

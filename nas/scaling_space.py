@@ -1,0 +1,85 @@
+"""Triples of alpha, beta, gamma as a space that is searched like any other: each decodes to the baseline at phi = 1."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Iterator
+
+from nas.evaluate.cost import network_cost
+from nas.scaler import Rule, phi_scaling, scale
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_from_dict
+from nas.search_spaces.records import Architecture
+from nas.sections import ScalingGrid
+
+GROWTH = 2.0  # what MACs grow by with phi
+
+
+class ScalingSpace:
+    """The triples of a grid whose MACs about double, one gene: the triple's number.
+
+    Args:
+        grid: the baseline, the grid, and what is about 2.
+
+    Attributes:
+        baseline: the network that is scaled.
+        rules: the triples, rising.
+
+    Raises:
+        InputError: if no triple is inside the tolerance.
+    """
+
+    def __init__(self, grid: ScalingGrid) -> None:
+        self.baseline = network_from_dict(grid.network, "scaling.network")
+        self.name = f"{self.baseline.name}-scaling"
+        self._macs = network_cost(self.baseline).macs
+        self._networks: dict[int, Network] = {}
+        self.rules = [rule for rule in _grid(grid) if self._is_inside(rule, grid)]
+        if not self.rules:
+            raise InputError(
+                f"scaling: no triple of step {grid.step:g} comes within {grid.tolerance:g} of 2; use a finer "
+                "scaling.step or a larger scaling.tolerance"
+            )
+
+    @property
+    def gene_sizes(self) -> tuple[int, ...]:
+        """One gene: which triple."""
+        return (len(self.rules),)
+
+    def decode(self, architecture: Architecture) -> Network:
+        """Return the baseline scaled by a triple at phi = 1."""
+        (place,) = architecture.genes
+        if place not in self._networks:
+            self._networks[place] = scale(self.baseline, phi_scaling(1, self.baseline.name, self.rules[place]))
+        return self._networks[place]
+
+    def choices(self, architecture: Architecture) -> dict[str, object]:
+        """Return alpha, beta and gamma."""
+        rule = self.rules[architecture.genes[0]]
+        return {"alpha": rule.alpha, "beta": rule.beta, "gamma": rule.gamma}
+
+    def growth(self, rule: Rule) -> float:
+        """Return what a triple's MACs really grow by at phi = 1."""
+        return network_cost(scale(self.baseline, phi_scaling(1, "x", rule))).macs / self._macs
+
+    def distinct(self) -> Iterator[Architecture]:
+        """Yield one genotype of each different network: triples may round to the same."""
+        seen: set[Hashable] = set()
+        for place in range(len(self.rules)):
+            architecture = Architecture(self.name, (place,))
+            signature = self.decode(architecture).signature()
+            if signature not in seen:
+                seen.add(signature)
+                yield architecture
+
+    def _is_inside(self, rule: Rule, grid: ScalingGrid) -> bool:
+        growth = rule.growth if grid.budget == "nominal" else self.growth(rule)
+        return abs(growth - GROWTH) <= grid.tolerance + 1e-9
+
+
+def _grid(grid: ScalingGrid) -> Iterator[Rule]:
+    count = int((grid.largest - 1) / grid.step + 1e-9)
+    values = [round(1 + place * grid.step, 9) for place in range(count + 1)]
+    for alpha, beta, gamma in itertools.product(values, repeat=3):
+        yield Rule(alpha, beta, gamma, grid.keep_stem_and_head)

@@ -1,0 +1,229 @@
+"""Is compound scaling worth it? Depth, width or resolution alone, and all three, at equal real MACs, trained alike.
+
+The paper compares them for EfficientNet-B0 at about four times its MACs (arXiv 1905.11946, Table 7 and Figure 8).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.evaluate.cost import network_cost
+from nas.evaluate.faults import Job
+from nas.evaluate.worker_pool import WorkerPool
+from nas.journal import append_lines, read_rows
+from nas.pictures import new_figure, write_figure
+from nas.scale_to_budget import macs_ceiling, scale_to_budget
+from nas.scaler import LARGEST_FACTOR, Rule, Scaling, scale
+from nas.search_spaces.errors import InputError, WorkError
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Architecture, Evaluation
+from nas.trainings import Noise, check_images, measure_noise, run_jobs
+
+JOURNAL, REPORT = "study.jsonl", "study.json"
+DIMENSIONS = ("depth", "width", "resolution", "compound")
+BASELINE = "baseline"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyMember:
+    """A network of the study.
+
+    Attributes:
+        dimension: of ``DIMENSIONS``, or ``baseline``.
+        budget: the multiple of the baseline's MACs that it was scaled to.
+        scaling: how it differs from the baseline.
+        network: its stage table.
+        macs: exactly.
+    """
+
+    dimension: str
+    budget: float
+    scaling: Scaling
+    network: Network
+    macs: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the trainings came to.
+
+    Attributes:
+        members: the baseline first.
+        accuracies: of each member's trainings that did not fail, fractions.
+        noise: of one training, from seed to seed; ``None`` with one seed.
+    """
+
+    members: tuple[StudyMember, ...]
+    accuracies: tuple[tuple[float, ...], ...]
+    noise: Noise | None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row a member, as plain values."""
+        baseline = self.members[0].macs
+        return [
+            {
+                "dimension": one.dimension,
+                "budget": one.budget,
+                "depth": one.scaling.depth,
+                "width": one.scaling.width,
+                "resolution": one.network.resolution,
+                "macs": one.macs,
+                "macs_ratio": one.macs / baseline,
+                "accuracies": list(own),
+                "accuracy": statistics.fmean(own) if own else None,
+            }
+            for one, own in zip(self.members, self.accuracies, strict=True)
+        ]
+
+
+def make_members(baseline: Network, budgets: Sequence[float], rule: Rule) -> tuple[StudyMember, ...]:
+    """Scale a baseline in each dimension to each multiple of its MACs, as near as its steps allow.
+
+    Raises:
+        InputError: if a budget is not above 1, or stands twice.
+    """
+    if not budgets or min(budgets) <= 1 or len(set(budgets)) < len(budgets):
+        raise InputError(f"--budgets: expected different multiples above 1, such as 2,4, got {list(budgets)}")
+    before = network_cost(baseline).macs
+    found = [StudyMember(BASELINE, 1.0, Scaling(baseline.name), baseline, before)]
+    for budget in budgets:
+        for dimension in DIMENSIONS:
+            scaling = _scaling(baseline, dimension, budget * before, rule)
+            name = f"{baseline.name}_{dimension}_x{budget:g}"
+            network = replace(scale(baseline, scaling), name=name)
+            found.append(StudyMember(dimension, budget, scaling, network, network_cost(network).macs))
+    return tuple(found)
+
+
+def run_study(
+    members: Sequence[StudyMember],
+    seeds: int,
+    seed: int,
+    folder: Path,
+    of: str,
+    pool: Callable[[], WorkerPool],
+    tell: Tell,
+) -> Study:
+    """Train every member from every seed, but for what is in the folder's journal, and compare.
+
+    Args:
+        members: the baseline first.
+        seeds: trainings of each.
+        seed: decides all of them.
+        folder: holds the journal.
+        of: stands for all that decides a training beside its network and seed; lines of another are left out.
+        pool: gives the workers.
+        tell: is told each training.
+
+    Raises:
+        WorkError: if the journal cannot be written, or the images are gone.
+    """
+    path = folder / JOURNAL
+    known = {(row["member"], row["seed"]): row for row in read_rows(path, cut=True) if row.get("of") == of}
+    jobs = _jobs(members, seeds, seed)
+    missing = [(name, job) for name, job in jobs if (name, job.seed) not in known]
+    names = {job.number: name for name, job in jobs}
+
+    def ended(job: Job, evaluation: Evaluation) -> None:
+        check_images(evaluation)
+        ok = evaluation.status == "ok"
+        row: dict[str, Any] = {
+            "member": names[job.number],
+            "of": of,
+            "seed": job.seed,
+            "accuracy": evaluation.metrics["accuracy"] if ok else None,
+            "seconds": round(evaluation.seconds, 3),
+            "error": evaluation.error,
+        }
+        try:
+            append_lines(path, [row])
+        except OSError as error:
+            raise WorkError(
+                f"{path}: a training could not be saved ({error.strerror}); what is there is safe. Free space and give "
+                "the same command again"
+            ) from None
+        known[row["member"], job.seed] = row
+        shown = f"{row['accuracy']:.2%}" if ok else f"failed: {evaluation.error}"
+        tell(f"{row['member']}  {shown}  ({evaluation.seconds:.1f} s, {len(jobs) - len(known)} to go)")
+
+    if missing:
+        run_jobs([job for _, job in missing], pool(), ended)
+    groups: dict[str, list[float]] = {_key(one): [] for one in members}
+    for name, job in jobs:
+        if (accuracy := known[name, job.seed]["accuracy"]) is not None:
+            groups[name].append(accuracy)
+    accuracies = tuple(tuple(groups[_key(one)]) for one in members)
+    return Study(tuple(members), accuracies, measure_noise(accuracies))
+
+
+def draw_study(study: Study, path: Path) -> None:
+    """Draw accuracy over MACs, a line a dimension, with the noise of the means (the paper's Figure 8).
+
+    Raises:
+        WorkError: if it cannot be written.
+    """
+    figure, axes = new_figure(1, 1, size=(7, 4.5))
+    rows = study.rows()
+    start = rows[0]
+    for dimension, marker in zip(DIMENSIONS, "svo*", strict=True):
+        own = [row for row in rows if row["dimension"] in (BASELINE, dimension) and row["accuracy"] is not None]
+        macs, means = [row["macs"] / 1e6 for row in own], [100 * row["accuracy"] for row in own]
+        noise = None
+        if study.noise is not None:
+            noise = [100 * study.noise.deviation / math.sqrt(len(row["accuracies"])) for row in own]
+        axes.errorbar(macs, means, yerr=noise, marker=marker, capsize=3, label=f"{dimension}", markersize=7)
+    axes.set(xscale="log", xlabel="MACs, millions", ylabel="validation accuracy, %")
+    axes.set_title(f"Scaling {study.members[0].network.name} from {start['macs'] / 1e6:,.3g}M MACs")
+    axes.set_xticks(sorted({round(row["macs"] / 1e6, 1) for row in rows if row["dimension"] in (BASELINE, "compound")}))
+    axes.minorticks_off()
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.4g}")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, title="± standard error" if study.noise else None)
+    write_figure(path, figure)
+
+
+def _jobs(members: Sequence[StudyMember], seeds: int, seed: int) -> list[tuple[str, Job]]:
+    """Return the trainings, one seed of all members after the other: whenever it ends, all were trained alike."""
+    found: list[tuple[str, Job]] = []
+    for number in range(seeds):
+        for place, one in enumerate(members):
+            own = int(np.random.SeedSequence([seed, 9, number, place]).generate_state(1)[0])
+            found.append((_key(one), Job(len(found), Architecture("study", (place, number)), one.network, own)))
+    return found
+
+
+def _key(member: StudyMember) -> str:
+    return member.dimension if member.dimension == BASELINE else f"{member.dimension} x{member.budget:g}"
+
+
+def _scaling(baseline: Network, dimension: str, macs: float, rule: Rule) -> Scaling:
+    """Return the scaling in one dimension whose real MACs are nearest to ``macs``."""
+    if dimension == "compound":
+        return scale_to_budget(baseline, [macs_ceiling(macs, "x")], rule)
+    makers: dict[str, Callable[[float], Scaling]] = {
+        "depth": lambda factor: Scaling("x", depth=factor),
+        "width": lambda factor: Scaling("x", width=factor),
+        "resolution": lambda factor: Scaling("x", resolution=round(baseline.resolution * factor)),
+    }
+    make = makers[dimension]
+
+    def cost(factor: float) -> int:
+        return network_cost(scale(baseline, make(factor))).macs
+
+    low, high = 1.0, 2.0
+    while cost(high) < macs:
+        high = 2 * high
+        if high > LARGEST_FACTOR:
+            raise InputError(f"--budgets: '{baseline.name}' cannot be scaled to {macs:,.4g} MACs by {dimension} alone")
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        low, high = (middle, high) if cost(middle) < macs else (low, middle)
+    return make(min(low, high, key=lambda factor: abs(math.log(cost(factor) / macs))))
