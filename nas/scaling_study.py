@@ -110,7 +110,7 @@ def run_study(
     folder: Path,
     of: str,
     pool: Callable[[], WorkerPool],
-    tell: Tell,
+    tell: Tell = lambda _: None,
 ) -> Study:
     """Train every member from every seed, but for what is in the folder's journal, and compare.
 

@@ -36,13 +36,14 @@ def test_two_commands_do_all_the_set_up() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_every_command_runs(tmp_path: Path) -> None:
     write_images(tmp_path / "DIR", {"a": 40, "b": 40})
     (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
     assert len(blocks("yaml")[0].splitlines()) <= 20
+    (tmp_path / "IMAGE").write_bytes((tmp_path / "DIR" / "a" / "000.png").read_bytes())
     (tmp_path / "climber.py").write_text(blocks("python")[3])
-    assert len(commands()) == 30
+    assert len(commands()) == 41
     for number, arguments in enumerate(commands()):
         run_nas(*small(arguments, number), cwd=tmp_path)
     assert len(read_trials(tmp_path / "runs" / "NAME")) == 3
@@ -52,6 +53,8 @@ def test_every_command_runs(tmp_path: Path) -> None:
 
 def small(arguments: list[str], number: int) -> list[str]:
     """The same command with less to do; searches on the images that README calls ``DIR`` go to ``runs/NAME`` first."""
+    if arguments[0] == "train" and "--resume" in arguments:
+        return arguments
     if "--resume" in arguments:
         return [*arguments[: arguments.index("--trials")], "--trials", "3"]
     if arguments[0] == "search":
@@ -63,10 +66,37 @@ def small(arguments: list[str], number: int) -> list[str]:
         out = () if "--out" in arguments else ("--out", named)
         longer = ("--set", "evaluator.epochs=2") if "asha" in arguments else ()
         return [*arguments, *(TINY if trains else ("--trials", "40")), *longer, *loose, *out]
+    if "--fit" in arguments:
+        return [
+            *arguments,
+            "--workers",
+            "0",
+            "--step",
+            "0.5",
+            "--tolerance",
+            "0.6",
+            *ONE_EPOCH,
+            "--set",
+            "confirm.rounds=2",
+        ]
+    if arguments[0] == "scale-study" and "--data" in arguments:
+        return [
+            *arguments[: arguments.index("--budgets")],
+            "--budgets",
+            "2",
+            "--seeds",
+            "1",
+            "--workers",
+            "0",
+            *ONE_EPOCH,
+        ]
     return [*arguments, *LESS.get(arguments[0], ())]
 
 
+ONE_EPOCH = ("--set", "evaluator.epochs=1")
 LESS = {
+    "train": ("--epochs", "1", "--batch-size", "16"),
+    "bench": ("--rounds", "3", "--resolution", "32", "--backends", "eager,onnxruntime"),
     "rediscover": ("--seeds", "1", "--trials", "30", "--sample", "200"),
     "trust": ("--networks", "3", "--seeds", "1", "--longer", "2", "--longer-seeds", "1", "--workers", "0"),
     "confirm": ("--epochs", "1", "--fraction", "0.2"),

@@ -55,8 +55,8 @@ def export(
     network = found.network
     folder = out or Path("exported") / network.name
     console = make_console()
-    if not trained and not json:
-        say(console, f"warning: '{thing}' has no weights; initial ones are exported (--weights)", style="yellow")
+    if not trained:
+        typer.echo(f"warning: '{thing}' has no weights; initial ones are exported (--weights)", err=True)
     tell = (lambda _: None) if json else (lambda text: say(console, text))
     exported = write(network, found, kinds or available_formats(network), folder, tell)
     flags = {"--weights": weights, "--resolution": resolution, "--out": folder}

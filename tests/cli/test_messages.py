@@ -73,6 +73,25 @@ MISTAKES = [
     (["data", "prepare", "one-class", "--download"], ["--download", "'one-class' has no name"]),
     (["bench", "efficientnet_b0", "--backends", "tensorrt"], ["--backends", "'tensorrt'", "onnxruntime"]),
     (["bench", "efficientnet_b0", "--device", "tpu"], ["--device", "cpu or cuda", "'tpu'"]),
+    (["search", "--preset", "edge", "--target-flops", "300M"], ["preset", "did you mean 'edge-int8'"]),
+    (["search", "--preset", "gpu", "--target-flops", "300M"], ["surrogate", "--data DIR"]),
+    (["scale"], ["expected a network"]),
+    (["scale", "--resume", "absent"], ["absent", "no config.yaml"]),
+    (["scale", "efficientnet_b0", "--fit", "--tolerance", "2"], ["scaling.tolerance", "less than 1"]),
+    (["scale", "efficientnet_b0", "--fit", "--by", "flops"], ["scaling.budget", "'nominal' or 'macs'", "'flops'"]),
+    (
+        ["scale", "efficientnet_b0", "--fit", "--max-memory", "1MB"],
+        ["--max-memory", "the grid of scaling", "33,015,952"],
+    ),
+    (["scale-study", "--data", "digits"], ["expected a network to train"]),
+    (["scale-study", "efficientnet_b0", "--budgets", "0.5"], ["--budgets", "above 1"]),
+    (["scale-study", "efficientnet_b0", "--budgets", "two"], ["--budgets", "'two'"]),
+    (["export", "onnx"], ["expected one network", "Formats: onnx"]),
+    (["export", "efficientnet_b0", "onx"], ["did you mean 'onnx'"]),
+    (["export", "efficientnet_b0", "--format", "tflite"], ["--format", "'tflite'"]),
+    (["export", "mobilenet_v3_small", "timm"], ["timm has no model that equals"]),
+    (["export", "efficientnet_b0", "--weights", "absent.safetensors"], ["'absent.safetensors'", "does not exist"]),
+    (["train"], ["expected a network"]),
     (["trust", "earlier"], ["'earlier' has no config.yaml"]),
     (["trust", "smal-images"], ["did you mean 'small-images'"]),
     (["trust", "small-images", "--networks", "2"], ["--networks", "3"]),
@@ -294,15 +313,20 @@ def test_lists_and_version() -> None:
 
 SURFACE = {
     "search": "address alpha beta budget config confirm constraint controller data deterministic device evaluator "
-    "fidelity gpus-per-worker max-latency max-memory max-params min-throughput out resume seed set space target-flops "
-    "target-latency tolerance train-device trials warm-start workers",
-    "scale": "alpha beta depth device gamma json keep-stem-head max-memory official out phi resolution threads "
-    "to-flops to-latency width",
+    "fidelity gpus-per-worker max-latency max-memory max-params min-throughput out preset resume seed set space "
+    "target-flops target-latency tolerance train-device trials warm-start workers",
+    "scale": "alpha beta by data depth device fit gamma json keep-stem-head max-memory official out phi resolution "
+    "resume seed set step threads to-flops to-latency tolerance trials width workers",
     "show": "blocks json",
     "compare": "json",
     "check": "json samples seed targets",
     "profile": "backend check classes device json measure resolution threads",
     "bench": "backends batch device json resolution rounds threads",
+    "cam": "class image json out weights",
+    "export": "format json out resolution weights",
+    "scale-study": "alpha beta budgets data gamma json out seed seeds set workers",
+    "train": "address batch-size data epochs gpus-per-worker init out recipe resolution resume seed set train-device "
+    "workers",
     "spaces": "json",
     "controllers": "json",
     "evaluators": "json",

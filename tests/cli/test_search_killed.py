@@ -16,10 +16,10 @@ import pytest
 from tests.toys import read_trials, run_nas
 
 
-def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "nas", "search", *arguments]
+def start(*arguments: str, cwd: Path, command: str = "search") -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "nas", command, *arguments]
     return subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
 
 
