@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from nas.cli.output import plain_table, say
 from nas.cli.progress import format_duration
+from nas.program import program
 from nas.transfer import TransferRow, table_5
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def print_result(run: TrainingRun, console: Console) -> None:
         _print_table_5(rows, f"{result['params'] / 1e6:.1f}M params, {result['test_top1']:.1%}", run, console)
     files = "weights.safetensors, network.yaml, history.csv, curves.svg, result.json"
     say(console, f"Files    {run.path}: {files}")
+    say(console, f"Next     {program()} export {shlex.quote(str(run.path))} onnx pt2 py")
 
 
 def _print_table_5(rows: Sequence[TransferRow], reached: str, run: TrainingRun, console: Console) -> None:

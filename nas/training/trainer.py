@@ -79,10 +79,14 @@ class Trainer:
         seed: int = 0,
         world: World = World(),  # noqa: B008 (frozen)
     ) -> None:
+        images = min(recipe.batch_size, len(data.train.labels))
+        if images < 2 * world.size:
+            raise InputError(
+                f"recipe.batch_size: {images} images are too few for {world.size} processes; BatchNorm needs 2 in each"
+            )
+        recipe = recipe.model_copy(update={"batch_size": images})  # the learning rate goes by what a step sees
         self.module, self.data, self.recipe, self.resolution = module, data, recipe, resolution
         self.seed, self.world, self.device = seed, world, next(module.parameters()).device
-        if min(recipe.batch_size, len(data.train.labels)) < world.size:
-            raise InputError(f"recipe.batch_size: {recipe.batch_size} gives {world.size} processes no image each")
         self._train = Images.load(data.train, self.device)
         self.normalise = (
             Normalisation.measure(self._train) if normalisation is None else _normalisation(*normalisation, self.device)
@@ -123,7 +127,7 @@ class Trainer:
             self.epoch, self.step, self._loss_sum = self.epoch + 1, 0, 0.0
             save()
             watcher.ended(self.history[-1])
-            if is_over() and self.epoch < self.recipe.epochs:
+            if self._agreed(is_over()) and self.epoch < self.recipe.epochs:
                 raise KeyboardInterrupt
 
     def scores(self, part: str) -> dict[str, Score]:
@@ -163,13 +167,23 @@ class Trainer:
             "history": self.history,
             "loss_sum": self._loss_sum,
             "seconds": self._seconds,
+            "images": self.data.describe(),
             "scaler": self._step.scaler.state_dict() if self._step.scaler else {},
         }
         return Checkpoint(pack(groups), values)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take up a training where its ``state`` was taken."""
+        """Take up a training where its ``state`` was taken.
+
+        Raises:
+            InputError: if it was of other images.
+        """
         tensors, values = checkpoint.tensors, checkpoint.values
+        if values["images"] != self.data.describe():
+            raise InputError(
+                f"resume: the images have changed: this training began with {values['images']}; now there are "
+                f"{self.data.describe()}. Put them back, or train anew with another --out"
+            )
         self.module.load_state_dict(unpack(tensors, "module"))
         if self.average is not None:
             self.average.load_state_dict(unpack(tensors, "average"))
@@ -250,6 +264,13 @@ class Trainer:
         while True:
             try:
                 return self._step(images, targets, share)
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):
+                    raise
+                raise WorkError(
+                    "BatchNorm needs more than one value a channel: take more images at once (recipe.batch_size, "
+                    "recipe.micro_batch) or a larger --resolution"
+                ) from None
             except torch.OutOfMemoryError:
                 smaller = math.ceil((self._step.micro_batch or len(images)) / 2)
                 if len(images) < 2 or self._step.micro_batch == 1 or self.world.size > 1:

@@ -51,7 +51,7 @@ def data(side: int = 16) -> ImageData:
 def trainer(network: Network, recipe: Recipe = RECIPE, side: int = 16, world: World = World()) -> Trainer:  # noqa: B008
     torch.manual_seed(0)
     module: NetworkModule = build(network).to(memory_format=torch.channels_last)
-    return Trainer(module, data(side), recipe, 16, seed=5, world=world)
+    return Trainer(module, data(side), recipe, min(16, side), seed=5, world=world)
 
 
 def run(one: Trainer, folder: Path, steps: int | None = None) -> None:
@@ -213,8 +213,27 @@ def test_a_damaged_checkpoint_is_never_trained_over(tiny_network: Network, tmp_p
 
 
 def test_every_process_needs_an_image(tiny_network: Network) -> None:
-    with pytest.raises(InputError, match="gives 9 processes no image"):
+    with pytest.raises(InputError, match="8 images are too few for 9 processes"):
         trainer(tiny_network, world=World(0, 9))
+    with pytest.raises(InputError, match="1 images are too few for 1 processes; BatchNorm needs 2"):
+        trainer(tiny_network, RECIPE.model_copy(update={"batch_size": 1}))
+    with pytest.raises(WorkError, match="BatchNorm needs more than one value"):
+        run(
+            trainer(tiny_network.at(resolution=2), RECIPE.model_copy(update={"micro_batch": 1}), side=2), Path("unused")
+        )
+
+
+def test_a_batch_is_no_larger_than_the_data(tiny_network: Network) -> None:
+    """And the learning rate goes by what a step really sees."""
+    one = trainer(tiny_network, RECIPE.model_copy(update={"batch_size": 512}))
+    assert one.recipe.batch_size == 28 and one.recipe.peak_learning_rate == pytest.approx(0.05 * 28 / 256)
+
+
+def test_other_images_are_not_trained_on(tiny_network: Network) -> None:
+    checkpoint = trainer(tiny_network).state()
+    fewer = Trainer(build(tiny_network), replace(data(), train=part(20, 16, 0)), RECIPE, 16, seed=5)
+    with pytest.raises(InputError, match="the images have changed: this training began with 3 classes; 28 train"):
+        fewer.restore(checkpoint)
 
 
 def test_given_normalisation_is_kept(tiny_network: Network) -> None:
