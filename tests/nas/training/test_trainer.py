@@ -217,10 +217,9 @@ def test_every_process_needs_an_image(tiny_network: Network) -> None:
         trainer(tiny_network, world=World(0, 9))
     with pytest.raises(InputError, match="1 images are too few for 1 processes; BatchNorm needs 2"):
         trainer(tiny_network, RECIPE.model_copy(update={"batch_size": 1}))
+    pixels = trainer(tiny_network.at(resolution=3), RECIPE.model_copy(update={"micro_batch": 1}), side=3)
     with pytest.raises(WorkError, match="BatchNorm needs more than one value"):
-        run(
-            trainer(tiny_network.at(resolution=2), RECIPE.model_copy(update={"micro_batch": 1}), side=2), Path("unused")
-        )
+        run(pixels, Path("unused"))
 
 
 def test_a_batch_is_no_larger_than_the_data(tiny_network: Network) -> None:
