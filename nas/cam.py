@@ -152,7 +152,7 @@ def _grad_cam(module: NetworkModule, images: Tensor, label: int) -> Tensor:
 def _label(wanted: str, weights: Weights) -> int:
     if wanted in weights.classes:
         return weights.classes.index(wanted)
-    if wanted.isdigit() and int(wanted) < weights.network.classes:
+    if wanted.isdecimal() and int(wanted) < weights.network.classes:
         return int(wanted)
     raise InputError(
         f"--class: '{wanted}' is neither a class of {weights.network.name} nor a number below "

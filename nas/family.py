@@ -9,12 +9,12 @@ from typing import Any
 
 from nas.evaluate.cost import network_cost
 from nas.files import cannot_write, write_whole
-from nas.scaler import Rule, Scaling, scale
+from nas.scaler import ALPHA, BETA, GAMMA, Rule, Scaling, scale
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_yaml
 
-NOMINAL_GROWTH = 2.0  # of the paper's rule: alpha * beta^2 * gamma^2 is about 2
+NOMINAL_GROWTH = 2.0  # of the paper's rule, whose alpha * beta^2 * gamma^2 is about 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Member:
         scaling: how it differs from the baseline.
         network: its stage table.
         macs_ratio: its exact MACs over the baseline's.
-        nominal_ratio: what the paper's rule takes for that, 2^phi; ``None`` where it is not by phi.
+        nominal_ratio: what the rule takes for that: 2^phi for the paper's, (alpha * beta^2 * gamma^2)^phi for others;
+            ``None`` where it is not by phi.
         measured: figures beside the exact costs, such as a latency.
     """
 
@@ -54,8 +55,8 @@ class Member:
         }
 
 
-def make_family(baseline: Network, scalings: Sequence[Scaling]) -> list[Member]:
-    """Scale a baseline.
+def make_family(baseline: Network, scalings: Sequence[Scaling], rule: Rule | None = None) -> list[Member]:
+    """Scale a baseline; those that are by phi are by ``rule``, the paper's unless another is given.
 
     Raises:
         InputError: if two members would have one name, or a table is impossible.
@@ -64,10 +65,12 @@ def make_family(baseline: Network, scalings: Sequence[Scaling]) -> list[Member]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"scale: two members would be named '{twice.pop()}'; ask for each once")
     before = network_cost(baseline).macs
+    papers = rule is None or (rule.alpha, rule.beta, rule.gamma) == (ALPHA, BETA, GAMMA)
+    growth = NOMINAL_GROWTH if papers or rule is None else rule.growth
     members = []
     for scaling in scalings:
         network = scale(baseline, scaling)
-        nominal = None if scaling.phi is None else NOMINAL_GROWTH**scaling.phi
+        nominal = None if scaling.phi is None else growth**scaling.phi
         members.append(Member(scaling, network, network_cost(network).macs / before, nominal, {}))
     return members
 

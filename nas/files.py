@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from pathlib import Path
 
-from nas.search_spaces.errors import WorkError
+from nas.search_spaces.errors import InputError, WorkError
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -37,6 +38,23 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def hold(path: Path, what: str) -> int:
+    """Keep other processes out for as long as this one lives, by a lock on a file that exists; return its handle.
+
+    Raises:
+        InputError: if another process holds it.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(f"{what}: another process is working in '{path.parent}'; wait for it or stop it") from None
+    except OSError:
+        pass  # a file system without locks
+    return handle
 
 
 def cannot_write(path: Path, error: OSError) -> WorkError:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nas.evaluate.cost import network_cost
-from nas.scaler import LARGEST_PHI, Rule, Scaling, phi_scaling, scale
+from nas.scaler import LARGEST_FACTOR, LARGEST_PHI, Rule, Scaling, phi_scaling, scale
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 
@@ -64,20 +64,30 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
     """
 
     def member(phi: float) -> Scaling:
-        return phi_scaling(phi, network.name, rule)
+        return phi_scaling(min(phi, largest), network.name, rule)
 
     def used(scaling: Scaling) -> float:
-        made = scale(network, scaling)
+        try:
+            made = scale(network, scaling)
+        except InputError:  # larger than any table may be
+            return math.inf
         return max(ceiling.cost(made) / ceiling.limit for ceiling in ceilings)
 
+    bases = max(rule.alpha, rule.beta, rule.gamma, 1 + 1e-9)
+    largest = min(LARGEST_PHI, math.log(LARGEST_FACTOR) / math.log(bases) - 1e-6)
     exact = all(ceiling.exact for ceiling in ceilings)
     step = PHI_STEP if exact else MEASURED_PHI_STEP
     lowest = _smallest_phi(network, member)
     bracket = _bracket(lambda phi: used(member(phi)) <= 1, lowest)
     if bracket is None:
         raise InputError(_too_small(network, ceilings, member(lowest)))
-    phi = _largest(lambda value: used(member(value)) <= 1, *bracket, step)
+    phi = min(largest, _largest(lambda value: used(member(value)) <= 1, *bracket, step))
     found = member(phi)
+    if exact and phi >= largest - 1e-3 and used(found) < FULL_ENOUGH[-1]:
+        raise InputError(
+            f"scale: the largest member of '{network.name}' by this rule, at phi {largest:.1f}, uses only "
+            f"{used(found):.3%} of that; ask for less, or give other --alpha, --beta, --gamma"
+        )
     if exact:
         found = _adjusted(network, found, used)
     else:

@@ -14,8 +14,9 @@ from nas.family import Member, make_family, write_family
 from nas.outcome import Outcome
 from nas.run import Run
 from nas.scaled_proxies import train_at_own_resolution
-from nas.scaler import Rule, phi_scaling
+from nas.scaler import Rule, Scaling, phi_scaling
 from nas.scaling_space import ScalingSpace
+from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_dict
 from nas.search_spaces.records import Architecture, Trial
@@ -127,8 +128,7 @@ def conclude_fit(run: Run, outcome: Outcome) -> Fit:
         if rule != winner and space.decode(Architecture(space.name, (place,))).signature() == network
     ]
     noise = outcome.rounds.noise if outcome.rounds else None
-    name = space.baseline.name
-    family = make_family(space.baseline, [phi_scaling(phi, name, winner) for phi in PHIS])
+    family = _possible_family(space, winner)
     files = write_family(run.path / FAMILY, family)
     report = {
         **triples[0].as_json(),
@@ -139,6 +139,18 @@ def conclude_fit(run: Run, outcome: Outcome) -> Fit:
     }
     files.insert(0, run.write(REPORT, json.dumps(report, indent=2) + "\n"))
     return Fit(triples, alike, None if noise is None else noise.deviation, family, files)
+
+
+def _possible_family(space: ScalingSpace, rule: Rule) -> list[Member]:
+    """Return the members up to the first that is larger than any table may be, as for alpha = 2 at phi = 7."""
+    scalings: list[Scaling] = []
+    for phi in PHIS:
+        try:
+            scalings.append(phi_scaling(phi, space.baseline.name, rule))
+            make_family(space.baseline, scalings[-1:], rule)
+        except InputError:
+            return make_family(space.baseline, scalings[: PHIS.index(phi)], rule)
+    return make_family(space.baseline, scalings, rule)
 
 
 def _ranked(space: ScalingSpace, run: Run, outcome: Outcome) -> list[Triple]:

@@ -6,6 +6,7 @@ The paper compares them for EfficientNet-B0 at about four times its MACs (arXiv 
 from __future__ import annotations
 
 import math
+import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import numpy as np
 from nas.evaluate.cost import network_cost
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import WorkerPool
+from nas.files import hold
 from nas.journal import append_lines, read_rows
 from nas.pictures import new_figure, write_figure
 from nas.scale_to_budget import macs_ceiling, scale_to_budget
@@ -127,6 +129,8 @@ def run_study(
         WorkError: if the journal cannot be written, or the images are gone.
     """
     path = folder / JOURNAL
+    path.touch()
+    lock = hold(path, "scale-study")
     known = {(row["member"], row["seed"]): row for row in read_rows(path, cut=True) if row.get("of") == of}
     jobs = _jobs(members, seeds, seed)
     missing = [(name, job) for name, job in jobs if (name, job.seed) not in known]
@@ -156,6 +160,7 @@ def run_study(
 
     if missing:
         run_jobs([job for _, job in missing], pool(), ended)
+    os.close(lock)
     groups: dict[str, list[float]] = {_key(one): [] for one in members}
     for name, job in jobs:
         if (accuracy := known[name, job.seed]["accuracy"]) is not None:

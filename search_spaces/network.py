@@ -147,6 +147,8 @@ class Network:
         object.__setattr__(self, "stages", tuple(self.stages))
         if not isinstance(self.name, str):
             raise InputError(f"name: expected a text, got {self.name!r}")
+        if any(letter in "/\\" or not letter.isprintable() for letter in self.name):  # files are named after it
+            raise InputError(f"name: expected no slashes and no control characters, got {self.name!r}")
         _at_least("resolution", self.resolution)
         _at_least("classes", self.classes)
         _rate("drop_connect", self.drop_connect)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -86,6 +87,15 @@ class ImageData:
         """Bytes of all images of the three parts."""
         count = sum(len(part.labels) for part in (self.train, self.validation, self.test))
         return 3 * count * self.train.resolution**2
+
+    def digest(self) -> str:
+        """Return what stands for the images, their classes and their split; equal only where all of them are."""
+        found = hashlib.sha256("\n".join(self.classes).encode())
+        for part in (self.train, self.validation, self.test):
+            pixels = part.pixels
+            found.update(pixels.digest.encode() if isinstance(pixels, MappedImages) else part.images.tobytes())
+            found.update(part.rows.tobytes() + part.labels.tobytes())
+        return found.hexdigest()
 
     def resident(self) -> ImageData:
         """Return the data with every image in memory, for machines that cannot see the files."""

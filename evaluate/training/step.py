@@ -72,17 +72,21 @@ class EagerStep:
         Returns:
             The mean loss, on the device.
         """
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self._gradients(images, labels, weight)
+        loss = self.gradients(images, labels, weight)
+        self.update()
+        return loss
+
+    def update(self) -> None:
+        """Change the parameters by their gradients."""
         if self.scaler is None:
             self.optimizer.step()
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        return loss
 
-    def _gradients(self, images: Tensor, labels: Tensor, weight: float) -> Tensor:
-        """Add up the gradients of the micro-batches; return the batch's mean loss."""
+    def gradients(self, images: Tensor, labels: Tensor, weight: float = 1.0) -> Tensor:
+        """Add up the gradients of the micro-batches, in place of those there were; return the batch's mean loss."""
+        self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=images.device)
         parts = list(self._micro_batches(images, labels))
         for place, (part, target) in enumerate(parts, start=1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,8 +44,8 @@ def export(
     from dataclasses import replace
 
     from nas.cli.output import make_console, print_json, say
-    from nas.export.card import CARD, model_card
-    from nas.export.export import available_formats
+    from nas.export.card import model_card
+    from nas.export.export import CARD, available_formats
     from nas.export.export import export as write
     from nas.files import write_whole
     from nas.training.models import weights_or_initial
@@ -60,8 +61,8 @@ def export(
     tell = (lambda _: None) if json else (lambda text: say(console, text))
     exported = write(network, found, kinds or available_formats(network), folder, tell)
     flags = {"--weights": weights, "--resolution": resolution, "--out": folder}
-    given = [f"{flag} {value}" for flag, value in flags.items() if value is not None]
-    command = " ".join(["nas export", thing, *kinds, *given])
+    given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
+    command = shlex.join(["nas", "export", thing, *kinds, *given])
     card = folder / CARD
     write_whole(card, model_card(thing, found, trained, exported, command))
     if json:

@@ -22,27 +22,27 @@ from nas.search_spaces.network import Network
 
 def fit(
     baseline: Network, changes: dict[str, Any], grid: dict[str, Any], assignments: Sequence[str], out: Path | None
-) -> None:
-    """Train every triple of the grid, then name the best and write its family.
+) -> Path:
+    """Train every triple of the grid, name the best, write its family; return the report's file.
 
     Raises:
         InputError, WorkError: as ``nas search``.
     """
-    _report(*search_run.begin(fit_config(baseline, changes, grid, assignments), out))
+    return _report(*search_run.begin(fit_config(baseline, changes, grid, assignments), out))
 
 
-def go_on(path: Path, changes: dict[str, Any]) -> None:
-    """Go on with a grid search.
+def go_on(path: Path, changes: dict[str, Any]) -> Path:
+    """Go on with a grid search; return the report's file.
 
     Raises:
         InputError: if the folder holds none.
     """
     if (path / "config.yaml").is_file() and read_config(path).scaling is None:
         raise InputError(f"--resume: '{path}' is a search of networks; go on with: nas search --resume {path}")
-    _report(*search_run.go_on(path, {key: value for key, value in changes.items() if value is not None}))
+    return _report(*search_run.go_on(path, {key: value for key, value in changes.items() if value is not None}))
 
 
-def _report(run: Run, outcome: Outcome) -> None:
+def _report(run: Run, outcome: Outcome) -> Path:
     found, console = conclude_fit(run, outcome), make_console()
     best = found.triples[0].rule
     console.print()
@@ -55,6 +55,7 @@ def _report(run: Run, outcome: Outcome) -> None:
     _print_triples(console, found)
     _print_family(console, found.family)
     say(console, f"Files           {found.files[0]}, {run.path / FAMILY}: {len(found.family)} networks")
+    return found.files[0]
 
 
 def _print_triples(console: Console, found: Fit) -> None:

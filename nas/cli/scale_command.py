@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -84,45 +84,67 @@ def scale(
 
       nas scale runs/NAME --fit --data DIR --workers 2 --set evaluator.epochs=5
     """
-    from nas.cli.output import make_console, print_json, say
-    from nas.family import make_family, write_family
-    from nas.scale_to_budget import scale_to_budget
-    from nas.scaler import Rule, official_scalings, phi_scaling
+    from nas.scaler import Rule
     from nas.search_spaces.errors import InputError
     from nas.things import load_thing
 
-    training = {"data.source": data, "workers.count": workers, "trials": trials, "seed": seed}
+    hand = {"width": width, "depth": depth, "resolution": resolution}
+    budgets = {"to-flops": to_flops, "to-latency": to_latency}
+    members = {"official": official, "phi": phi, **hand, **budgets}
+    grid = {"step": step, "by": by, "tolerance": tolerance}
+    training = {"data": data, "seed": seed, "set": assignments}
     if resume is not None:
-        from nas.cli import fit_run
-
-        fit_run.go_on(resume, {key: training[key] for key in ("workers.count", "trials")})
+        _only("--resume", {"network": thing, **members, **grid, **training, "max-memory": max_memory, "out": out})
+        _go_on(resume, {"workers.count": workers, "trials": trials}, json)
         return
     if thing is None:
         raise InputError("scale: expected a network, such as efficientnet_b0 or a run's folder")
     network = load_thing(thing)
     if fit:
-        from nas.cli import fit_run
-
-        limit = {"objective.limits.memory_bytes": max_memory}
-        grid = {"step": step, "budget": by, "tolerance": tolerance, "keep_stem_and_head": keep_stem_head or None}
-        fit_run.fit(network, training | limit, grid, assignments or [], out)
+        bases = {"alpha": alpha != 1.2, "beta": beta != 1.1, "gamma": gamma != 1.15}
+        _only("--fit", members | {name: given or None for name, given in bases.items()})
+        changes = {"data.source": data, "workers.count": workers, "trials": trials, "seed": seed}
+        changes["objective.limits.memory_bytes"] = max_memory
+        shape = {"step": step, "budget": by, "tolerance": tolerance, "keep_stem_and_head": keep_stem_head or None}
+        _fit(network, changes, shape, assignments or [], out, json)
         return
+    _only("without --fit", {**grid, **training, "workers": workers, "trials": trials})
     rule = Rule(alpha, beta, gamma, keep_stem_head)
+    ceilings = _budgets(to_flops, to_latency, max_memory, device, threads)
+    _family(network, rule, official, phi, hand, ceilings, out, json)
+
+
+def _family(
+    network: Network,
+    rule: Rule,
+    official: str | None,
+    phi: str | None,
+    hand: dict[str, Any],
+    budgets: Sequence[Sequence[Ceiling]],
+    out: Path | None,
+    json: bool,
+) -> None:
+    """Make, write and print the members that are asked for."""
+    from nas.cli.output import make_console, print_json, say
+    from nas.family import make_family, write_family
+    from nas.scale_to_budget import scale_to_budget
+    from nas.scaler import official_scalings, phi_scaling
+    from nas.search_spaces.errors import InputError
+
     scalings: list[Scaling] = []
     if official is not None:
-        scalings += official_scalings(official, network.name, network.resolution, keep_stem_head)
+        scalings += official_scalings(official, network.name, network.resolution, rule.keep_stem_and_head)
     if phi is not None:
         scalings += [phi_scaling(value, network.name, rule) for value in _numbers(phi)]
-    if width is not None or depth is not None or resolution is not None:
-        scalings.append(_by_hand(network.name, width, depth, resolution, keep_stem_head))
-    budgets = _budgets(to_flops, to_latency, max_memory, device, threads)
+    if any(value is not None for value in hand.values()):
+        scalings.append(_by_hand(network.name, **hand, kept=rule.keep_stem_and_head))
     scalings += [scale_to_budget(network, ceilings, rule) for ceilings in budgets]
     if not scalings:
         raise InputError(
-            "scale: expected --official b1..b7, --phi 0.5,1,2, any of --width, --depth, --resolution, or a budget by "
-            "--to-flops, --to-latency, --max-memory"
+            "scale: expected --official b1..b7, --phi 0.5,1,2, any of --width, --depth, --resolution, a budget by "
+            "--to-flops, --to-latency, --max-memory, or --fit"
         )
-    members = make_family(network, scalings)
+    members = make_family(network, scalings, rule)
     for place, ceilings in enumerate(budgets, start=len(members) - len(budgets)):
         latencies = {one.name: one.cost(members[place].network) for one in ceilings if one.name == "latency_ms"}
         members[place] = replace(members[place], measured=latencies)
@@ -134,6 +156,50 @@ def scale(
     _print(console, members, budgets, rule)
     for file in files:
         say(console, f"wrote {file}")
+
+
+def _only(what: str, others: dict[str, Any]) -> None:
+    """Refuse flags that would be ignored.
+
+    Raises:
+        InputError: naming them.
+    """
+    from nas.search_spaces.errors import InputError
+
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        names = ", ".join("a network" if name == "network" else f"--{name}" for name in given)
+        raise InputError(f"scale: {what} takes no {names}")
+
+
+def _fit(
+    network: Network,
+    changes: dict[str, Any],
+    grid: dict[str, Any],
+    assignments: list[str],
+    out: Path | None,
+    json: bool,
+) -> None:
+    from nas.cli import fit_run
+
+    _as_json(json, lambda: fit_run.fit(network, changes, grid, assignments, out))
+
+
+def _go_on(folder: Path, changes: dict[str, Any], json: bool) -> None:
+    from nas.cli import fit_run
+
+    _as_json(json, lambda: fit_run.go_on(folder, changes))
+
+
+def _as_json(json: bool, work: Callable[[], Path]) -> None:
+    """Do the work of a grid search; with ``--json``, print its report alone on standard output."""
+    import sys
+    from contextlib import nullcontext, redirect_stdout
+
+    with redirect_stdout(sys.stderr) if json else nullcontext():
+        report = work()
+    if json:
+        typer.echo(report.read_text(encoding="utf-8").rstrip())
 
 
 def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequence[Ceiling]], rule: Rule) -> None:
@@ -162,7 +228,7 @@ def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequen
         say(console, f"By phi: {rule_text(rule)}. Nominal x is 2^phi; x MACs is what the members really cost.")
 
 
-def _by_hand(base: str, width: float | None, depth: float | None, resolution: int | None, kept: bool) -> Scaling:
+def _by_hand(base: str, width: float | None, depth: float | None, resolution: int | None, *, kept: bool) -> Scaling:
     from nas.scaler import Scaling
 
     width, depth = 1.0 if width is None else width, 1.0 if depth is None else depth

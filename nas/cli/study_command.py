@@ -84,10 +84,13 @@ def _train(
     from nas.evaluate.evaluators import EvaluatorRecipe
     from nas.files import write_whole
     from nas.scaling_study import REPORT, draw_study, run_study
+    from nas.search_spaces.errors import InputError
     from nas.trainings import digest, lazy_pool
 
     with progress_bar(console, json) as progress:
         images = load_data(config.data, config.seed, progress)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: expected a folder, but '{folder}' is a file")
     folder.mkdir(parents=True, exist_ok=True)
 
     def tell(text: str) -> None:

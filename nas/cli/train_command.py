@@ -102,6 +102,7 @@ def _begin(
     console: Console,
 ) -> None:
     from nas.cli.output import describe_network, say
+    from nas.search_spaces.errors import InputError
     from nas.things import load_thing
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.run import TrainingRun, check_free, trained_network
@@ -122,8 +123,17 @@ def _begin(
         kept = "kept" if weights.classes == images.classes else f"replaced: {len(images.classes)} classes"
         say(console, f"Weights  {weights.origin}; head {kept}")
     say(console, f"Network  {describe_network(trained)}")
-    run = TrainingRun.create(folder, config, trained)
-    _execute(run, images, console)
+    least = 2 * max(1, config.workers.count)
+    if min(config.recipe.batch_size, len(images.train.labels)) < least:
+        raise InputError(
+            f"--batch-size: expected at least 2 images for each process, {least} in all; BatchNorm needs them"
+        )
+    run = TrainingRun.create(folder, config, trained, images.digest())
+    try:
+        _execute(run, images, console)
+    except InputError:
+        run.discard()
+        raise
 
 
 def _check_fits(weights: Weights, network: Any, classes: tuple[str, ...]) -> None:
@@ -161,7 +171,9 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     from nas.search_spaces.errors import WorkError
 
     config, lock = run.config, run.lock()  # noqa: F841 (held while it lives)
-    images = _load(config, console) if images is None else images
+    if images is None:
+        images = _load(config, console)
+        run.check_images(images)
     say(console, f"Training {config.recipe.epochs} epochs in {run.path}; Ctrl-C saves, --resume goes on")
     try:
         with wish_to_stop() as is_over, TrainingProgress(console, config.recipe.epochs) as progress:
@@ -178,7 +190,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
                 device = torch.device(choose_device(config.workers.train_device))
                 train_here(run, images, device, progress, is_over, World())
     except KeyboardInterrupt:
-        say(console, f"interrupted and saved; go on with: {run.resume_command}")
+        say(console, f"interrupted; {run.progress()} is saved; go on with: {run.resume_command}")
         raise typer.Exit(INTERRUPTED) from None
     except WorkError as error:
         hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"

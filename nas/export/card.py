@@ -9,13 +9,11 @@ from typing import Any
 
 from nas.evaluate.cost import cost_by_part, network_cost
 from nas.evaluate.quantity import format_quantity
-from nas.export.export import Exported
+from nas.export.export import CARD_MARK, Exported
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.network_yaml import read_yaml
 from nas.setup import versions
 from nas.training.weights import RESULT, WEIGHTS, Weights
-
-CARD = "README.md"
 
 
 def model_card(thing: str, weights: Weights, trained: bool, exported: Sequence[Exported], command: str) -> str:
@@ -38,7 +36,7 @@ def model_card(thing: str, weights: Weights, trained: bool, exported: Sequence[E
         *(f"### {one.path.name}\n\n```python\n{one.snippet}```" for one in exported if one.snippet),
         "## Made with\n\n" + _made_with(command),
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join([*sections, CARD_MARK]) + "\n"
 
 
 def _summary(network: Network, weights: Weights, trained: bool) -> str:
@@ -85,7 +83,18 @@ def _budget_lines(objective: Mapping[str, Any], result: Mapping[str, Any]) -> li
         if limit is not None:
             shown = "unknown" if reached is None else f"{reached:,.4g} ({reached / limit:.1%})"
             rows.append(f"| {name} | {limit:,.4g} | {shown} |")
-    lines = ["", "| budget | asked | reached |", "|---|---:|---:|", *rows] if rows else []
+    lines = (
+        [
+            "",
+            "At the search's own resolution and classes:",
+            "",
+            "| budget | asked | reached |",
+            "|---|---:|---:|",
+            *rows,
+        ]
+        if rows
+        else []
+    )
     if "accuracy" in result:
         lines += ["", f"Accuracy of the search's own proxy or predictor: {result['accuracy']:.2%}."]
     return lines

@@ -77,6 +77,7 @@ def export(
         InputError: if the network has no counterpart in a library that is asked for, or a library is missing.
         WorkError: if a file cannot be written, or computes something else.
     """
+    check_folder(folder)
     counterparts = {kind: _counterpart(network, kind) for kind in kinds if kind not in ALWAYS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,7 @@ def export(
     return results
 
 
+CARD, CARD_MARK = "README.md", "<!-- exported by nas -->"
 _NAMES = {
     "onnx": "{name}.onnx",
     "pt2": "{name}.pt2",
@@ -112,6 +114,21 @@ _NAMES = {
     "torchvision": "torchvision-{theirs}.safetensors",
     "timm": "timm-{theirs}.safetensors",
 }
+
+
+def check_folder(folder: Path) -> None:
+    """Check that nothing in a folder is lost by exporting into it: it is empty, or holds an export.
+
+    Raises:
+        InputError: with the first file that is of something else.
+    """
+    ours = ("*.onnx", "*.pt2", "model.py", "network.yaml", WEIGHTS, "torchvision-*", "timm-*", "__pycache__")
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        is_card = file.name == CARD and CARD_MARK in file.read_text(encoding="utf-8", errors="replace")
+        if not is_card and not any(file.match(pattern) for pattern in ours):
+            raise InputError(f"--out: '{folder}' holds '{file.name}', which is of no export; choose another --out")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out: '{folder}' is a file; choose another --out")
 
 
 def available_formats(network: Network) -> list[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nas.pretrained import TORCHVISION, layer_names
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import Excitation
 from nas.search_spaces.network import Network
 from nas.things import load_thing
+from nas.training.weights import layers_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,8 +59,8 @@ class Counterpart:
 def find_counterpart(network: Network, library: str) -> Counterpart | None:
     """Return the library's model that is this network but for its classes, resolution and training; else ``None``."""
     known = {name: theirs for name, (theirs, _) in TORCHVISION.items()} if library == "torchvision" else TIMM
-    wanted = _shape(network)
-    found = (name for name in known if _shape(load_thing(name)) == wanted)
+    wanted = layers_of(network)
+    found = (name for name in known if layers_of(load_thing(name)) == wanted)
     ours = next(found, None)
     return None if ours is None else Counterpart(library, ours, known[ours])
 
@@ -81,20 +82,6 @@ def their_state(counterpart: Counterpart, weights: Weights) -> dict[str, Tensor]
             raise InputError(f"export: '{name}' has no counterpart in {counterpart.library}'s {counterpart.theirs}")
         state[f"{theirs[layer]}.{field}"] = tensor
     return state
-
-
-def _shape(network: Network) -> tuple[Any, ...]:
-    """Return what decides a network's layers, leaving out what a library sets in its own way."""
-    plain = replace(
-        network,
-        resolution=224,
-        classes=1000,
-        drop_connect=0.0,
-        norm_epsilon=1e-3,
-        norm_momentum=0.01,
-        head=replace(network.head, dropout=0.0),
-    )
-    return plain.signature()
 
 
 def _timm_names(network: Network) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,8 @@ def main(kind: str, file: str, expected: str, *options: str) -> None:
             wanted = arrays[f"logits{place}"]
             if logits.shape != wanted.shape:
                 raise ValueError(f"logits of shape {logits.shape}, expected {wanted.shape}")
+            if not (np.isfinite(logits).all() and np.isfinite(wanted).all()):
+                raise ValueError("logits that are not finite: nothing can be said of them")
             largest = max(largest, float(np.abs(logits - wanted).max()))
             scale = max(scale, float(np.abs(wanted).max()))
     print(json.dumps({"difference": largest, "scale": scale}))

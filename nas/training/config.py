@@ -65,10 +65,6 @@ def make_config(values: Mapping[str, Any], recipe: str | None, assignments: Sequ
     Raises:
         InputError: naming the key that is unknown or wrong.
     """
-    reference = recipe or (MODERN if values.get("init") is None else TRANSFER)
-    own = load_recipe(reference)
-    make_recipe(own, reference)
-    data: dict[str, Any] = {"recipe": own}
     changes = {key: value for key, value in values.items() if value is not None}
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
@@ -78,6 +74,12 @@ def make_config(values: Mapping[str, Any], recipe: str | None, assignments: Sequ
             changes[key] = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError):
             raise InputError(f"--set: the value of '{assignment}' is no valid YAML") from None
+    if "data.resolution" in changes:
+        raise InputError("data.resolution: follows from --resolution and the recipe's crops; give --resolution")
+    reference = recipe or (MODERN if changes.get("init") is None else TRANSFER)
+    own = load_recipe(reference)
+    make_recipe(own, reference)
+    data: dict[str, Any] = {"recipe": own}
     for key, value in changes.items():
         *sections, last = key.split(".")
         here = data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import shutil
 import threading
@@ -15,13 +16,16 @@ import torch
 
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.ray_environment import quiet_ray
+from nas.files import write_whole
 from nas.search_spaces.errors import InputError, WorkError
 from nas.training.run import HISTORY, TrainingRun, train
 from nas.training.world import World
 
 Row = dict[str, Any]
 POLL_S = 0.5
-STOP, RAY_FOLDER = "stop", ".ray"  # a file that asks the processes to save and end, and what Ray Train keeps of a run
+STOP, FAILED, RAY_FOLDER = "stop", "failed.json", ".ray"
+"""A file that asks the processes to save and end; what a process could not go on for, which trying again would not
+change; and what Ray Train keeps of a run."""
 
 
 def train_together(
@@ -48,7 +52,8 @@ def train_together(
 
     workers, stop = run.config.workers, run.path / STOP
     local = workers.address in (None, "local")
-    stop.unlink(missing_ok=True)
+    for name in (STOP, FAILED):
+        (run.path / name).unlink(missing_ok=True)
     connect(None if local else workers.address, workers.count)
     try:
         trainer = _make_trainer(run, data, local)
@@ -64,13 +69,15 @@ def train_together(
             for row in rows[told:]:
                 ended(row)
             told = count
+        _raise_told(run.path / FAILED)
         if failures and run.result() is None:
             raise WorkError(f"the training failed: {_reason(failures[0])}. Then: {run.resume_command}")
         if stop.exists() and run.result() is None:
             raise KeyboardInterrupt
     finally:
         ray.shutdown()
-        stop.unlink(missing_ok=True)
+        for name in (STOP, FAILED):
+            (run.path / name).unlink(missing_ok=True)
         shutil.rmtree(run.path / RAY_FOLDER, ignore_errors=True)
 
 
@@ -84,17 +91,17 @@ def _make_trainer(run: TrainingRun, data: ImageData, local: bool) -> Any:
     workers = run.config.workers
     available = ray.cluster_resources()
     gpus, cpus = float(available.get("GPU", 0)), float(available.get("CPU", 0))
-    each = float(gpus >= workers.count) if workers.gpus_per_worker is None else workers.gpus_per_worker
+    each = float(gpus > 0) if workers.gpus_per_worker is None else workers.gpus_per_worker
     if workers.count * each > gpus or workers.count > cpus:
         raise InputError(
             f"workers: {workers.count} processes need {workers.count} CPUs and {workers.count * each:g} GPUs; the "
-            f"cluster has {cpus:g} and {gpus:g}"
+            f"cluster has {cpus:g} and {gpus:g}; use fewer --workers, or --gpus-per-worker 0 to train on CPUs"
         )
     resources = {"CPU": 1.0} | ({"GPU": each} if each else {})
     return TorchTrainer(
         _train_in_process,
         train_loop_config={"path": str(run.path.resolve()), "data": send_data(data, local)},
-        torch_config=TorchConfig(backend="nccl" if each else "gloo"),
+        torch_config=TorchConfig(backend="nccl" if each >= 1 else "gloo"),
         scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=each > 0, resources_per_worker=resources),
         run_config=RunConfig(
             name="train",
@@ -105,17 +112,35 @@ def _make_trainer(run: TrainingRun, data: ImageData, local: bool) -> Any:
 
 
 def _train_in_process(settings: dict[str, Any]) -> None:
-    """Be one of the processes; a wish to stop ends it without an error."""
+    """Be one of the processes; a wish to stop ends it without an error, and what is no accident is not tried again."""
     import ray
     from ray.train.torch import get_device
 
     run = TrainingRun.open(Path(settings["path"]))
+    if (run.path / FAILED).exists():  # another try would end likewise
+        return
     data: ImageData = ray.get(settings["data"])
     world = World(torch.distributed.get_rank(), torch.distributed.get_world_size())
     stop = run.path / STOP
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         train(run, data, get_device(), _Silent(), stop.exists, world)
-    world.wait()
+    except KeyboardInterrupt:
+        return
+    except (InputError, WorkError) as error:
+        told = {"input": isinstance(error, InputError), "message": str(error)}
+        write_whole(run.path / FAILED, json.dumps(told))
+        raise  # ends the other processes too, which may wait for this one
+
+
+def _raise_told(path: Path) -> None:
+    """Raise what a process could not go on for.
+
+    Raises:
+        InputError, WorkError: as it was there.
+    """
+    with contextlib.suppress(OSError):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        raise (InputError if told["input"] else WorkError)(told["message"])
 
 
 class _Silent:

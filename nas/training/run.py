@@ -8,11 +8,11 @@ epoch, ``curves.svg`` their picture, and ``result.json`` what came of it.
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
 import shlex
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,14 +24,14 @@ import yaml
 from nas.evaluate.cost import network_cost
 from nas.evaluate.cpu_tuning import tune_for_training
 from nas.evaluate.data.image_data import ImageData
-from nas.files import cannot_write, write_whole
+from nas.files import cannot_write, hold, write_whole
 from nas.program import program
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import load_network, network_to_yaml, read_yaml
 from nas.setup import versions
-from nas.training.checkpoint import Checkpoint
+from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.config import TrainConfig, validate
 from nas.training.curves import write_curves
 from nas.training.trainer import Trainer, Watcher
@@ -49,14 +49,16 @@ class TrainingRun:
         path: the folder.
         config: the whole configuration as used.
         network: as trained: at its resolution, with the data's classes.
+        images: digest of the images, their classes and their split.
     """
 
     path: Path
     config: TrainConfig
     network: Network
+    images: str
 
     @classmethod
-    def create(cls, path: Path, config: TrainConfig, network: Network) -> TrainingRun:
+    def create(cls, path: Path, config: TrainConfig, network: Network, images: str) -> TrainingRun:
         """Make the folder and write what the training is of.
 
         Raises:
@@ -69,9 +71,9 @@ class TrainingRun:
         except OSError as error:
             raise cannot_write(path, error) from None
         write_whole(path / NETWORK, network_to_yaml(network))
-        data = config.model_dump(mode="json") | {"versions": versions()}
+        data = config.model_dump(mode="json") | {"images": images, "versions": versions()}
         write_whole(path / CONFIG, yaml.safe_dump(data, sort_keys=False))
-        return cls(path, config, network)
+        return cls(path, config, network, images)
 
     @classmethod
     def open(cls, path: Path) -> TrainingRun:
@@ -84,7 +86,8 @@ class TrainingRun:
             raise InputError(f"resume: expected a training's folder, but '{path}' has no {CONFIG}")
         data = read_yaml(path / CONFIG)
         data.pop("versions", None)
-        return cls(path, validate(data, str(path / CONFIG)), load_network(path / NETWORK))
+        images = str(data.pop("images", ""))
+        return cls(path, validate(data, str(path / CONFIG)), load_network(path / NETWORK), images)
 
     @property
     def resume_command(self) -> str:
@@ -97,15 +100,33 @@ class TrainingRun:
         Raises:
             InputError: if one does already.
         """
-        handle = os.open(self.path / CONFIG, os.O_RDONLY)
+        return hold(self.path / CONFIG, "resume")
+
+    def check_images(self, data: ImageData) -> None:
+        """Check that the images are those that the training began with.
+
+        Raises:
+            InputError: if they are others, or their classes are.
+        """
+        if self.images != (now := data.digest()):
+            raise InputError(
+                f"resume: the images of '{self.config.data.source}', their classes or their split are others than when "
+                f"this training began ({self.images[:12]}, now {now[:12]}). Put them back, or train anew with another "
+                "--out"
+            )
+
+    def discard(self) -> None:
+        """Take the folder away again if nothing has been trained in it."""
+        if not (self.path / STATE).exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def progress(self) -> str:
+        """Say how far the checkpoint is."""
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise InputError(f"resume: another process is training in '{self.path}'; wait for it or stop it") from None
-        except OSError:
-            pass  # a file system without locks
-        return handle
+            values = json.loads((self.path / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return "nothing of it"
+        return f"epoch {values['epoch'] + 1}, step {values['step']}"
 
     def result(self) -> dict[str, Any] | None:
         """Return what came of it, ``None`` if it has not ended."""
@@ -233,6 +254,7 @@ def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
         "init": run.config.init,
         "seconds": trainer.history[-1]["seconds"],
     }
+    write_whole(run.path / HISTORY, _table(trainer.history))
     write_curves(run.path / CURVES, trainer.history, run.network.name)
     write_whole(run.path / RESULT, json.dumps(result, indent=2) + "\n")
 

@@ -1,8 +1,9 @@
 """The training of one network, which can be taken up after any step as if nothing had happened.
 
-Every random draw of a step comes from generators that are seeded by the run's seed, the epoch and the step, and is made
-for the whole batch. So nothing of chance has to be saved, a resumed training continues bit for bit, and how many
-processes share a batch makes no difference to what they see.
+Every random draw of a step comes from generators that are seeded by the run's seed, the epoch and the step, so nothing
+of chance has to be saved, and a resumed training continues bit for bit (unless memory ran out on the way). Orders,
+crops, mirrors and policies are drawn for the whole batch: how many processes share it makes no difference to what they
+see. Mixup, cutmix and dropout are drawn in each process.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ class Trainer:
     def scores(self, part: str) -> dict[str, Score]:
         """Score the weights (``raw``) and their average (``ema``) on a part of the images."""
         images = Images.load(getattr(self.data, part), self.device)
+        self._share_buffers()
         modules: dict[str, nn.Module] = {"raw": self.module}
         if self.average is not None:
             modules["ema"] = self.average.module
@@ -167,23 +169,14 @@ class Trainer:
             "history": self.history,
             "loss_sum": self._loss_sum,
             "seconds": self._seconds,
-            "images": self.data.describe(),
+            "micro_batch": self._step.micro_batch,
             "scaler": self._step.scaler.state_dict() if self._step.scaler else {},
         }
         return Checkpoint(pack(groups), values)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take up a training where its ``state`` was taken.
-
-        Raises:
-            InputError: if it was of other images.
-        """
+        """Take up a training where its ``state`` was taken."""
         tensors, values = checkpoint.tensors, checkpoint.values
-        if values["images"] != self.data.describe():
-            raise InputError(
-                f"resume: the images have changed: this training began with {values['images']}; now there are "
-                f"{self.data.describe()}. Put them back, or train anew with another --out"
-            )
         self.module.load_state_dict(unpack(tensors, "module"))
         if self.average is not None:
             self.average.load_state_dict(unpack(tensors, "average"))
@@ -197,6 +190,7 @@ class Trainer:
         self.normalise = Normalisation(**normalise)
         self.epoch, self.step, self.history = values["epoch"], values["step"], list(values["history"])
         self._loss_sum, self._seconds = values["loss_sum"], values["seconds"]
+        self._step.micro_batch = values["micro_batch"]
         if self._step.scaler and values["scaler"]:
             self._step.scaler.load_state_dict(values["scaler"])
 
@@ -242,28 +236,26 @@ class Trainer:
         images = self.normalise(crops.apply(pixels, draws.of(own), self.resolution, recipe))
         generator = self._generator(_STEP, 1 + world.rank)
         images, targets = mix(images, labels, len(self.data.classes), recipe, generator)
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # of dropout and drop-connect
+        seed = int(torch.randint(2**62, (), generator=generator))  # of dropout and drop-connect
         share = len(labels) * world.size / len(places)
-        loss = self._survive(images, targets, share).double() * (len(labels) / len(places))
+        loss = self._survive(images, targets, share, seed).double() * (len(labels) / len(places))
+        self._step.update()
         if self.average is not None:
             self.average.update_parameters(self.module)
         value = world.sum(loss).item()
-        if not math.isfinite(value):
-            raise WorkError(
-                f"the training diverged: the loss was {value} in step {self.step + 1} of epoch {self.epoch + 1}; lower "
-                "recipe.learning_rate (--set recipe.learning_rate=...), or use recipe.precision=fp32"
-            )
+        self._check_finite(value, f"in step {self.step + 1}")
         return float(value)
 
-    def _survive(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
-        """Take the step; where the device's memory does not hold it, in smaller and smaller parts.
+    def _survive(self, images: Tensor, targets: Tensor, share: float, seed: int) -> Tensor:
+        """Find the gradients; where the device's memory does not hold the batch, in smaller and smaller parts.
 
         Raises:
             WorkError: if not even one image at a time fits.
         """
         while True:
+            torch.manual_seed(seed)
             try:
-                return self._step(images, targets, share)
+                return self._step.gradients(images, targets, share)
             except ValueError as error:
                 if "more than 1 value per channel" not in str(error):
                     raise
@@ -290,8 +282,23 @@ class Trainer:
             "loss": self._loss_sum / self._batches,
         }
         for name, found in self.scores("validation").items():
+            self._check_finite(found.loss, "on the validation images")
             row |= {f"{name}_top1": found.top1, f"{name}_top5": found.top5, f"{name}_loss": found.loss}
         return row | {"seconds": round(self._seconds, 3)}
+
+    def _check_finite(self, loss: float, where: str) -> None:
+        if not math.isfinite(loss):
+            raise WorkError(
+                f"the training diverged: the loss was {loss} {where} of epoch {self.epoch + 1}; begin anew with a "
+                "lower recipe.learning_rate (--set recipe.learning_rate=...), or with recipe.precision=fp32"
+            )
+
+    def _share_buffers(self) -> None:
+        """Give every process the leading one's BatchNorm statistics: those are what is saved."""
+        if self.world.size > 1:
+            for module in (self.module, self.average):
+                for buffer in () if module is None else module.buffers():
+                    torch.distributed.broadcast(buffer, 0)
 
     def _progress(self, steps: int = 0) -> float:
         """Epochs that are done, a part of one included."""

@@ -116,6 +116,15 @@ class Weights:
         module.load_state_dict({**own, **{name: self.tensors[name] for name in wanted}})
 
 
+def layers_of(network: Network) -> tuple[object, ...]:
+    """Return what decides a network's layers, leaving out what may differ while its weights still mean the same:
+    resolution, classes, dropout, drop-connect and how BatchNorm is set.
+    """
+    head = replace(network.head, dropout=0.0)
+    plain = replace(network, resolution=224, classes=1000, drop_connect=0.0, head=head)
+    return replace(plain, norm_epsilon=1e-3, norm_momentum=0.01).signature()
+
+
 def find_weights(reference: str, network: Network) -> Weights:
     """Return the weights that a person means.
 
@@ -136,7 +145,12 @@ def find_weights(reference: str, network: Network) -> Weights:
             f"weights: expected a .safetensors file, a training's folder or '{TORCHVISION}', got '{reference}', which "
             "does not exist"
         )
-    return Weights.read(path)
+    found = Weights.read(path)
+    if layers_of(found.network) != layers_of(network):
+        raise InputError(
+            f"weights: '{reference}' is of '{found.network.name}', a network of other layers than '{network.name}'"
+        )
+    return found
 
 
 def trained_weights(folder: Path) -> Path:

@@ -35,8 +35,3 @@ class World:
         if self.size > 1:
             torch.distributed.all_reduce(values)
         return values
-
-    def wait(self) -> None:
-        """Wait until every process is here."""
-        if self.size > 1:
-            torch.distributed.barrier()

@@ -76,6 +76,15 @@ def test_interrupted_and_killed_it_ends_as_if_nothing_had_happened(place: Path) 
     assert "has ended: test top-1" in train("--resume", "broken", cwd=place)
 
 
+def test_other_images_are_not_trained_on(place: Path) -> None:
+    """Renamed classes are other labels, though there are as many of them."""
+    train("small.yaml", "--data", "images", *FLAGS, "--out", "run", cwd=place)
+    (place / "run" / "result.json").unlink()
+    (place / "images" / "red").rename(place / "images" / "a")
+    refused = run_nas("train", "--resume", "run", cwd=place, check=2).stderr
+    assert "their classes or their split are others than when this training began" in refused
+
+
 def test_fine_tuning_takes_the_body_and_replaces_the_head(place: Path) -> None:
     train("small.yaml", "--data", "images", *FLAGS, "--out", "first", cwd=place)
     for index in range(20):
@@ -109,6 +118,8 @@ def test_mistakes_are_told_before_anything_is_written(place: Path, monkeypatch: 
         (("small.yaml", "--data", "images", "--init", "torchvision"), "torchvision has no weights for 'network'"),
         (("small.yaml", "--data", "images", "--set", "recipe.optimiser=sgd"), "did you mean 'optimizer'"),
         (("efficientnet_b0", "--data", "images", "--resolution", "2"), "use a higher resolution"),
+        (("small.yaml", "--data", "images", "--batch-size", "3", "--workers", "2"), "4 in all"),
+        (("small.yaml", "--data", "images", "--set", "data.resolution=9"), "give --resolution"),
         (("--resume", "taken"), "has no train.yaml"),
         (("--resume", "taken", "--epochs", "3"), "leave out epochs"),
     ]
@@ -136,13 +147,29 @@ def test_two_processes_train_as_one_with_the_doubled_batch(place: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_mistake_that_a_process_finds_is_not_tried_again(place: Path) -> None:
+    """And leaves no folder behind."""
+    train("small.yaml", "--data", "images", *FLAGS, "--epochs", "1", "--out", "first", cwd=place)
+    weights = (place / "first" / "weights.safetensors").read_bytes()
+    flags = ("small.yaml", "--data", "images", *FLAGS, "--workers", "2", "--init", "first", "--out", "second")
+    program = start(*flags, cwd=place)
+    end = time.monotonic() + 60
+    while not (place / "second" / "train.yaml").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    (place / "first" / "weights.safetensors").write_bytes(weights[:100])  # gone before the processes read it
+    output = program.communicate(timeout=120)[0]
+    assert program.returncode == 2 and output.count("holds no weights of ours") == 1, output
+    assert not (place / "second").exists()
+
+
+@pytest.mark.slow
 def test_processes_that_are_interrupted_save_and_go_on(place: Path) -> None:
     flags = ("small.yaml", "--data", "images", *FLAGS, "--epochs", "400")
     program = start(*flags, "--out", "run", "--workers", "2", cwd=place)
     wait_for_epochs(place / "run", 2)
     program.send_signal(signal.SIGINT)
     output = program.communicate(timeout=120)[0]
-    assert program.returncode == 130 and "interrupted and saved" in output, output
+    assert program.returncode == 130 and "is saved; go on with" in output, output
     done = len(history(place / "run"))
     assert 2 <= done < 400 and json.loads((place / "run" / "checkpoint.json").read_text())["epoch"] >= done
     config = (place / "run" / "train.yaml").read_text().replace("epochs: 400", f"epochs: {done + 3}")

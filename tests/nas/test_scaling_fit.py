@@ -13,7 +13,7 @@ from nas.evaluate.proxy import proxy_resolution
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.scaled_proxies import train_at_own_resolution
 from nas.scaler import Rule
-from nas.scaling_fit import fit_config
+from nas.scaling_fit import _possible_family, fit_config
 from nas.scaling_space import ScalingSpace
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError
@@ -127,6 +127,20 @@ def test_killed_and_resumed_it_names_the_same_triple(place: Path) -> None:
     assert len(list((place / "whole" / "family").glob("*.yaml"))) == 7
     refused = run_nas("search", "--resume", "whole", "--trials", "1", cwd=place, check=2)
     assert "--trials" in refused.stderr
+
+
+def test_a_triple_whose_family_grows_beyond_any_table() -> None:
+    """alpha = 2 makes 128 times as many layers at phi = 7; the members before that are made."""
+    grid = space(step=1.0, tolerance=0.01)
+    family = _possible_family(grid, Rule(2, 1, 1))
+    assert [member.scaling.phi for member in family] == [1, 2, 3, 4, 5, 6]
+    assert family[0].nominal_ratio == 2 and len(_possible_family(grid, PAPER)) == 7
+
+
+def test_json_is_all_that_is_printed(place: Path) -> None:
+    flags = ("--step", "1", "--tolerance", "0.01", "--trials", "2", "--set", "confirm.candidates=1", "--json")
+    shown = run_nas("scale", *FLAGS[:4], "--workers", "0", *flags, *QUICK, "--out", "run", cwd=place).stdout
+    assert json.loads(shown) == json.loads((place / "run" / "scaling.json").read_text())
 
 
 def test_a_search_is_no_grid(place: Path) -> None:

