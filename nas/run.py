@@ -200,8 +200,16 @@ def check_free(path: Path) -> None:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is not empty" if path.is_dir() else "is a file"
-        go_on = f"{program()} search --resume {shlex.quote(str(path))}"
+        go_on = f"{program()} {_command(path)} --resume {shlex.quote(str(path))}"
         raise InputError(f"out: '{path}' {what}; choose another --out, or go on with: {go_on}")
+
+
+def _command(path: Path) -> str:
+    """Return the command that a folder's run was begun with."""
+    try:
+        return "scale" if read_config(path).scaling is not None else "search"
+    except InputError:
+        return "search"
 
 
 def read_trials(path: Path) -> list[Trial]:

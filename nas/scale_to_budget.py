@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from nas.evaluate.cost import network_cost
 from nas.scaler import LARGEST_FACTOR, LARGEST_PHI, Rule, Scaling, phi_scaling, scale
@@ -19,7 +20,7 @@ from nas.search_spaces.network import Network
 FULL_ENOUGH = (0.99, 0.97)  # of the budget: the member closest to the rule that uses as much is taken
 SLACK = 0.15  # how far resolution and width may leave the rule to use the budget
 PHI_STEP, WIDTH_STEP, MEASURED_PHI_STEP = 1e-4, 1e-3, 0.02
-REMEASURED = 10  # times that a measured member may be made smaller, because a second look at the clock said more
+REMEASURED = 50  # times that a measured member may be made smaller, because a second look at the clock said more
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,17 @@ class Ceiling:
     text: str
     cost: Callable[[Network], float]
     exact: bool = True
+    asked: dict[Any, float] = field(default_factory=dict, compare=False)
+
+    def of(self, network: Network) -> float:
+        """Ask what a network costs."""
+        self.asked[network.signature()] = value = self.cost(network)
+        return value
+
+    def latest(self, network: Network) -> float:
+        """Return what a network cost when that was last asked, so that a clock is not asked until it says otherwise."""
+        known = self.asked.get(network.signature())
+        return self.of(network) if known is None else known
 
 
 def macs_ceiling(limit: float, text: str) -> Ceiling:
@@ -71,7 +83,7 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
             made = scale(network, scaling)
         except InputError:  # larger than any table may be
             return math.inf
-        return max(ceiling.cost(made) / ceiling.limit for ceiling in ceilings)
+        return max(ceiling.of(made) / ceiling.limit for ceiling in ceilings)
 
     bases = max(rule.alpha, rule.beta, rule.gamma, 1 + 1e-9)
     largest = min(LARGEST_PHI, math.log(LARGEST_FACTOR) / math.log(bases) - 1e-6)
@@ -92,10 +104,15 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
         found = _adjusted(network, found, used)
     else:
         for _ in range(REMEASURED):
-            if used(found) <= 1 or phi - step < lowest:
+            if used(found) <= 1:
                 break
-            phi -= step
+            phi = max(lowest, phi - step)
             found = member(phi)
+        else:
+            raise InputError(
+                f"scale: '{network.name}' came out above the budget {REMEASURED} times, each time smaller: the machine "
+                "is too busy to measure on; try again when it is quiet"
+            )
     return replace(found, name=f"{network.name}_{'_'.join(ceiling.text for ceiling in ceilings)}", phi=phi)
 
 
@@ -142,18 +159,19 @@ def _smallest_phi(network: Network, member: Callable[[float], Scaling]) -> float
 def _adjusted(network: Network, found: Scaling, used: Callable[[Scaling], float]) -> Scaling:
     """Use what phi leaves of the budget: resolutions about the rule's, each with the largest width that it allows."""
     nominal = found.resolution_of(network)
+    grows = used(Scaling(found.name)) <= 1  # then no dimension may shrink, and else none grow
     candidates = [(used(found), 0.0, replace(found, resolution=nominal))]
     for resolution in range(math.ceil(nominal * (1 - SLACK)), math.floor(nominal * (1 + SLACK)) + 1):
-        try:
-            one = replace(found, resolution=resolution)
-            if used(replace(one, width=found.width * (1 - SLACK))) > 1:
-                continue
-        except InputError:  # a resolution that the strides do not allow
+        narrow, wide = found.width * (1 - SLACK), found.width * (1 + SLACK)
+        narrow, wide = (max(1.0, narrow), wide) if grows else (narrow, min(1.0, wide))
+        one = replace(found, resolution=resolution)
+        shrinks = resolution < network.resolution
+        if (shrinks == grows and resolution != network.resolution) or used(replace(one, width=narrow)) > 1:
             continue
         width = _largest(
             lambda value, one=one: used(replace(one, width=value)) <= 1,  # type: ignore[misc]
-            found.width * (1 - SLACK),
-            found.width * (1 + SLACK),
+            narrow,
+            wide,
             WIDTH_STEP * found.width,
         )
         one = replace(one, width=width)

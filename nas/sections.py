@@ -117,7 +117,7 @@ class ScalingGrid(Section):
 
     network: dict[str, Any]
     """The baseline, in its YAML form."""
-    step: float = Field(default=0.05, gt=0, le=1)
+    step: float = Field(default=0.05, ge=0.01, le=1)
     """Between two values of alpha, of beta and of gamma, from 1 on."""
     largest: float = Field(default=2.0, gt=1, le=8)
     """Of any of them."""

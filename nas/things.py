@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nas.program import program
@@ -17,6 +19,15 @@ _B0 = "efficientnet_b0"
 def thing_names() -> list[str]:
     """Return every reference name."""
     return sorted({*reference_names(), *(f"efficientnet_{name}" for name in OFFICIAL)})
+
+
+def told_apart(networks: Sequence[Network], references: Sequence[str]) -> list[Network]:
+    """Return networks with names of their own: those that share one are called as people typed them."""
+    names = [network.name for network in networks]
+    return [
+        replace(network, name=reference.replace("/", " ").strip()) if names.count(network.name) > 1 else network
+        for network, reference in zip(networks, references, strict=True)
+    ]
 
 
 def load_thing(reference: str) -> Network:

@@ -145,7 +145,7 @@ class Network:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
-        if not isinstance(self.name, str):
+        if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"name: expected a text, got {self.name!r}")
         if any(letter in "/\\" or not letter.isprintable() for letter in self.name):  # files are named after it
             raise InputError(f"name: expected no slashes and no control characters, got {self.name!r}")

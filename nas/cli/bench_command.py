@@ -39,16 +39,19 @@ def bench(
     from nas.bench import as_rows
     from nas.bench import bench as measure
     from nas.cli.output import make_console, print_json, say
-    from nas.search_spaces.errors import InputError
-    from nas.things import load_thing
+    from nas.search_spaces.errors import InputError, WorkError
+    from nas.things import load_thing, told_apart
 
     if device not in ("cpu", "cuda"):
         raise InputError(f"--device: expected cpu or cuda, got '{device}'")
-    networks = [load_thing(thing).at(resolution=resolution) for thing in things]
+    networks = told_apart([load_thing(thing).at(resolution=resolution) for thing in things], things)
     console = make_console()
     names = [name.strip() for name in backends.split(",")]
     tell = (lambda _: None) if json else (lambda text: say(console, text))
     results = measure(networks, names, device, threads, batch, rounds, tell)
+    if all(found.error for found in results):
+        reasons = "; ".join(f"{found.backend}: {found.error}" for found in results)
+        raise WorkError(f"nothing could be measured: {reasons}")
     if json:
         print_json(as_rows(networks, results))
         return

@@ -27,7 +27,7 @@ def cam(
         typer.Option(help="Weights of each network in turn, or one for all: a file, a training's folder, torchvision."),
     ] = None,
     wanted: Annotated[
-        str | None, typer.Option("--class", help="A class's name or number [default: the likeliest].")
+        str | None, typer.Option("--class", help="A class's name or number (default: the likeliest).")
     ] = None,
     out: Annotated[Path, typer.Option(help="The picture: .png, .svg or .pdf.")] = Path("cam.png"),
     json: Json = False,
@@ -50,6 +50,7 @@ def cam(
     models = _models(things, weights or [])
     pictures = [open_image(path) for path in image]
     rows = [[activation_map(model, picture, wanted) for model in models] for picture in pictures]
+    out.parent.mkdir(parents=True, exist_ok=True)
     draw_maps(rows, out)
     found: list[dict[str, Any]] = [
         {
@@ -81,7 +82,10 @@ def _models(things: list[str], weights: list[str]) -> list[Weights]:
     Raises:
         InputError: if one has none, for its map would say nothing.
     """
+    from dataclasses import replace
+
     from nas.search_spaces.errors import InputError
+    from nas.things import told_apart
     from nas.training.models import load_weights
 
     if len(weights) not in (0, 1, len(things)):
@@ -94,4 +98,5 @@ def _models(things: list[str], weights: list[str]) -> list[Weights]:
         if loaded is None:
             raise InputError(f"cam: '{thing}' has no weights; train it (nas train), or give --weights FILE|torchvision")
         found.append(loaded)
-    return found
+    networks = told_apart([loaded.network for loaded in found], things)
+    return [replace(loaded, network=network) for loaded, network in zip(found, networks, strict=True)]

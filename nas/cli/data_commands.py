@@ -51,11 +51,11 @@ def prepare(
     data: Annotated[str, typer.Argument(help="A name that 'nas data list' shows, or a folder or zip of images.")],
     resolution: Annotated[int, typer.Option(help="Side in pixels that proxies will train at.")] = 32,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write to, for --data [default: where --data NAME|DIR finds it].")
+        Path | None, typer.Option(help="Folder to write to, for --data (default: where --data NAME|DIR finds it).")
     ] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a named data set that is not here.")] = False,
     root: Annotated[
-        Path | None, typer.Option(help="Folder that holds the named data sets [default: $NAS_DATA].")
+        Path | None, typer.Option(help="Folder that holds the named data sets (default: $NAS_DATA).")
     ] = None,
     json: Json = False,
 ) -> None:

@@ -20,16 +20,16 @@ def export(
         list[str],
         typer.Argument(
             metavar="THING [onnx|pt2|py|yaml|torchvision|timm]...",
-            help="A network with or without weights (a training's folder has its own), and formats [default: all].",
+            help="A network with or without weights (a training's folder has its own), and formats (default: all).",
         ),
     ],
     formats: Annotated[str | None, typer.Option("--format", help="Formats, separated by commas.")] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="A .safetensors file, a training's folder, torchvision [default: THING's own]."),
+        typer.Option(help="A .safetensors file, a training's folder, torchvision (default: THING's own)."),
     ] = None,
     resolution: Annotated[int | None, typer.Option(min=1, help="In pixels, instead of the weights' own.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the files [default: exported/NAME].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the files (default: exported/NAME).")] = None,
     json: Json = False,
 ) -> None:
     """Export a network; each file is loaded again in a fresh process and compared before it counts.
@@ -54,7 +54,7 @@ def export(
     found, trained = weights_or_initial(thing, weights)
     found = replace(found, network=found.network.at(resolution=resolution))
     network = found.network
-    folder = out or Path("exported") / network.name
+    folder = out or Path("exported") / (Path(thing).resolve().stem if Path(thing).exists() else network.name)
     console = make_console()
     if not trained:
         typer.echo(f"warning: '{thing}' has no weights; initial ones are exported (--weights)", err=True)

@@ -28,7 +28,7 @@ def build(
     rounds: Annotated[int, typer.Option(help="Turns through all operators; the median counts.")] = 15,
     validation: Annotated[int, typer.Option(help="Whole networks to check the predictions on.")] = 20,
     seed: Annotated[int, typer.Option(help="Of the networks drawn.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="The table [default: latency-SPACE-DEVICE-BACKEND.json].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The table (default: latency-SPACE-DEVICE-BACKEND.json).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Measure a space's operators on this machine, and check their sums on whole networks.

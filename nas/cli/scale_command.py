@@ -57,14 +57,14 @@ def scale(
     fit: Annotated[
         bool, typer.Option("--fit", help="Search alpha, beta and gamma on a grid, each trained at phi = 1.")
     ] = False,
-    data: Annotated[str | None, typer.Option(help="For --fit: images to train on [default: digits].")] = None,
+    data: Annotated[str | None, typer.Option(help="For --fit: images to train on (default: digits).")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="For --fit: Ray workers; 0: this process.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="For --fit: at most so many triples.")] = None,
-    step: Annotated[float | None, typer.Option(help="For --fit: of the grid [default: 0.05].")] = None,
+    step: Annotated[float | None, typer.Option(help="For --fit: of the grid (default: 0.05).")] = None,
     by: Annotated[
         str | None, typer.Option(help="For --fit: nominal, alpha*beta^2*gamma^2 = 2; or macs, real MACs doubled.")
     ] = None,
-    tolerance: Annotated[float | None, typer.Option(help="For --fit: how far from 2 [default: 0.08].")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="For --fit: how far from 2 (default: 0.08).")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="For --fit: one seed, one result.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with a folder of --fit.")] = None,
     assignments: Annotated[
@@ -146,7 +146,7 @@ def _family(
         )
     members = make_family(network, scalings, rule)
     for place, ceilings in enumerate(budgets, start=len(members) - len(budgets)):
-        latencies = {one.name: one.cost(members[place].network) for one in ceilings if one.name == "latency_ms"}
+        latencies = {one.name: one.latest(members[place].network) for one in ceilings if one.name == "latency_ms"}
         members[place] = replace(members[place], measured=latencies)
     files = [] if out is None else write_family(out, members)
     if json:
@@ -225,7 +225,10 @@ def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequen
         table.add_row(row["name"], *cells)
     console.print(table)
     if any(member.scaling.phi is not None for member in members):
-        say(console, f"By phi: {rule_text(rule)}. Nominal x is 2^phi; x MACs is what the members really cost.")
+        say(console, f"By phi: {rule_text(rule)}")
+        say(console, "nominal x: what the rule takes MACs to grow by; x MACs: what they really do")
+    if budgets:
+        say(console, "Members of a budget leave the rule's width and resolution a little, to use the budget up")
 
 
 def _by_hand(base: str, width: float | None, depth: float | None, resolution: int | None, *, kept: bool) -> Scaling:

@@ -17,7 +17,7 @@ _SEARCH, _WHERE, _RUN = "What to search", "Where trials run", "The run"
 def search(
     config: Annotated[
         str | None,
-        typer.Option(help="A shipped configuration or a YAML file [default: default].", rich_help_panel=_RUN),
+        typer.Option(help="A shipped configuration or a YAML file (default: default).", rich_help_panel=_RUN),
     ] = None,
     target_flops: Annotated[
         str | None,
@@ -88,7 +88,7 @@ def search(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Ray workers; 0 runs in this process [default: one a core, at most 8; 0 where nothing is trained].",
+            help="Ray workers; 0 runs in this process (default: one a core, at most 8; 0 where nothing is trained).",
             rich_help_panel=_WHERE,
         ),
     ] = None,
@@ -130,7 +130,7 @@ def search(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder [default: runs/SPACE-TIME].", rich_help_panel=_RUN)
+        Path | None, typer.Option(help="The run's folder (default: runs/SPACE-TIME).", rich_help_panel=_RUN)
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with a run's folder; a larger --trials extends it.", rich_help_panel=_RUN)

@@ -35,7 +35,7 @@ def scale_study(
     beta: Annotated[float, typer.Option(help="Compound: width is beta^phi.")] = 1.1,
     gamma: Annotated[float, typer.Option(help="Compound: resolution is gamma^phi.")] = 1.15,
     workers: Annotated[int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the trainings [default: study/NAME].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the trainings (default: study/NAME).")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="evaluator.KEY=VALUE or data.KEY=VALUE; repeatable.")
     ] = None,
@@ -66,6 +66,8 @@ def scale_study(
         return
     network = load_thing(thing)
     members = make_members(network, _numbers(budgets), Rule(alpha, beta, gamma))
+    if data is None and (out is not None or assignments):
+        raise InputError("scale-study: --out and --set are for trainings; give --data")
     if data is None:
         _show_costs(console, members, paper_rows(network.name), json)
         return
@@ -83,7 +85,7 @@ def _train(
     from nas.evaluate.data.load import load_data
     from nas.evaluate.evaluators import EvaluatorRecipe
     from nas.files import write_whole
-    from nas.scaling_study import REPORT, draw_study, run_study
+    from nas.scaling_study import JOURNAL, REPORT, draw_study, run_study
     from nas.search_spaces.errors import InputError
     from nas.trainings import digest, lazy_pool
 
@@ -91,6 +93,8 @@ def _train(
         images = load_data(config.data, config.seed, progress)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: expected a folder, but '{folder}' is a file")
+    if folder.exists() and any(folder.iterdir()) and not (folder / JOURNAL).exists():
+        raise InputError(f"--out: '{folder}' holds something else than a study; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
 
     def tell(text: str) -> None:

@@ -13,7 +13,7 @@ app = typer.Typer(help="The ImageNet surrogate: score it, fit it again, import t
 
 Data = Annotated[Path, typer.Option(help="A CSV of measured networks; see: nas surrogate import.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Numbers = Annotated[Path | None, typer.Option(help="Another surrogate's numbers (.npz) [default: the shipped ones].")]
+Numbers = Annotated[Path | None, typer.Option(help="Another surrogate's numbers (.npz) (default: the shipped ones).")]
 
 
 @app.command("score")
@@ -59,10 +59,10 @@ def fit(
     data: Data,
     longer: Annotated[
         Path | None,
-        typer.Option(help="A CSV of networks trained by both schedules [default: the shipped calibration is kept]."),
+        typer.Option(help="A CSV of networks trained by both schedules (default: the shipped calibration is kept)."),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Only rows of this split [default: train where the file has splits, else all].")
+        str | None, typer.Option(help="Only rows of this split (default: train where the file has splits, else all).")
     ] = None,
     out: Annotated[Path, typer.Option(help="Where the numbers go.")] = Path("surrogate.npz"),
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,

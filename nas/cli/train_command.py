@@ -27,14 +27,14 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="efficientnet, modern, small-images, transfer, or a FILE.yaml [default: modern, or transfer]."
+            help="efficientnet, modern, small-images, transfer, or a FILE.yaml (default: modern, or transfer)."
         ),
     ] = None,
     init: Annotated[
         str | None, typer.Option(help="Weights to start from: a .safetensors file, a training's folder, torchvision.")
     ] = None,
-    resolution: Annotated[int | None, typer.Option(min=1, help="In pixels [default: the network's own].")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images [default: the recipe's].")] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="In pixels (default: the network's own).")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images (default: the recipe's).")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Of all processes together.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes of Ray Train that share a batch; 0: this process alone.")
@@ -43,7 +43,7 @@ def train(
     address: Annotated[str | None, typer.Option(help="A running Ray cluster that sees the folder.")] = None,
     train_device: Annotated[str | None, typer.Option(help="Without Ray: auto, cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="One seed, one result.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The training's folder [default: trained/NAME].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The training's folder (default: trained/NAME).")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this folder's training.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="recipe.KEY=VALUE or data.KEY=VALUE; repeatable.")
@@ -76,10 +76,12 @@ def train(
     }
     console = make_console()
     if resume is not None:
-        given = [key.rpartition(".")[2] for key, value in changes.items() if value is not None]
-        given += [*(assignments or []), *([thing] if thing else []), *(["recipe"] if recipe else [])]
+        flags = {"source": "data", "count": "workers"}
+        keys = (key.rpartition(".")[2] for key, value in changes.items() if value is not None)
+        given = [f"--{flags.get(key, key).replace('_', '-')}" for key in keys]
+        given += [*(assignments or []), *([thing] if thing else []), *(["--recipe"] if recipe else [])]
         if given or out is not None:
-            raise InputError(_ONLY_NEW + ", ".join([*given, *(["out"] if out else [])]))
+            raise InputError(_ONLY_NEW + ", ".join([*given, *(["--out"] if out else [])]))
         run = TrainingRun.open(resume)
         if (result := run.result()) is not None:
             say(console, f"'{run.path}' has ended: test top-1 {result['test_top1']:.2%}. To train anew: another --out")
@@ -156,7 +158,8 @@ def _load(config: Any, console: Console) -> Any:
 
     with progress_bar(console) as progress:
         images = load_data(config.data_settings(), config.seed, progress)
-    say(console, f"Data     {config.data.source}: {images.describe()}")
+    crops = f", of which {config.resolution} px are seen" if config.recipe.crop == "resized" else ""
+    say(console, f"Data     {config.data.source}: {images.describe()}{crops}")
     for line in images.skipped[:10]:
         say(console, f"         unreadable, left out: {line}", style="yellow")
     return images
@@ -193,6 +196,6 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
         say(console, f"interrupted; {run.progress()} is saved; go on with: {run.resume_command}")
         raise typer.Exit(INTERRUPTED) from None
     except WorkError as error:
-        hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
+        hint = "" if "--resume" in str(error) or "diverged" in str(error) else f". Then: {run.resume_command}"
         raise WorkError(f"{error}{hint}") from None
     print_result(run, console)

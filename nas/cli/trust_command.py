@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 @guarded
 def trust(
     what: Annotated[str, typer.Argument(help="A run's folder, or a space: its name, FILE.yaml or FILE.py:Class.")],
-    data: Annotated[str | None, typer.Option(help="Images to train on, for a space [default: digits].")] = None,
+    data: Annotated[str | None, typer.Option(help="Images to train on, for a space (default: digits).")] = None,
     target_flops: Annotated[
         str | None, typer.Option(help="For a space: only networks inside this budget's band.")
     ] = None,
     networks: Annotated[int, typer.Option(min=3, help="How many networks are trained.")] = 16,
     seeds: Annotated[int, typer.Option(min=1, help="Proxy trainings of each network.")] = 2,
     longer: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of the longer training [default: 5 times the proxy's].")
+        int | None, typer.Option(min=1, help="Epochs of the longer training (default: 5 times the proxy's).")
     ] = None,
     longer_seeds: Annotated[int, typer.Option(min=1, help="Longer trainings of each network.")] = 2,
     workers: Annotated[int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the trainings [default: the run's, or trust/SPACE].")
+        Path | None, typer.Option(help="Folder for the trainings (default: the run's, or trust/SPACE).")
     ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="For a space: key.path=value of the configuration; repeatable.")

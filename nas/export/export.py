@@ -77,7 +77,7 @@ def export(
         InputError: if the network has no counterpart in a library that is asked for, or a library is missing.
         WorkError: if a file cannot be written, or computes something else.
     """
-    check_folder(folder)
+    check_folder(folder, weights)
     counterparts = {kind: _counterpart(network, kind) for kind in kinds if kind not in ALWAYS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -116,12 +116,14 @@ _NAMES = {
 }
 
 
-def check_folder(folder: Path) -> None:
-    """Check that nothing in a folder is lost by exporting into it: it is empty, or holds an export.
+def check_folder(folder: Path, weights: Weights) -> None:
+    """Check that nothing in a folder is lost by exporting into it: it is empty, or holds exports of these weights.
 
     Raises:
         InputError: with the first file that is of something else.
     """
+    if (folder / WEIGHTS).is_file() and (folder / WEIGHTS).read_bytes() != weights.as_bytes():
+        raise InputError(f"--out: '{folder}' holds other weights; choose another --out")
     ours = ("*.onnx", "*.pt2", "model.py", "network.yaml", WEIGHTS, "torchvision-*", "timm-*", "__pycache__")
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         is_card = file.name == CARD and CARD_MARK in file.read_text(encoding="utf-8", errors="replace")

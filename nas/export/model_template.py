@@ -141,6 +141,8 @@ def main() -> None:
         with Image.open(sys.argv[1]) as image:
             rgb = image.convert("RGB")
             pixels = torch.frombuffer(bytearray(rgb.tobytes()), dtype=torch.uint8).reshape(rgb.height, rgb.width, 3)
+    else:
+        print("No image is named; of a grey one:")
     with torch.inference_mode():
         chances = load()(preprocess(pixels)).softmax(1)[0]
     names = NETWORK["classes"] or [str(label) for label in range(len(chances))]

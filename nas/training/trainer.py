@@ -228,7 +228,7 @@ class Trainer:
             WorkError: if it is not finite.
         """
         recipe, world = self.recipe, self.world
-        set_rates(self.optimizer, recipe.peak_learning_rate * rate_factor(recipe, self._progress()))
+        set_rates(self.optimizer, recipe.peak_learning_rate * rate_factor(recipe, self._progress(0.5)))
         own = world.share(len(places))
         side = int(self._train.pixels.shape[1])
         draws = crops.draw(len(places), side, self.resolution, recipe, self._flips, self._generator(_STEP, 0))
@@ -278,7 +278,7 @@ class Trainer:
         """Return what an epoch came to."""
         row: dict[str, Any] = {
             "epoch": self.epoch + 1,
-            "learning_rate": self.recipe.peak_learning_rate * rate_factor(self.recipe, self._progress(-1)),
+            "learning_rate": self.recipe.peak_learning_rate * rate_factor(self.recipe, self._progress(-0.5)),
             "loss": self._loss_sum / self._batches,
         }
         for name, found in self.scores("validation").items():
@@ -289,8 +289,8 @@ class Trainer:
     def _check_finite(self, loss: float, where: str) -> None:
         if not math.isfinite(loss):
             raise WorkError(
-                f"the training diverged: the loss was {loss} {where} of epoch {self.epoch + 1}; begin anew with a "
-                "lower recipe.learning_rate (--set recipe.learning_rate=...), or with recipe.precision=fp32"
+                f"the training diverged: the loss was {loss} {where} of epoch {self.epoch + 1}; begin anew with "
+                "another --out and a lower learning rate (--set recipe.learning_rate=...), or recipe.precision=fp32"
             )
 
     def _share_buffers(self) -> None:
@@ -300,8 +300,8 @@ class Trainer:
                 for buffer in () if module is None else module.buffers():
                     torch.distributed.broadcast(buffer, 0)
 
-    def _progress(self, steps: int = 0) -> float:
-        """Epochs that are done, a part of one included."""
+    def _progress(self, steps: float = 0.0) -> float:
+        """Epochs that are done after so many steps more; half a step on is the middle of the present one."""
         return self.epoch + (self.step + steps) / self._batches
 
     def _generator(self, purpose: int, number: int) -> torch.Generator:

@@ -56,6 +56,10 @@ class Weights:
         Raises:
             WorkError: if it cannot be written.
         """
+        write_bytes_whole(path, self.as_bytes())
+
+    def as_bytes(self) -> bytes:
+        """Return the content of the file; the same weights are the same bytes."""
         from safetensors.torch import save
 
         about = {
@@ -68,7 +72,8 @@ class Weights:
         }
         metadata = {ABOUT: json.dumps(about)}  # one entry: their order in the file is left to chance
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
-        write_bytes_whole(path, save(tensors, metadata))
+        content: bytes = save(tensors, metadata)
+        return content
 
     @classmethod
     def read(cls, path: Path) -> Weights:

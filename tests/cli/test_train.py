@@ -52,6 +52,7 @@ def train(*arguments: str, cwd: Path) -> str:
     return run_nas("train", *arguments, cwd=cwd).stdout
 
 
+@pytest.mark.slow
 def test_interrupted_and_killed_it_ends_as_if_nothing_had_happened(place: Path) -> None:
     flags = ("small.yaml", "--data", "images", *FLAGS, "--epochs", "40")
     shown = train(*flags, "--out", "whole", cwd=place)
@@ -121,7 +122,7 @@ def test_mistakes_are_told_before_anything_is_written(place: Path, monkeypatch: 
         (("small.yaml", "--data", "images", "--batch-size", "3", "--workers", "2"), "4 in all"),
         (("small.yaml", "--data", "images", "--set", "data.resolution=9"), "give --resolution"),
         (("--resume", "taken"), "has no train.yaml"),
-        (("--resume", "taken", "--epochs", "3"), "leave out epochs"),
+        (("--resume", "taken", "--epochs", "3"), "leave out --epochs"),
     ]
     for arguments, words in mistakes:
         result = CliRunner().invoke(app, ["train", *arguments])

@@ -104,6 +104,7 @@ SETTINGS = ("data.resolution=16", "evaluator.epochs=1", "evaluator.batch_size=8"
 QUICK = tuple(word for setting in SETTINGS for word in ("--set", setting))
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_names_the_same_triple(place: Path) -> None:
     whole = run_nas("scale", *FLAGS, *QUICK, "--out", "whole", cwd=place).stdout
     assert "Best triple     alpha" in whole and "Seed noise      ±" in whole and "network_phi7" in whole

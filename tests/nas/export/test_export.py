@@ -52,6 +52,7 @@ def trained(network: Network, seed: int = 0) -> Weights:
     return Weights(network, tensors, classes, (1.0, 2.0, 3.0), (50.0, 60.0, 70.0), 1.0, "a test")
 
 
+@pytest.mark.slow
 def test_every_format_agrees_in_a_fresh_process(tmp_path: Path) -> None:
     """A network with every operation, every shortcut, every activation."""
     weights = trained(ODD)
@@ -64,6 +65,7 @@ def test_every_format_agrees_in_a_fresh_process(tmp_path: Path) -> None:
     assert all(one.digest in card for one in exported) and "24 px" in card and "class 3" in card
 
 
+@pytest.mark.slow
 def test_the_python_file_needs_nothing_of_ours(tmp_path: Path) -> None:
     weights = trained(ODD)
     export(ODD, weights, ["py"], tmp_path)
@@ -98,6 +100,7 @@ def test_a_network_is_found_by_its_layers_whatever_it_is_called(library: str) ->
     assert find_counterpart(wider, library) is None
 
 
+@pytest.mark.slow
 def test_torchvisions_model_takes_our_weights(tmp_path: Path) -> None:
     network = replace(load_thing("mobilenet_v3_small").at(resolution=32, classes=5), norm_epsilon=2e-3)
     (exported,) = export(network, trained(network), ["torchvision"], tmp_path)
