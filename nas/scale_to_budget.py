@@ -18,6 +18,7 @@ from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 
 FULL_ENOUGH = (0.99, 0.97)  # of the budget: the member closest to the rule that uses as much is taken
+NEARLY = 0.9  # of the budget: less, at the largest phi, is told
 SLACK = 0.15  # how far resolution and width may leave the rule to use the budget
 PHI_STEP, WIDTH_STEP, MEASURED_PHI_STEP = 1e-4, 1e-3, 0.02
 REMEASURED = 50  # times that a measured member may be made smaller, because a second look at the clock said more
@@ -95,13 +96,13 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
         raise InputError(_too_small(network, ceilings, member(lowest)))
     phi = min(largest, _largest(lambda value: used(member(value)) <= 1, *bracket, step))
     found = member(phi)
-    if exact and phi >= largest - 1e-3 and used(found) < FULL_ENOUGH[-1]:
-        raise InputError(
-            f"scale: the largest member of '{network.name}' by this rule, at phi {largest:.1f}, uses only "
-            f"{used(found):.3%} of that; ask for less, or give other --alpha, --beta, --gamma"
-        )
     if exact:
         found = _adjusted(network, found, used)
+        if phi >= largest - 1e-3 and used(found) < NEARLY:
+            raise InputError(
+                f"scale: the largest member of '{network.name}' by this rule, at phi {largest:.1f}, uses only "
+                f"{used(found):.3%} of that; ask for less, or give other --alpha, --beta, --gamma"
+            )
     else:
         for _ in range(REMEASURED):
             if used(found) <= 1:

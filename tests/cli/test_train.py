@@ -77,6 +77,7 @@ def test_interrupted_and_killed_it_ends_as_if_nothing_had_happened(place: Path) 
     assert "has ended: test top-1" in train("--resume", "broken", cwd=place)
 
 
+@pytest.mark.slow
 def test_other_images_are_not_trained_on(place: Path) -> None:
     """Renamed classes are other labels, though there are as many of them."""
     train("small.yaml", "--data", "images", *FLAGS, "--out", "run", cwd=place)
@@ -86,6 +87,7 @@ def test_other_images_are_not_trained_on(place: Path) -> None:
     assert "their classes or their split are others than when this training began" in refused
 
 
+@pytest.mark.slow
 def test_fine_tuning_takes_the_body_and_replaces_the_head(place: Path) -> None:
     train("small.yaml", "--data", "images", *FLAGS, "--out", "first", cwd=place)
     for index in range(20):

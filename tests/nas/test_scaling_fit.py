@@ -138,6 +138,7 @@ def test_a_triple_whose_family_grows_beyond_any_table() -> None:
     assert family[0].nominal_ratio == 2 and len(_possible_family(grid, PAPER)) == 7
 
 
+@pytest.mark.slow
 def test_json_is_all_that_is_printed(place: Path) -> None:
     flags = ("--step", "1", "--tolerance", "0.01", "--trials", "2", "--set", "confirm.candidates=1", "--json")
     shown = run_nas("scale", *FLAGS[:4], "--workers", "0", *flags, *QUICK, "--out", "run", cwd=place).stdout

@@ -167,6 +167,7 @@ def test_other_libraries_are_offered_only_where_they_have_the_network(tmp_path: 
     assert "timm" not in available_formats(load_thing("mobilenet_v3_small"))
 
 
+@pytest.mark.slow
 def test_the_command_takes_formats_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     trained(ODD).save(tmp_path / "odd.safetensors")
