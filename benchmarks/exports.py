@@ -29,7 +29,7 @@ def moved_weights(network: Network) -> Weights:
         initial = build(network).state_dict()
     for name, tensor in initial.items():
         noise = torch.rand(tensor.shape, generator=generator)
-        moved = tensor + 0.2 * (noise - 0.5) if name.endswith(("bias", "mean")) else tensor * (0.9 + 0.4 * noise)
+        moved = tensor + 0.1 * (noise - 0.5) if name.endswith(("bias", "mean")) else tensor * (0.9 + 0.2 * noise)
         tensors[name] = moved if tensor.is_floating_point() else tensor
     return Weights(network, tensors, (), origin="moved initial weights")
 
