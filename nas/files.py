@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import tempfile
 from pathlib import Path
 
 from nas.search_spaces.errors import InputError, WorkError
+
+_log = logging.getLogger(__name__)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -41,19 +44,27 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
 
 
 def hold(path: Path, what: str) -> int:
-    """Keep other processes out for as long as this one lives, by a lock on a file that exists; return its handle.
+    """Keep other processes out by a lock on a file, made if need be, for as long as the returned handle is open.
+
+    Args:
+        path: the file.
+        what: the flag or command that a refusal begins with.
 
     Raises:
         InputError: if another process holds it.
+        WorkError: if the file cannot be made.
     """
-    handle = os.open(path, os.O_RDONLY)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError as error:
+        raise cannot_write(path, error) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise InputError(f"{what}: another process is working in '{path.parent}'; wait for it or stop it") from None
-    except OSError:
-        pass  # a file system without locks
+        raise InputError(f"{what}: another process is running '{path.parent}'; wait for it or stop it first") from None
+    except OSError as error:
+        _log.warning("%s cannot be locked (%s): let no second process write there", path, error.strerror)
     return handle
 
 

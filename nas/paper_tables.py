@@ -75,7 +75,7 @@ class PaperRow:
 
 _LABEL = "the label is rounded: "
 _288 = "at 288 px, a multiple of 32, "
-_REST = "v1.5; v1 (stride in the first 1x1) has 3.858"
+_V15 = "v1.5; v1 (stride in the first 1x1) has 3.858"
 
 PAPER_ROWS = (
     PaperRow("mobilenet_v1", "baseline", 1, 1, 1, 0.6, 70.6),
@@ -96,7 +96,7 @@ PAPER_ROWS = (
         77.4,
         "coefficients not printed; MobileNetV1's are taken; " + _288 + "1.284",
     ),
-    PaperRow("resnet50", "baseline", 1, 1, 1, 4.1, 76.0, _REST),
+    PaperRow("resnet50", "baseline", 1, 1, 1, 4.1, 76.0, _V15),
     PaperRow("resnet50", "d=4", 4, 1, 1, 16.2, 78.1, "not reproduced; 16.0 if every convolution is repeated"),
     PaperRow("resnet50", "w=2", 1, 2, 1, 14.7, 77.7, "not reproduced; w=1.91 gives 14.7, a fixed stem 15.87"),
     PaperRow("resnet50", "r=2", 1, 1, 2, 16.4, 77.5),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import logging
@@ -17,7 +16,7 @@ from typing import Any
 import yaml
 
 from nas.config import METADATA, RunConfig, validate_config
-from nas.files import cannot_write, write_whole
+from nas.files import cannot_write, hold, write_whole
 from nas.journal import append_lines, read_rows, whole_lines
 from nas.program import program
 from nas.search_spaces.errors import InputError, WorkError
@@ -38,7 +37,7 @@ class Run:
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path, self.config = path, config
-        self._lock = self._take_lock()
+        self._lock = hold(path / "trials.jsonl", "resume")
         self.trials: list[Trial] = self._read_journal()
 
     @classmethod
@@ -160,24 +159,6 @@ class Run:
     def close(self) -> None:
         """Let other processes write to the directory."""
         os.close(self._lock)
-
-    def _take_lock(self) -> int:
-        """Hold a lock on the journal for as long as this process writes; it ends with the process."""
-        path = self.path / "trials.jsonl"
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            raise cannot_write(path, error) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise InputError(
-                f"resume: another process is running '{self.path}'; wait for it or stop it first"
-            ) from None
-        except OSError as error:
-            _log.warning("%s cannot be locked (%s): let no second process write there", path, error.strerror)
-        return handle
 
     def _read_journal(self) -> list[Trial]:
         path = self.path / "trials.jsonl"

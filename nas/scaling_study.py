@@ -6,7 +6,6 @@ The paper compares them for EfficientNet-B0 at about four times its MACs (arXiv 
 from __future__ import annotations
 
 import math
-import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,15 +17,14 @@ import numpy as np
 from nas.evaluate.cost import network_cost
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import WorkerPool
-from nas.files import hold
-from nas.journal import append_lines, read_rows
+from nas.journal import read_rows
 from nas.pictures import new_figure, write_figure
 from nas.scale_to_budget import macs_ceiling, scale_to_budget
 from nas.scaler import LARGEST_FACTOR, Rule, Scaling, scale
-from nas.search_spaces.errors import InputError, WorkError
+from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.records import Architecture, Evaluation
-from nas.trainings import Noise, check_images, measure_noise, run_jobs
+from nas.trainings import Noise, check_images, measure_noise, run_jobs, save_training
 
 JOURNAL, REPORT = "study.jsonl", "study.json"
 DIMENSIONS = ("depth", "width", "resolution", "compound")
@@ -129,8 +127,6 @@ def run_study(
         WorkError: if the journal cannot be written, or the images are gone.
     """
     path = folder / JOURNAL
-    path.touch()
-    lock = hold(path, "scale-study")
     known = {(row["member"], row["seed"]): row for row in read_rows(path, cut=True) if row.get("of") == of}
     jobs = _jobs(members, seeds, seed)
     missing = [(name, job) for name, job in jobs if (name, job.seed) not in known]
@@ -147,20 +143,13 @@ def run_study(
             "seconds": round(evaluation.seconds, 3),
             "error": evaluation.error,
         }
-        try:
-            append_lines(path, [row])
-        except OSError as error:
-            raise WorkError(
-                f"{path}: a training could not be saved ({error.strerror}); what is there is safe. Free space and give "
-                "the same command again"
-            ) from None
+        save_training(path, row)
         known[row["member"], job.seed] = row
         shown = f"{row['accuracy']:.2%}" if ok else f"failed: {evaluation.error}"
         tell(f"{row['member']}  {shown}  ({evaluation.seconds:.1f} s, {len(jobs) - len(known)} to go)")
 
     if missing:
         run_jobs([job for _, job in missing], pool(), ended)
-    os.close(lock)
     groups: dict[str, list[float]] = {_key(one): [] for one in members}
     for name, job in jobs:
         if (accuracy := known[name, job.seed]["accuracy"]) is not None:

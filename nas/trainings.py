@@ -6,15 +6,18 @@ import hashlib
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from nas.config import RunConfig
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
+from nas.journal import append_lines
 from nas.search_spaces.errors import WorkError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_dict
@@ -95,6 +98,21 @@ def measure_noise(groups: Iterable[Sequence[float]]) -> Noise | None:
             squares += sum((value - mean) ** 2 for value in group)
             freedom += len(group) - 1
     return Noise(math.sqrt(squares / freedom), freedom) if freedom else None
+
+
+def save_training(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a training to a journal that the same command goes on from.
+
+    Raises:
+        WorkError: if it cannot be written; what is there is safe.
+    """
+    try:
+        append_lines(path, [row])
+    except OSError as error:
+        raise WorkError(
+            f"{path}: a training could not be saved ({error.strerror}); what is there is safe. Free space and give the "
+            "same command again"
+        ) from None
 
 
 def check_images(evaluation: Evaluation) -> None:

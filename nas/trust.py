@@ -19,12 +19,12 @@ import numpy as np
 
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import WorkerPool
-from nas.journal import append_lines, read_rows
+from nas.journal import read_rows
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import WorkError
 from nas.search_spaces.records import Architecture, Evaluation
 from nas.setup import Setup
-from nas.trainings import check_images, measure_noise, run_jobs
+from nas.trainings import check_images, measure_noise, run_jobs, save_training
 
 JOURNAL, REPORT = "trust.jsonl", "trust.json"
 RESAMPLED = 1000
@@ -155,13 +155,7 @@ def measure_trust(
             "seconds": round(evaluation.seconds, 3),
             "error": evaluation.error,
         }
-        try:
-            append_lines(path, [row])
-        except OSError as error:
-            raise WorkError(
-                f"{path}: a training could not be saved ({error.strerror}); what is there is safe. Free space and give "
-                "the same command again"
-            ) from None
+        save_training(path, row)
         known[_key(row["kind"], job)] = row
         shown = f"{row['accuracy']:.2%}" if ok else f"failed: {evaluation.error}"
         left = len(jobs) - sum(_key(kind, one) in known for kind, one in jobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_library
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,7 +85,7 @@ def _train(
     from nas.cli.output import print_json, say
     from nas.evaluate.data.load import load_data
     from nas.evaluate.evaluators import EvaluatorRecipe
-    from nas.files import write_whole
+    from nas.files import hold, write_whole
     from nas.scaling_study import JOURNAL, REPORT, draw_study, run_study
     from nas.search_spaces.errors import InputError
     from nas.trainings import digest, lazy_pool
@@ -96,6 +97,7 @@ def _train(
     if folder.exists() and any(folder.iterdir()) and not (folder / JOURNAL).exists():
         raise InputError(f"--out: '{folder}' holds something else than a study; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
+    lock = hold(folder / JOURNAL, "scale-study")
 
     def tell(text: str) -> None:
         if not json:
@@ -110,6 +112,8 @@ def _train(
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what was trained is in {folder}: the same command goes on with it", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        os.close(lock)
     noise = study.noise
     report: dict[str, Any] = {
         "network": members[0].network.name,

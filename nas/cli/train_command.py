@@ -173,7 +173,8 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     from nas.evaluate.proxy import choose_device
     from nas.search_spaces.errors import WorkError
 
-    config, lock = run.config, run.lock()  # noqa: F841 (held while it lives)
+    config = run.config
+    run.lock()
     if images is None:
         images = _load(config, console)
         run.check_images(images)

@@ -33,6 +33,16 @@ FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")
 ALWAYS = FORMATS[:4]
 LARGEST_DIFFERENCE = 1e-3  # of a logit, over the largest one; float32 arithmetic in another order makes some 1e-6
 BATCHES = (1, 3)  # sizes that are compared, of which one is traced and the other not
+CARD, CARD_MARK = "README.md", "<!-- exported by nas -->"
+_NAMES = {
+    "onnx": "{name}.onnx",
+    "pt2": "{name}.pt2",
+    "py": "model.py",
+    "yaml": "network.yaml",
+    "torchvision": "torchvision-{theirs}.safetensors",
+    "timm": "timm-{theirs}.safetensors",
+}
+_SCRATCH = ".nas-export-"  # begins the name of a folder in which a file is made and proved
 Tell = Callable[[str], None]
 
 
@@ -74,7 +84,8 @@ def export(
         tell: is told each format as it is done.
 
     Raises:
-        InputError: if the network has no counterpart in a library that is asked for, or a library is missing.
+        InputError: if the network has no counterpart in a library that is asked for, a library is missing, or the
+            folder holds something else.
         WorkError: if a file cannot be written, or computes something else.
     """
     check_folder(folder, weights)
@@ -93,7 +104,7 @@ def export(
         for kind in kinds:
             counterpart = counterparts.get(kind)
             path = folder / _NAMES[kind].format(name=network.name, theirs=counterpart.theirs if counterpart else "")
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+            with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
                 made = Path(scratch) / path.name
                 _write(kind, module, network, weights, counterpart, made)
                 shutil.copyfile(folder / WEIGHTS, made.with_name(WEIGHTS))
@@ -105,17 +116,6 @@ def export(
     return results
 
 
-CARD, CARD_MARK = "README.md", "<!-- exported by nas -->"
-_NAMES = {
-    "onnx": "{name}.onnx",
-    "pt2": "{name}.pt2",
-    "py": "model.py",
-    "yaml": "network.yaml",
-    "torchvision": "torchvision-{theirs}.safetensors",
-    "timm": "timm-{theirs}.safetensors",
-}
-
-
 def check_folder(folder: Path, weights: Weights) -> None:
     """Check that nothing in a folder is lost by exporting into it: it is empty, or holds exports of these weights.
 
@@ -124,7 +124,17 @@ def check_folder(folder: Path, weights: Weights) -> None:
     """
     if (folder / WEIGHTS).is_file() and (folder / WEIGHTS).read_bytes() != weights.as_bytes():
         raise InputError(f"--out: '{folder}' holds other weights; choose another --out")
-    ours = ("*.onnx", "*.pt2", "model.py", "network.yaml", WEIGHTS, "torchvision-*", "timm-*", "__pycache__")
+    ours = (
+        "*.onnx",
+        "*.pt2",
+        "model.py",
+        "network.yaml",
+        WEIGHTS,
+        "torchvision-*",
+        "timm-*",
+        f"{_SCRATCH}*",
+        "__pycache__",
+    )
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         is_card = file.name == CARD and CARD_MARK in file.read_text(encoding="utf-8", errors="replace")
         if not is_card and not any(file.match(pattern) for pattern in ours):

@@ -1,7 +1,7 @@
 """Loads one export and compares what it computes with what was expected; run in a process of its own.
 
-``python -I verify.py KIND FILE EXPECTED.npz [MODEL EPSILON]`` prints one JSON line. It imports nothing of ours but
-for a network's YAML file, so that an export is known to work without us.
+``python -I verify.py KIND FILE EXPECTED.npz [MODEL EPSILON CLASSES]`` prints one JSON line. It imports nothing of
+ours but for a network's YAML file, so that an export is known to work without us.
 """
 
 from __future__ import annotations

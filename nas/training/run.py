@@ -94,13 +94,13 @@ class TrainingRun:
         """What goes on with this training, as people type it."""
         return f"{program()} train --resume {shlex.quote(str(self.path))}"
 
-    def lock(self) -> int:
+    def lock(self) -> None:
         """Keep other processes from writing to the folder for as long as this one lives.
 
         Raises:
             InputError: if one does already.
         """
-        return hold(self.path / CONFIG, "resume")
+        hold(self.path / CONFIG, "resume")
 
     def check_images(self, data: ImageData) -> None:
         """Check that the images are those that the training began with.
