@@ -101,7 +101,7 @@ def evaluate_safely(
         return failed("data", str(error))
     except BaseException as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            return failed("out_of_memory", f"out of memory: {describe(error)}")
+            return failed("out_of_memory", f"out of memory: {_brief(describe(error))}")
         fault = "device" if _broke_device(error) else "exception"
         return failed(fault, describe(error), _own_traceback(error))
     return Evaluation(job.architecture, "ok", metrics, time.perf_counter() - start)
@@ -151,6 +151,14 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 def _broke_device(error: BaseException) -> bool:
     """Say whether an accelerator is unusable for this process from now on, as after a device-side assertion."""
     return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+
+
+def _brief(text: str) -> str:
+    """Return a message of torch's up to its second sentence; the others are about other processes and settings."""
+    sentences, separator, place = text.split(". "), ". ", text.rpartition(" (")
+    if len(sentences) <= 2:
+        return text
+    return separator.join(sentences[:2]) + (f" ({place[2]}" if place[1] else "")
 
 
 def _own_traceback(error: BaseException) -> str:

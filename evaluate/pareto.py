@@ -23,3 +23,16 @@ def pareto_front(rows: Sequence[Mapping[str, float]]) -> list[int]:
     points = np.array([[-row["accuracy"], *(row[name] for name in costs)] for row in rows], dtype=float)
     kept = np.flatnonzero(moocore.is_nondominated(points, keep_weakly=False))
     return sorted((int(index) for index in kept), key=lambda index: (-rows[index]["accuracy"], index))
+
+
+def hypervolume(rows: Sequence[Mapping[str, float]], most_macs: float) -> float:
+    """Return the share of the box from accuracy 0 to 1 and from 0 to ``most_macs`` MACs that the rows dominate.
+
+    The hypervolume indicator of Zitzler and Thiele (1998) in two objectives; rows beyond ``most_macs`` add nothing.
+    """
+    if not rows:
+        return 0.0
+    import moocore
+
+    points = np.array([[-row["accuracy"], row["macs"] / most_macs] for row in rows], dtype=float)
+    return float(moocore.hypervolume(points, ref=np.array([0.0, 1.0])))

@@ -24,7 +24,7 @@ from nas.evaluate.faults import Diverged
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.training.images import Images, Normalisation
 from nas.evaluate.training.loop import Training, accuracy, half_micro_batch
-from nas.evaluate.training.precision import allow_tf32, choose_precision
+from nas.evaluate.training.precision import allow_tf32, choose_precision, indexed_device, load_kernels
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
@@ -51,9 +51,10 @@ class ProxyEvaluator:
         build_module: Callable[[Architecture], nn.Module] | None = None,
     ) -> None:
         self.settings, self.data = settings, data
-        self.device = torch.device(choose_device(device))
+        self.device = indexed_device(choose_device(device))
         if self.device.type == "cuda":
             allow_tf32()
+            load_kernels(self.device)
         self._build_module = build_module
         self._parts: dict[str, Images] = {}
         self._train = self._images("train")
@@ -147,6 +148,7 @@ class ProxyEvaluator:
         finally:
             torch.set_num_threads(threads)
             if cuda:  # what this trial held is for other workers of the same GPU
+                gc.collect()
                 torch.cuda.empty_cache()
 
     def _trained(
@@ -195,6 +197,8 @@ class ProxyEvaluator:
         self, architecture: Architecture, network: Network | None, seed: int, settings: ProxySettings, images: Images
     ) -> Training:
         module = self._build(architecture, network).to(self.device).to(memory_format=torch.channels_last)
+        if network is None:
+            settings = replace(settings, cuda_graph=False)
         generator = torch.Generator().manual_seed(seed)
         mirrored = self.data.mirrored if settings.flip is None else settings.flip
         return Training(module, images, self._normalise, settings, mirrored, generator)

@@ -49,7 +49,7 @@ class ProxySettings:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto``: bf16 or fp16 on GPUs, fp32 on CPUs; a training that diverges in less than fp32 is tried again in it."""
     cuda_graph: bool = True
-    """Replay the whole step from a CUDA graph where the network allows it."""
+    """Replay the whole step from a CUDA graph; modules that a space builds itself are trained without."""
     micro_batch: int | None = None
     """At most so many images at once, gradients added up to a batch; unset: the whole batch."""
     reference_resolution: int | None = None

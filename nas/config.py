@@ -58,6 +58,8 @@ class RunConfig(Section):
     """How many trials the budget was expected to allow when the run began; decides populations."""
     warm_start: str | None = None
     """An earlier run's folder: the controller begins with what its trials came to."""
+    report: bool = True
+    """Draw ``report.html`` at the end; ``nas report`` draws it at any time."""
     scaling: ScalingGrid | None = None
     """Instead of a space: a grid of scaled networks, as ``nas scale --fit`` searches."""
     objective: Objective = Objective()

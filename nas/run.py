@@ -38,7 +38,7 @@ class Run:
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path, self.config = path, config
         self._lock = hold(path / "trials.jsonl", "resume")
-        self.trials: list[Trial] = self._read_journal()
+        self.trials: list[Trial] = read_journal(path, config, cut=True)
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, versions: dict[str, str], created: str) -> Run:
@@ -160,13 +160,6 @@ class Run:
         """Let other processes write to the directory."""
         os.close(self._lock)
 
-    def _read_journal(self) -> list[Trial]:
-        path = self.path / "trials.jsonl"
-        return [
-            _from_json(line, self.config.space, f"{path}, line {index}")
-            for index, line in enumerate(whole_lines(path, cut=True), start=1)
-        ]
-
 
 def _write_config(path: Path, config: RunConfig, metadata: dict[str, Any]) -> None:
     data = config.model_dump(mode="json") | metadata
@@ -191,6 +184,22 @@ def _command(path: Path) -> str:
         return "scale" if read_config(path).scaling is not None else "search"
     except InputError:
         return "search"
+
+
+def read_journal(path: Path, config: RunConfig, cut: bool = False) -> list[Trial]:
+    """Return the finished trials of a run directory; none where no trial has ended.
+
+    Args:
+        path: the directory.
+        config: the run's.
+        cut: take a torn last line away, as the one who writes may.
+
+    Raises:
+        InputError: naming the line that is no trial.
+    """
+    file = path / "trials.jsonl"
+    lines = whole_lines(file, cut)
+    return [_from_json(line, config.space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)]
 
 
 def read_trials(path: Path) -> list[Trial]:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
 import torch
+from torch import nn
 
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -42,4 +43,18 @@ def allow_tf32() -> None:
     """Let float32 products on a GPU use TensorFloat-32."""
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
-    torch.backends.cudnn.benchmark = True
+
+
+def indexed_device(name: str) -> torch.device:
+    """Return a device with its number, which parts of torch ask for: ``cuda`` is the current one."""
+    return torch.device(name, torch.cuda.current_device()) if name == "cuda" else torch.device(name)
+
+
+def load_kernels(device: torch.device) -> None:
+    """Take a step of a small convolution, so that what libraries load once is no trial's time and memory."""
+    layers = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
+    )
+    images = torch.zeros(2, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    module = layers.to(device).to(memory_format=torch.channels_last)
+    module(images.to(device)).sum().backward()

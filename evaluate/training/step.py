@@ -120,11 +120,16 @@ class EagerStep:
         yield from zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
 
 
+class CaptureFailed(RuntimeError):
+    """A CUDA graph was not captured; nothing more can be trained on the GPU in this process."""
+
+
 class GraphedStep:
     """A step that a GPU replays whole from a CUDA graph, one graph for every batch size.
 
     The first steps of each size run eagerly on a side stream, and count; then the next is captured and replayed from
-    fixed buffers. If a network cannot be captured, its steps stay eager.
+    fixed buffers. A capture that fails leaves the process's random numbers on the GPU unusable, whatever is tried next;
+    so that is told as a broken device, and the worker is replaced.
 
     Args:
         step: the step to capture; its optimizer has to be capturable.
@@ -135,26 +140,21 @@ class GraphedStep:
         self._seen: dict[tuple[torch.Size, torch.Size], int] = {}
         self._graphs: dict[tuple[torch.Size, torch.Size], tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self.eager = False
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train on a batch, as ``EagerStep``."""
-        if self.eager:
-            return self._step(images, labels)
         size = images.shape, labels.shape
         if size not in self._graphs:
             self._seen[size] = self._seen.get(size, 0) + 1
             if self._seen[size] <= WARM_UP_STEPS:
                 return self._aside(images, labels)
-            before = torch.cuda.current_stream()
             try:
                 self._graphs[size] = self._capture(images, labels)
             except RuntimeError as error:
-                _log.info("no CUDA graph, steps stay eager: %s", str(error).splitlines()[0])
-                torch.cuda.set_stream(before)  # a capture that fails may leave the thread on its own
-                self.eager = True
-                self._graphs.clear()
-                return self._step(images, labels)
+                raise CaptureFailed(
+                    f"CUDA error: a step could not be captured ({str(error).splitlines()[0]}); "
+                    "--set evaluator.cuda_graph=false trains without graphs"
+                ) from error
         graph, fixed_images, fixed_labels, loss = self._graphs[size]
         fixed_images.copy_(images)
         fixed_labels.copy_(labels)

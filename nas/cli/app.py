@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from nas.cli import (
     latency_command,
     list_commands,
     rediscover_command,
+    report_command,
     scale_command,
     search_command,
     sensitivity_command,
@@ -55,24 +57,45 @@ def root(
     """Search, scale and inspect neural networks for your task and your budget."""
 
 
-app.command("search")(search_command.search)
-app.command("scale")(scale_command.scale)
-app.command("scale-study")(study_command.scale_study)
-app.command("train")(train_command.train)
-app.command("show")(show_commands.show)
-app.command("compare")(compare_command.compare)
-app.command("check")(check_command.check)
-app.command("profile")(show_commands.profile)
-app.command("cam")(cam_command.cam)
-app.command("export")(export_command.export)
-app.command("bench")(bench_command.bench)
-app.command("spaces")(list_commands.spaces)
-app.command("controllers")(list_commands.controllers)
-app.command("evaluators")(list_commands.evaluators)
-app.command("rediscover")(rediscover_command.rediscover)
-app.command("confirm")(confirm_command.confirm)
-app.command("trust")(trust_command.trust)
-app.command("sensitivity")(sensitivity_command.sensitivity)
-app.add_typer(data_commands.app, name="data")
-app.add_typer(surrogate_commands.app, name="surrogate")
-app.add_typer(latency_command.app, name="latency")
+_SEARCH, _AFTER, _LOOK, _KNOW = (
+    "Search",
+    "From a baseline to deployment",
+    "Look at networks and spaces",
+    "What there is",
+)
+
+_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    _SEARCH: {
+        "search": search_command.search,
+        "report": report_command.report,
+        "trust": trust_command.trust,
+        "confirm": confirm_command.confirm,
+        "rediscover": rediscover_command.rediscover,
+    },
+    _AFTER: {
+        "scale": scale_command.scale,
+        "scale-study": study_command.scale_study,
+        "train": train_command.train,
+        "export": export_command.export,
+        "cam": cam_command.cam,
+        "bench": bench_command.bench,
+    },
+    _LOOK: {
+        "show": show_commands.show,
+        "compare": compare_command.compare,
+        "profile": show_commands.profile,
+        "sensitivity": sensitivity_command.sensitivity,
+        "check": check_command.check,
+    },
+    _KNOW: {
+        "spaces": list_commands.spaces,
+        "controllers": list_commands.controllers,
+        "evaluators": list_commands.evaluators,
+    },
+}
+for _panel, _commands in _COMMANDS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
+app.add_typer(data_commands.app, name="data", rich_help_panel=_KNOW)
+app.add_typer(latency_command.app, name="latency", rich_help_panel=_KNOW)
+app.add_typer(surrogate_commands.app, name="surrogate", rich_help_panel=_KNOW)

@@ -38,7 +38,7 @@ def bench(
     """
     from nas.bench import as_rows
     from nas.bench import bench as measure
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_next
     from nas.search_spaces.errors import InputError, WorkError
     from nas.things import load_thing, told_apart
 
@@ -57,6 +57,7 @@ def bench(
         return
     say(console, f"Medians of {rounds} rounds in turns on {device}, {threads} threads, batch {batch}:")
     _print(console, networks, results)
+    say_next(console, "export", things[-1], "onnx")
 
 
 def _print(console: Console, networks: Sequence[Network], results: Sequence[Latencies]) -> None:

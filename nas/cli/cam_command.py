@@ -40,7 +40,7 @@ def cam(
       nas cam efficientnet_b0 resnet50 --weights torchvision --image dog.jpg --out dog.svg
     """
     from nas.cam import activation_map, draw_maps, open_image
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.search_spaces.errors import InputError
 
     if not image:
@@ -73,7 +73,8 @@ def cam(
             console,
             f"{row['image']}  {row['network']}: {row['class']} with {row['probability']:.1%} ({row['method']})",
         )
-    say(console, f"wrote {out}")
+    say_files(console, [out])
+    say_next(console, "export", things[0], *(["--weights", weights[0]] if weights else []))
 
 
 def _models(things: list[str], weights: list[str]) -> list[Weights]:

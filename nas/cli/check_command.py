@@ -44,7 +44,7 @@ def check(
 
       nas check mine.py:Controller
     """
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_next
     from nas.controllers.registry import CONTROLLERS, is_controller
     from nas.evaluate.quantity import parse_count
     from nas.search_spaces.catalogue import installed_spaces, load_space, space_names
@@ -81,11 +81,13 @@ def check(
         print_json(_document(probe, found, passed))
         return
     _print(probe, found, console)
+    target = ["--target-flops", targets.split(",")[0]] if wanted else []
+    say_next(console, "search", "--space", thing, *target)
 
 
 def _check_controller(name: str, console: Console, json: bool) -> None:
     """Run the contract suite on a controller."""
-    from nas.cli.output import print_json, say
+    from nas.cli.output import print_json, say, say_next
     from nas.controller_check import remarks, run_checks
     from nas.controller_trial import Suspect
     from nas.search_spaces.errors import InputError
@@ -109,6 +111,7 @@ def _check_controller(name: str, console: Console, json: bool) -> None:
         for note in notes:
             say(console, f"note  {note}", style="yellow")
         say(console, f"{name} keeps the contract: {len(passed)} checks passed")
+        say_next(console, "search", "--target-flops", "400M", "--controller", name)
 
 
 def _print(probe: Probe, found: Survey, console: Console) -> None:

@@ -15,8 +15,12 @@ _WORDS = {
 
 @guarded
 def compare(first: Thing, second: Thing, json: Json = False) -> None:
-    """Print two stage tables side by side, with their differences marked, and their costs."""
-    from nas.cli.output import describe_network, make_console, print_json, say
+    """Print two stage tables side by side, with their differences marked, and their costs.
+
+    Examples:
+      nas compare runs/NAME efficientnet_b0
+    """
+    from nas.cli.output import describe_network, make_console, print_json, say, say_next
     from nas.cli.side_by_side import part_rows, root_values, side_by_side
     from nas.evaluate.cost import network_cost
     from nas.things import load_thing
@@ -38,3 +42,4 @@ def compare(first: Thing, second: Thing, json: Json = False) -> None:
         say(console, f"{word:<17}{before:>15,} {after:>15,}   {after / before - 1:+.1%}")
     if same:
         say(console, "Both build the same network.")
+    say_next(console, "bench", first, second)

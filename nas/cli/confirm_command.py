@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli.guard import guarded
+from nas.cli.output import Quiet
 from nas.cli.show_commands import Json, Thing
 
 
@@ -20,6 +21,7 @@ def confirm(
     resolution: Annotated[int, typer.Option(min=1, help="Side of the images in pixels.")] = 32,
     fraction: Annotated[float, typer.Option(help="Share of the training images.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = 0,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
     json: Json = False,
 ) -> None:
     """Train two networks alike, several times each, and say whether they differ by more than chance.
@@ -29,7 +31,7 @@ def confirm(
     """
     import statistics
 
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_next
     from nas.confirm import confirm as train
     from nas.confirm import difference
     from nas.evaluate.data.settings import DataSettings
@@ -63,3 +65,4 @@ def confirm(
             f"Difference {100 * gap.mean:+.2f} points, 95% interval {100 * gap.low:+.2f} to {100 * gap.high:+.2f}: "
             f"{verdict}, for these {epochs}-epoch trainings at {resolution} px",
         )
+    say_next(console, "train", thing, "--data", data)

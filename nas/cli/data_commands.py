@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from nas.cli.guard import guarded
 from nas.cli.list_commands import Json
+from nas.cli.output import Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,8 +24,12 @@ app = typer.Typer(help="Images to train on: what can be named, and decoding it o
 @app.command("list")
 @guarded
 def list_data(json: Json = False) -> None:
-    """List the data sets that --data can name, whether they are here, and at which sizes they are prepared."""
-    from nas.cli.output import make_console, plain_table, print_json, say
+    """List the data sets that --data can name, whether they are here, and at which sizes they are prepared.
+
+    Examples:
+      nas data list
+    """
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next
     from nas.evaluate.data.folders import cache_folder, data_folder
     from nas.evaluate.data.inventory import named_data, prepared_data
 
@@ -42,6 +46,7 @@ def list_data(json: Json = False) -> None:
     say(console, "Or any folder or zip of images: {train,test}/CLASS, {train,val}/CLASS, all three, or CLASS alone")
     for row in prepared:
         say(console, f"prepared: {row['path']}: {row['source']} at {row['resolution']} px, {row['megabytes']:.0f} MB")
+    say_next(console, "search", "--data", "digits")
     say(console, f"Data sets lie in {data_folder()} (NAS_DATA), decoded images in {cache_folder()} (NAS_CACHE)")
 
 
@@ -57,6 +62,7 @@ def prepare(
     root: Annotated[
         Path | None, typer.Option(help="Folder that holds the named data sets (default: $NAS_DATA).")
     ] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
     json: Json = False,
 ) -> None:
     """Decode images once to uint8 arrays that all workers of a machine share; checks what is there already.
@@ -66,9 +72,8 @@ def prepare(
 
       nas data prepare cifar10 --download --resolution 32
     """
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.evaluate.data.load import find_source, prepare
-    from nas.program import program
     from nas.search_spaces.errors import InputError
 
     if resolution < 1:
@@ -97,10 +102,9 @@ def prepare(
     say(console, f"Images   {sizes}; {len(prepared.classes)} classes at {resolution} px: {what}")
     if prepared.skipped:
         say(console, f"         {len(prepared.skipped)} of them could not be read and are left out")
-    say(console, f"Files    {prepared.path} ({summary['megabytes']:,} MB)")
-    where = shlex.quote(str(out) if out else data)
-    chosen = "" if resolution == 32 else f" --set data.resolution={resolution}"
-    say(console, f"Next     {program()} search --data {where}{chosen}")
+    say_files(console, [f"{prepared.path} ({summary['megabytes']:,} MB)"])
+    chosen = [] if resolution == 32 else ["--set", f"data.resolution={resolution}"]
+    say_next(console, "search", "--data", out or data, *chosen)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli.guard import guarded
+from nas.cli.output import Quiet
 from nas.cli.show_commands import Json
 
 _FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")  # of nas.export, named here so that help needs no torch
@@ -30,6 +31,7 @@ def export(
     ] = None,
     resolution: Annotated[int | None, typer.Option(min=1, help="In pixels, instead of the weights' own.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the files (default: exported/NAME).")] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
     json: Json = False,
 ) -> None:
     """Export a network; each file is loaded again in a fresh process and compared before it counts.
@@ -43,7 +45,7 @@ def export(
     """
     from dataclasses import replace
 
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.export.card import model_card
     from nas.export.export import CARD, available_formats
     from nas.export.export import export as write
@@ -68,7 +70,8 @@ def export(
     if json:
         print_json([_row(one) for one in exported])
         return
-    say(console, f"Files    {folder}: {', '.join(one.path.name for one in exported)}, weights.safetensors, {card.name}")
+    say_files(console, [*(one.path for one in exported), folder / "weights.safetensors", card])
+    say_next(console, "bench", thing)
 
 
 def _parse(words: list[str], formats: str | None) -> tuple[str, list[str]]:

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from nas.cli import search_run
-from nas.cli.output import make_console, plain_table, say
+from nas.cli.output import make_console, plain_table, say, say_files, say_next
+from nas.cli.report_command import draw_report
 from nas.evaluate.quantity import format_quantity
 from nas.family import Member
 from nas.outcome import Outcome
@@ -54,7 +55,12 @@ def _report(run: Run, outcome: Outcome) -> Path:
     say(console, f"Seed noise      {noise} (standard deviation of one confirming training)")
     _print_triples(console, found)
     _print_family(console, found.family)
-    say(console, f"Files           {found.files[0]}, {run.path / FAMILY}: {len(found.family)} networks")
+    files = [found.files[0], run.path / FAMILY, *(draw_report(run.path, console) if run.config.report else [])]
+    say_files(console, files, 16)
+    if found.family:
+        say_next(
+            console, "train", run.path / FAMILY / f"{found.family[0].network.name}.yaml", "--data", "DIR", column=16
+        )
     return found.files[0]
 
 

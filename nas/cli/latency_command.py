@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.guard import guarded
+from nas.cli.output import Quiet
 
 app = typer.Typer(help="Latency on your own machine.", no_args_is_help=True)
 
@@ -29,6 +30,7 @@ def build(
     validation: Annotated[int, typer.Option(help="Whole networks to check the predictions on.")] = 20,
     seed: Annotated[int, typer.Option(help="Of the networks drawn.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The table (default: latency-SPACE-DEVICE-BACKEND.json).")] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Measure a space's operators on this machine, and check their sums on whole networks.
@@ -38,7 +40,7 @@ def build(
 
       nas search --target-flops 400M --device latency-efficientnet-cpu-eager.json --max-latency 40ms
     """
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.evaluate.latency.build import BuildSettings, build_table
     from nas.evaluate.latency.table import as_text
     from nas.files import write_whole
@@ -63,11 +65,12 @@ def build(
         f"Mean error {checked.mape:.1%} on {len(checked.networks)} networks that had no part in it; rank correlation "
         f"{checked.kendall_tau:.3f} (Kendall), {checked.spearman:.3f} (Spearman); {table.seconds:.0f} s",
     )
-    say(console, f"Written  {path}")
+    say_files(console, [path])
     if checked.mape > 0.1:
         say(
             console,
             "Warning: off by more than 10%: searches refuse this table; build it on a quieter machine",
             "yellow",
         )
-    say(console, f"Next     nas search --space {space} --device {path} --max-latency ...")
+    latency = f"{sorted(network.measured_ms for network in checked.networks)[len(checked.networks) // 2]:.0f}ms"
+    say_next(console, "search", "--space", space, "--device", path, "--max-latency", latency)

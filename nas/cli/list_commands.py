@@ -14,8 +14,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 @guarded
 def spaces(json: Json = False) -> None:
-    """List the search spaces: how many genotypes and distinct networks, from how few MACs to how many."""
-    from nas.cli.output import make_console, plain_table, print_json, say
+    """List the search spaces: how many genotypes and distinct networks, from how few MACs to how many.
+
+    Examples:
+      nas spaces --json
+    """
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next
     from nas.evaluate.quantity import format_quantity
     from nas.search_spaces.catalogue import installed_spaces, space_names
 
@@ -34,6 +38,7 @@ def spaces(json: Json = False) -> None:
     console.print(table)
     for name, point in installed_spaces().items():
         say(console, f"{name}: from the installed package's {point.value}")
+    say_next(console, "search", "--space", "efficientnet", "--target-flops", "400M")
 
 
 def _shipped(name: str) -> dict[str, Any]:
@@ -58,8 +63,12 @@ def _count(number: int) -> str:
 
 @guarded
 def controllers(json: Json = False) -> None:
-    """List the controllers with their options."""
-    from nas.cli.output import make_console, plain_table, print_json, say
+    """List the controllers with their options.
+
+    Examples:
+      nas controllers
+    """
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next
     from nas.controllers.optuna_sampler import OptunaController, optuna_samplers
     from nas.controllers.registry import CONTROLLERS, find_controller, installed_controllers
 
@@ -85,6 +94,7 @@ def controllers(json: Json = False) -> None:
     )
     say(console, f"Optuna's samplers here: {', '.join(rows[-1]['samplers'])}")
     say(console, "FILE.py:Class: your own, a subclass of nas.controllers.controller.Controller with propose(self)")
+    say_next(console, "search", "--target-flops", "400M", "--controller", "predictor", "--trials", "60")
 
 
 def _shown(value: Any) -> str:
@@ -93,8 +103,12 @@ def _shown(value: Any) -> str:
 
 @guarded
 def evaluators(json: Json = False) -> None:
-    """List the evaluators with their options."""
-    from nas.cli.output import make_console, plain_table, print_json, say
+    """List the evaluators with their options.
+
+    Examples:
+      nas evaluators
+    """
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next
     from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
     from nas.evaluate.proxy_settings import ProxySettings
 
@@ -114,3 +128,4 @@ def evaluators(json: Json = False) -> None:
     say(console, "FILE.py:Class: your own, a class with evaluate(self, architecture, network) -> dict")
     shown = ", ".join(f"{key}={value}" for key, value in options[PROXY].items())
     say(console, f"options of proxy: {shown}")
+    say_next(console, "search", "--data", "digits", "--set", "evaluator.epochs=4")

@@ -3,27 +3,74 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import shlex
+from collections.abc import Iterable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nas.evaluate.cost import cost_by_part, network_cost
+from nas.evaluate.cost import network_cost
 from nas.evaluate.quantity import format_quantity
-from nas.search_spaces.layers import output_size
-from nas.search_spaces.network import EXPAND, Head, Network, Stage, Stem
+from nas.program import program
+from nas.search_spaces.network import Network
+from nas.stage_table import stage_table as plain_stage_table
+
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+def be_quiet(wanted: bool) -> bool:
+    """Note whether a command is to print nothing but warnings and errors."""
+    _quiet.set(wanted)
+    return wanted
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", callback=be_quiet, is_eager=True, help="Print nothing but warnings and errors."),
+]
 
 
 def make_console() -> Console:
     """Return the console of standard output; without a terminal it is wide enough for every line."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    console = Console(highlight=False, quiet=_quiet.get())
+    return console if console.is_terminal else Console(highlight=False, width=200, quiet=_quiet.get())
+
+
+def warn(console: Console, text: str) -> None:
+    """Print a warning, to standard error where the console is quiet."""
+    if console.quiet:
+        typer.echo(f"warning: {text}", err=True)
+    else:
+        say(console, f"warning: {text}", style="yellow")
 
 
 def say(console: Console, text: str, style: str = "") -> None:
     """Print a line as it is: no markup read into it, never broken, so that paths can be copied."""
     console.print(Text(text, style=style), soft_wrap=True)
+
+
+COLUMN = 9  # where what is said begins, behind its label
+
+
+def say_files(console: Console, files: Iterable[Path | str], column: int = COLUMN) -> None:
+    """Name the files that were written."""
+    say(console, f"{'Files':<{column}}{', '.join(map(str, files))}")
+
+
+def say_next(console: Console, *arguments: str | Path, column: int = COLUMN) -> None:
+    """Name the next command, as people type it."""
+    command = " ".join(shlex.quote(str(argument)) for argument in arguments)
+    say(console, f"{'Next':<{column}}{program()} {command}")
+
+
+def count_words(count: int, noun: str) -> str:
+    """Write ``1 network``, ``2 networks``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def print_json(data: Any) -> None:
@@ -39,24 +86,7 @@ def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-# Header, its short form for narrow terminals, the row's key, and what to leave the column out for if all rows have it.
-_COLUMNS = (
-    ("stage", "stage", "name", None),
-    ("op", "op", "op", None),
-    ("kernel", "k", "kernel", None),
-    ("stride", "s", "stride", None),
-    ("expand", "exp", "expand", None),
-    ("channels", "out", "channels", None),
-    ("layers", "n", "layers", None),
-    ("SE", "SE", "se", None),
-    ("input px", "px", "size", None),
-    ("MACs", "MACs", "macs", None),
-    ("params", "params", "params", None),
-    ("SE form", "SE form", "se_form", ""),
-    ("skip", "skip", "skip", "identity"),
-    ("activation", "act", "activation", "swish"),
-)
-_LEFT, _WIDE = ("stage", "op", "SE form", "skip", "activation", "act"), 110
+_WIDE = 110
 
 
 def stage_table(network: Network, width: int) -> Table:
@@ -66,16 +96,12 @@ def stage_table(network: Network, width: int) -> Table:
         network: what to print.
         width: of the terminal; narrow ones get short headers.
     """
-    rows = _rows(network)
-    shown = [column for column in _COLUMNS if any(row[column[2]] not in ("", column[3]) for row in rows)]
-    headers = [long if width >= _WIDE else short for long, short, _, _ in shown]
-    table = plain_table(*headers, right=tuple(header for header in headers if header not in _LEFT))
-    for row in rows:
-        table.add_row(*(str(row[key]) for _, _, key, _ in shown))
-    cost = network_cost(network)
-    totals = {"name": "total", "macs": f"{cost.macs:,}", "params": f"{cost.params:,}"}
+    content = plain_stage_table(network, short=width < _WIDE)
+    table = plain_table(*content.columns, right=content.right)
+    for row in content.rows:
+        table.add_row(*row)
     table.add_section()
-    table.add_row(*(totals.get(key, "") for _, _, key, _ in shown))
+    table.add_row(*content.total)
     return table
 
 
@@ -86,45 +112,3 @@ def describe_network(network: Network) -> str:
         f"{network.name}: {format_quantity(cost.macs)} MACs, {format_quantity(cost.params)} params, "
         f"counted at {network.resolution} px with {network.classes} classes"
     )
-
-
-def cells(part: Stem | Stage | Head) -> dict[str, str]:
-    """Return what people read of a part, by field; what does not apply is left out."""
-    if isinstance(part, Stem):
-        op = part.op if part.pool == "none" else f"{part.op}+{part.pool}pool"
-        shape = {"op": op, "kernel": part.kernel, "stride": part.stride, "channels": part.channels, "layers": 1}
-        return {key: str(value) for key, value in shape.items()} | {"activation": part.activation}
-    if isinstance(part, Head):
-        steps = ["conv"] if part.channels else []
-        op = "+".join([*steps, *(["fc"] if part.hidden else []), "fc"])
-        widths = ", ".join(str(width) for width in (part.channels, part.hidden) if width)
-        found = {"op": op, "channels": widths} | ({"kernel": "1", "stride": "1"} if part.channels else {})
-        found |= {"dropout": f"{part.dropout:g}"}
-        return found | ({"activation": part.activation, "layers": "1"} if widths else {})
-    row: dict[str, object] = {"op": part.op, "kernel": part.kernel, "stride": part.stride, "channels": part.channels}
-    row |= {"layers": part.layers, "skip": part.skip, "activation": part.activation}
-    return {key: str(value) for key, value in row.items()} | {
-        "expand": f"{part.expand_ratio:g}" if part.op in EXPAND else "-",
-        "se": f"{part.se:g}" if part.se else "-",
-        "se_form": _excitation_form(part) if part.se else "",
-    }
-
-
-def _excitation_form(stage: Stage) -> str:
-    """Write what of a stage's SE is not as in EfficientNet."""
-    odd: list[str] = [stage.se_base] if stage.se_base != "input" else []
-    odd += [stage.se_activation] if stage.se_activation else []
-    odd += [stage.se_gate] if stage.se_gate != "sigmoid" else []
-    return " ".join(odd)
-
-
-def _rows(network: Network) -> list[dict[str, Any]]:
-    """Return the table's cells by key; cells that do not apply are empty."""
-    sizes = [network.resolution, network.stem_size]
-    for stage in network.stages:
-        sizes.append(output_size(sizes[-1], stage.stride))
-    rows = []
-    for part, size, (name, cost) in zip(network.parts, sizes, cost_by_part(network), strict=True):
-        own = {"name": name, "size": str(size), "macs": f"{cost.macs:,}", "params": f"{cost.params:,}"}
-        rows.append(dict.fromkeys((key for _, _, key, _ in _COLUMNS), "") | cells(part) | own)
-    return rows

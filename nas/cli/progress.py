@@ -12,40 +12,49 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.cli.output import say
+from nas.cli.output import count_words, say
+from nas.cli.text_plot import text_plot
 from nas.evaluate.quantity import format_quantity
 from nas.search_spaces.records import Trial
 from nas.spending import Spending
+from nas.standing import Standing
+
+PLOTTED = 5  # trials from which on there is a picture
+PLOT_LINES = 7
 
 
 class SearchProgress:
-    """Done, running, failed; the best so far; trials per hour; time left.
+    """One calm screen: how many trials are done, the best, the front, the pace, and a small picture of them.
+
+    Where there is no terminal, a line a trial instead.
 
     Args:
         console: where to draw.
         goal: how many trials are asked for; ``None`` where a budget alone ends the search.
-        before: the trials that were finished before.
-        best: the best of them.
+        standing: of the trials that were finished before; it is kept up to date.
         terse: print only what is best so far or failed, as where thousands of trials take seconds.
         spending: the budget's account.
+        gpus_per_worker: share of a GPU that a trial holds; 0 without.
     """
 
     def __init__(
         self,
         console: Console,
         goal: int | None,
-        before: list[Trial],
-        best: Trial | None,
+        standing: Standing,
         terse: bool = False,
         spending: Spending | None = None,
+        gpus_per_worker: float = 0.0,
     ) -> None:
-        self.console, self.goal, self.best, self.terse, self.spending = console, goal, best, terse, spending
-        self.done = len(before)
-        self.failed = sum(trial.status == "failed" for trial in before)
-        self.pruned = sum(trial.status == "pruned" for trial in before)
-        self.running = 0
+        self.console, self.goal, self.terse, self.spending = console, goal, terse, spending
+        self.standing, self.gpus_per_worker, self.running = standing, gpus_per_worker, 0
         self._done_before, self._start = self.done, time.monotonic()
-        self._live = Live(self._render(), console=console, refresh_per_second=4, transient=True)
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
+
+    @property
+    def done(self) -> int:
+        """How many trials have ended."""
+        return len(self.standing.trials)
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -65,14 +74,10 @@ class SearchProgress:
         self.running = running
 
     def finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (for the log)
-        """Note a trial and print its line."""
-        self.done += 1
-        self.failed += trial.status == "failed"
-        self.pruned += trial.status == "pruned"
-        improved = trial.reward is not None and (self.best is None or trial.reward > (self.best.reward or 0))
-        if improved:
-            self.best = trial
-        elif self.terse and trial.status == "ok":
+        """Note a trial, and print its line if it is worth one."""
+        improved = self.standing.add(trial)
+        quiet = self.terse or self.console.is_terminal
+        if quiet and not improved and trial.status != "failed":
             return
         line = trial_line(trial) + (" [best]" if improved else "")
         if not self.console.is_terminal:
@@ -80,18 +85,49 @@ class SearchProgress:
         say(self.console, line, style="red" if trial.status == "failed" else "")
 
     def tick(self) -> None:
-        """Redraw."""
-        if self.console.is_terminal:
-            self._live.update(self._render())
+        """Do nothing: the screen redraws itself."""
 
     def _render(self) -> RenderableType:
-        pruned = f", {self.pruned} pruned" if self.pruned else ""
-        counts = Text(f"{self._count()} done, {self.running} running, {self.failed} failed{pruned}{self._pace()}")
-        best = Text("no trial has succeeded yet" if self.best is None else f"best: {trial_line(self.best)}")
+        standing = self.standing
+        pruned = f", {standing.pruned} pruned" if standing.pruned else ""
         bar = Table.grid(padding=(0, 1))
-        share = self._share_done()
-        bar.add_row(ProgressBar(total=1.0, completed=share, width=30), counts)
-        return Group(bar, best)
+        counts = Text(f"{self._count()} done, {self.running} running, {standing.failed} failed{pruned}")
+        bar.add_row(ProgressBar(total=1.0, completed=self._share_done(), width=30), counts)
+        lines = [f"Best     {'no trial has succeeded yet' if standing.best is None else trial_line(standing.best)}"]
+        if standing.front:
+            volume = standing.volume
+            words = "" if volume is None else f", hypervolume {volume:.4f}"
+            lines.append(f"Front    {count_words(len(standing.front), 'network')}{words}")
+        lines.append(f"Pace     {self._pace().removeprefix('; ') or 'the first trials are running'}{self._spent()}")
+        parts = [Text(line, no_wrap=True, overflow="ellipsis") for line in [*lines, *self._plot()]]
+        return Group(bar, *parts)
+
+    def _plot(self) -> list[str]:
+        """Draw accuracy over MACs, the front marked."""
+        known = [trial for trial in self.standing.trials if trial.reward is not None and "macs" in trial.metrics]
+        if len(known) < PLOTTED or self.console.height < PLOT_LINES + 10:
+            return []
+        front = {trial.number for trial in self.standing.front}
+        points = [(trial.metrics["macs"], trial.metrics["accuracy"], trial.number in front) for trial in known]
+        return text_plot(
+            [(macs, accuracy) for macs, accuracy, _ in points],
+            [(macs, accuracy) for macs, accuracy, marked in points if marked],
+            width=min(self.console.width - 1, 64),
+            height=PLOT_LINES,
+            write_x=lambda macs: f"{format_quantity(macs)} MACs",
+            write_y=lambda accuracy: f"{accuracy:.1%}",
+            plain=not self.console.encoding.lower().startswith("utf"),
+        )
+
+    def _spent(self) -> str:
+        """Say what the trials took of all workers together, and what is left of the budget."""
+        unit = "GPU-hours" if self.gpus_per_worker else "worker-hours"
+        hours = self.standing.seconds * (self.gpus_per_worker or 1.0) / 3600
+        left = ""
+        if self.spending is not None:
+            kind = {"clock": "h by the clock", "gpu": "GPU-hours", "cpu": "CPU-hours"}[self.spending.budget.kind]
+            left = f", {max(0.0, self.spending.left_s(self.running)) / 3600:.2f} {kind} left"
+        return f"; {hours:.2f} {unit} spent{left}"
 
     def _pace(self) -> str:
         fresh, seconds = self.done - self._done_before, time.monotonic() - self._start
@@ -100,7 +136,7 @@ class SearchProgress:
         lefts = [] if self.goal is None else [(self.goal - self.done) * seconds / fresh]
         if self.spending is not None:
             lefts.append(self.spending.clock_left_s(self.running))
-        return f"; {3600 * fresh / seconds:.0f} trials/h, {format_duration(max(0.0, min(lefts)))} left"
+        return f"; {3600 * fresh / seconds:,.0f} trials/h, {format_duration(max(0.0, min(lefts)))} left"
 
     def _count(self) -> str:
         return str(self.done) if self.goal is None else f"{self.done}/{self.goal}"

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.guard import guarded
+from nas.cli.output import Quiet
 
 
 @guarded
@@ -17,15 +18,19 @@ def rediscover(
     trials: Annotated[int, typer.Option(min=1, help="Trials of each search.")] = 3000,
     sample: Annotated[int, typer.Option(min=100, help="Architectures that ranks and shares are of.")] = 1_000_000,
     out: Annotated[Path, typer.Option(help="Folder of the page and the runs.")] = Path("rediscovery"),
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Search B0's space at T = 400M under the papers' reward, in three forms, and write what became of B0's choices.
 
     Soft without a band, soft with it, hard; with SE free and with SE on in every stage; on predicted ImageNet accuracy.
+
+    Examples:
+      nas rediscover --seeds 5 --out rediscovery
     """
     import json as json_library
 
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.evaluate.quantity import parse_count
     from nas.files import write_whole
     from nas.rediscovery import as_json
@@ -45,4 +50,5 @@ def rediscover(
         print_json(document)
         return
     say(console, text)
-    say(console, f"Files    {out}/rediscovery.md, {out}/rediscovery.json, {out}/runs")
+    say_files(console, [out / "rediscovery.md", out / "rediscovery.json", out / "runs"])
+    say_next(console, "report", next(iter(sorted((out / "runs").iterdir()))))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.guard import guarded
+from nas.cli.output import Quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from nas.scaler import Rule, Scaling
     from nas.search_spaces.network import Network
 
+_MEMBERS, _BUDGETS, _FIT = "Members", "Members within a budget", "A grid search of alpha, beta, gamma"
+
 
 @guarded
 def scale(
@@ -27,50 +30,99 @@ def scale(
         str | None, typer.Argument(help="A run directory, a network's YAML file, or a reference name.")
     ] = None,
     official: Annotated[
-        str | None, typer.Option(help="Members with the released EfficientNets' coefficients: b1,b2,b7 or b0..b7.")
+        str | None,
+        typer.Option(
+            help="Members with the released EfficientNets' coefficients: b1,b2,b7 or b0..b7.", rich_help_panel=_MEMBERS
+        ),
     ] = None,
     phi: Annotated[
-        str | None, typer.Option(help="Members by compound coefficient: 0.5,1,2; below 0 they are smaller.")
+        str | None,
+        typer.Option(
+            help="Members by compound coefficient: 0.5,1,2; below 0 they are smaller.", rich_help_panel=_MEMBERS
+        ),
     ] = None,
-    width: Annotated[float | None, typer.Option(help="One member: factor on channels.")] = None,
-    depth: Annotated[float | None, typer.Option(help="One member: factor on layers.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="One member: resolution in pixels.")] = None,
+    width: Annotated[
+        float | None, typer.Option(help="One member: factor on channels.", rich_help_panel=_MEMBERS)
+    ] = None,
+    depth: Annotated[float | None, typer.Option(help="One member: factor on layers.", rich_help_panel=_MEMBERS)] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="One member: resolution in pixels.", rich_help_panel=_MEMBERS)
+    ] = None,
     to_flops: Annotated[
-        str | None, typer.Option(help="The largest member within so many exact MACs: 1.8G, or a list 50M,100M.")
+        str | None,
+        typer.Option(
+            help="The largest member within so many exact MACs: 1.8G, or a list 50M,100M.", rich_help_panel=_BUDGETS
+        ),
     ] = None,
     to_latency: Annotated[
-        str | None, typer.Option(help="The largest member within this latency on --device: 20ms, or a list.")
+        str | None,
+        typer.Option(
+            help="The largest member within this latency on --device: 20ms, or a list.", rich_help_panel=_BUDGETS
+        ),
     ] = None,
     max_memory: Annotated[
-        str | None, typer.Option(help="Ceiling on weights and peak activations of one image, alone or with the others.")
+        str | None,
+        typer.Option(
+            help="Ceiling on weights and peak activations of one image, alone or with the others.",
+            rich_help_panel=_BUDGETS,
+        ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="For --to-latency: cpu or cuda measures here; a FILE.json of latency build predicts.")
+        str,
+        typer.Option(
+            help="For --to-latency: cpu or cuda measures here; a FILE.json of latency build predicts.",
+            rich_help_panel=_BUDGETS,
+        ),
     ] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads while measuring.")] = 1,
-    alpha: Annotated[float, typer.Option(help="Depth is alpha^phi.")] = 1.2,
-    beta: Annotated[float, typer.Option(help="Width is beta^phi.")] = 1.1,
-    gamma: Annotated[float, typer.Option(help="Resolution is gamma^phi.")] = 1.15,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads while measuring.", rich_help_panel=_BUDGETS)] = 1,
+    alpha: Annotated[float, typer.Option(help="Depth is alpha^phi.", rich_help_panel=_MEMBERS)] = 1.2,
+    beta: Annotated[float, typer.Option(help="Width is beta^phi.", rich_help_panel=_MEMBERS)] = 1.1,
+    gamma: Annotated[float, typer.Option(help="Resolution is gamma^phi.", rich_help_panel=_MEMBERS)] = 1.15,
     keep_stem_head: Annotated[
-        bool, typer.Option("--keep-stem-head", help="Leave stem and head, and the first and last stage's layers.")
+        bool,
+        typer.Option(
+            "--keep-stem-head",
+            help="Leave stem and head, and the first and last stage's layers.",
+            rich_help_panel=_MEMBERS,
+        ),
     ] = False,
     fit: Annotated[
-        bool, typer.Option("--fit", help="Search alpha, beta and gamma on a grid, each trained at phi = 1.")
+        bool,
+        typer.Option(
+            "--fit", help="Search alpha, beta and gamma on a grid, each trained at phi = 1.", rich_help_panel=_FIT
+        ),
     ] = False,
-    data: Annotated[str | None, typer.Option(help="For --fit: images to train on (default: digits).")] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="For --fit: Ray workers; 0: this process.")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="For --fit: at most so many triples.")] = None,
-    step: Annotated[float | None, typer.Option(help="For --fit: of the grid (default: 0.05).")] = None,
-    by: Annotated[
-        str | None, typer.Option(help="For --fit: nominal, alpha*beta^2*gamma^2 = 2; or macs, real MACs doubled.")
+    data: Annotated[
+        str | None, typer.Option(help="For --fit: images to train on (default: digits).", rich_help_panel=_FIT)
     ] = None,
-    tolerance: Annotated[float | None, typer.Option(help="For --fit: how far from 2 (default: 0.08).")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="For --fit: one seed, one result.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a folder of --fit.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="For --fit: Ray workers; 0: this process.", rich_help_panel=_FIT)
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="For --fit: at most so many triples.", rich_help_panel=_FIT)
+    ] = None,
+    step: Annotated[
+        float | None, typer.Option(help="For --fit: of the grid (default: 0.05).", rich_help_panel=_FIT)
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="For --fit: nominal, alpha*beta^2*gamma^2 = 2; or macs, real MACs doubled.", rich_help_panel=_FIT
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="For --fit: how far from 2 (default: 0.08).", rich_help_panel=_FIT)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="For --fit: one seed, one result.", rich_help_panel=_FIT)
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with a folder of --fit.", rich_help_panel=_FIT)] = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="For --fit: key.path=value, as in nas search; repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="For --fit: key.path=value, as in nas search; repeatable.", rich_help_panel=_FIT),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for one YAML file a member, or for --fit.")] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Expand a network into a family by compound scaling (depth, width and resolution together).
@@ -125,7 +177,7 @@ def _family(
     json: bool,
 ) -> None:
     """Make, write and print the members that are asked for."""
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.family import make_family, write_family
     from nas.scale_to_budget import scale_to_budget
     from nas.scaler import official_scalings, phi_scaling
@@ -154,8 +206,11 @@ def _family(
         return
     console = make_console()
     _print(console, members, budgets, rule)
-    for file in files:
-        say(console, f"wrote {file}")
+    if files:
+        say_files(console, files)
+        say_next(console, "train", files[-1], "--data", "DIR")
+    else:
+        say(console, "To write them, one YAML file each: --out family")
 
 
 def _only(what: str, others: dict[str, Any]) -> None:

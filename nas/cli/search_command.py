@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli.guard import guarded
+from nas.cli.output import Quiet
 
 _RESUMABLE = ("trials", "budget", "confirm", "workers", "gpus_per_worker", "train_device", "address")
 _SEARCH, _WHERE, _RUN = "What to search", "Where trials run", "The run"
@@ -139,6 +140,11 @@ def search(
         list[str] | None,
         typer.Option("--set", help="key.path=value of the configuration; repeatable.", rich_help_panel=_RUN),
     ] = None,
+    report: Annotated[
+        bool | None,
+        typer.Option("--report/--no-report", help="Draw report.html at the end (default: yes).", rich_help_panel=_RUN),
+    ] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
 ) -> None:
     """Search for a network: propose, score, repeat; ends with a baseline and its Pareto front.
 
@@ -176,6 +182,7 @@ def search(
         "objective.beta": beta,
         "trials": trials,
         "seed": seed,
+        "report": report,
         "fidelity.method": fidelity,
         "confirm.candidates": confirm,
         "budget": budget,

@@ -17,8 +17,9 @@ import typer
 from rich.console import Console
 
 from nas.cli.guard import INTERRUPTED
-from nas.cli.output import make_console, say
+from nas.cli.output import make_console, say, warn
 from nas.cli.progress import SearchProgress, trial_line
+from nas.cli.report_command import draw_report
 from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.cli.workers import check_budget, make_pool, open_account, read_images
 from nas.config import OPEN_ENDED, RunConfig, load_config, validate_config, with_absolute_paths
@@ -27,13 +28,14 @@ from nas.controllers.registry import make_controller
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.worker_pool import WorkerPool
 from nas.files import cannot_write
-from nas.outcome import Outcome, best_trial, conclude
+from nas.outcome import Outcome, conclude
 from nas.run import Run, check_free
 from nas.search import SearchLoop
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
+from nas.standing import Standing, most_macs
 
 _log = logging.getLogger("nas")
 
@@ -153,6 +155,8 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
     if outcome is None:
         reasons = sorted({str(trial.error) for trial in run.trials})
         raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
+    if setup.config.scaling is None:  # a grid search has not named its family yet
+        outcome.files.extend(draw_report(run.path, console) if run.config.report else [])
     print_outcome(outcome, run, console)
     return outcome
 
@@ -167,7 +171,8 @@ def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console:
     setup = replace(setup, config=run.config) if config.budget else setup
     controller = _make_controller(setup)
     goal = None if config.is_open_ended else config.trials
-    with SearchProgress(console, goal, run.trials, best_trial(run.trials), config.is_instant, spending) as progress:
+    standing = Standing(run.trials, most_macs(config))
+    with SearchProgress(console, goal, standing, config.is_instant, spending, workers.gpus_per_worker) as progress:
         loop = SearchLoop(setup, run, controller, workers, _Logged(progress), spending)
         loop()
     if loop.spent:
@@ -227,7 +232,7 @@ class _ConsoleHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(self._console, f"warning: {record.getMessage()}", style="yellow")
+        warn(self._console, record.getMessage())
 
 
 @contextmanager

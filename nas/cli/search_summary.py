@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nas.cli.against_b0 import print_against_b0
-from nas.cli.output import say, stage_table
+from nas.cli.output import count_words, say, say_files, say_next, stage_table
 from nas.cli.progress import format_duration, trial_line
 from nas.evaluate.evaluators import IMAGENET
 from nas.evaluate.quantity import format_quantity
@@ -22,6 +22,7 @@ from nas.setup import Setup, versions
 from nas.trust import REPORT, read_trust
 
 _log = logging.getLogger("nas")
+_COLUMN = 16  # where the figures of an outcome begin
 SURROGATE = (
     "ImageNet accuracy is predicted, not trained: by a model of some 4,000 networks that Accel-NASBench trained for 16 "
     "epochs. For your own images: --data DIR"
@@ -85,7 +86,7 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
         console.print()
     else:
         say(console, f"choices: {dict(best.choices)}")
-    say(console, f"Baseline        trial {best.number} of {len(run.trials)} ({failed} failed), {duration} of trials")
+    say(console, f"Baseline        trial {best.number} of {len(run.trials):,} ({failed} failed), {duration} of trials")
     if outcome.test_accuracy is not None:
         kind = "short" if outcome.rounds is None else "confirming"
         say(console, f"Test accuracy   {outcome.test_accuracy:.2%} after a {kind} training; never seen by the search")
@@ -110,11 +111,10 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
         say(console, f"Latency         {source}{best.metrics['latency_ms']:.2f} ms{measured}")
     if "throughput" in best.metrics:
         say(console, f"Throughput      {source}{best.metrics['throughput']:,.0f} images/s")
-    say(console, f"Pareto front    {len(outcome.front)} networks (accuracy, MACs, params)")
-    files = [*outcome.files, *([run.path / REPORT] if trust is not None else [])]
-    say(console, "Files           " + ", ".join(str(file) for file in files))
+    say(console, f"Pareto front    {count_words(len(outcome.front), 'network')} (accuracy, MACs, params)")
+    say_files(console, [*outcome.files, *([run.path / REPORT] if trust is not None else [])], _COLUMN)
     if outcome.network is not None and run.config.scaling is None:
-        say(console, f"Next            {program()} scale {shlex.quote(str(run.path))} --official b1..b7 --out family")
+        say_next(console, "scale", run.path, "--official", "b1..b7", "--out", "family", column=_COLUMN)
     if outcome.against_b0 is not None:
         say(
             console,

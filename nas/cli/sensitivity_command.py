@@ -20,8 +20,11 @@ def sensitivity(
     """List a network's neighbours, one choice away, with predicted changes of accuracy and latency, exact ones of cost.
 
     For networks on EfficientNet-B0's skeleton; ImageNet top-1 after 16 epochs, predicted.
+
+    Examples:
+      nas sensitivity efficientnet_b0 --device vck190
     """
-    from nas.cli.output import make_console, plain_table, print_json
+    from nas.cli.output import make_console, plain_table, print_json, say_next
     from nas.evaluate.devices import device_changes
     from nas.evaluate.surrogate.neighbours import neighbours
     from nas.evaluate.surrogate.skeleton import genes_of, skeleton
@@ -45,4 +48,6 @@ def sensitivity(
         sizes = f"{item.macs_change:+,}", f"{item.params_change:+,}"
         far = "extrapolated" if item.extrapolated else ""
         table.add_row(item.edit, f"{100 * item.accuracy_change:+.2f}", *sizes, *(f"{v:+.3f}" for v in values), far)
-    make_console().print(table)
+    console = make_console()
+    console.print(table)
+    say_next(console, "compare", thing, "efficientnet_b0")

@@ -25,8 +25,14 @@ def show(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print a network's stage table."""
-    from nas.cli.output import describe_network, make_console, print_json, say, stage_table
+    """Print a network's stage table.
+
+    Examples:
+      nas show efficientnet_b0
+
+      nas show runs/NAME --json
+    """
+    from nas.cli.output import describe_network, make_console, print_json, say, say_next, stage_table
     from nas.search_spaces.block_notation import block_strings
     from nas.search_spaces.network_yaml import network_to_dict
     from nas.things import load_thing
@@ -42,6 +48,7 @@ def show(
         return
     say(console, describe_network(network))
     console.print(stage_table(network, console.width))
+    say_next(console, "profile", thing)
 
 
 @guarded
@@ -65,8 +72,14 @@ def profile(
     threads: Annotated[int, typer.Option(help="CPU threads while measuring.")] = 1,
     json: Json = False,
 ) -> None:
-    """Count a network's MACs, params and memory, in all and by stage; predict or measure its speed."""
-    from nas.cli.output import make_console, plain_table, print_json, say
+    """Count a network's MACs, params and memory, in all and by stage; predict or measure its speed.
+
+    Examples:
+      nas profile efficientnet_b0 --measure cpu
+
+      nas profile runs/NAME --check
+    """
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next
     from nas.evaluate.cost import cost_by_part
     from nas.search_spaces.errors import InputError
     from nas.things import load_thing
@@ -110,6 +123,7 @@ def profile(
         say(console, f"measured latency_ms: {measured['latency_ms']:.4g} ({measure} by {backend}, {threads} threads)")
     for count in counts:
         say(console, f"{count['counter']}: {count['macs']:,} MACs, {count['params']:,} params; {count['note']}")
+    say_next(console, "scale", thing, "--phi", "0.5,1,2")
 
 
 def _predicted(device: str, network: Network) -> tuple[dict[str, float], str]:

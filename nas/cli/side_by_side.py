@@ -7,9 +7,10 @@ from typing import Any
 
 from rich.table import Table
 
-from nas.cli.output import cells, plain_table
+from nas.cli.output import plain_table
 from nas.evaluate.cost import cost_by_part
 from nas.search_spaces.network import Network
+from nas.stage_table import cells
 
 
 def side_by_side(first: Network, second: Network) -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.guard import INTERRUPTED, guarded
+from nas.cli.output import Quiet
 from nas.cli.show_commands import Json
 
 if TYPE_CHECKING:
@@ -22,24 +23,34 @@ if TYPE_CHECKING:
     from nas.scaling_study import Study, StudyMember
     from nas.search_spaces.network import Network
 
+_SCALED, _TRAININGS = "How networks are scaled", "Trainings"
+
 
 @guarded
 def scale_study(
     thing: Annotated[
         str | None, typer.Argument(help="A network; none prints the paper's Tables 3 and 7 beside exact MACs.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Images to train on; without, only costs are shown.")] = None,
-    budgets: Annotated[str, typer.Option(help="Multiples of the network's MACs.")] = "2,4",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="One seed, one result.")] = 0,
-    alpha: Annotated[float, typer.Option(help="Compound: depth is alpha^phi.")] = 1.2,
-    beta: Annotated[float, typer.Option(help="Compound: width is beta^phi.")] = 1.1,
-    gamma: Annotated[float, typer.Option(help="Compound: resolution is gamma^phi.")] = 1.15,
-    workers: Annotated[int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the trainings (default: study/NAME).")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="evaluator.KEY=VALUE or data.KEY=VALUE; repeatable.")
+    data: Annotated[
+        str | None, typer.Option(help="Images to train on; without, only costs are shown.", rich_help_panel=_TRAININGS)
     ] = None,
+    budgets: Annotated[str, typer.Option(help="Multiples of the network's MACs.", rich_help_panel=_SCALED)] = "2,4",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.", rich_help_panel=_TRAININGS)] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="One seed, one result.", rich_help_panel=_TRAININGS)] = 0,
+    alpha: Annotated[float, typer.Option(help="Compound: depth is alpha^phi.", rich_help_panel=_SCALED)] = 1.2,
+    beta: Annotated[float, typer.Option(help="Compound: width is beta^phi.", rich_help_panel=_SCALED)] = 1.1,
+    gamma: Annotated[float, typer.Option(help="Compound: resolution is gamma^phi.", rich_help_panel=_SCALED)] = 1.15,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.", rich_help_panel=_TRAININGS)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the trainings (default: study/NAME).", rich_help_panel=_TRAININGS)
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="evaluator.KEY=VALUE or data.KEY=VALUE; repeatable.", rich_help_panel=_TRAININGS),
+    ] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
     json: Json = False,
 ) -> None:
     """Scale a network by depth, width, resolution and all three to equal real MACs, and train them alike.
@@ -75,14 +86,20 @@ def scale_study(
     changes = {"data.source": data, "workers.count": workers, "seed": seed}
     config = _config(network, members, changes, assignments or [])
     folder = out or Path("study") / network.name
-    _train(console, config, members, seeds, folder, json)
+    _train(console, config, members, seeds, folder, thing, json)
 
 
 def _train(
-    console: Console, config: RunConfig, members: Sequence[StudyMember], seeds: int, folder: Path, json: bool
+    console: Console,
+    config: RunConfig,
+    members: Sequence[StudyMember],
+    seeds: int,
+    folder: Path,
+    thing: str,
+    json: bool,
 ) -> None:
     from nas.cli.data_commands import progress_bar
-    from nas.cli.output import print_json, say
+    from nas.cli.output import print_json, say, say_files, say_next
     from nas.evaluate.data.load import load_data
     from nas.evaluate.evaluators import EvaluatorRecipe
     from nas.files import hold, write_whole
@@ -129,7 +146,8 @@ def _train(
         return
     console.print()
     _print_study(console, study, seeds)
-    say(console, f"Files    {folder}: study.jsonl, {REPORT}, study.svg, study.png")
+    say_files(console, [folder / name for name in (JOURNAL, REPORT, "study.svg", "study.png")])
+    say_next(console, "scale", thing, "--phi", "1,2", "--out", "family")
 
 
 def _print_study(console: Console, study: Study, seeds: int) -> None:

@@ -27,7 +27,11 @@ def score(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Compare predictions with every measured row, in the file's units."""
+    """Compare predictions with every measured row, in the file's units.
+
+    Examples:
+      nas surrogate score
+    """
     from nas.cli.output import make_console, plain_table, print_json
     from nas.evaluate.surrogate.measured_table import read_measured
     from nas.evaluate.surrogate.prediction import load_surrogate, shipped_surrogate
@@ -123,7 +127,11 @@ def import_archive(
     ] = None,
     out: Annotated[Path, typer.Option(help="The table to write.")] = Path("trained_networks.csv"),
 ) -> None:
-    """Make the table of measured networks from Accel-NASBench's own archive of JSON files."""
+    """Make the table of measured networks from Accel-NASBench's own archive of JSON files.
+
+    Examples:
+      nas surrogate import ARCHIVE --out measured.npz
+    """
     from nas.cli.output import make_console, say
     from nas.evaluate.surrogate.archive import read_archive
     from nas.files import write_whole

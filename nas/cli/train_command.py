@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.guard import INTERRUPTED, guarded
+from nas.cli.output import Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,37 +18,68 @@ if TYPE_CHECKING:
 
 _ONLY_NEW = "resume: a training goes on as it was begun; leave out "
 
+_WHAT, _WHERE, _RUN = "What to train", "Where it runs", "The training"
+
 
 @guarded
 def train(
     thing: Annotated[
         str | None, typer.Argument(help="A run directory, a network's YAML file, or a reference name.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="A name of nas data list, or a folder or zip of images.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A name of nas data list, or a folder or zip of images.", rich_help_panel=_WHAT)
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="efficientnet, modern, small-images, transfer, or a FILE.yaml (default: modern, or transfer)."
+            help="efficientnet, modern, small-images, transfer, or a FILE.yaml (default: modern, or transfer).",
+            rich_help_panel=_WHAT,
         ),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(help="Weights to start from: a .safetensors file, a training's folder, torchvision.")
+        str | None,
+        typer.Option(
+            help="Weights to start from: a .safetensors file, a training's folder, torchvision.", rich_help_panel=_WHAT
+        ),
     ] = None,
-    resolution: Annotated[int | None, typer.Option(min=1, help="In pixels (default: the network's own).")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images (default: the recipe's).")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Of all processes together.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="In pixels (default: the network's own).", rich_help_panel=_WHAT)
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the images (default: the recipe's).", rich_help_panel=_WHAT)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Of all processes together.", rich_help_panel=_WHAT)
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes of Ray Train that share a batch; 0: this process alone.")
+        int | None,
+        typer.Option(
+            min=0, help="Processes of Ray Train that share a batch; 0: this process alone.", rich_help_panel=_WHERE
+        ),
     ] = None,
-    gpus_per_worker: Annotated[float | None, typer.Option(help="GPUs of each process.")] = None,
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster that sees the folder.")] = None,
-    train_device: Annotated[str | None, typer.Option(help="Without Ray: auto, cpu or cuda.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="One seed, one result.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The training's folder (default: trained/NAME).")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this folder's training.")] = None,
+    gpus_per_worker: Annotated[float | None, typer.Option(help="GPUs of each process.", rich_help_panel=_WHERE)] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster that sees the folder.", rich_help_panel=_WHERE)
+    ] = None,
+    train_device: Annotated[
+        str | None, typer.Option(help="Without Ray: auto, cpu or cuda.", rich_help_panel=_WHERE)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="One seed, one result.", rich_help_panel=_WHAT)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The training's folder (default: trained/NAME).", rich_help_panel=_RUN)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this folder's training.", rich_help_panel=_RUN)
+    ] = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="recipe.KEY=VALUE or data.KEY=VALUE; repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="recipe.KEY=VALUE or data.KEY=VALUE; repeatable.", rich_help_panel=_RUN),
     ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write events for TensorBoard into the folder.", rich_help_panel=_RUN),
+    ] = False,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
 ) -> None:
     """Train a network in full, or fine-tune it from weights; interrupted, it goes on bit for bit.
 
@@ -73,6 +105,7 @@ def train(
         "workers.address": address,
         "workers.train_device": train_device,
         "seed": seed,
+        "tensorboard": tensorboard or None,
     }
     console = make_console()
     if resume is not None:
@@ -172,6 +205,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     from nas.cli.training_progress import TrainingProgress, print_result
     from nas.evaluate.proxy import choose_device
     from nas.search_spaces.errors import WorkError
+    from nas.tracking.tensorboard_log import events_of
 
     config = run.config
     run.lock()
@@ -180,11 +214,12 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
         run.check_images(images)
     say(console, f"Training {config.recipe.epochs} epochs in {run.path}; Ctrl-C saves, --resume goes on")
     try:
-        with wish_to_stop() as is_over, TrainingProgress(console, config.recipe.epochs) as progress:
+        watching = TrainingProgress(console, config.recipe.epochs, run.history())
+        with wish_to_stop() as is_over, events_of(run, watching) as watcher, watching:
             if config.workers.count:
                 from nas.training.distributed import train_together
 
-                train_together(run, images, progress.ended, is_over)
+                train_together(run, images, watcher.ended, is_over)
             else:
                 import torch
 
@@ -192,7 +227,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
                 from nas.training.world import World
 
                 device = torch.device(choose_device(config.workers.train_device))
-                train_here(run, images, device, progress, is_over, World())
+                train_here(run, images, device, watcher, is_over, World())
     except KeyboardInterrupt:
         say(console, f"interrupted; {run.progress()} is saved; go on with: {run.resume_command}")
         raise typer.Exit(INTERRUPTED) from None

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-from nas.cli.output import plain_table, say
-from nas.cli.progress import format_duration
-from nas.program import program
+from nas.cli.output import plain_table, say, say_files, say_next
+from nas.cli.progress import PLOT_LINES, PLOTTED, format_duration
+from nas.cli.text_plot import text_plot
+from nas.tracking.tensorboard_log import FOLDER
 from nas.transfer import TransferRow, table_5
 
 if TYPE_CHECKING:
@@ -21,55 +25,81 @@ if TYPE_CHECKING:
 
 
 class TrainingProgress:
-    """Watches a training.
+    """One calm screen of a training: the epoch, the best so far, the pace, and accuracy over epochs.
+
+    Where there is no terminal, a line an epoch; those are printed above the screen too.
 
     Args:
         console: where to draw.
         epochs: how many there will be.
+        history: rows of the epochs that ended before.
     """
 
-    def __init__(self, console: Console, epochs: int) -> None:
+    def __init__(self, console: Console, epochs: int, history: Sequence[Mapping[str, Any]] = ()) -> None:
         self.console, self.epochs = console, epochs
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[words]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("epoch 1", total=1.0, words="")
+        self.rows = [{key: float(value) for key, value in row.items()} for row in history]
+        self._share, self._words, self._now = 0.0, "", len(self.rows) + 1
         self._begun, self._first = time.monotonic(), 0
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> Self:
         """Begin to draw."""
-        self._bar.start()
+        if self.console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop drawing."""
-        self._bar.stop()
+        self._live.stop()
 
     def stepped(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
-        """Move the bar."""
-        words = f"loss {loss:.4f}  {images_per_s:,.0f} images/s"
-        description = f"epoch {epoch + 1}/{self.epochs}"
-        self._bar.update(self._task, description=description, completed=step / steps, words=words)
+        """Note a step."""
+        self._now, self._share = epoch + 1, step / steps
+        self._words = f"loss {loss:.4f}  {images_per_s:,.0f} images/s"
 
-    def ended(self, row: dict[str, Any]) -> None:
-        """Print an epoch's line."""
+    def ended(self, row: Mapping[str, Any]) -> None:
+        """Note an epoch, and print its line."""
         epoch = int(row["epoch"])
+        self.rows.append({key: float(value) for key, value in row.items()})
         self._first = self._first or epoch
-        spent = time.monotonic() - self._begun
-        left = format_duration(spent / (epoch - self._first + 1) * (self.epochs - epoch))
         averaged = f"  average {float(row['ema_top1']):6.2%}" if "ema_top1" in row else ""
         say(
             self.console,
             f"epoch {epoch:>3}/{self.epochs}  rate {float(row['learning_rate']):.2e}  loss {float(row['loss']):.4f}  "
-            f"top-1 {float(row['raw_top1']):6.2%}{averaged}  top-5 {float(row['raw_top5']):6.2%}  {left} left",
+            f"top-1 {float(row['raw_top1']):6.2%}{averaged}  top-5 {float(row['raw_top5']):6.2%}  {self._left()} left",
         )
+
+    def _left(self) -> str:
+        epoch = int(self.rows[-1]["epoch"])
+        spent = time.monotonic() - self._begun
+        return format_duration(spent / (epoch - self._first + 1) * (self.epochs - epoch))
+
+    def _render(self) -> RenderableType:
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            Text(f"epoch {min(self._now, self.epochs)}/{self.epochs}"),
+            ProgressBar(total=1.0, completed=self._share, width=30),
+            Text(self._words),
+        )
+        if not self.rows:
+            return bar
+        points = [(row["epoch"], max(row["raw_top1"], row.get("ema_top1", 0.0))) for row in self.rows]
+        best = max(points, key=lambda point: point[1])
+        left = f"; {self._left()} left" if self._first else ""
+        lines = [f"Best     top-1 {best[1]:.2%} on validation, in epoch {best[0]:.0f}{left}"]
+        if len(points) >= PLOTTED and self.console.height >= PLOT_LINES + 10:
+            lines += text_plot(
+                points,
+                [best],
+                width=min(self.console.width - 1, 64),
+                height=PLOT_LINES,
+                write_x=lambda epoch: f"epoch {epoch:.0f}",
+                write_y=lambda accuracy: f"{accuracy:.1%}",
+                plain=not self.console.encoding.lower().startswith("utf"),
+            )
+        return Group(bar, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
 
 
 def print_result(run: TrainingRun, console: Console) -> None:
@@ -81,9 +111,11 @@ def print_result(run: TrainingRun, console: Console) -> None:
     say(console, f"         with the {kept} of {best}")
     if rows := table_5(run.config.data.source):
         _print_table_5(rows, f"{result['params'] / 1e6:.1f}M params, {result['test_top1']:.1%}", run, console)
-    files = "weights.safetensors, network.yaml, history.csv, curves.svg, result.json"
-    say(console, f"Files    {run.path}: {files}")
-    say(console, f"Next     {program()} export {shlex.quote(str(run.path))} onnx pt2 py")
+    names = ("weights.safetensors", "network.yaml", "history.csv", "curves.svg", "result.json")
+    say_files(console, [run.path / name for name in names])
+    if run.config.tensorboard:
+        say(console, f"Events   tensorboard --logdir {shlex.quote(str(run.path / FOLDER))}")
+    say_next(console, "export", run.path, "onnx", "pt2", "py")
 
 
 def _print_table_5(rows: Sequence[TransferRow], reached: str, run: TrainingRun, console: Console) -> None:

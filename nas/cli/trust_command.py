@@ -10,6 +10,7 @@ import typer
 
 from nas.cli.guard import INTERRUPTED, guarded
 from nas.cli.list_commands import Json
+from nas.cli.output import Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,27 +18,42 @@ if TYPE_CHECKING:
     from nas.config import RunConfig
     from nas.trust import Plan, Trust
 
+_TRAININGS, _SPACE = "Trainings", "For a space"
+
 
 @guarded
 def trust(
     what: Annotated[str, typer.Argument(help="A run's folder, or a space: its name, FILE.yaml or FILE.py:Class.")],
-    data: Annotated[str | None, typer.Option(help="Images to train on, for a space (default: digits).")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Images to train on, for a space (default: digits).", rich_help_panel=_SPACE)
+    ] = None,
     target_flops: Annotated[
-        str | None, typer.Option(help="For a space: only networks inside this budget's band.")
+        str | None, typer.Option(help="For a space: only networks inside this budget's band.", rich_help_panel=_SPACE)
     ] = None,
-    networks: Annotated[int, typer.Option(min=3, help="How many networks are trained.")] = 16,
-    seeds: Annotated[int, typer.Option(min=1, help="Proxy trainings of each network.")] = 2,
+    networks: Annotated[
+        int, typer.Option(min=3, help="How many networks are trained.", rich_help_panel=_TRAININGS)
+    ] = 16,
+    seeds: Annotated[int, typer.Option(min=1, help="Proxy trainings of each network.", rich_help_panel=_TRAININGS)] = 2,
     longer: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of the longer training (default: 5 times the proxy's).")
+        int | None,
+        typer.Option(
+            min=1, help="Epochs of the longer training (default: 5 times the proxy's).", rich_help_panel=_TRAININGS
+        ),
     ] = None,
-    longer_seeds: Annotated[int, typer.Option(min=1, help="Longer trainings of each network.")] = 2,
+    longer_seeds: Annotated[
+        int, typer.Option(min=1, help="Longer trainings of each network.", rich_help_panel=_TRAININGS)
+    ] = 2,
     workers: Annotated[int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the trainings (default: the run's, or trust/SPACE).")
     ] = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="For a space: key.path=value of the configuration; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="For a space: key.path=value of the configuration; repeatable.", rich_help_panel=_SPACE
+        ),
     ] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
     json: Json = False,
 ) -> None:
     """Measure how far the proxy can be trusted: Kendall's tau with longer training, and the noise of seeds.
@@ -49,7 +65,8 @@ def trust(
 
       nas trust small-images --data DIR --networks 24 --set evaluator.epochs=5
     """
-    from nas.cli.output import make_console, print_json, say
+    from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.report_command import draw_report
     from nas.cli.workers import make_pool, read_images
     from nas.files import write_whole
     from nas.setup import prepare
@@ -82,7 +99,14 @@ def trust(
         print_json(report)
         return
     print_trust(console, found, plan)
-    say(console, f"Files           {folder / 'trust.jsonl'}, {folder / REPORT}")
+    files = [folder / "trust.jsonl", folder / REPORT]
+    if is_run and (run / "report.html").exists():
+        files += draw_report(run, console)
+    say_files(console, files, 16)
+    if is_run:
+        say_next(console, "report", run, column=16)
+    else:
+        say_next(console, "search", "--space", what, "--data", data or "digits", column=16)
 
 
 def print_trust(console: Console, found: Trust, plan: Plan) -> None:

@@ -48,6 +48,8 @@ class TrainConfig(Section):
     """Which images; their resolution follows from the network's and the recipe's crops."""
     recipe: Recipe = Recipe()
     workers: Processes = Processes()
+    tensorboard: bool = False
+    """Write events for TensorBoard into the training's folder."""
 
     def data_settings(self) -> DataSettings:
         """Return the data's settings, at the side at which images are kept."""

@@ -128,6 +128,14 @@ class TrainingRun:
             return "nothing of it"
         return f"epoch {values['epoch'] + 1}, step {values['step']}"
 
+    def history(self) -> list[dict[str, str]]:
+        """Return the rows of the epochs that have ended, by column."""
+        try:
+            text = (self.path / HISTORY).read_text(encoding="utf-8")
+        except OSError:
+            return []
+        return list(csv.DictReader(io.StringIO(text)))
+
     def result(self) -> dict[str, Any] | None:
         """Return what came of it, ``None`` if it has not ended."""
         try:

@@ -313,33 +313,34 @@ def test_lists_and_version() -> None:
 
 SURFACE = {
     "search": "address alpha beta budget config confirm constraint controller data deterministic device evaluator "
-    "fidelity gpus-per-worker max-latency max-memory max-params min-throughput out preset resume seed set space "
-    "target-flops target-latency tolerance train-device trials warm-start workers",
-    "scale": "alpha beta by data depth device fit gamma json keep-stem-head max-memory official out phi resolution "
-    "resume seed set step threads to-flops to-latency tolerance trials width workers",
+    "fidelity gpus-per-worker max-latency max-memory max-params min-throughput out preset quiet report resume seed set "
+    "space target-flops target-latency tolerance train-device trials warm-start workers",
+    "scale": "alpha beta by data depth device fit gamma json keep-stem-head max-memory official out phi quiet "
+    "resolution resume seed set step threads to-flops to-latency tolerance trials width workers",
     "show": "blocks json",
     "compare": "json",
     "check": "json samples seed targets",
     "profile": "backend check classes device json measure resolution threads",
     "bench": "backends batch device json resolution rounds threads",
     "cam": "class image json out weights",
-    "export": "format json out resolution weights",
-    "scale-study": "alpha beta budgets data gamma json out seed seeds set workers",
-    "train": "address batch-size data epochs gpus-per-worker init out recipe resolution resume seed set train-device "
-    "workers",
+    "export": "format json out quiet resolution weights",
+    "scale-study": "alpha beta budgets data gamma json out quiet seed seeds set workers",
+    "train": "address batch-size data epochs gpus-per-worker init out quiet recipe resolution resume seed set "
+    "train-device workers",
     "spaces": "json",
     "controllers": "json",
     "evaluators": "json",
-    "rediscover": "json out sample seeds target-flops trials",
+    "report": "out pictures quiet",
+    "rediscover": "json out quiet sample seeds target-flops trials",
     "data list": "json",
-    "data prepare": "download json out resolution root",
-    "trust": "data json longer longer-seeds networks out seeds set target-flops workers",
-    "confirm": "against data epochs fraction json resolution seeds workers",
+    "data prepare": "download json out quiet resolution root",
+    "trust": "data json longer longer-seeds networks out quiet seeds set target-flops workers",
+    "confirm": "against data epochs fraction json quiet resolution seeds workers",
     "sensitivity": "device json",
     "surrogate score": "data intervals json split surrogate",
     "surrogate fit": "compare data longer out seed split",
     "surrogate import": "out splits",
-    "latency build": "backend batch device json out rounds seed space threads validation",
+    "latency build": "backend batch device json out quiet rounds seed space threads validation",
 }
 
 

@@ -17,7 +17,7 @@ from nas.evaluate.checkpoints import load_checkpoint, save_checkpoint
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.faults import Diverged
+from nas.evaluate.faults import Diverged, Job, evaluate_safely
 from nas.evaluate.proxy import ProxyEvaluator
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.training.augmentation import mix, rand_augment
@@ -367,32 +367,58 @@ def test_a_graphed_step_learns_what_an_eager_one_learns(data: ImageData, tiny_ne
     assert min(scores) > 0.9
 
 
-def test_a_network_that_cannot_be_captured_stays_eager(
+def test_a_capture_that_fails_is_a_broken_device(
     data: ImageData, tiny_network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a CPU no graph can be: the steps before and after the attempt are the eager ones."""
+    """Seen on an H200: nothing that draws random numbers works in a process whose capture failed."""
     from nas.evaluate.training import step as steps
 
-    class NoStream:
-        def wait_stream(self, _: object) -> None: ...
+    class NoStream: ...
 
     monkeypatch.setattr(torch.cuda, "Stream", NoStream)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "before")
-    left: list[str] = []
-    monkeypatch.setattr(torch.cuda, "set_stream", left.append)
     monkeypatch.setattr(steps.GraphedStep, "_aside", lambda self, images, labels: self._step(images, labels))
 
     def refuse(*_: object) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     monkeypatch.setattr(steps.GraphedStep, "_capture", refuse)
-    eager, graphed = training(tiny_network, data), training(tiny_network, data)
-    graphed._step = steps.GraphedStep(graphed._step)  # type: ignore[arg-type]
-    for one in (eager, graphed):
-        torch.manual_seed(5)  # dropout
-        one.run(3)
-    assert left == ["before"]  # a capture that fails leaves no thread on its own stream
-    assert graphed._step.eager and torch.equal(weights(eager.module), weights(graphed.module))
+
+    class Graphed:
+        def evaluate(self, architecture: Architecture, network: Network | None) -> dict[str, float]:  # noqa: ARG002
+            graphed = training(tiny_network, data)
+            graphed._step = steps.GraphedStep(graphed._step)  # type: ignore[arg-type]
+            graphed.run(3)
+            return {"accuracy": 0.5}
+
+    found = evaluate_safely(Graphed(), Job(0, HERE, None, 0), None)
+    assert (found.status, found.fault) == ("failed", "device")
+    assert "cuda_graph=false" in str(found.error)
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_only_our_own_networks_are_captured(data: ImageData, tiny_network: Network, graphs: bool) -> None:
+    """A module of a space's own may do what no graph can hold."""
+    evaluator = ProxyEvaluator(ProxySettings(cuda_graph=graphs), data, "cpu", lambda _: build(tiny_network))
+    seen: list[bool] = []
+
+    class Noted(Training):
+        def __init__(self, module: Any, images: Any, normalise: Any, settings: ProxySettings, *rest: Any) -> None:
+            seen.append(settings.cuda_graph)
+            super().__init__(module, images, normalise, settings, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas.evaluate.proxy.Training", Noted)
+        evaluator._training(HERE, tiny_network, 0, evaluator.settings, evaluator._train)
+        evaluator._training(HERE, None, 0, evaluator.settings, evaluator._train)
+    assert seen == [graphs, False]
+
+
+def test_kernels_are_loaded_and_devices_have_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nas.evaluate.training.precision import indexed_device, load_kernels
+
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert indexed_device("cuda") == torch.device("cuda:1") and indexed_device("cpu") == torch.device("cpu")
+    load_kernels(torch.device("cpu"))
 
 
 def test_replaced_settings_keep_their_checks() -> None:

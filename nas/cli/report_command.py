@@ -1,0 +1,60 @@
+"""``nas report``: the run as one HTML page."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.output import Quiet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@guarded
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder; its search may still be going on.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page, or a folder for it (default: report.html in the run's folder).")
+    ] = None,
+    pictures: Annotated[
+        bool,
+        typer.Option("--pictures", help="Write each picture as SVG and PNG too, into the folder pictures beside it."),
+    ] = False,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+) -> None:
+    """Write the run as one self-contained HTML page: what was found, how, and how far to trust it.
+
+    A search writes it at its end; this writes it anew, as after nas trust, or while the search goes on.
+
+    Examples:
+      nas report runs/NAME
+
+      nas report runs/NAME --pictures
+    """
+    from nas.cli.output import make_console, say_files, say_next
+    from nas.report.page import FILE, write_report
+
+    target = out / FILE if out is not None and (out.is_dir() or not out.suffix) else out
+    files = write_report(run, target, pictures)
+    console = make_console()
+    say_files(console, files)
+    say_next(console, "scale", run, "--official", "b1..b7", "--out", "family")
+
+
+def draw_report(run: Path, console: Console) -> list[Path]:
+    """Write a run's page; one that cannot be drawn takes nothing from what has been done."""
+    from nas.cli.output import warn
+    from nas.program import program
+    from nas.report.page import FILE, write_report
+
+    try:
+        return write_report(run)
+    except Exception as error:
+        again = f"{program()} report {shlex.quote(str(run))}"
+        warn(console, f"{run / FILE} could not be drawn ({error}); nothing else is lost. To try again: {again}")
+        return []

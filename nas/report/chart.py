@@ -1,0 +1,91 @@
+"""A picture of the report: a figure, what it says in words, and what a pointer finds in it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.pictures import COLOURS
+
+BLUE, ORANGE, GREEN, RED, PINK, SKY, BLACK = COLOURS
+GREY = "#767676"  # 4.5 to 1 on white
+_ENLARGED = 1.55  # at most, on a wide screen
+WIDTH_IN = 4.7  # a picture keeps its letters' size on a phone
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "mnas",
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8,
+    "hatch.linewidth": 0.7,
+}
+_REFERENCE = re.compile(r'(\bid="|href="#|url\(#)')
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One picture.
+
+    Attributes:
+        name: of its files, in small letters: ``front``.
+        title: above it.
+        caption: below it: how to read it, and what it says.
+        figure: matplotlib's.
+        alternative: what it shows, in words, for those who cannot see it.
+        points: for each group of marks that a pointer finds, by the group's id, the trial's place of each mark.
+        wide: whether it may need the page's whole width.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Any
+    alternative: str
+    points: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    wide: bool = False
+
+    def svg(self) -> str:
+        """Return the picture as an SVG element whose ids are its own on any page."""
+        buffer = io.StringIO()
+        self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        text = buffer.getvalue()
+        text = text[text.index("<svg") :]
+        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
+        text = re.sub(r"\n *", "\n", text)
+        text = _REFERENCE.sub(rf"\g<1>{self.name}-", text)
+        label = self.alternative.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+        widest_px = round(_ENLARGED * 72 * self.figure.get_figwidth())
+        attributes = f'role="img" aria-label="{label}" style="max-width: {widest_px}px"'
+        return text.replace("<svg ", f"<svg {attributes} ", 1)
+
+
+@contextmanager
+def report_style() -> Iterator[None]:
+    """Give every letter and line the report's size, where figures are made and where they are written."""
+    from matplotlib import rc_context
+
+    with rc_context(_STYLE):
+        yield
+
+
+def key_above(figure: Any, axes: Any) -> None:
+    """Put the key of a picture above it, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), frameon=False)
+
+
+def new_chart(height_in: float, width_in: float = WIDTH_IN, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    """Return a figure and its axes in the report's style; ``height_in`` and ``width_in`` in inches."""
+    from nas.pictures import new_figure
+
+    figure, axes = new_figure(rows, columns, (width_in, height_in))
+    for one in axes.flat if hasattr(axes, "flat") else (axes,):
+        one.grid(visible=True, color="#e3e3e3", linewidth=0.6)
+        one.set_axisbelow(True)
+    return figure, axes

@@ -1,0 +1,137 @@
+"""Which options the best networks share, and what each option goes with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.search_spaces.records import Trial
+
+BEST_SHARE, LEAST_BEST = 0.1, 5
+CONFIDENCE = 1.96  # standard errors at either side of a 95% interval
+MOST_TRIALS = 5000  # of the newest; the design matrix of more gains nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of one decision, among the trials that succeeded.
+
+    Attributes:
+        decision: its name, such as ``stage3.kernel``.
+        value: as people read it.
+        count: how many trials have it.
+        share: the part of all trials with it.
+        best_share: the part of the best trials with it.
+        accuracy: what goes with it, a difference in accuracy (a fraction), all other choices equal.
+        accuracy_error: half of its 95% interval; NaN where nothing can be said.
+        macs: mean MACs of the trials with it, less the mean of all; NaN where MACs are not known.
+    """
+
+    decision: str
+    value: str
+    count: int
+    share: float
+    best_share: float
+    accuracy: float
+    accuracy_error: float
+    macs: float
+
+    @property
+    def row(self) -> str:
+        """The part of the network that decides: ``stage3``."""
+        return self.decision.rpartition(".")[0] or self.decision
+
+    @property
+    def field(self) -> str:
+        """What is decided: ``kernel``; empty for decisions of their own."""
+        return self.decision.rpartition(".")[2] if "." in self.decision else ""
+
+
+def best_trials(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the best tenth by reward, five at least."""
+    ranked = sorted(trials, key=lambda trial: (-(trial.reward or 0.0), trial.number))
+    return ranked[: max(LEAST_BEST, round(BEST_SHARE * len(ranked)))]
+
+
+def option_table(trials: Sequence[Trial]) -> list[Option]:
+    """Return every option that a trial with a reward had, in the order of decisions and of values.
+
+    Accuracies are explained as a sum over decisions by least squares with a slight ridge, so that an option's figure
+    is for all other choices equal, so far as choices add up. With fewer trials than twice the number of options, it is
+    the mean of the trials with the option less the mean of all.
+    """
+    known = [trial for trial in trials if trial.reward is not None and trial.choices][-MOST_TRIALS:]
+    if len(known) < 2:
+        return []
+    best = {trial.number for trial in best_trials(known)}
+    is_best = np.array([trial.number in best for trial in known])
+    accuracy = np.array([trial.metrics["accuracy"] for trial in known])
+    macs = np.array([trial.metrics.get("macs", np.nan) for trial in known], dtype=float)
+    names, columns = [], []
+    for decision in known[0].choices:
+        values = [str(trial.choices.get(decision)) for trial in known]
+        for value in sorted(set(values), key=_place):
+            names.append((decision, value))
+            columns.append([own == value for own in values])
+    has = np.array(columns, dtype=float).T  # (trials, options)
+    effects, errors = _additive(has, names, accuracy) if len(known) >= 2 * has.shape[1] else _marginal(has, accuracy)
+    counts = has.sum(axis=0)
+    return [
+        Option(
+            decision=decision,
+            value=value,
+            count=int(counts[place]),
+            share=float(counts[place] / len(known)),
+            best_share=float(has[is_best, place].mean()),
+            accuracy=float(effects[place]),
+            accuracy_error=float(errors[place]),
+            macs=float(macs[has[:, place] > 0].mean() - macs.mean()),
+        )
+        for place, (decision, value) in enumerate(names)
+    ]
+
+
+def _place(value: str) -> tuple[bool, float, str]:
+    """Return what numbers are sorted by as numbers, and what is none behind them."""
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
+
+
+def _additive(
+    has: NDArray[np.float64], names: Sequence[tuple[str, str]], accuracy: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return effects and half intervals ``(options,)``; within a decision, effects average to zero over the trials."""
+    decisions = [decision for decision, _ in names]
+    share = has.mean(axis=0)
+    centred = has - share
+    gram = centred.T @ centred + 1e-3 * len(has) / 100 * np.eye(has.shape[1])
+    inverse = np.linalg.inv(gram)
+    effects = inverse @ centred.T @ (accuracy - accuracy.mean())
+    residual = accuracy - accuracy.mean() - centred @ effects
+    freedom = max(1, len(has) - (has.shape[1] - len(set(decisions))) - 1)
+    variance = float(residual @ residual) / freedom
+    contrasts = np.eye(has.shape[1])
+    for decision in dict.fromkeys(decisions):
+        own = np.array([one == decision for one in decisions])
+        effects[own] -= float(share[own] @ effects[own])
+        contrasts[np.ix_(own, own)] -= share[own]
+    spread = np.einsum("ij,jk,ik->i", contrasts, inverse, contrasts)
+    return effects, CONFIDENCE * np.sqrt(variance * np.maximum(spread, 0.0))
+
+
+def _marginal(
+    has: NDArray[np.float64], accuracy: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return differences of means and half intervals ``(options,)``; NaN for the interval of a single trial."""
+    effects, errors = np.zeros(has.shape[1]), np.full(has.shape[1], np.nan)
+    for place in range(has.shape[1]):
+        own = accuracy[has[:, place] > 0]
+        effects[place] = own.mean() - accuracy.mean()
+        if len(own) > 1:
+            errors[place] = CONFIDENCE * own.std(ddof=1) / np.sqrt(len(own))
+    return effects, errors

@@ -1,0 +1,216 @@
+"""What stands in a report, section by section, as plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nas.budget import budget
+from nas.evaluate.quantity import format_quantity
+from nas.report.evidence import choices_section, failures_section, trust_section
+from nas.report.facts import Facts
+from nas.report.layout import Page, Section, Table
+from nas.report.onward import family_section, repeat_section
+from nas.report.random_search import random_search
+from nas.report.search_charts import front_chart, hours_chart, progress_chart
+from nas.report.tower import tower_chart
+from nas.search_spaces.records import Trial
+from nas.stage_table import stage_table
+
+FRONT_ROWS = 60
+
+
+def make_page(facts: Facts, version: str) -> Page:
+    """Gather everything that a report of this run says."""
+    sections = (
+        _found(facts),
+        _baseline(facts),
+        _search(facts),
+        choices_section(facts),
+        trust_section(facts),
+        failures_section(facts),
+    )
+    last = (family_section(facts), repeat_section(facts))
+    return Page(
+        title=facts.name,
+        kind=f"Neural architecture search in space {_space(facts)}"
+        if not facts.scaling
+        else "Grid search of a scaling",
+        lead=_lead(facts),
+        budget=_budget(facts),
+        sections=tuple(section for section in (*sections, *last) if section is not None),
+        footer=f"Written by nas {version}. MACs are multiply-adds, which the papers call FLOPS.",
+        cautions=tuple(_cautions(facts)),
+    )
+
+
+def _space(facts: Facts) -> str:
+    return facts.trials[0].architecture.space
+
+
+def _lead(facts: Facts) -> str:
+    best, count = facts.best, len(facts.trials)
+    trials = f"{count:,} trial{'' if count == 1 else 's'}"
+    if best is None:
+        return f"{trials}, none of which succeeded; the reasons are below."
+    accuracy = facts.result.get("accuracy", best.metrics["accuracy"])
+    costs = [
+        f"{format_quantity(best.metrics[name])} {word}"
+        for name, word in (("macs", "MACs"), ("params", "params"))
+        if name in best.metrics
+    ]
+    test = facts.result.get("test_accuracy")
+    tested = "" if test is None else f", {test:.2%} on the test part that the search never saw"
+    kind = "predicted" if facts.config.evaluator["name"] == "imagenet" else "validation"
+    where = f" at {', '.join(costs)}" if costs else ""
+    begun = "" if facts.result else " The run has not ended; this is the best so far."
+    return f"The best of {trials}: {accuracy:.2%} {kind} accuracy{tested}{where}.{begun}"
+
+
+def _cautions(facts: Facts) -> list[str]:
+    found = []
+    if facts.config.evaluator["name"] == "imagenet":
+        found.append(
+            "ImageNet accuracies on this page are predicted, by a model of networks that Accel-NASBench trained for 16 "
+            "epochs; they are not those of full training. The optimum of a model is an over-estimate by that model: "
+            "see the section on trust."
+        )
+    elif facts.best is not None and not facts.scaling and facts.config.evaluator["name"] == "proxy":
+        found.append(
+            "Accuracies are those of short proxy trainings, not of full training; to train in full: nas train."
+        )
+    return found
+
+
+def _budget(facts: Facts) -> Table:
+    best, rows = facts.best, list[tuple[str, str, str, str]]()
+    metrics = {} if best is None else dict(best.metrics)
+    if "measured_latency_ms" in facts.result:
+        metrics["latency measured here, ms"] = facts.result["measured_latency_ms"]
+    said = set()
+    for limit in budget(facts.config):
+        said.add(limit.metric)
+        value = metrics.get(limit.metric)
+        bound = limit.low if math.isinf(limit.high) else limit.high
+        share = "" if value is None or not bound else f"{value / bound:.1%} of it"
+        words = {
+            "macs": "MACs",
+            "params": "params",
+            "latency_ms": "latency, ms",
+            "memory_bytes": "memory, bytes",
+            "throughput": "images a second",
+        }.get(limit.metric, limit.metric)
+        rows.append((words, str(limit), "" if value is None else _number(value), share))
+    target = facts.config.objective.target_flops
+    if target is not None and "macs" not in said and "macs" in metrics:
+        rows.append(
+            (
+                "MACs",
+                f"target {format_quantity(target)}, no band",
+                _number(metrics["macs"]),
+                f"{metrics['macs'] / target:.1%} of it",
+            )
+        )
+    for name, words in (
+        ("macs", "MACs"),
+        ("params", "params"),
+        ("latency_ms", "latency, ms"),
+        ("memory_bytes", "memory, bytes"),
+        ("latency measured here, ms", "latency measured here, ms"),
+    ):
+        if name in metrics and name not in said and not (name == "macs" and target is not None):
+            rows.append((words, "no limit", _number(metrics[name]), ""))
+    config, done = facts.config, len(facts.trials)
+    asked = f"{config.trials:,}" if not config.is_open_ended else "as the time allows"
+    rows.append(("trials", asked, f"{done:,}", ""))
+    spent = facts.hours()[-1]
+    if not facts.is_predicted:
+        short = spent < 0.5
+        seconds = (
+            f"{60 * spent if short else spent:.3g} {facts.hours_unit.replace('hours', 'minutes' if short else 'hours')}"
+        )
+        clock = "" if facts.clock_s is None else f", {facts.clock_s / 3600:.3g} h by the clock"
+        rows.append(("time", config.budget or "no limit", seconds + clock, ""))
+    return Table("Budget and result", ("cost", "asked for", "came to", "share"), rows, ("came to",))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
+
+
+def _found(facts: Facts) -> Section:
+    chart = front_chart(facts)
+    front = facts.front
+    columns = [
+        "trial",
+        "accuracy",
+        *(name for name in ("macs", "params", "latency_ms") if front and name in front[0].metrics),
+        "reward",
+    ]
+    heads = tuple({"macs": "MACs", "latency_ms": "latency, ms"}.get(name, name) for name in columns)
+    rows = [[_cell(trial, name) for name in columns] for trial in _spread(front, FRONT_ROWS)]
+    some = "" if len(front) <= FRONT_ROWS else f": {FRONT_ROWS} of {len(front)}, evenly spread; all are in front.csv"
+    table = Table(f"The Pareto front{some}", heads, rows, heads[1:], folded=True)
+    return Section("front", "What was found", charts=(chart,) if chart else (), tables=(table,) if front else ())
+
+
+def _cell(trial: Trial, name: str) -> str:
+    if name == "trial":
+        return str(trial.number)
+    if name == "reward":
+        return "" if trial.reward is None else f"{trial.reward:.4f}"
+    return f"{trial.metrics['accuracy']:.2%}" if name == "accuracy" else _number(trial.metrics[name])
+
+
+def _spread(trials: Sequence[Trial], most: int) -> list[Trial]:
+    if len(trials) <= most:
+        return list(trials)
+    return [trials[round(place * (len(trials) - 1) / (most - 1))] for place in range(most)]
+
+
+def _baseline(facts: Facts) -> Section | None:
+    if facts.network is None:
+        best = facts.best
+        if best is None or not best.choices:
+            return None
+        rows = [(name, str(value)) for name, value in best.choices.items()]
+        return Section("baseline", "The best network", tables=(Table("Its choices", ("decision", "choice"), rows),))
+    content = stage_table(facts.network)
+    table = Table(
+        f"{facts.network.name}, {facts.network.resolution} px, {facts.network.classes} classes",
+        content.columns,
+        [*content.rows, content.total],
+        content.right,
+    )
+    chart = tower_chart(facts.network)
+    compared = _against_b0(facts)
+    return Section("baseline", "The baseline", charts=(chart,) if chart else (), tables=(table, *compared))
+
+
+def _against_b0(facts: Facts) -> tuple[Table, ...]:
+    predicted = facts.result.get("predicted")
+    if not predicted:
+        return ()
+    sides = [predicted["found"], predicted["efficientnet_b0"]]
+    rows = [("MACs", *(f"{side['macs']:,}" for side in sides)), ("params", *(f"{side['params']:,}" for side in sides))]
+    for key, words in (
+        ("accuracy", "predicted top-1, 16 epochs"),
+        ("accuracy_longer", "predicted top-1, 5.5 times longer"),
+    ):
+        rows.append((words, *(f"{side[key]:.2%} ± {100 * side[f'{key}_std']:.2f}" for side in sides)))
+    return (
+        Table(
+            "Beside EfficientNet-B0, by a fit that did not search",
+            ("figure", "found", "EfficientNet-B0"),
+            rows,
+            ("found", "EfficientNet-B0"),
+        ),
+    )
+
+
+def _search(facts: Facts) -> Section | None:
+    random = random_search(facts)
+    charts = [chart for chart in (progress_chart(facts, random), hours_chart(facts, random)) if chart is not None]
+    config = facts.config
+    text = f"Proposed by {config.controller['name']}, scored by {config.evaluator['name']}, seed {config.seed}."
+    return Section("search", "The search", (text,), tuple(charts)) if charts else None

@@ -1,0 +1,132 @@
+"""The report's sections on what the trials say: choices, trust, failures."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nas.evaluate.quantity import format_quantity
+from nas.program import program
+from nas.report.chart import Chart
+from nas.report.choice_charts import effects_chart, heat_chart
+from nas.report.choices import option_table
+from nas.report.facts import Facts
+from nas.report.layout import Section, Table
+from nas.report.more_charts import trust_chart
+from nas.search_spaces.records import Trial
+
+CHOICE_ROWS = 120
+
+
+def choices_section(facts: Facts) -> Section | None:
+    """Say which options the best share, and what goes with each."""
+    options = option_table(facts.succeeded)
+    if not options or facts.scaling:
+        return None
+    count = len(facts.succeeded)
+    charts = [chart for chart in (heat_chart(options, count), effects_chart(options, count)) if chart is not None]
+    columns = ("option", "trials", "of all", "of the best", "accuracy, points", "±", "MACs")
+    shown = sorted(options, key=lambda one: -one.count)[:CHOICE_ROWS] if len(options) > CHOICE_ROWS else options
+    rows = [
+        (
+            f"{one.decision} = {one.value}",
+            f"{one.count:,}",
+            f"{one.share:.0%}",
+            f"{one.best_share:.0%}",
+            f"{100 * one.accuracy:+.2f}",
+            "" if math.isnan(one.accuracy_error) else f"{100 * one.accuracy_error:.2f}",
+            "" if math.isnan(one.macs) else f"{'−' if one.macs < 0 else '+'}{format_quantity(abs(one.macs))}",
+        )
+        for one in shown
+    ]
+    table = Table("All choices", columns, rows, columns[1:], folded=True)
+    return Section("choices", "Which choices matter", charts=tuple(charts), tables=(table,))
+
+
+def trust_section(facts: Facts) -> Section | None:
+    """Say what is known of how far the figures can be trusted."""
+    text, charts, tables = list[str](), list[Chart](), list[Table]()
+    predicted = facts.result.get("predicted")
+    if predicted:
+        low, high = (100 * value for value in predicted["gain_interval"])
+        text.append(
+            f"Gain over EfficientNet-B0: {100 * predicted['gain']:+.2f} points, 95% interval {low:+.2f} to {high:+.2f} "
+            "for one training of each. The fit that searched rates its choice "
+            f"{100 * predicted['found']['optimism']:.2f} points higher than a second fit, made from other trainings, "
+            "whose figures are given here."
+        )
+    if facts.trust is not None:
+        chart = trust_chart(facts.trust, facts.trust_trainings())
+        charts += [chart] if chart else []
+        smallest = facts.trust.get("smallest_difference")
+        if not facts.trust.get("differ", True):
+            text.append(
+                "The networks that were trained to measure trust did not differ: nothing can be said of the proxy."
+            )
+        elif smallest:
+            text.append(
+                f"Differences between two trials below {100 * smallest:.2f} points mean nothing: chance alone makes "
+                "them in one case of twenty."
+            )
+    if confirmed := facts.result.get("confirmed"):
+        tables.append(_confirmations(confirmed["candidates"]))
+        text.append(_winner(confirmed["tied"]))
+    if not text and not charts and facts.config.evaluator["name"] == "proxy" and facts.succeeded:
+        command = f"{program()} trust {shlex.quote(str(facts.path))}"
+        text.append(f"Nobody has measured yet how far this proxy can be trusted: {command}")
+    if not (text or charts or tables):
+        return None
+    return Section("trust", "How far to trust these figures", tuple(text), tuple(charts), tuple(tables))
+
+
+def _confirmations(candidates: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        (
+            str(one["number"]),
+            "for comparison" if one["spread_out"] else "one of the best",
+            f"{statistics.fmean(one['accuracies']):.2%}",
+            ", ".join(f"{value:.2%}" for value in one["accuracies"]),
+        )
+        for one in candidates
+    ]
+    columns = ("trial", "chosen as", "mean", "trainings")
+    return Table("Trained again, longer and from other seeds", columns, rows, ("mean",))
+
+
+def _winner(tied: Sequence[int]) -> str:
+    if not tied:
+        return "The winner is ahead of all others that were trained again by more than chance."
+    trials = f"trial{'' if len(tied) == 1 else 's'} {', '.join(map(str, tied))}"
+    return f"The winner is not told apart from {trials} by more than chance."
+
+
+def failures_section(facts: Facts) -> Section | None:
+    """Say which trials failed, by reason."""
+    groups = defaultdict[str, list[Trial]](list)
+    for trial in facts.trials:
+        if trial.status == "failed":
+            groups[_reason(trial.error or "no reason is known")].append(trial)
+    pruned = sum(trial.status == "pruned" for trial in facts.trials)
+    if not groups and not pruned:
+        return None
+    ended = f"{pruned:,} trial{' was' if pruned == 1 else 's were'} ended early by successive halving: no failure."
+    rows = [
+        (
+            reason,
+            f"{len(trials):,}",
+            ", ".join(str(trial.number) for trial in trials[:6]) + (", ..." if len(trials) > 6 else ""),
+        )
+        for reason, trials in sorted(groups.items(), key=lambda item: -len(item[1]))
+    ]
+    table = Table("Failures by reason", ("reason", "trials", "which"), rows, ("trials",))
+    return Section("failures", "What failed", (ended,) if pruned else (), tables=(table,) if rows else ())
+
+
+def _reason(error: str) -> str:
+    """Return an error without what differs from trial to trial: figures in it become ``N``."""
+    return re.sub(r"\d+(\.\d+)?", "N", error)[:300]

@@ -1,0 +1,146 @@
+"""What a report is made from: a run directory, read without touching it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nas.config import METADATA, RunConfig
+from nas.journal import read_rows
+from nas.outcome import best_trial, front_of
+from nas.rounds import JOURNAL as CONFIRMATIONS
+from nas.run import read_config, read_journal
+from nas.scaling_fit import REPORT as SCALING
+from nas.search import SPENT
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.network_yaml import network_from_dict, read_yaml
+from nas.search_spaces.records import Trial
+from nas.trust import JOURNAL as TRAININGS
+from nas.trust import read_trust
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run as its directory tells it; another process may be writing there.
+
+    Attributes:
+        path: the directory.
+        config: as used.
+        created: when it began, ISO 8601; empty if nobody noted it.
+        versions: of what a result may depend on.
+        trials: finished trials, in the order of the journal.
+        result: the content of ``result.json``; empty while the run has not ended.
+        network: the baseline's stage table; ``None`` while there is none, or for a space without.
+        trust: the content of ``trust.json``, ``None`` if nobody measured it.
+        scaling: the content of ``scaling.json``, empty but for a grid search.
+    """
+
+    path: Path
+    config: RunConfig
+    created: str
+    versions: dict[str, str]
+    trials: Sequence[Trial]
+    result: dict[str, Any]
+    network: Network | None
+    trust: dict[str, Any] | None
+    scaling: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Facts:
+        """Read a run directory.
+
+        Raises:
+            InputError: if it is none, or no trial has ended yet.
+        """
+        config = read_config(path)
+        trials = read_journal(path, config)
+        if not trials:
+            raise InputError(f"report: the run '{path}' has no finished trial yet")
+        data = read_yaml(path / "config.yaml")
+        created, versions = (data.get(key) for key in reversed(METADATA))
+        return cls(
+            path=path,
+            config=config,
+            created=str(created or ""),
+            versions=versions if isinstance(versions, dict) else {},
+            trials=trials,
+            result=_json(path / "result.json"),
+            network=_baseline(path / "baseline.yaml"),
+            trust=read_trust(path),
+            scaling=_json(path / SCALING),
+        )
+
+    @property
+    def name(self) -> str:
+        """What the run is called: its directory."""
+        return self.path.resolve().name
+
+    @cached_property
+    def succeeded(self) -> list[Trial]:
+        """The trials with a reward."""
+        return [trial for trial in self.trials if trial.reward is not None]
+
+    @cached_property
+    def front(self) -> list[Trial]:
+        """The Pareto front by falling accuracy."""
+        return front_of(self.trials)
+
+    @cached_property
+    def best(self) -> Trial | None:
+        """The baseline's trial; while the run has not ended, the best so far."""
+        chosen = [trial for trial in self.trials if trial.number == self.result.get("number")]
+        return chosen[0] if chosen else best_trial(self.trials)
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether accuracies are not from trainings."""
+        return self.config.is_instant
+
+    @property
+    def clock_s(self) -> float | None:
+        """Seconds by the clock, where a budget kept account of them."""
+        spent = _json(self.path / SPENT).get("clock_s")
+        return None if spent is None else float(spent)
+
+    def hours(self) -> list[float]:
+        """Return the hours of all workers together, GPU-hours where they hold GPUs, up to each trial ``(n,)``."""
+        share, total, found = self.config.workers.gpus_per_worker or 1.0, 0.0, []
+        for trial in self.trials:
+            total += share * trial.seconds / 3600
+            found.append(total)
+        return found
+
+    @property
+    def hours_unit(self) -> str:
+        """What ``hours`` counts."""
+        return "GPU-hours" if self.config.workers.gpus_per_worker else "worker-hours"
+
+    def trust_trainings(self) -> list[dict[str, Any]]:
+        """Return the trainings that trust was measured by."""
+        return [row for row in read_rows(self.path / TRAININGS) if row.get("accuracy") is not None]
+
+    def confirmations(self) -> list[dict[str, Any]]:
+        """Return the confirming trainings."""
+        return read_rows(self.path / CONFIRMATIONS)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _baseline(path: Path) -> Network | None:
+    """Return the stage table of ``baseline.yaml``; ``None`` if there is none, or it holds a genotype."""
+    try:
+        data = read_yaml(path)
+        return network_from_dict(data, str(path)) if "stages" in data else None
+    except InputError:
+        return None

@@ -1,0 +1,80 @@
+"""The report's sections on what comes after: the family, and how to repeat the run."""
+
+from __future__ import annotations
+
+import shlex
+
+from nas.family import make_family
+from nas.program import program
+from nas.report.facts import Facts
+from nas.report.layout import Section, Table, Text
+from nas.report.more_charts import family_chart
+from nas.scaler import phi_scaling
+from nas.search_spaces.errors import InputError
+
+PHIS = (1, 2, 3, 4, 5, 6, 7)
+
+
+def family_section(facts: Facts) -> Section | None:
+    """Say what compound scaling makes of the baseline."""
+    if facts.scaling:
+        rows, text = facts.scaling.get("family", []), "By the best triple of the grid, as written in the folder family."
+    elif facts.network is not None:
+        rows = _scaled(facts)
+        text = (
+            "By the paper's compound scaling: depth 1.2^φ, width 1.1^φ, resolution 1.15^φ. To write them: "
+            + f"{program()} scale {shlex.quote(str(facts.path))} --phi 1,2,3 --out family"
+        )
+    else:
+        return None
+    if not rows:
+        return None
+    columns = ("name", "φ", "width", "depth", "resolution", "MACs", "params", "× MACs")
+    cells = [
+        (
+            row["name"],
+            f"{row['phi']:g}",
+            f"{row['width']:.3g}",
+            f"{row['depth']:.3g}",
+            f"{row['resolution']} px",
+            f"{row['macs']:,}",
+            f"{row['params']:,}",
+            f"{row['macs_ratio']:.2f}",
+        )
+        for row in rows
+    ]
+    chart = family_chart(rows)
+    return Section(
+        "family",
+        "The family after scaling",
+        (text,),
+        (chart,) if chart else (),
+        (Table("Members", columns, cells, columns[1:]),),
+    )
+
+
+def _scaled(facts: Facts) -> list[dict[str, object]]:
+    assert facts.network is not None
+    rows = []
+    for phi in PHIS:
+        try:
+            rows.append(make_family(facts.network, [phi_scaling(phi, facts.network.name)])[0].row())
+        except InputError:  # larger than any table may be
+            break
+    return rows
+
+
+def repeat_section(facts: Facts) -> Section:
+    """Say all that it takes to repeat the run."""
+    config = (facts.path / "config.yaml").read_text(encoding="utf-8")
+    path = shlex.quote(str(facts.path))
+    if facts.scaling:
+        command = f"{program()} scale --resume {path}"
+    else:
+        command = f"{program()} search --config {path}/config.yaml --out runs/again"
+    versions = ", ".join(f"{name} {number}" for name, number in facts.versions.items())
+    created = f"Begun {facts.created}. " if facts.created else ""
+    texts = (Text("The command", command, open=True), Text("The whole configuration (config.yaml)", config))
+    return Section(
+        "repeat", "To repeat this run", (f"{created}Seed {facts.config.seed}. Versions: {versions}.",), texts=texts
+    )

@@ -1,0 +1,97 @@
+"""From a run directory to ``report.html``, and to the same pictures as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from nas import __version__
+from nas.files import cannot_write, write_whole
+from nas.pictures import write_figure
+from nas.report.chart import report_style
+from nas.report.content import make_page
+from nas.report.facts import Facts
+from nas.report.layout import Page
+from nas.search_spaces.records import Trial
+
+FILE, PICTURES = "report.html", "pictures"
+FORMATS = (".svg", ".png")
+
+
+def write_report(path: Path, to: Path | None = None, pictures: bool = False) -> list[Path]:
+    """Write the report of a run directory; return the files.
+
+    Args:
+        path: the run's directory, which another process may be writing to.
+        to: where the page goes, ``report.html`` in the directory unless given.
+        pictures: write each picture as SVG and PNG too, into the folder ``pictures`` beside the page.
+
+    Raises:
+        InputError: if it is no run directory, or no trial has ended.
+        WorkError: if the files cannot be written.
+    """
+    facts = Facts.read(path)
+    target = to or path / FILE
+    with report_style():
+        page = make_page(facts, __version__)
+        return _write(page, facts.trials, target, pictures)
+
+
+def _write(page: Page, trials: Sequence[Trial], target: Path, pictures: bool) -> list[Path]:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, render(page, trials))
+        files = [target]
+        if pictures:
+            folder = target.parent / PICTURES
+            folder.mkdir(exist_ok=True)
+            for chart in page.charts:
+                for suffix in FORMATS:
+                    write_figure(folder / f"{chart.name}{suffix}", chart.figure)
+                    files.append(folder / f"{chart.name}{suffix}")
+    except OSError as error:
+        raise cannot_write(target, error) from None
+    return files
+
+
+def render(page: Page, trials: Sequence[Trial]) -> str:
+    """Return the page as one HTML document that needs no other file."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("nas.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    files = resources.files("nas.report")
+    return environment.get_template("page.html.jinja").render(
+        page=page,
+        css=files.joinpath("page.css").read_text(encoding="utf-8"),
+        js=files.joinpath("page.js").read_text(encoding="utf-8"),
+        trials=trials_json(trials),
+    )
+
+
+def trials_json(trials: Sequence[Trial]) -> str:
+    """Return what a pointer is told of each trial, as JSON that may stand in HTML.
+
+    ``decisions`` are their names and ``values`` the options of each; a trial is its number, accuracy, MACs, params,
+    reward, and the place of each choice among those options.
+    """
+    decisions = list(trials[0].choices) if trials else []
+    texts = [[str(trial.choices.get(name)) for name in decisions] for trial in trials]
+    values = [list(dict.fromkeys(row[place] for row in texts)) for place in range(len(decisions))]
+    index = [{value: place for place, value in enumerate(options)} for options in values]
+    rows = [
+        [
+            trial.number,
+            trial.metrics.get("accuracy"),
+            trial.metrics.get("macs"),
+            trial.metrics.get("params"),
+            trial.reward,
+            [index[place][value] for place, value in enumerate(own)],
+        ]
+        for trial, own in zip(trials, texts, strict=True)
+    ]
+    data = json.dumps({"decisions": decisions, "values": values, "trials": rows}, separators=(",", ":"))
+    return data.replace("<", "\\u003c")

@@ -1,0 +1,267 @@
+"""Pictures of the search itself: what was found, and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from nas.evaluate.cost import network_cost
+from nas.evaluate.quantity import format_quantity
+from nas.report.chart import BLACK, BLUE, GREEN, GREY, ORANGE, RED, Chart, key_above, new_chart
+from nas.report.facts import Facts
+from nas.report.random_search import RandomSearch
+from nas.search_spaces.catalogue import reference_network
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.records import Trial
+
+REFERENCES = ("efficientnet_b0", "mobilenet_v2", "mobilenet_v3_large", "mnasnet_a1")
+ROOM = 1.35  # references are shown if their MACs are within so many times those of the trials
+
+FROM = 4  # the curves are seen from so many trials on
+WORST = 0.02  # the share of trials below the picture, where there are many
+MANY = 200
+_TRIALS: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "markeredgewidth": 0, "color": GREY}
+_TRIALS |= {"alpha": 0.45, "label": "trials"}
+
+
+def front_chart(facts: Facts) -> Chart | None:
+    """Draw accuracy over MACs: trials, front, band, baseline, and the papers' networks at their cost."""
+    costed = [trial for trial in facts.succeeded if "macs" in trial.metrics]
+    if not costed:
+        return None
+    floor = np.quantile([trial.metrics["accuracy"] for trial in costed], WORST) if len(costed) >= MANY else 0.0
+    shown = [trial for trial in costed if trial.metrics["accuracy"] >= floor]
+    figure, axes = new_chart(3.6)
+    places = {trial.number: place for place, trial in enumerate(facts.trials)}
+    macs = np.array([trial.metrics["macs"] for trial in shown]) / 1e6
+    accuracy = np.array([trial.metrics["accuracy"] for trial in shown])
+    axes.plot(macs, accuracy, **_TRIALS, gid="trials")
+    front = [trial for trial in facts.front if "macs" in trial.metrics and trial.metrics["accuracy"] >= floor]
+    two = _front_of_two(front)
+    axes.step(
+        [trial.metrics["macs"] / 1e6 for trial in two],
+        [trial.metrics["accuracy"] for trial in two],
+        where="post",
+        color=BLUE,
+        linewidth=1.4,
+        label="Pareto front",
+    )
+    axes.scatter(
+        [trial.metrics["macs"] / 1e6 for trial in front],
+        [trial.metrics["accuracy"] for trial in front],
+        s=12,
+        color=BLUE,
+        marker="s",
+        gid="front",
+        zorder=3,
+    )
+    points = {"trials": [places[trial.number] for trial in shown], "front": [places[trial.number] for trial in front]}
+    if (best := facts.best) is not None and "macs" in best.metrics:
+        axes.scatter(
+            [best.metrics["macs"] / 1e6],
+            [best.metrics["accuracy"]],
+            s=110,
+            marker="*",
+            color=RED,
+            edgecolor="white",
+            linewidth=0.6,
+            gid="baseline",
+            zorder=4,
+            label="baseline",
+        )
+        points["baseline"] = [places[best.number]]
+    _band(axes, facts)
+    beside = _references(axes, facts, float(macs.min()), float(macs.max()))
+    axes.set_xlabel("multiply-adds (MACs), millions")
+    axes.set_ylabel(_accuracy_words(facts))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    key_above(figure, axes)
+    caption = (
+        f"Every trial by what it costs and reaches. {_band_words(facts)}The front has {len(facts.front)} networks that "
+        "no other beats in accuracy, MACs and params together; the line is the front of accuracy and MACs alone. "
+        f"{beside}{_left_out(len(costed) - len(shown), floor)}"
+    )
+    words = (
+        f"Scatter plot of {len(shown)} trials: accuracy from {accuracy.min():.1%} to {accuracy.max():.1%}, MACs from "
+        f"{macs.min():.4g} to {macs.max():.4g} million. The front is listed in the table below."
+    )
+    return Chart("front", "Accuracy and cost", caption.strip(), figure, words, points)
+
+
+def progress_chart(facts: Facts, random: RandomSearch | str) -> Chart | None:
+    """Draw the best reward so far over trials, beside what random draws come to."""
+    if not facts.succeeded:
+        return None
+    figure, axes = new_chart(3.2)
+    rewards = np.array([np.nan if trial.reward is None else trial.reward for trial in facts.trials])
+    numbers = np.arange(1, len(rewards) + 1)
+    known = np.flatnonzero(~np.isnan(rewards))
+    axes.plot(numbers[known], rewards[known], **_TRIALS, gid="rewards")
+    axes.step(numbers, _best_so_far(rewards), where="post", color=BLUE, linewidth=1.6, label="best so far")
+    if isinstance(random, RandomSearch):
+        axes.plot(
+            np.arange(1, len(random.best) + 1),
+            random.best,
+            color=ORANGE,
+            linestyle="--",
+            linewidth=1.6,
+            label="random search, expected",
+        )
+        if len(rewards) > 50:
+            axes.set_xscale("log")
+    curves = [_best_so_far(rewards), *([random.best] if isinstance(random, RandomSearch) else [])]
+    low = float(np.nanquantile(rewards, 0.1))
+    if len(rewards) >= MANY:
+        low = min(
+            low, *(float(curve[FROM - 1]) for curve in curves if len(curve) >= FROM and not np.isnan(curve[FROM - 1]))
+        )
+    axes.set_ylim(low - 0.05 * (np.nanmax(rewards) - low), None)
+    axes.set_xlabel("trials")
+    axes.set_ylabel("reward")
+    key_above(figure, axes)
+    return Chart(
+        "progress",
+        "Best reward over trials",
+        _random_words(rewards, random),
+        figure,
+        f"The best reward rises from {rewards[known[0]]:.4f} to {np.nanmax(rewards):.4f} in {len(rewards)} trials.",
+        {"rewards": [int(place) for place in known]},
+    )
+
+
+def hours_chart(facts: Facts, random: RandomSearch | str) -> Chart | None:
+    """Draw the best reward so far over the hours of all workers together."""
+    hours = np.array(facts.hours())
+    if not facts.succeeded or facts.is_predicted or hours[-1] <= 0:
+        return None
+    figure, axes = new_chart(2.8)
+    rewards = np.array([np.nan if trial.reward is None else trial.reward for trial in facts.trials])
+    scale, unit = (1.0, facts.hours_unit) if hours[-1] >= 0.5 else (60.0, facts.hours_unit.replace("hours", "minutes"))
+    axes.step(scale * hours, _best_so_far(rewards), where="post", color=BLUE, linewidth=1.6, label="best so far")
+    if isinstance(random, RandomSearch):
+        each = scale * hours[-1] / len(rewards)
+        axes.plot(
+            each * np.arange(1, len(random.best) + 1),
+            random.best,
+            color=ORANGE,
+            linestyle="--",
+            linewidth=1.6,
+            label="random search, expected",
+        )
+    axes.set_xlabel(f"{unit} of all workers together")
+    axes.set_ylabel("reward")
+    key_above(figure, axes)
+    caption = (
+        f"{scale * hours[-1]:.3g} {unit} were spent on trials. A random trial is taken to cost what a trial of this "
+        "run cost in the mean."
+    )
+    return Chart("hours", f"Best reward over {facts.hours_unit}", caption, figure, caption)
+
+
+def _best_so_far(rewards: np.ndarray) -> np.ndarray:
+    return np.fmax.accumulate(rewards)
+
+
+def _random_words(rewards: np.ndarray, random: RandomSearch | str) -> str:
+    if isinstance(random, str):
+        return f"{random[0].upper()}{random[1:]}."
+    best, compared = _best_so_far(rewards), len(random.best)
+    ahead = float(best[compared - 1] - random.best[-1])
+    reached = np.flatnonzero(best >= random.best[-1])
+    when = f", which the search passed at trial {int(reached[0]) + 1:,}" if len(reached) else ""
+    return (
+        f"Random search, {random.source}, is expected to reach {random.best[-1]:.4f} in {compared:,} trials{when}; the "
+        f"search {'is ahead' if ahead >= 0 else 'is behind'} by {abs(ahead):.4f}."
+    )
+
+
+def _front_of_two(front: Sequence[Trial]) -> list[Trial]:
+    """Return those of a front that no other beats in accuracy and MACs alone, by rising MACs."""
+    found: list[Trial] = []
+    for trial in sorted(front, key=lambda one: (one.metrics["macs"], -one.metrics["accuracy"])):
+        if not found or trial.metrics["accuracy"] > found[-1].metrics["accuracy"]:
+            found.append(trial)
+    return found
+
+
+def _left_out(count: int, floor: float) -> str:
+    return f"The {count} worst trials, below {floor:.1%}, are not drawn." if count else ""
+
+
+def _accuracy_words(facts: Facts) -> str:
+    return "predicted accuracy" if facts.config.evaluator["name"] == "imagenet" else "validation accuracy"
+
+
+def _band(axes: Any, facts: Facts) -> None:
+    objective = facts.config.objective
+    if objective.target_flops is None:
+        return
+    target = objective.target_flops / 1e6
+    if objective.tolerance is None:
+        axes.axvline(target, color=GREEN, linewidth=1.2, linestyle="--", label="target")
+    else:
+        low = (1 - objective.tolerance) * target
+        axes.axvspan(low, target, color=GREEN, alpha=0.12, linewidth=0, label="target band")
+
+
+def _band_words(facts: Facts) -> str:
+    objective = facts.config.objective
+    if objective.target_flops is None:
+        return ""
+    target = format_quantity(objective.target_flops)
+    if objective.tolerance is None:
+        return f"The dashed line is the target of {target} MACs. "
+    low = format_quantity((1 - objective.tolerance) * objective.target_flops)
+    return f"Only networks in the shaded band, {low} to {target} MACs, were looked at. "
+
+
+def reference_costs(facts: Facts) -> dict[str, tuple[float, float]]:
+    """Return MACs and params of the papers' networks, counted at the baseline's resolution and classes."""
+    found = {}
+    for name in REFERENCES:
+        network = reference_network(name)
+        if facts.network is not None:
+            try:
+                network = network.at(resolution=facts.network.resolution, classes=facts.network.classes)
+            except InputError:  # too small a resolution for its strides
+                continue
+        cost = network_cost(network)
+        found[name] = float(cost.macs), float(cost.params)
+    return found
+
+
+def _references(axes: Any, facts: Facts, low: float, high: float) -> str:
+    """Mark the papers' networks at their MACs, as far as they are near; return the caption's sentence about them."""
+    costs = {name: macs / 1e6 for name, (macs, _) in reference_costs(facts).items()}
+    near = {name: macs for name, macs in costs.items() if low / ROOM <= macs <= high * ROOM}
+    predicted = facts.result.get("predicted", {}).get("efficientnet_b0", {})
+    for name, macs in near.items():
+        axes.axvline(macs, color=BLACK, linewidth=0.8, linestyle=":")
+        axes.annotate(
+            name,
+            (macs, 0.02),
+            xycoords=("data", "axes fraction"),
+            rotation=90,
+            fontsize=6.5,
+            ha="right",
+            va="bottom",
+            color=BLACK,
+        )
+    if "efficientnet_b0" in near and "picked_by" in predicted:
+        axes.scatter([near["efficientnet_b0"]], [predicted["picked_by"]], marker="D", s=26, color=BLACK, zorder=4)
+    where = (
+        ""
+        if facts.network is None
+        else f", counted at {facts.network.resolution} px and {facts.network.classes} classes"
+    )
+    far = [f"{name} {format_quantity(1e6 * macs)}" for name, macs in costs.items() if name not in near]
+    words = f"Dotted lines: the papers' networks at their cost{where}. " if near else ""
+    return words + (f"Outside the picture: {', '.join(far)}. " if far else "")
+
+
+def millions() -> FuncFormatter:
+    """Return a formatter of MACs for an axis."""
+    return FuncFormatter(lambda value, _: format_quantity(value) if value > 0 else "0")

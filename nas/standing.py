@@ -1,0 +1,71 @@
+"""How a search stands: counts, the best, the front and its hypervolume, kept up to date trial by trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nas.config import RunConfig
+from nas.evaluate.pareto import hypervolume, pareto_front
+from nas.search_spaces.records import Trial
+
+
+def most_macs(config: RunConfig) -> float | None:
+    """Return how many MACs a run may come to: its target, or its limit; ``None`` without."""
+    return config.objective.target_flops or config.objective.limits.get("macs")
+
+
+class Standing:
+    """What is known of a search so far.
+
+    Args:
+        trials: that ended before.
+        most_macs: MACs that the hypervolume reaches up to: the target's, or what is allowed; ``None``: the most seen.
+
+    Attributes:
+        trials: that have ended.
+        failed: how many of them failed.
+        pruned: how many were ended early by successive halving.
+        best: the one with the highest reward.
+        seconds: what they took in all.
+    """
+
+    def __init__(self, trials: Iterable[Trial], most_macs: float | None = None) -> None:
+        self.trials: list[Trial] = []
+        self.failed, self.pruned, self.seconds = 0, 0, 0.0
+        self.best: Trial | None = None
+        self._most_macs = most_macs
+        self._front: list[Trial] = []
+        self._fresh: list[Trial] = []  # not compared with the front yet
+        for trial in trials:
+            self.add(trial)
+
+    def add(self, trial: Trial) -> bool:
+        """Note a trial; say whether it is the best so far."""
+        self.trials.append(trial)
+        self.seconds += trial.seconds
+        self.failed += trial.status == "failed"
+        self.pruned += trial.status == "pruned"
+        if trial.reward is None:
+            return False
+        self._fresh.append(trial)
+        better = self.best is None or trial.reward > (self.best.reward or 0.0)
+        if better:
+            self.best = trial
+        return better
+
+    @property
+    def front(self) -> list[Trial]:
+        """Those that no other beats in accuracy, MACs and params, by falling accuracy."""
+        if self._fresh:
+            known = [*self._front, *self._fresh]
+            self._front = [known[place] for place in pareto_front([trial.metrics for trial in known])]
+            self._fresh = []
+        return self._front
+
+    @property
+    def volume(self) -> float | None:
+        """The front's hypervolume, a fraction; ``None`` where MACs are not known."""
+        rows = [trial.metrics for trial in self.front]
+        if not rows or any("macs" not in row for row in rows):
+            return None
+        return hypervolume(rows, self._most_macs or max(trial.metrics.get("macs", 0.0) for trial in self.trials))

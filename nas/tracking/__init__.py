@@ -1,0 +1,1 @@
+"""Where others follow a search or a training: Weights & Biases, TensorBoard, Optuna's studies and dashboard."""

@@ -1,0 +1,76 @@
+"""A training's epochs as TensorBoard reads them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nas.training.run import TrainingRun
+    from nas.training.trainer import Watcher
+
+_log = logging.getLogger(__name__)
+FOLDER = "tensorboard"
+_GROUPS = {"loss": "loss", "raw": "validation", "ema": "validation-average"}
+
+
+class TensorBoardLog:
+    """Writes a row of figures an epoch; a file that cannot be written stops nothing.
+
+    Args:
+        folder: the training's; events go to ``tensorboard`` in it.
+        epoch: the first epoch that will be written, 1-based; what an earlier process wrote from there on is hidden.
+    """
+
+    def __init__(self, folder: Path, epoch: int) -> None:
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder / FOLDER), purge_step=epoch if epoch > 1 else None)
+
+    def ended(self, row: Mapping[str, Any]) -> None:
+        """Write an epoch's row; its keys become ``validation/top1`` and the like."""
+        epoch = int(row["epoch"])
+        try:
+            for key, value in row.items():
+                if key != "epoch":
+                    self._writer.add_scalar(_tag(key), float(value), epoch)
+            self._writer.flush()
+        except OSError as error:
+            _log.warning("TensorBoard's events of epoch %d could not be written: %s", epoch, error)
+
+    def close(self) -> None:
+        """End the file."""
+        self._writer.close()
+
+
+def _tag(key: str) -> str:
+    first, _, rest = key.partition("_")
+    group = _GROUPS.get(first)
+    return f"{group}/{rest or 'train'}" if group else f"training/{key}"
+
+
+class _Both:
+    """Tells the terminal and TensorBoard."""
+
+    def __init__(self, first: Watcher, log: TensorBoardLog) -> None:
+        self._first, self._log, self.stepped = first, log, first.stepped
+
+    def ended(self, row: dict[str, Any]) -> None:
+        self._first.ended(row)
+        self._log.ended(row)
+
+
+@contextmanager
+def events_of(run: TrainingRun, watcher: Watcher) -> Iterator[Watcher]:
+    """Give a watcher that writes events too, where the training asks for them."""
+    if not run.config.tensorboard:
+        yield watcher
+        return
+    log = TensorBoardLog(run.path, len(run.history()) + 1)
+    try:
+        yield _Both(watcher, log)
+    finally:
+        log.close()
