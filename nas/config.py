@@ -19,7 +19,7 @@ from nas.evaluate.proxy_settings import ProxySettings
 from nas.halving import rung_cycles, rung_epochs
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
-from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Section, Workers
+from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Section, Tracking, Workers
 from nas.spending import Budget
 
 OPEN_ENDED = 1_000_000  # trials of a run that ends with its budget
@@ -71,6 +71,7 @@ class RunConfig(Section):
     fidelity: Fidelity = Fidelity()
     confirm: Confirmation = Confirmation()
     workers: Workers = Workers()
+    tracking: Tracking = Tracking()
 
     @property
     def worker_count(self) -> int:

@@ -19,7 +19,7 @@ from nas.config import METADATA, RunConfig, validate_config
 from nas.files import cannot_write, hold, write_whole
 from nas.journal import append_lines, read_rows, whole_lines
 from nas.program import program
-from nas.search_spaces.errors import InputError, WorkError
+from nas.search_spaces.errors import InputError, WorkError, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 from nas.search_spaces.records import Architecture, Trial
 
@@ -218,17 +218,37 @@ def read_trials(path: Path) -> list[Trial]:
     return [_from_json(line, space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)]
 
 
-def read_config(path: Path) -> RunConfig:
+def read_config(path: Path, what: str = "resume") -> RunConfig:
     """Read the configuration of a run directory.
+
+    Args:
+        path: the directory.
+        what: the flag or command that a refusal begins with.
 
     Raises:
         InputError: if it is no run directory.
     """
     file = path / "config.yaml"
     if not file.is_file():
-        raise InputError(f"resume: expected a run directory, but '{path}' has no config.yaml")
+        raise InputError(f"{what}: expected a run directory, but '{path}' {_missing(path)}")
     data = read_yaml(file)
     return validate_config({key: value for key, value in data.items() if key not in METADATA}, str(file))
+
+
+def _missing(path: Path) -> str:
+    """Say what a path is that is no run directory."""
+    if not path.exists():
+        runs = (
+            [folder.name for folder in path.parent.iterdir() if (folder / "config.yaml").is_file()]
+            if path.parent.is_dir()
+            else []
+        )
+        return f"does not exist{nearest_name(path.name, sorted(runs)) if runs else ''}"
+    if path.is_file():
+        return "is a file"
+    if (path / "train.yaml").is_file():
+        return f"is a training's folder; go on with it by: {program()} train --resume {shlex.quote(str(path))}"
+    return "has no config.yaml"
 
 
 def _to_json(trial: Trial) -> dict[str, Any]:

@@ -112,6 +112,17 @@ class Fidelity(Section):
     """ASHA: epochs of the longest; unset: the evaluator's."""
 
 
+class Tracking(Section):
+    """Who else follows the search."""
+
+    wandb: bool = False
+    """Log to Weights & Biases; offline where there is no key (``WANDB_API_KEY``) or no network."""
+    project: str = "nas"
+    """wandb's project."""
+    entity: str | None = None
+    """wandb's user or team; unset: the key's own."""
+
+
 class ScalingGrid(Section):
     """The grid search of compound scaling (EfficientNet, section 3.3, step 1): trials are triples at phi = 1."""
 

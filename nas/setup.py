@@ -92,7 +92,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     Raises:
         InputError: for whatever cannot work, before anything is trained or written.
     """
-    space = _space(config)
+    space = space_of(config)
     recipe = _recipe(config, space)
     named = config.objective.device
     device = None if named is None else load_device(named, space, config.objective.max_latency_error)
@@ -131,7 +131,12 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     )
 
 
-def _space(config: RunConfig) -> SearchSpace:
+def space_of(config: RunConfig) -> SearchSpace:
+    """Return the space that a configuration searches, shaped by its preset.
+
+    Raises:
+        InputError: if it cannot be loaded.
+    """
     if config.scaling is not None:
         return ScalingSpace(config.scaling)
     space = load_space(config.space)

@@ -13,6 +13,7 @@ from nas.cli import (
     check_command,
     compare_command,
     confirm_command,
+    dashboard_command,
     data_commands,
     export_command,
     latency_command,
@@ -68,6 +69,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     _SEARCH: {
         "search": search_command.search,
         "report": report_command.report,
+        "dashboard": dashboard_command.dashboard,
+        "export-study": dashboard_command.export_study,
         "trust": trust_command.trust,
         "confirm": confirm_command.confirm,
         "rediscover": rediscover_command.rediscover,

@@ -10,7 +10,7 @@ import typer
 from nas.cli.guard import guarded
 from nas.cli.output import Quiet
 
-_RESUMABLE = ("trials", "budget", "confirm", "workers", "gpus_per_worker", "train_device", "address")
+_RESUMABLE = ("trials", "budget", "confirm", "wandb", "report", "workers", "gpus_per_worker", "train_device", "address")
 _SEARCH, _WHERE, _RUN = "What to search", "Where trials run", "The run"
 
 
@@ -140,6 +140,12 @@ def search(
         list[str] | None,
         typer.Option("--set", help="key.path=value of the configuration; repeatable.", rich_help_panel=_RUN),
     ] = None,
+    wandb: Annotated[
+        bool | None,
+        typer.Option(
+            "--wandb", help="Log to Weights & Biases; offline without a key or a network.", rich_help_panel=_RUN
+        ),
+    ] = None,
     report: Annotated[
         bool | None,
         typer.Option("--report/--no-report", help="Draw report.html at the end (default: yes).", rich_help_panel=_RUN),
@@ -183,6 +189,7 @@ def search(
         "trials": trials,
         "seed": seed,
         "report": report,
+        "tracking.wandb": wandb,
         "fidelity.method": fidelity,
         "confirm.candidates": confirm,
         "budget": budget,
@@ -201,6 +208,8 @@ def search(
         "trials",
         "budget",
         "confirm.candidates",
+        "report",
+        "tracking.wandb",
         *(f"workers.{name}" for name in ("count", "gpus_per_worker", "train_device", "address")),
     }
     wrong = sorted(given - allowed) + [name for name, value in flags.items() if value]

@@ -30,7 +30,7 @@ from nas.evaluate.worker_pool import WorkerPool
 from nas.files import cannot_write
 from nas.outcome import Outcome, conclude
 from nas.run import Run, check_free
-from nas.search import SearchLoop
+from nas.search import SearchLoop, Watcher
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Trial
@@ -86,7 +86,7 @@ def go_on(path: Path, changes: Mapping[str, Any]) -> tuple[Run, Outcome]:
         raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
     setup = prepare(config, resumed=True)
     _check_space(setup, run)
-    kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm")}
+    kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "report", "tracking")}
     if any(getattr(run.config, name) != value for name, value in kept.items()):
         run.update_config(run.config.model_copy(update=kept))  # where trials run is for this time alone
     console = make_console()
@@ -136,12 +136,46 @@ def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
 
 def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -> Outcome:
     """Run the trials that are missing, conclude, and print."""
+    with _followed(run, console) as followers:
+        outcome = _concluded(setup, run, data, console, followers)
+        if setup.config.scaling is None:  # a grid search has not named its family yet
+            outcome.files.extend(draw_report(run.path, console) if run.config.report else [])
+        print_outcome(outcome, run, console)
+    return outcome
+
+
+@contextmanager
+def _followed(run: Run, console: Console) -> Iterator[list[Watcher]]:
+    """Give those who follow the search from elsewhere, and let them end in any case."""
+    if not run.config.tracking.wandb:
+        yield []
+        return
+    from nas.tracking.wandb_run import WandbRun
+
+    follower = WandbRun(run)
+    try:
+        yield [follower]
+    finally:
+        names = ("config.yaml", "trials.jsonl", "front.csv", "baseline.yaml", "result.json", "report.html")
+        if told := follower.close([run.path / name for name in names]):
+            say(console, told)
+
+
+def _concluded(
+    setup: Setup, run: Run, data: ImageData | None, console: Console, followers: Sequence[Watcher]
+) -> Outcome:
+    """Run the trials that are missing and name the baseline.
+
+    Raises:
+        typer.Exit: if somebody interrupted.
+        WorkError: if the work failed, or no trial succeeded.
+    """
     with _logging(run, console), _termination_as_interrupt(), make_pool(setup, data, console) as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
         announce(setup, run, console)
         try:
-            if ended := _run_trials(setup, run, pool, console):
+            if ended := _run_trials(setup, run, pool, console, followers):
                 say(console, f"{ended}: the search ends after {len(run.trials)} trials")
             outcome = conclude(setup, run, pool, lambda text: _tell(console, text))
         except KeyboardInterrupt:
@@ -155,13 +189,12 @@ def _execute(setup: Setup, run: Run, data: ImageData | None, console: Console) -
     if outcome is None:
         reasons = sorted({str(trial.error) for trial in run.trials})
         raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
-    if setup.config.scaling is None:  # a grid search has not named its family yet
-        outcome.files.extend(draw_report(run.path, console) if run.config.report else [])
-    print_outcome(outcome, run, console)
     return outcome
 
 
-def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console: Console) -> str:
+def _run_trials(
+    setup: Setup, run: Run, pool: Callable[[], WorkerPool], console: Console, followers: Sequence[Watcher]
+) -> str:
     """Run what is missing and say why it ended before all trials were done, if it did."""
     config = setup.config
     if len(run.trials) >= config.trials:
@@ -173,7 +206,7 @@ def _run_trials(setup: Setup, run: Run, pool: Callable[[], WorkerPool], console:
     goal = None if config.is_open_ended else config.trials
     standing = Standing(run.trials, most_macs(config))
     with SearchProgress(console, goal, standing, config.is_instant, spending, workers.gpus_per_worker) as progress:
-        loop = SearchLoop(setup, run, controller, workers, _Logged(progress), spending)
+        loop = SearchLoop(setup, run, controller, workers, _Everyone(progress, followers), spending)
         loop()
     if loop.spent:
         return f"The budget of {config.budget} allows no further trial (a larger --budget with --resume does)"
@@ -189,15 +222,17 @@ def _tell(console: Console, text: str) -> None:
     _log.info("%s", text)
 
 
-class _Logged:
-    """Passes the loop's events on and writes them to the log."""
+class _Everyone:
+    """Passes the loop's events on to the terminal and the followers, and writes them to the log."""
 
-    def __init__(self, progress: SearchProgress) -> None:
-        self._progress = progress
+    def __init__(self, progress: SearchProgress, followers: Sequence[Watcher]) -> None:
+        self._progress, self._followers = progress, followers
         self.started, self.tick = progress.started, progress.tick
 
     def finished(self, trial: Trial, details: str) -> None:
         self._progress.finished(trial, details)
+        for follower in self._followers:
+            follower.finished(trial, details)
         if not self._progress.terse or trial.status != "ok":
             _log.info("%s", trial_line(trial))
         if details:

@@ -57,7 +57,7 @@ class Facts:
         Raises:
             InputError: if it is none, or no trial has ended yet.
         """
-        config = read_config(path)
+        config = read_config(path, "report")
         trials = read_journal(path, config)
         if not trials:
             raise InputError(f"report: the run '{path}' has no finished trial yet")

@@ -28,7 +28,9 @@ class TensorBoardLog:
     def __init__(self, folder: Path, epoch: int) -> None:
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder / FOLDER), purge_step=epoch if epoch > 1 else None)
+        self._writer = SummaryWriter(
+            str(folder / FOLDER), purge_step=epoch if epoch > 1 else None, filename_suffix=f".from-epoch-{epoch}"
+        )
 
     def ended(self, row: Mapping[str, Any]) -> None:
         """Write an epoch's row; its keys become ``validation/top1`` and the like."""

@@ -1,0 +1,54 @@
+"""``nas dashboard`` and ``nas export-study``: a run in Optuna's dashboard and databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.output import Quiet
+
+RunFolder = Annotated[Path, typer.Argument(help="A run's folder; its search may still be going on.")]
+
+
+@guarded
+def dashboard(
+    run: RunFolder,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any that is free.")] = 8080,
+) -> None:
+    """Show a run in optuna-dashboard, live while its search goes on; Ctrl-C ends it.
+
+    Examples:
+      nas dashboard runs/NAME
+    """
+    from nas.cli.output import make_console, say
+    from nas.tracking.dashboard import serve
+
+    console = make_console()
+    serve(run, host, port, lambda url: say(console, f"Dashboard {url} (Ctrl-C ends it)"))
+
+
+@guarded
+def export_study(
+    run: RunFolder,
+    storage: Annotated[str, typer.Option(help="A database of Optuna's, such as sqlite:///study.db.")],
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+) -> None:
+    """Write a run's trials into an Optuna database, as two studies: the reward; accuracy and MACs.
+
+    Given again, it adds the trials that have ended since.
+
+    Examples:
+      nas export-study runs/NAME --storage sqlite:///study.db
+    """
+    from nas.cli.output import count_words, make_console, say
+    from nas.tracking.optuna_study import RunStudies, open_storage
+
+    studies = RunStudies(run, open_storage(storage))
+    added = studies.follow()
+    console = make_console()
+    say(console, f"{count_words(added, 'trial')} added to '{studies.reward.study_name}' in {storage}")
+    say(console, f"Next     optuna-dashboard {storage}")

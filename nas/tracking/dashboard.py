@@ -1,0 +1,75 @@
+"""optuna-dashboard on a run's journal, kept up to date while the search goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from nas.search_spaces.errors import InputError
+from nas.tracking.optuna_study import RunStudies
+
+_log = logging.getLogger(__name__)
+EVERY_S = 2.0
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print no line a request."""
+
+
+def serve(run: Path, host: str, port: int, tell: Callable[[str], None]) -> None:
+    """Answer until somebody interrupts.
+
+    Args:
+        run: the run's directory.
+        host: address to listen at.
+        port: 0 for any that is free.
+        tell: is told the address when it answers.
+
+    Raises:
+        InputError: if optuna-dashboard is not installed, it is no run directory, or the port is taken.
+    """
+    try:
+        from optuna_dashboard import wsgi
+    except ModuleNotFoundError:
+        raise InputError("dashboard: optuna-dashboard is not installed: pip install 'mnas[dashboard]'") from None
+    from optuna.storages import InMemoryStorage
+
+    storage = InMemoryStorage()
+    studies = RunStudies(run, storage)
+    studies.follow()
+    try:
+        server = make_server(host, port, wsgi(storage), server_class=_Server, handler_class=_Silent)
+    except OSError as error:
+        raise InputError(
+            f"--port: {host}:{port} cannot be listened at ({error.strerror}); give another --port"
+        ) from None
+    ended = threading.Event()
+    follower = threading.Thread(target=_keep_up, args=(studies, ended), daemon=True)
+    follower.start()
+    tell(f"http://{host}:{server.server_port}/dashboard/")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        ended.set()
+        server.server_close()
+
+
+def _keep_up(studies: RunStudies, ended: threading.Event) -> None:
+    while not ended.wait(EVERY_S):
+        try:
+            studies.follow()
+        except (InputError, OSError) as error:
+            _log.warning("the dashboard shows nothing newer: %s", error)
+            return

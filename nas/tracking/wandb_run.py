@@ -1,0 +1,198 @@
+"""A search followed by Weights & Biases, from the driver alone.
+
+Everything that talks to wandb happens in a thread of its own: a network that hangs, a full disk or a fault of wandb's
+costs the search nothing but the log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import netrc
+import os
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+from nas.run import Run
+from nas.search_spaces.records import Trial
+from nas.standing import Standing, most_macs
+
+_log = logging.getLogger("nas")
+STATE = "wandb.json"
+HOST = "https://api.wandb.ai"
+START_S, FINISH_S = 30, 60
+Mode = Literal["online", "offline", "disabled", "shared"]
+NUMBERS = ("accuracy", "macs", "params", "latency_ms", "throughput", "memory_bytes", "epochs")
+
+
+class WandbRun:
+    """Watches a search; ``close`` hands over the tables and files.
+
+    Args:
+        run: the directory; the log lies in ``wandb`` in it, and its id in ``wandb.json``, so that a search that goes on
+            goes on there too.
+
+    Attributes:
+        fault: why nothing more is logged; empty while all is well.
+        mode: ``online``, ``offline`` or ``disabled``.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.fault, self.mode = run, "", choose_mode()
+        self._known = run.read(STATE)
+        self._standing = Standing((), most_macs(run.config))
+        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._wandb: Any = None
+        self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
+        self._thread.start()
+        self._waiting.put(self._begin)
+        for trial in run.trials:
+            self._log(trial, again=len(self._standing.trials) < int(self._known.get("logged", 0)))
+
+    def started(self, running: int) -> None:
+        """Nothing is logged of trials that have not ended."""
+
+    def tick(self) -> None:
+        """Nothing is to be done."""
+
+    def finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (a watcher's)
+        """Log a trial."""
+        self._log(trial)
+
+    def _log(self, trial: Trial, again: bool = False) -> None:
+        """Note a trial, and log it unless an earlier process has."""
+        self._standing.add(trial)
+        if not again:
+            place = len(self._standing.trials) - 1
+            figures = self._figures(trial, place)
+            self._waiting.put(lambda: self._wandb.log(figures, step=place))
+
+    def close(self, files: Sequence[Path] = ()) -> str:
+        """Log the tables and files, and wait a minute at most; return what a person should be told."""
+        trials = list(self.run.trials)
+        front = list(self._standing.front)
+        self._waiting.put(lambda: self._conclude(trials, front, files))
+        self._waiting.put(None)
+        self._thread.join(FINISH_S + START_S)
+        if self._thread.is_alive():
+            return f"wandb has not finished; what is not uploaded lies in {self.run.path / 'wandb'}: wandb sync"
+        if self.fault:
+            return f"wandb: {self.fault}; the search lost nothing"
+        if self.mode == "offline":
+            return f"wandb logged offline; to upload: wandb sync {self.run.path}/wandb/offline-run-*"
+        return ""
+
+    def _work(self) -> None:
+        while (task := self._waiting.get()) is not None:
+            if self.fault:
+                continue
+            try:
+                task()
+            except BaseException as error:  # wandb exits and interrupts of its own too
+                self.fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                _log.info("wandb logs nothing more: %s", self.fault)
+
+    def _begin(self) -> None:
+        import wandb
+
+        settings = wandb.Settings(
+            silent=True, console="off", init_timeout=START_S, finish_timeout=FINISH_S, disable_git=True
+        )
+        config = self.run.config
+        shared: dict[str, Any] = {
+            "project": config.tracking.project,
+            "entity": config.tracking.entity,
+            "name": self.run.path.resolve().name,
+            "id": self._known.get("id") or uuid.uuid4().hex[:8],
+            "resume": "allow",
+            "dir": str(self.run.path),
+            "config": config.model_dump(mode="json"),
+            "reinit": "create_new",
+            "save_code": False,
+            "settings": settings,
+        }
+        try:
+            self._wandb = wandb.init(**shared, mode=self.mode)
+        except Exception as error:
+            if self.mode != "online":
+                raise
+            _log.info("wandb cannot be reached (%s); it logs offline", str(error).splitlines()[0])
+            self.mode = "offline"
+            self._wandb = wandb.init(**shared, mode="offline")
+        self._wandb.define_metric("trial")
+        self._wandb.define_metric("*", step_metric="trial")
+        self._save(int(self._known.get("logged", 0)))
+
+    def _figures(self, trial: Trial, place: int) -> dict[str, Any]:
+        """Return what is logged of a trial, and how the search stands after it."""
+        standing = self._standing
+        figures: dict[str, Any] = {name: trial.metrics[name] for name in NUMBERS if name in trial.metrics}
+        figures |= {"trial": place, "number": trial.number, "seconds": trial.seconds, "status": trial.status}
+        figures |= {"failed": standing.failed, "pruned": standing.pruned}
+        if trial.reward is not None:
+            figures["reward"] = trial.reward
+        if standing.best is not None:
+            figures |= {"best_reward": standing.best.reward, "front_size": len(standing.front)}
+            if (volume := standing.volume) is not None:
+                figures["hypervolume"] = volume
+        return figures
+
+    def _conclude(self, trials: Sequence[Trial], front: Sequence[Trial], files: Sequence[Path]) -> None:
+        import wandb
+
+        self._wandb.log({"trials": _table(trials), "front": _table(front)})
+        result = self.run.read("result.json")
+        for name in ("accuracy", "test_accuracy", "macs", "params", "reward"):
+            if result.get(name) is not None:
+                self._wandb.summary[f"baseline_{name}"] = result[name]
+        artifact = wandb.Artifact(f"search-{self._wandb.id}", type="search")
+        for file in files:
+            if file.is_file():
+                artifact.add_file(str(file), name=file.name)
+        self._wandb.log_artifact(artifact)
+        self._wandb.finish()
+        self._save(len(trials))
+
+    def _save(self, logged: int) -> None:
+        self.run.write(STATE, json.dumps({"id": self._wandb.id, "logged": logged}) + "\n")
+
+
+def choose_mode() -> Mode:
+    """Return ``WANDB_MODE`` where it is set; else ``online`` where there is a key to log in with, else ``offline``.
+
+    wandb itself would ask for a key, and a search is nothing to stop for a question.
+    """
+    if mode := os.environ.get("WANDB_MODE"):
+        return cast(Mode, mode)
+    if os.environ.get("WANDB_API_KEY"):
+        return "online"
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", HOST)).hostname or ""
+    try:
+        return "online" if netrc.netrc().authenticators(host) else "offline"
+    except (OSError, netrc.NetrcParseError):
+        return "offline"
+
+
+def _table(trials: Sequence[Trial]) -> Any:
+    import wandb
+
+    names = list(trials[0].choices) if trials else []
+    measured = [name for name in NUMBERS if any(name in trial.metrics for trial in trials)]
+    rows = [
+        [
+            trial.number,
+            trial.status,
+            trial.reward,
+            *(trial.metrics.get(name) for name in measured),
+            trial.seconds,
+            trial.error,
+            *(str(trial.choices.get(name)) for name in names),
+        ]
+        for trial in trials
+    ]
+    return wandb.Table(columns=["number", "status", "reward", *measured, "seconds", "error", *names], data=rows)
