@@ -1,5 +1,7 @@
 """Joining a Ray cluster, what it can hold, and how code and images reach its nodes."""
 
+# ruff: noqa: E402 (Ray reads the environment when it is imported)
+
 from __future__ import annotations
 
 import contextlib
@@ -9,9 +11,14 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from nas.evaluate.ray_environment import quiet_ray
+
+quiet_ray()
 
 import ray
 
@@ -44,6 +51,25 @@ def connect(address: str | None, workers: int) -> None:
                 f"address: expected a running Ray cluster at '{address}', found none ({first_line(error)}); "
                 "start one with 'ray start --head', or leave --address out"
             ) from None
+
+
+def start_and_stop() -> float:
+    """Start a local cluster of one worker, let it do something, and end it; return the seconds that it took.
+
+    Raises:
+        RuntimeError, OSError: if it cannot be started.
+    """
+    start = time.monotonic()
+    connect(None, 1)
+    try:
+        ray.get(ray.remote(num_cpus=1)(_process).remote(), timeout=60)
+    finally:
+        ray.shutdown()
+    return time.monotonic() - start
+
+
+def _process() -> int:
+    return os.getpid()
 
 
 def fit(workers: int, gpus_per_worker: float | None, strict: bool = True) -> tuple[float, int]:

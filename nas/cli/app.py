@@ -15,7 +15,9 @@ from nas.cli import (
     confirm_command,
     dashboard_command,
     data_commands,
+    doctor_command,
     export_command,
+    init_command,
     latency_command,
     list_commands,
     rediscover_command,
@@ -94,6 +96,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "spaces": list_commands.spaces,
         "controllers": list_commands.controllers,
         "evaluators": list_commands.evaluators,
+        "doctor": doctor_command.doctor,
+        "init": init_command.init,
     },
 }
 for _panel, _commands in _COMMANDS.items():

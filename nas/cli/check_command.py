@@ -81,7 +81,8 @@ def check(
         print_json(_document(probe, found, passed))
         return
     _print(probe, found, console)
-    target = ["--target-flops", targets.split(",")[0]] if wanted else []
+    reached = [text for text, share in zip(targets.split(","), found.shares, strict=False) if share.share]
+    target = ["--target-flops", reached[0]] if reached else []
     say_next(console, "search", "--space", thing, *target)
 
 

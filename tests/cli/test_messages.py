@@ -314,7 +314,7 @@ def test_lists_and_version() -> None:
 SURFACE = {
     "search": "address alpha beta budget config confirm constraint controller data deterministic device evaluator "
     "fidelity gpus-per-worker max-latency max-memory max-params min-throughput out preset quiet report resume seed set "
-    "space target-flops target-latency tolerance train-device trials warm-start workers",
+    "space target-flops target-latency tolerance train-device trials wandb warm-start workers",
     "scale": "alpha beta by data depth device fit gamma json keep-stem-head max-memory official out phi quiet "
     "resolution resume seed set step threads to-flops to-latency tolerance trials width workers",
     "show": "blocks json",
@@ -326,11 +326,15 @@ SURFACE = {
     "export": "format json out quiet resolution weights",
     "scale-study": "alpha beta budgets data gamma json out quiet seed seeds set workers",
     "train": "address batch-size data epochs gpus-per-worker init out quiet recipe resolution resume seed set "
-    "train-device workers",
+    "tensorboard train-device workers",
     "spaces": "json",
     "controllers": "json",
     "evaluators": "json",
     "report": "out pictures quiet",
+    "dashboard": "host port",
+    "export-study": "quiet storage",
+    "doctor": "json out ray",
+    "init": "quiet space",
     "rediscover": "json out quiet sample seeds target-flops trials",
     "data list": "json",
     "data prepare": "download json out quiet resolution root",

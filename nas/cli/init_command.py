@@ -1,0 +1,50 @@
+"""``nas init``: a configuration, and a space, to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.guard import guarded
+from nas.cli.output import Quiet
+
+CONFIG, SPACE = "search.yaml", "space.yaml"
+
+
+@guarded
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")] = Path(),
+    space: Annotated[bool, typer.Option("--space", help="Write a search space to change, too.")] = False,
+    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+) -> None:
+    """Write a configuration with a word about every key and, with --space, a search space that passes nas check.
+
+    Examples:
+      nas init
+
+      nas init mine --space
+    """
+    from nas.cli.output import make_console, say_files, say_next
+    from nas.files import cannot_write, write_whole
+    from nas.search_spaces.errors import InputError
+    from nas.starter import starter_config, starter_space
+
+    config, table = folder / CONFIG, folder / SPACE
+    files = [config, table] if space else [config]
+    for file in files:
+        if file.exists():
+            raise InputError(f"init: '{file}' exists already; name another folder: nas init FOLDER")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if space:
+        write_whole(table, starter_space(str(table), str(config)))
+    write_whole(config, starter_config(str(config), str(table) if space else None))
+    console = make_console()
+    say_files(console, files)
+    if space:
+        say_next(console, "check", table, "--targets", "4M,6M")
+    say_next(console, "search", "--config", config)

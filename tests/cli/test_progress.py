@@ -1,0 +1,153 @@
+"""The screens: calm where there is a terminal, plain lines elsewhere, nothing where it is quiet."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner
+
+from nas.cli.app import app
+from nas.cli.progress import SearchProgress
+from nas.cli.text_plot import text_plot
+from nas.cli.training_progress import TrainingProgress
+from nas.evaluate.pareto import hypervolume
+from nas.search_spaces.records import Architecture, Status, Trial
+from nas.spending import Budget, Spending
+from nas.standing import Standing
+
+FLOATS = st.floats(-1e9, 1e9, allow_subnormal=False)
+
+
+def trial(number: int, accuracy: float, macs: float = 3e8, status: Status = "ok") -> Trial:
+    metrics = {"accuracy": accuracy, "macs": macs, "params": 4e6, "epochs": 2}
+    reward = accuracy if status == "ok" else None
+    error = "no luck" if status == "failed" else None
+    return Trial(number, Architecture("toy", (number,)), status, metrics, reward, 36.0, error)
+
+
+def screen(progress: SearchProgress | TrainingProgress, console: Console) -> str:
+    with console.capture() as captured:
+        console.print(progress._render())
+    return captured.get()
+
+
+def terminal(height: int = 40, encoding: str = "utf-8") -> Console:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    return Console(file=file, force_terminal=True, width=100, height=height, color_system=None)
+
+
+def test_the_screen_says_how_the_search_stands() -> None:
+    console = terminal()
+    before = [trial(0, 0.5), trial(1, 0.6, 3.5e8), trial(2, 0.4, status="failed"), trial(3, 0.3, status="pruned")]
+    spending = Spending(Budget.parse("2gpuh"), 0.5)
+    progress = SearchProgress(console, 20, Standing(before, 4e8), spending=spending, gpus_per_worker=0.5)
+    progress.started(3)
+    assert "4/20 done, 3 running, 1 failed, 1 pruned" in screen(progress, console)
+    for number, accuracy in enumerate((0.55, 0.62, 0.58), start=4):
+        progress.finished(trial(number, accuracy), "")
+    shown = screen(progress, console)
+    assert "7/20 done" in shown and "accuracy 62.0%" in shown and "reward 0.6200" in shown
+    assert "Front    1 network, hypervolume" in shown  # 62% at the fewest MACs beats all
+    assert "GPU-hours spent, " in shown and "GPU-hours left" in shown and "trials/h" in shown
+    assert "●" in shown and "62.0% │" in shown and "350.0M MACs" in shown
+    assert all(len(line.rstrip()) <= 100 for line in shown.splitlines())
+
+
+def test_small_and_plain_terminals() -> None:
+    standing = Standing([trial(number, 0.5 + number / 100) for number in range(9)])
+    low = terminal(height=12)
+    assert "│" not in screen(SearchProgress(low, 20, standing), low)
+    plain = terminal(encoding="ascii")
+    shown = screen(SearchProgress(plain, 20, standing), plain)
+    assert "*" in shown and "●" not in shown and "│" not in shown
+
+
+def test_lines_where_there_is_no_terminal() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=200)
+    with SearchProgress(console, 3, Standing([])) as progress:
+        for number, accuracy in enumerate((0.5, 0.4, 0.6)):
+            progress.finished(trial(number, accuracy), "")
+            progress.tick()
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 3 and ["[best]" in line for line in lines] == [True, False, True]
+    assert "(2/3; " in lines[1] and "\x1b" not in file.getvalue()
+
+
+def test_a_training_shows_its_best_and_its_curve() -> None:
+    console = terminal()
+    rows = [{"epoch": n, "raw_top1": 0.1 * n, "raw_top5": 0.9, "loss": 1.0, "learning_rate": 0.1} for n in range(1, 7)]
+    progress = TrainingProgress(console, 10, [{key: str(value) for key, value in row.items()} for row in rows[:5]])
+    progress.stepped(5, 3, 10, 0.7, 812.0)
+    assert "epoch 6/10" in screen(progress, console) and "812 images/s" in screen(progress, console)
+    progress.ended(rows[5])
+    shown = screen(progress, console)
+    assert "Best     top-1 60.00% on validation, in epoch 6" in shown and "epoch 1" in shown and "●" in shown
+
+
+@given(
+    st.lists(st.tuples(FLOATS, FLOATS), max_size=30),
+    st.lists(st.tuples(FLOATS, FLOATS), max_size=5),
+    st.integers(20, 90),
+    st.integers(1, 9),
+)
+def test_a_plot_fits_its_box(
+    points: list[tuple[float, float]], marked: list[tuple[float, float]], width: int, height: int
+) -> None:
+    lines = text_plot(points, marked, width, height, lambda x: "x", lambda y: "y")
+    assert len(lines) == (height + 2 if points or marked else 0)
+    assert all(len(line) <= width for line in lines)
+    assert any("●" in line for line in lines) == bool(marked)
+
+
+def test_a_plot_puts_points_where_they_belong() -> None:
+    lines = text_plot([(0, 0), (10, 10)], [(10, 0)], 24, 3, lambda x: f"{x:g}", lambda y: f"{y:g}")
+    assert lines == [
+        "10 │                   ·",
+        "   │                    ",
+        " 0 │·                  ●",
+        "   └" + "─" * 20,
+        "    0                 10",
+    ]
+
+
+def test_standing_is_what_the_trials_come_to() -> None:
+    standing = Standing([], 4e8)
+    assert standing.add(trial(0, 0.5)) and not standing.add(trial(1, 0.4)) and standing.add(trial(2, 0.6, 4e8))
+    assert not standing.add(trial(3, 0.9, status="failed"))
+    assert [one.number for one in standing.front] == [2, 0] and standing.failed == 1 and standing.seconds == 4 * 36
+    assert standing.volume is not None
+    assert math.isclose(standing.volume, 0.5 * 0.25)  # over the last quarter; the other lies at the edge
+    assert hypervolume([], 1.0) == 0.0
+    rows = [{"accuracy": 0.5, "macs": 50}, {"accuracy": 0.8, "macs": 80}]
+    assert math.isclose(hypervolume(rows, 100), 0.5 * 0.5 + 0.3 * 0.2)
+
+
+@pytest.mark.parametrize("command", ["search", "scale"])
+def test_quiet_commands_print_nothing_but_errors(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = {
+        "search": ["--target-flops", "400M", "--trials", "3", "--no-report"],
+        "scale": ["efficientnet_b0", "--phi", "1", "--out", "family"],
+    }[command]
+    result = CliRunner().invoke(app, [command, *arguments, "--quiet"])
+    assert result.exit_code == 0 and result.output == ""
+    wrong = CliRunner().invoke(app, [command, *arguments, "--quiet", "--set", "nonsense"])
+    assert wrong.exit_code == 2 and "error:" in wrong.output
+    loud = CliRunner().invoke(app, ["scale", "efficientnet_b0", "--phi", "1"])
+    assert "efficientnet_b0_phi1" in loud.output  # quiet is of one command alone
+
+
+def test_no_colour_where_nobody_wants_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = CliRunner().invoke(app, ["search", "--help"])
+    assert re.search(r"\x1b\[[349][0-7]", result.output) is None
+    assert "--target-flops" in re.sub(r"\x1b\[[0-9;]*m", "", result.output)
