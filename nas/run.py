@@ -218,7 +218,7 @@ def read_trials(path: Path) -> list[Trial]:
     return [_from_json(line, space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)]
 
 
-def read_config(path: Path, what: str = "resume") -> RunConfig:
+def read_config(path: Path, what: str = "--resume") -> RunConfig:
     """Read the configuration of a run directory.
 
     Args:

@@ -76,7 +76,7 @@ MISTAKES = [
     (["search", "--preset", "edge", "--target-flops", "300M"], ["preset", "did you mean 'edge-int8'"]),
     (["search", "--preset", "gpu", "--target-flops", "300M"], ["surrogate", "--data DIR"]),
     (["scale"], ["expected a network"]),
-    (["scale", "--resume", "absent"], ["absent", "no config.yaml"]),
+    (["scale", "--resume", "absent"], ["--resume: expected a run directory", "'absent' does not exist"]),
     (["scale", "efficientnet_b0", "--fit", "--tolerance", "2"], ["scaling.tolerance", "less than 1"]),
     (["scale", "efficientnet_b0", "--fit", "--by", "flops"], ["scaling.budget", "'nominal' or 'macs'", "'flops'"]),
     (
@@ -101,7 +101,7 @@ MISTAKES = [
     (["search", "--train-device", "tpu"], ["'auto', 'cpu' or 'cuda'", "'tpu'"]),
     (["search", "--set", "data.resolution=2"], ["data.resolution", "2 px is too small"]),
     (["search", "--out", "taken"], ["'taken' is not empty", "--resume"]),
-    (["search", "--resume", "absent"], ["absent", "no config.yaml"]),
+    (["search", "--resume", "absent"], ["--resume: expected a run directory", "'absent' does not exist"]),
     (["search", "--resume", "taken", "--seed", "3"], ["--resume", "seed"]),
     (["search", "--evaluator", "toys.py:"], ["FILE.py:Class", "toys.py:'"]),
     (["search", "--evaluator", "toys.py:Sine", "--set", "evaluator.dealy=1"], ["takes the options ['delay']", "dealy"]),

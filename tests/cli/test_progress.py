@@ -21,6 +21,7 @@ from nas.evaluate.pareto import hypervolume
 from nas.search_spaces.records import Architecture, Status, Trial
 from nas.spending import Budget, Spending
 from nas.standing import Standing
+from tests.toys import run_nas
 
 FLOATS = st.floats(-1e9, 1e9, allow_subnormal=False)
 
@@ -145,9 +146,7 @@ def test_quiet_commands_print_nothing_but_errors(command: str, tmp_path: Path, m
     assert "efficientnet_b0_phi1" in loud.output  # quiet is of one command alone
 
 
-def test_no_colour_where_nobody_wants_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    result = CliRunner().invoke(app, ["search", "--help"])
-    assert re.search(r"\x1b\[[349][0-7]", result.output) is None
-    assert "--target-flops" in re.sub(r"\x1b\[[0-9;]*m", "", result.output)
+def test_no_colour_where_nobody_wants_any(tmp_path: Path) -> None:
+    result = run_nas("search", "--help", cwd=tmp_path, NO_COLOR="1", FORCE_COLOR="1")
+    assert re.search(r"\x1b\[[349][0-7]", result.stdout) is None
+    assert "--target-flops" in re.sub(r"\x1b\[[0-9;]*m", "", result.stdout)
