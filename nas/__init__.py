@@ -1,10 +1,25 @@
-"""Multi-objective neural architecture search in the way of MnasNet and EfficientNet."""
+"""Multi-objective neural architecture search in the way of MnasNet and EfficientNet.
+
+``nas.search``, ``nas.scale`` and ``nas.load`` are what scripts and notebooks use; they are loaded when they are first
+asked for.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 
-def __getattr__(name: str) -> str:
-    """Look ``__version__`` up when it is asked for: the metadata take longer to read than all else here."""
+if TYPE_CHECKING:
+    from nas.api import Family, LoadedNetwork, SearchResult, load, scale, search
+
+__all__ = ["Family", "LoadedNetwork", "SearchResult", "load", "scale", "search"]
+
+
+def __getattr__(name: str) -> Any:
+    """Look a name up when it is asked for: what it takes is loaded then."""
+    if name in __all__:
+        from nas import api
+
+        return getattr(api, name)
     if name != "__version__":
         raise AttributeError(f"module 'nas' has no attribute '{name}'")
     from importlib.metadata import PackageNotFoundError, version
@@ -13,3 +28,7 @@ def __getattr__(name: str) -> str:
         return version("mnas")
     except PackageNotFoundError:  # a source tree that was never installed
         return "0+unknown"
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

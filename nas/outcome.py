@@ -20,7 +20,7 @@ from nas.fidelity import RUNGS
 from nas.halving import rung_cycles
 from nas.rounds import JOURNAL, Rounds, Tell, confirm_job, confirm_rounds
 from nas.run import Run
-from nas.search import SPENT, make_job
+from nas.search_loop import SPENT, make_job
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network

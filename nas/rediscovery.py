@@ -35,7 +35,7 @@ from nas.evaluate.worker_pool import LocalPool
 from nas.files import write_whole
 from nas.outcome import conclude
 from nas.run import Run
-from nas.search import SearchLoop
+from nas.search_loop import SearchLoop
 from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,16 @@ def be_quiet(wanted: bool) -> bool:
     """Note whether a command is to print nothing but warnings and errors."""
     _quiet.set(wanted)
     return wanted
+
+
+@contextmanager
+def quietly(wanted: bool) -> Iterator[None]:
+    """Print nothing but warnings and errors inside, if that is wanted."""
+    token = _quiet.set(wanted)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
 
 
 Quiet = Annotated[

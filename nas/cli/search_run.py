@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,7 +31,7 @@ from nas.evaluate.worker_pool import WorkerPool
 from nas.files import cannot_write
 from nas.outcome import Outcome, conclude
 from nas.run import Run, check_free
-from nas.search import SearchLoop, Watcher
+from nas.search_loop import SearchLoop, Watcher
 from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Trial
@@ -277,6 +278,9 @@ def _termination_as_interrupt() -> Iterator[None]:
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    if threading.current_thread() is not threading.main_thread():  # of a program that uses us
+        yield
+        return
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield

@@ -15,7 +15,7 @@ from nas.outcome import best_trial, front_of
 from nas.rounds import JOURNAL as CONFIRMATIONS
 from nas.run import read_config, read_journal
 from nas.scaling_fit import REPORT as SCALING
-from nas.search import SPENT
+from nas.search_loop import SPENT
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict, read_yaml

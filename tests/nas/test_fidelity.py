@@ -23,12 +23,12 @@ from nas.fidelity import RUNGS
 from nas.outcome import conclude
 from nas.rounds import choose, confirm_rounds
 from nas.run import Run
-from nas.search import SearchLoop
+from nas.search_loop import SearchLoop
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Architecture, Evaluation, Trial
 from nas.setup import Setup, prepare
 from nas.spending import Budget, Spending
-from tests.nas.test_search import FakePool, Killed, Nobody
+from tests.nas.test_search_loop import FakePool, Killed, Nobody
 from tests.toys import TOY_EVALUATORS
 
 

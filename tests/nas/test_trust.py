@@ -17,7 +17,7 @@ from nas.search_spaces.records import Evaluation
 from nas.setup import Setup, prepare
 from nas.trainings import measure_noise
 from nas.trust import JOURNAL, Plan, draw_networks, judge, kendall, measure_trust, plan_from_run
-from tests.nas.test_search import FakePool, Killed
+from tests.nas.test_search_loop import FakePool, Killed
 from tests.toys import run_nas
 
 

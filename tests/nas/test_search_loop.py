@@ -16,7 +16,7 @@ from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import Outcome
 from nas.outcome import best_trial, conclude, front_of
 from nas.run import Run
-from nas.search import SearchLoop
+from nas.search_loop import SearchLoop
 from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.records import Architecture, Evaluation, Trial
 from nas.setup import Setup, prepare

@@ -1,0 +1,338 @@
+"""What scripts and notebooks use: ``nas.search``, ``nas.scale``, ``nas.load``.
+
+>>> import nas
+>>> result = nas.search(target_flops="400M", trials=40, out="runs/example", quiet=True)
+>>> 360e6 <= result.macs <= 400e6
+True
+>>> [member.network.name for member in nas.scale(result, phi=[1, 2])]
+['example-baseline_phi1', 'example-baseline_phi2']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.evaluate.cost import network_cost
+from nas.family import Member, make_family, write_family
+from nas.notebook import network_html, table_html
+from nas.report.facts import Facts
+from nas.scaler import Rule, official_scalings, phi_scaling
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Trial
+from nas.things import load_thing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A run: its trials, front and baseline, read from its directory.
+
+    Attributes:
+        path: the directory.
+    """
+
+    path: Path
+
+    @cached_property
+    def facts(self) -> Facts:
+        """All that the directory tells.
+
+        Raises:
+            InputError: if it is no run directory, or no trial has ended.
+        """
+        return Facts.read(self.path)
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """Finished trials, in the order of the journal."""
+        return self.facts.trials
+
+    @property
+    def front(self) -> list[Trial]:
+        """The Pareto front by falling accuracy."""
+        return self.facts.front
+
+    @property
+    def baseline(self) -> Trial:
+        """The best trial; while the run has not ended, the best so far.
+
+        Raises:
+            InputError: if no trial succeeded.
+        """
+        if self.facts.best is None:
+            raise InputError(f"no trial of '{self.path}' succeeded")
+        return self.facts.best
+
+    @property
+    def network(self) -> Network | None:
+        """The baseline's stage table; ``None`` before the end, and for spaces without."""
+        return self.facts.network
+
+    @property
+    def accuracy(self) -> float:
+        """The baseline's validation (or predicted) accuracy, a fraction."""
+        return float(self.facts.result.get("accuracy", self.baseline.metrics["accuracy"]))
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """The baseline's accuracy on the test part, a fraction; ``None`` if it was not scored there."""
+        return self.facts.result.get("test_accuracy")
+
+    @property
+    def macs(self) -> int | None:
+        """The baseline's multiply-adds."""
+        found = self.baseline.metrics.get("macs")
+        return None if found is None else int(found)
+
+    @property
+    def params(self) -> int | None:
+        """The baseline's parameters."""
+        found = self.baseline.metrics.get("params")
+        return None if found is None else int(found)
+
+    def report(self, pictures: bool = False) -> Path:
+        """Write ``report.html``, with ``pictures`` as SVG and PNG files too; return the page's path."""
+        from nas.report.page import write_report
+
+        return write_report(self.path, pictures=pictures)[0]
+
+    def __repr__(self) -> str:
+        return f"<search '{self.path}': {self._words()}>"
+
+    def _words(self) -> str:
+        best = self.facts.best
+        if best is None:
+            return f"{len(self.trials)} trials, none succeeded"
+        macs = "" if self.macs is None else f", {self.macs:,} MACs"
+        return f"{len(self.trials)} trials, best {self.accuracy:.2%}{macs}"
+
+    def _repr_html_(self) -> str:
+        from nas.report.chart import report_style
+        from nas.report.search_charts import front_chart
+
+        with report_style():
+            chart = front_chart(self.facts)
+            picture = "" if chart is None else chart.svg()
+        table = "" if self.network is None else network_html(self.network)
+        return f"<p><strong>{escape(self.facts.name)}</strong>: {escape(self._words())}</p>{table}{picture}"
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network with its exact costs.
+
+    Attributes:
+        network: the stage table.
+        source: what it was loaded from.
+    """
+
+    network: Network
+    source: str
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds at the network's own resolution and classes."""
+        return network_cost(self.network).macs
+
+    @property
+    def params(self) -> int:
+        """Parameters."""
+        return network_cost(self.network).params
+
+    def module(self) -> nn.Module:
+        """Build it; with its weights where it comes from a training's folder, else with initial ones.
+
+        Takes images ``(n, 3, resolution, resolution)``, gives logits ``(n, classes)``.
+        """
+        from nas.search_spaces.module import build
+        from nas.training.models import load_weights
+
+        module = build(self.network)
+        if (Path(self.source) / "weights.safetensors").is_file():
+            weights = load_weights(self.source, None)
+            assert weights is not None
+            weights.into(module)
+        return module
+
+    def _repr_html_(self) -> str:
+        return network_html(self.network)
+
+
+@dataclass(frozen=True)
+class Family(Sequence[Member]):
+    """Scaled networks with what they cost.
+
+    Attributes:
+        members: in the order that was asked for.
+    """
+
+    members: tuple[Member, ...]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.members[place]
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self.members)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write one YAML file a member; return their paths."""
+        return write_family(Path(folder), self.members)
+
+    def _repr_html_(self) -> str:
+        columns = ("name", "width", "depth", "resolution", "MACs", "params", "× MACs")
+        rows = [
+            (
+                row["name"],
+                f"{row['width']:.3g}",
+                f"{row['depth']:.3g}",
+                f"{row['resolution']} px",
+                f"{row['macs']:,}",
+                f"{row['params']:,}",
+                f"{row['macs_ratio']:.2f}",
+            )
+            for row in (member.row() for member in self.members)
+        ]
+        return table_html(columns, rows, columns[1:])
+
+
+def search(
+    target_flops: str | float | None = None,
+    *,
+    space: str | None = None,
+    data: str | Path | None = None,
+    trials: int | None = None,
+    controller: str | None = None,
+    evaluator: str | None = None,
+    config: str | Path | None = None,
+    seed: int | None = None,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+) -> SearchResult:
+    """Search for a network, as ``nas search`` does.
+
+    Args:
+        target_flops: T in MACs: ``"400M"`` or a number.
+        space: a shipped space, FILE.yaml or FILE.py:Class.
+        data: images to train on: a name, a folder or a zip; without, ImageNet accuracy is predicted.
+        trials: how many.
+        controller: who proposes.
+        evaluator: who scores.
+        config: a shipped configuration or a YAML file, which all else lies over.
+        seed: one seed, one result.
+        workers: Ray workers; 0: this process.
+        out: the run's directory; unset: ``runs/SPACE-TIME``.
+        settings: any other key of the configuration, dotted: ``{"evaluator.epochs": 5}``.
+        quiet: print nothing but warnings.
+
+    Raises:
+        InputError: for a mistake in what was given, before any work.
+        WorkError: if the work fails; what has been finished is kept.
+        KeyboardInterrupt: after saving; ``nas search --resume`` goes on.
+
+    >>> import nas
+    >>> nas.search(target_flops="1K")
+    Traceback (most recent call last):
+    nas.search_spaces.errors.InputError: ...
+    """
+    import typer
+
+    from nas.cli.output import quietly
+    from nas.cli.search_run import begin
+    from nas.config import load_config, with_absolute_paths
+
+    changes = {
+        "objective.target_flops": target_flops,
+        "space": space,
+        "data.source": None if data is None else str(data),
+        "trials": trials,
+        "controller.name": controller,
+        "evaluator.name": evaluator,
+        "seed": seed,
+        "workers.count": workers,
+        **(settings or {}),
+    }
+    loaded = load_config(None if config is None else str(config), changes, ())
+    try:
+        with quietly(quiet):
+            run, _ = begin(with_absolute_paths(loaded), None if out is None else Path(out))
+    except typer.Exit:
+        raise KeyboardInterrupt from None
+    return SearchResult(run.path)
+
+
+def scale(
+    thing: SearchResult | LoadedNetwork | Network | str | Path,
+    *,
+    phi: float | Sequence[float] | None = None,
+    official: str | None = None,
+    alpha: float = 1.2,
+    beta: float = 1.1,
+    gamma: float = 1.15,
+) -> Family:
+    """Expand a network into a family by compound scaling (EfficientNet, equation 3).
+
+    Args:
+        thing: a result of ``search``, a network, or what ``load`` takes.
+        phi: compound coefficients; below 0 members are smaller.
+        official: members with the released coefficients instead: ``"b1..b7"``.
+        alpha: depth is alpha^phi.
+        beta: width is beta^phi.
+        gamma: resolution is gamma^phi.
+
+    Raises:
+        InputError: if neither or both of ``phi`` and ``official`` are given, or a table is impossible.
+
+    >>> import nas
+    >>> family = nas.scale("efficientnet_b0", official="b1")
+    >>> family[0].network.resolution
+    240
+    """
+    network = _network(thing)
+    if (phi is None) == (official is None):
+        raise InputError("scale: give either phi=[0.5, 1, 2] or official='b1..b7'")
+    rule = Rule(alpha, beta, gamma)
+    if official is not None:
+        scalings = list(official_scalings(official, network.name, network.resolution))
+    else:
+        values = phi if isinstance(phi, Sequence) else [phi]
+        scalings = [phi_scaling(float(value or 0), network.name, rule) for value in values]
+    return Family(tuple(make_family(network, scalings, rule)))
+
+
+def load(thing: str | Path) -> SearchResult | LoadedNetwork:
+    """Load a run's directory, a training's folder, a network's YAML file, or a reference by its name.
+
+    Raises:
+        InputError: if there is none.
+
+    >>> import nas
+    >>> nas.load("efficientnet_b0").macs
+    385814752
+    """
+    path = Path(thing).expanduser()
+    if (path / "config.yaml").is_file():
+        return SearchResult(path)
+    return LoadedNetwork(load_thing(str(thing)), str(thing))
+
+
+def _network(thing: SearchResult | LoadedNetwork | Network | str | Path) -> Network:
+    if isinstance(thing, SearchResult):
+        if thing.network is None:
+            raise InputError(f"scale: the run '{thing.path}' has no stage table to scale, or has not ended")
+        return thing.network
+    if isinstance(thing, LoadedNetwork):
+        return thing.network
+    return thing if isinstance(thing, Network) else load_thing(str(thing))
