@@ -15,8 +15,9 @@ def pareto_front(rows: Sequence[Mapping[str, float]]) -> list[int]:
     The objectives are ``accuracy`` (up) and those of ``macs`` and ``params`` (down) that every row has. Of rows with
     equal values the first is kept.
 
-    >>> pareto_front([{"accuracy": 0.7, "macs": 5}, {"accuracy": 0.6, "macs": 6}, {"accuracy": 0.5, "macs": 4}])
-    [0, 2]
+    Examples:
+        >>> pareto_front([{"accuracy": 0.7, "macs": 5}, {"accuracy": 0.6, "macs": 6}, {"accuracy": 0.5, "macs": 4}])
+        [0, 2]
     """
     if not rows:
         return []
@@ -33,8 +34,9 @@ def hypervolume(rows: Sequence[Mapping[str, float]], most_macs: float) -> float:
 
     The hypervolume indicator of Zitzler and Thiele (1998) in two objectives; rows beyond ``most_macs`` add nothing.
 
-    >>> hypervolume([{"accuracy": 0.5, "macs": 50}], 100)
-    0.25
+    Examples:
+        >>> hypervolume([{"accuracy": 0.5, "macs": 50}], 100)
+        0.25
     """
     if not rows:
         return 0.0

@@ -23,8 +23,9 @@ def parse_count(text: str | float, what: str) -> float:
     Raises:
         InputError: naming ``what`` if it is no positive quantity.
 
-    >>> parse_count("400M", "MACs"), parse_count("0.4G", "MACs"), parse_count("4e8", "MACs")
-    (400000000.0, 400000000.0, 400000000.0)
+    Examples:
+        >>> parse_count("400M", "MACs"), parse_count("0.4G", "MACs"), parse_count("4e8", "MACs")
+        (400000000.0, 400000000.0, 400000000.0)
     """
     return _parse(
         text, what, {**_COUNT, **{unit.lower(): value for unit, value in _COUNT.items()}}, "400M, 0.4G or 4e8"
@@ -62,8 +63,9 @@ def parse_milliseconds(text: str | float, what: str) -> float:
 def format_quantity(value: float) -> str:
     """Write a count with three or four digits and its unit.
 
-    >>> format_quantity(385_814_752), format_quantity(1.83e9), format_quantity(960)
-    ('385.8M', '1.83G', '960')
+    Examples:
+        >>> format_quantity(385_814_752), format_quantity(1.83e9), format_quantity(960)
+        ('385.8M', '1.83G', '960')
     """
     for unit in ("T", "G", "M", "K"):
         if abs(value) >= _COUNT[unit]:

@@ -35,8 +35,9 @@ class Factor:
         Raises:
             KeyError: if the metric was not measured.
 
-        >>> round(Factor("macs", 400e6)({"macs": 200e6}), 4)
-        1.0497
+        Examples:
+            >>> round(Factor("macs", 400e6)({"macs": 200e6}), 4)
+            1.0497
         """
         ratio = metrics[self.metric] / self.target
         return float(ratio ** (self.alpha if ratio <= 1 else self.beta))

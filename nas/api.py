@@ -1,11 +1,12 @@
 """What scripts and notebooks use: ``nas.search``, ``nas.scale``, ``nas.load``.
 
->>> import nas
->>> result = nas.search(target_flops="400M", trials=40, out="runs/example", quiet=True)
->>> 360e6 <= result.macs <= 400e6
-True
->>> [member.network.name for member in nas.scale(result, phi=[1, 2])]
-['example-baseline_phi1', 'example-baseline_phi2']
+Examples:
+    >>> import nas
+    >>> result = nas.search(target_flops="400M", trials=40, out="runs/example", quiet=True)
+    >>> 360e6 <= result.macs <= 400e6
+    True
+    >>> [member.network.name for member in nas.scale(result, phi=[1, 2])]
+    ['example-baseline_phi1', 'example-baseline_phi2']
 """
 
 from __future__ import annotations
@@ -242,10 +243,11 @@ def search(
         WorkError: if the work fails; what has been finished is kept.
         KeyboardInterrupt: after saving; ``nas search --resume`` goes on.
 
-    >>> import nas
-    >>> nas.search(target_flops="1K")
-    Traceback (most recent call last):
-    nas.search_spaces.errors.InputError: ...
+    Examples:
+        >>> import nas
+        >>> nas.search(target_flops="1K")
+        Traceback (most recent call last):
+        nas.search_spaces.errors.InputError: ...
     """
     import typer
 
@@ -295,10 +297,11 @@ def scale(
     Raises:
         InputError: if neither or both of ``phi`` and ``official`` are given, or a table is impossible.
 
-    >>> import nas
-    >>> family = nas.scale("efficientnet_b0", official="b1")
-    >>> family[0].network.resolution
-    240
+    Examples:
+        >>> import nas
+        >>> family = nas.scale("efficientnet_b0", official="b1")
+        >>> family[0].network.resolution
+        240
     """
     network = _network(thing)
     if (phi is None) == (official is None):
@@ -318,9 +321,10 @@ def load(thing: str | Path) -> SearchResult | LoadedNetwork:
     Raises:
         InputError: if there is none.
 
-    >>> import nas
-    >>> nas.load("efficientnet_b0").macs
-    385814752
+    Examples:
+        >>> import nas
+        >>> nas.load("efficientnet_b0").macs
+        385814752
     """
     path = Path(thing).expanduser()
     if (path / "config.yaml").is_file():

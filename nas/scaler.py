@@ -104,10 +104,11 @@ def scale(network: Network, scaling: Scaling) -> Network:
     Raises:
         InputError: if the result is an impossible table.
 
-    >>> from nas.search_spaces.catalogue import reference_network
-    >>> scaled = scale(reference_network("efficientnet_b0"), phi_scaling(1, "efficientnet_b0"))
-    >>> scaled.name, scaled.resolution, [stage.layers for stage in scaled.stages]
-    ('efficientnet_b0_phi1', 258, [2, 3, 3, 4, 4, 5, 2])
+    Examples:
+        >>> from nas.search_spaces.catalogue import reference_network
+        >>> scaled = scale(reference_network("efficientnet_b0"), phi_scaling(1, "efficientnet_b0"))
+        >>> scaled.name, scaled.resolution, [stage.layers for stage in scaled.stages]
+        ('efficientnet_b0_phi1', 258, [2, 3, 3, 4, 4, 5, 2])
     """
     width, kept = scaling.width, scaling.keep_stem_and_head
     last = len(network.stages) - 1

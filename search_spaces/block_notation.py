@@ -73,9 +73,10 @@ def block_strings(network: Network) -> list[str]:
     Raises:
         InputError: as ``format_block``.
 
-    >>> from nas.search_spaces.catalogue import reference_network
-    >>> block_strings(reference_network("efficientnet_b0"))[:2]
-    ['r1_k3_s11_e1_i32_o16_se0.25', 'r2_k3_s22_e6_i16_o24_se0.25']
+    Examples:
+        >>> from nas.search_spaces.catalogue import reference_network
+        >>> block_strings(reference_network("efficientnet_b0"))[:2]
+        ['r1_k3_s11_e1_i32_o16_se0.25', 'r2_k3_s22_e6_i16_o24_se0.25']
     """
     inputs = [network.stem.channels, *(stage.channels for stage in network.stages)]
     return [

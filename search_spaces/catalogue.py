@@ -46,8 +46,9 @@ def reference_names() -> tuple[str, ...]:
 def reference_network(name: str) -> Network:
     """Return a shipped reference network.
 
-    >>> [stage.channels for stage in reference_network("mnasnet_a1").stages]
-    [16, 24, 40, 80, 112, 160, 320]
+    Examples:
+        >>> [stage.channels for stage in reference_network("mnasnet_a1").stages]
+        [16, 24, 40, 80, 112, 160, 320]
     """
     return load_network(_HERE / "networks" / f"{name}.yaml")
 

@@ -37,7 +37,6 @@ def make_page(facts: Facts, version: str) -> Page:
         if not facts.scaling
         else "Grid search of a scaling",
         lead=_lead(facts),
-        budget=_budget(facts),
         sections=tuple(section for section in (*sections, *last) if section is not None),
         footer=f"Written by nas {version}. MACs are multiply-adds, which the papers call FLOPS.",
         cautions=tuple(_cautions(facts)),
@@ -131,7 +130,7 @@ def _budget(facts: Facts) -> Table:
         )
         clock = "" if facts.clock_s is None else f", {facts.clock_s / 3600:.3g} h by the clock"
         rows.append(("time", config.budget or "no limit", seconds + clock, ""))
-    return Table("Budget and result", ("cost", "asked for", "came to", "share"), rows, ("came to",))
+    return Table("What was asked for", ("cost", "asked for", "came to", "share"), rows, ("came to",))
 
 
 def _number(value: float) -> str:
@@ -151,7 +150,8 @@ def _found(facts: Facts) -> Section:
     rows = [[_cell(trial, name) for name in columns] for trial in _spread(front, FRONT_ROWS)]
     some = "" if len(front) <= FRONT_ROWS else f": {FRONT_ROWS} of {len(front)}, evenly spread; all are in front.csv"
     table = Table(f"The Pareto front{some}", heads, rows, heads[1:], folded=True)
-    return Section("front", "What was found", charts=(chart,) if chart else (), tables=(table,) if front else ())
+    tables = (_budget(facts), *((table,) if front else ()))
+    return Section("front", "Budget and result", charts=(chart,) if chart else (), tables=tables)
 
 
 def _cell(trial: Trial, name: str) -> str:
@@ -184,7 +184,7 @@ def _baseline(facts: Facts) -> Section | None:
     )
     chart = tower_chart(facts.network)
     compared = _against_b0(facts)
-    return Section("baseline", "The baseline", charts=(chart,) if chart else (), tables=(table, *compared))
+    return Section("baseline", "The baseline", charts=(chart,) if chart else (), tables=(*compared, table))
 
 
 def _against_b0(facts: Facts) -> tuple[Table, ...]:

@@ -47,7 +47,6 @@ class Page:
     title: str
     kind: str
     lead: str
-    budget: Table
     sections: tuple[Section, ...]
     footer: str
     cautions: tuple[str, ...] = field(default=())

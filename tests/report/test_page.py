@@ -23,7 +23,7 @@ def test_a_search_ends_with_its_page(predicted_run: Path) -> None:
     page = (predicted_run / "report.html").read_text()
     result = json.loads((predicted_run / "result.json").read_text())
     assert f"{result['macs']:,}" in page and f"{result['params']:,}" in page
-    for title in ("Budget and result", "What was found", "The baseline", "The search", "Which choices matter",
+    for title in ("Budget and result", "The baseline", "The search", "Which choices matter",
                   "How far to trust these figures", "The family after scaling", "To repeat this run"):  # fmt: skip
         assert f">{title}</h2>" in page
     for name in ("front", "stages", "progress", "choices", "effects", "family"):
