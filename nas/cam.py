@@ -120,7 +120,8 @@ def open_image(path: Path) -> Image.Image:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"--image: '{path}' cannot be read as an image ({error})") from None
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is no image, or a damaged one"
+        raise InputError(f"--image: '{path}' cannot be read: {reason}") from None
 
 
 def _look_at(image: Image.Image, weights: Weights) -> Pixels:

@@ -17,6 +17,7 @@ from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.halving import rung_cycles, rung_epochs
+from nas.search_spaces.document_kind import SEARCH, refuse_others
 from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Section, Tracking, Workers
@@ -288,6 +289,7 @@ def _read(reference: str) -> tuple[str, dict[str, Any]]:
         near = nearest_name(reference, config_names())
         raise InputError(f"config: expected a shipped name or a YAML file, got '{reference}'{near}")
     data = read_yaml(path)
+    refuse_others(data, SEARCH, str(path))
     return str(path), {key: value for key, value in data.items() if key not in METADATA}
 
 

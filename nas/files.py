@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -68,8 +69,10 @@ def hold(path: Path, what: str) -> int:
     return handle
 
 
-def cannot_write(path: Path, error: OSError) -> WorkError:
-    """Word a failed write."""
+def cannot_write(path: Path, error: OSError) -> InputError | WorkError:
+    """Word a failed write: a mistake where a file stands in the way, else failed work."""
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return InputError(f"{path}: expected a folder, but a file is in the way; choose another")
     return WorkError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from nas import __version__
 from nas.config import METADATA, RunConfig, validate_config
 from nas.files import cannot_write, hold, write_whole
 from nas.journal import append_lines, read_rows, whole_lines
@@ -232,7 +233,15 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
     if not file.is_file():
         raise InputError(f"{what}: expected a run directory, but '{path}' {_missing(path)}")
     data = read_yaml(file)
-    return validate_config({key: value for key, value in data.items() if key not in METADATA}, str(file))
+    try:
+        return validate_config({key: value for key, value in data.items() if key not in METADATA}, str(file))
+    except InputError as error:
+        made_by, versions = "", data.get("versions")
+        if isinstance(versions, dict) and versions.get("mnas") != __version__:
+            made_by = (
+                f". The run was made by mnas {versions.get('mnas', 'of an unknown version')}, this is {__version__}"
+            )
+        raise InputError(f"{error}{made_by}") from None
 
 
 def _missing(path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from nas.program import program
 from nas.scaler import OFFICIAL, official_scalings, scale
 from nas.search_spaces.catalogue import reference_names, reference_network
+from nas.search_spaces.document_kind import NETWORK, refuse_others
 from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict, read_yaml
@@ -60,4 +61,5 @@ def load_thing(reference: str) -> Network:
     data = read_yaml(path)
     if "genes" in data and "stages" not in data:
         raise InputError(f"{path}: holds a genotype of space '{data.get('space')}', which has no stage tables")
+    refuse_others(data, NETWORK, str(path))
     return network_from_dict(data, str(path))

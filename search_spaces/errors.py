@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+MOST_TOLD = 5  # faults of one document; whoever has more has given another document
 
 
 class InputError(ValueError):
@@ -36,22 +38,36 @@ def explain(error: ValidationError, root: Any, source: str) -> str:
         root: the type that was validated (a pydantic model or a dataclass), to find the valid names.
         source: where the data came from, for instance a file's path.
     """
-    lines = []
+    lines, missing = list[str](), list[str]()
+    unknown: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for item in error.errors():
         location = item["loc"]
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             owner = _type_at(root, location[:-1])
-            names = [*_field_types(owner), *getattr(owner, "SHORTHANDS", ())]
-            lines.append(f"unknown key '{key}'{nearest_name(str(location[-1]), names)}")
+            names = (*_field_types(owner), *getattr(owner, "SHORTHANDS", ()))
+            unknown.setdefault(names, []).append((key, str(location[-1])))
         elif item["type"] in ("missing", "missing_argument"):
-            lines.append(f"missing key '{key}'")
+            missing.append(f"'{key}'")
         elif item["type"] == "value_error":
             text = item["msg"].removeprefix("Value error, ")
             lines.append(f"{key}: {text}" if key else text)
         else:
             lines.append(f"{key or 'the document'}: {_plain_words(item['msg'])}, got {item['input']!r}")
-    return f"{source}: " + "; ".join(dict.fromkeys(lines))
+    if missing:
+        lines.insert(0, f"missing key{'' if len(missing) == 1 else 's'} {', '.join(missing)}")
+    lines = list(dict.fromkeys([*(_unknown_keys(keys, names) for names, keys in unknown.items()), *lines]))
+    if (more := len(lines) - MOST_TOLD) > 0:
+        lines[MOST_TOLD:] = [f"and {more} more of the kind"]
+    return f"{source}: " + "; ".join(lines)
+
+
+def _unknown_keys(keys: Sequence[tuple[str, str]], names: Sequence[str]) -> str:
+    """Word the keys of one mapping that are not known there."""
+    if len(keys) == 1:
+        return f"unknown key '{keys[0][0]}'{nearest_name(keys[0][1], names)}"
+    shown = ", ".join(f"'{key}'" for key, _ in keys[:MOST_TOLD])
+    return f"unknown keys {shown}{', ...' if len(keys) > MOST_TOLD else ''}. Known: {', '.join(names)}"
 
 
 def _plain_words(message: str) -> str:

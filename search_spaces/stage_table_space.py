@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.search_spaces.block_notation import parse_block
+from nas.search_spaces.document_kind import SPACE, refuse_others
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.network_yaml import network_from_dict, read_yaml
@@ -78,8 +79,15 @@ class StageTableSpace:
 
     @classmethod
     def from_yaml(cls, path: Path) -> StageTableSpace:
-        """Read a space's YAML file."""
-        return cls(read_yaml(path), str(path))
+        """Read a space's YAML file.
+
+        Raises:
+            InputError: if it cannot be read, or holds no space.
+        """
+        data = read_yaml(path)
+        if "stages" not in data:
+            refuse_others(data, SPACE, str(path))
+        return cls(data, str(path))
 
     @property
     def resolution(self) -> int:

@@ -89,7 +89,7 @@ class Predictor(Controller):
         Raises:
             InputError: if more are given than there are trials: nothing would ever be predicted.
         """
-        initial = given.get("initial", max(min(trials // 3, INITIAL), LEAST_INITIAL))
+        initial = given.get("initial", max(min(trials // 3, INITIAL), min(LEAST_INITIAL, max(trials, 2))))
         if "initial" in given and initial > trials:
             raise InputError(f"controller.initial: expected at most the run's {trials} trials, got {initial}")
         return {"initial": initial}

@@ -178,8 +178,8 @@ def _check_room(folder: Path, count: int, resolution: int) -> None:
     if needed > 0.95 * free:
         raise InputError(
             f"data: {count:,} images at {resolution} px need {needed / 2**30:.1f} GiB, but '{folder}' has "
-            f"{free / 2**30:.1f} GiB free; lower data.resolution or data.fraction, or choose another folder with --out "
-            "or the environment variable NAS_CACHE"
+            f"{free / 2**30:.1f} GiB free; use a lower resolution or fewer images (data.fraction), or choose another "
+            "folder with --out or the environment variable NAS_CACHE"
         )
 
 

@@ -47,7 +47,7 @@ def export_study(
     from nas.cli.output import count_words, make_console, say
     from nas.tracking.optuna_study import RunStudies, open_storage
 
-    studies = RunStudies(run, open_storage(storage))
+    studies = RunStudies(run, open_storage(storage), "export-study")
     added = studies.follow()
     console = make_console()
     say(console, f"{count_words(added, 'trial')} added to '{studies.reward.study_name}' in {storage}")

@@ -143,13 +143,18 @@ def _begin(
     from nas.training.run import TrainingRun, check_free, trained_network
     from nas.training.weights import find_weights
 
+    if changes["workers.gpus_per_worker"] is not None and not changes["workers.count"]:
+        raise InputError("--gpus-per-worker: is for processes that share a batch; give --workers N too")
     network = load_thing(thing)
     values = {"thing": thing, **changes, "resolution": changes["resolution"] or network.resolution}
     config = with_absolute_paths(make_config(values, recipe, assignments))
     folder = out or Path("trained") / network.name
     check_free(folder)
     _check_device(config.workers.train_device)
-    network.at(resolution=config.resolution)
+    try:
+        network.at(resolution=config.resolution)
+    except InputError as error:
+        raise InputError(f"--resolution: {config.resolution} px is too small for this network: {error}") from None
     weights = None if config.init is None else find_weights(config.init, network)
     images = _load(config, console)
     trained = trained_network(network, config, len(images.classes), weights)

@@ -138,7 +138,11 @@ def main() -> None:
     if len(sys.argv) > 1:
         from PIL import Image
 
-        with Image.open(sys.argv[1]) as image:
+        try:
+            image = Image.open(sys.argv[1])
+        except OSError as error:
+            sys.exit(f"'{sys.argv[1]}' cannot be read as an image ({error})")
+        with image:
             rgb = image.convert("RGB")
             pixels = torch.frombuffer(bytearray(rgb.tobytes()), dtype=torch.uint8).reshape(rgb.height, rgb.width, 3)
     else:

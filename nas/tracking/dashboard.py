@@ -45,7 +45,7 @@ def serve(run: Path, host: str, port: int, tell: Callable[[str], None]) -> None:
     from optuna.storages import InMemoryStorage
 
     storage = InMemoryStorage()
-    studies = RunStudies(run, storage)
+    studies = RunStudies(run, storage, "dashboard")
     studies.follow()
     try:
         server = make_server(host, port, wsgi(storage), server_class=_Server, handler_class=_Silent)

@@ -33,16 +33,17 @@ class RunStudies:
     Args:
         path: the run's directory, which another process may be writing to.
         storage: where the studies are, or will be; trials that are there already are not added again.
+        what: the command that a refusal begins with.
 
     Raises:
         InputError: if it is no run directory, or its space cannot be loaded.
     """
 
-    def __init__(self, path: Path, storage: BaseStorage) -> None:
+    def __init__(self, path: Path, storage: BaseStorage, what: str) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.path, self.config = path, read_config(path, "run")
+        self.path, self.config = path, read_config(path, what)
         name = path.resolve().name
         self._options = _distributions(space_of(self.config))
         self.reward = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)

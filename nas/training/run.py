@@ -83,7 +83,9 @@ class TrainingRun:
             InputError: if it is none of ours.
         """
         if not (path / CONFIG).is_file():
-            raise InputError(f"resume: expected a training's folder, but '{path}' has no {CONFIG}")
+            search = f"; it is a search's: {program()} search --resume {shlex.quote(str(path))}"
+            known = search if (path / "trials.jsonl").is_file() else ""
+            raise InputError(f"--resume: expected a training's folder, but '{path}' has no {CONFIG}{known}")
         data = read_yaml(path / CONFIG)
         data.pop("versions", None)
         images = str(data.pop("images", ""))
@@ -153,8 +155,8 @@ def check_free(path: Path) -> None:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is not empty" if path.is_dir() else "is a file"
-        go_on = f"{program()} train --resume {shlex.quote(str(path))}"
-        raise InputError(f"out: '{path}' {what}; choose another --out, or go on with: {go_on}")
+        go_on = f", or go on with: {program()} train --resume {shlex.quote(str(path))}"
+        raise InputError(f"--out: '{path}' {what}; choose another --out{go_on if (path / CONFIG).is_file() else ''}")
 
 
 def trained_network(network: Network, config: TrainConfig, classes: int, weights: Weights | None) -> Network:

@@ -147,8 +147,8 @@ def find_weights(reference: str, network: Network) -> Weights:
         path = trained_weights(path)
     elif not path.exists():
         raise InputError(
-            f"weights: expected a .safetensors file, a training's folder or '{TORCHVISION}', got '{reference}', which "
-            "does not exist"
+            f"weights (--init, --weights): expected a .safetensors file, a training's folder or '{TORCHVISION}', got "
+            f"'{reference}', which does not exist"
         )
     found = Weights.read(path)
     if layers_of(found.network) != layers_of(network):

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from nas.cli.app import app
+from nas.search_spaces.catalogue import reference_network
+from nas.search_spaces.network_yaml import network_to_yaml
 from tests.conftest import write_images
-from tests.toys import TOY_EVALUATORS
+from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 RUNNER = CliRunner()
 
@@ -176,7 +179,78 @@ MISTAKES = [
     (["rediscover", "--target-flops", "much"], ["--target-flops", "'much'"]),
     (["rediscover", "--out", "taken"], ["'taken' is not empty"]),
     (["serch"], ["No such command"]),
+    (["show", "run/config.yaml"], ["expected a network", "a search's configuration", "give the run's folder"]),
+    (["scale", "table.yaml", "--phi", "1"], ["expected a network", "a search space", "nas search --space FILE"]),
+    (["train", "trained/train.yaml", "--data", "digits"], ["expected a network", "nas train --resume FOLDER"]),
+    (["search", "--config", "network.yaml"], ["expected a search's configuration", "this is a network"]),
+    (["search", "--config", "table.yaml"], ["expected a search's configuration", "a search space"]),
+    (["search", "--config", "trained/train.yaml"], ["a training's configuration"]),
+    (["search", "--space", "run/config.yaml"], ["expected a search space", "nas search --config FILE"]),
+    (["search", "--space", "run"], ["expected a shipped space, FILE.yaml or FILE.py:Class", "'run'"]),
+    (["search", "--space", "network.yaml", "--data", "digits"], ["at least one list of options"]),
+    (["show", "binary.yaml"], ["binary.yaml", "not UTF-8"]),
+    (["show", "empty.yaml"], ["empty.yaml", "expected a mapping", "NoneType"]),
+    (["search", "--config", "torn.yaml"], ["torn.yaml", "no valid YAML", "line 2"]),
+    (["search", "--config", "many.yaml"], ["unknown keys 'a', 'b', 'c', 'd', 'e', ...", "Known: space"]),
+    (["search", "--resume", "trained"], ["a training's folder", "nas train --resume trained"]),
+    (["search", "--resume", "rnu"], ["--resume: expected a run directory", "did you mean 'run'"]),
+    (["search", "--resume", "network.yaml"], ["'network.yaml' is a file"]),
+    (["search", "--resume", "older"], ["older/config.yaml", "unknown key 'trails'", "made by mnas 0.0.1, this is"]),
+    (["train", "--resume", "run"], ["expected a training's folder", "nas search --resume run"]),
+    (["train", "efficientnet_b0", "--data", "digits", "--out", "run"], ["--out: 'run' is not empty"]),
+    (["train", "efficientnet_b0", "--data", "digits", "--resolution", "0"], ["--resolution", "greater than or equal to 1"]),
+    (
+        ["train", "table-free.yaml", "--data", "digits", "--resolution", "1"],
+        ["--resolution: 1 px is too small for this network"],
+    ),
+    (
+        ["train", "efficientnet_b0", "--data", "digits", "--resolution", "90000"],
+        ["px need", "use a lower resolution", "NAS_CACHE"],
+    ),
+    (
+        ["train", "efficientnet_b0", "--data", "digits", "--gpus-per-worker", "1"],
+        ["--gpus-per-worker", "--workers N"],
+    ),
+    (
+        ["train", "efficientnet_b0", "--data", "digits", "--init", "absent"],
+        ["--init", "absent', which does not exist"],
+    ),
+    (["train", "efficientnet_b0", "--data", "digits", "--init", "run"], ["run' holds no weights.safetensors"]),
+    (["cam", "efficientnet_b0", "--image", "absent.png"], ["has no weights"]),
+    (["report", "absent"], ["report: expected a run directory", "'absent' does not exist"]),
+    (["report", "trained"], ["report", "a training's folder"]),
+    (["report", "run"], ["report", "no finished trial"]),
+    (["dashboard", "rnu"], ["dashboard: expected a run directory", "did you mean 'run'"]),
+    (["dashboard", "run", "--port", "99999"], ["--port", "65535"]),
+    (["export-study", "run", "--storage", "x.db"], ["--storage", "sqlite:///study.db", "'x.db'"]),
+    (["export-study", "run", "--storage", "oracel://x"], ["--storage", "'oracel://x' names no storage"]),
+    (["init", "taken/file"], ["taken/file", "expected a folder"]),
+    (["trust", "run"], ["trained no proxies", "'imagenet'"]),
+    (["search", "--wandb", "--set", "tracking.wandb=perhaps"], ["tracking.wandb", "'perhaps'"]),
+    (["search", "--set", "tracking.projct=x"], ["tracking.projct", "did you mean 'project'"]),
+    (["search", "--data", "one-class/only/000.png"], ["000.png"]),
 ]
+
+
+def write_documents(folder: Path) -> None:
+    """Documents of every kind, to be given in another's place."""
+    network = network_to_yaml(reference_network("efficientnet_b0"))
+    (folder / "network.yaml").write_text(network)
+    (folder / "table-free.yaml").write_text(network)
+    (folder / "table.yaml").write_text(yaml.safe_dump(TINY_FORM))
+    (folder / "binary.yaml").write_bytes(bytes(range(128, 256)))
+    (folder / "empty.yaml").write_text("")
+    (folder / "torn.yaml").write_text("a: [1\n")
+    (folder / "many.yaml").write_text("".join(f"{letter}: 1\n" for letter in "abcdefg"))
+    for name, config in (
+        ("run", {"evaluator": {"name": "imagenet"}, "trials": 3}),
+        ("older", {"trails": 3, "objective": {}, "versions": {"mnas": "0.0.1"}}),
+    ):
+        (folder / name).mkdir()
+        (folder / name / "config.yaml").write_text(yaml.safe_dump(config))
+        (folder / name / "trials.jsonl").write_text("")
+    (folder / "trained").mkdir()
+    (folder / "trained" / "train.yaml").write_text("thing: efficientnet_b0\nrecipe: {}\n")
 
 
 @pytest.mark.parametrize(("arguments", "expected"), MISTAKES, ids=lambda value: " ".join(value) if value else "")
@@ -203,6 +277,7 @@ def test_mistakes(arguments: list[str], expected: list[str], tmp_path: Path, mon
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("")
     write_images(tmp_path / "one-class", {"only": 5})
+    write_documents(tmp_path)
     before = sorted(path for path in tmp_path.rglob("*") if "__pycache__" not in path.parts)
     result = RUNNER.invoke(app, arguments)
     assert result.exit_code == 2, result.output
