@@ -276,7 +276,7 @@ def run_nas(
     *arguments: str | Path, cwd: Path, check: int | None = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command line in a process of its own; new searches draw no page unless they are told to."""
-    new = arguments[0] == "search" and not {"--resume", "--report", "--help"} & set(arguments)
+    new = arguments[:1] == ("search",) and not {"--resume", "--report", "--help"} & set(arguments)
     process = subprocess.Popen(
         [sys.executable, "-m", "nas", *map(str, arguments), *(["--no-report"] if new else [])],
         cwd=cwd,

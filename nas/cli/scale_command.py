@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli import completion
 from nas.cli.guard import guarded
 from nas.cli.output import Quiet
 
@@ -27,7 +28,11 @@ _MEMBERS, _BUDGETS, _FIT = "Members", "Members within a budget", "A grid search 
 @guarded
 def scale(
     thing: Annotated[
-        str | None, typer.Argument(help="A run directory, a network's YAML file, or a reference name.")
+        str | None,
+        typer.Argument(
+            help="A run directory, a network's YAML file, or a reference name.",
+            autocompletion=completion.networks,
+        ),
     ] = None,
     official: Annotated[
         str | None,

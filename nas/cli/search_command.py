@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nas.cli import completion
 from nas.cli.guard import guarded
 from nas.cli.output import Quiet
 
@@ -18,25 +19,46 @@ _SEARCH, _WHERE, _RUN = "What to search", "Where trials run", "The run"
 def search(
     config: Annotated[
         str | None,
-        typer.Option(help="A shipped configuration or a YAML file (default: default).", rich_help_panel=_RUN),
+        typer.Option(
+            help="A shipped configuration or a YAML file (default: default).",
+            rich_help_panel=_RUN,
+            autocompletion=completion.configurations,
+        ),
     ] = None,
     target_flops: Annotated[
         str | None,
         typer.Option(help="Budget in MACs at the deployment resolution: 400M, 0.4G, 4e8.", rich_help_panel=_SEARCH),
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="A shipped space, FILE.yaml or FILE.py:Class.", rich_help_panel=_SEARCH)
+        str | None,
+        typer.Option(
+            help="A shipped space, FILE.yaml or FILE.py:Class.",
+            rich_help_panel=_SEARCH,
+            autocompletion=completion.spaces,
+        ),
     ] = None,
     controller: Annotated[
-        str | None, typer.Option(help="Who proposes; see: nas controllers.", rich_help_panel=_SEARCH)
+        str | None,
+        typer.Option(
+            help="Who proposes; see: nas controllers.",
+            rich_help_panel=_SEARCH,
+            autocompletion=completion.controllers,
+        ),
     ] = None,
     evaluator: Annotated[
-        str | None, typer.Option(help="Who scores; see: nas evaluators; or FILE.py:Class.", rich_help_panel=_SEARCH)
+        str | None,
+        typer.Option(
+            help="Who scores; see: nas evaluators; or FILE.py:Class.",
+            rich_help_panel=_SEARCH,
+            autocompletion=completion.evaluators,
+        ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
-            help="Images to train on: a name (see: nas data list), or a folder or zip.", rich_help_panel=_SEARCH
+            help="Images to train on: a name (see: nas data list), or a folder or zip.",
+            rich_help_panel=_SEARCH,
+            autocompletion=completion.data,
         ),
     ] = None,
     tolerance: Annotated[
@@ -75,7 +97,11 @@ def search(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Shape the space for hardware: edge-int8, mobile or gpu.", rich_help_panel=_SEARCH),
+        typer.Option(
+            help="Shape the space for hardware: edge-int8, mobile or gpu.",
+            rich_help_panel=_SEARCH,
+            autocompletion=completion.presets,
+        ),
     ] = None,
     constraint: Annotated[
         str | None, typer.Option(help="Reward: soft (alpha = beta = -0.07) or hard (0, -1).", rich_help_panel=_SEARCH)

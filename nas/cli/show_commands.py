@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli import completion
 from nas.cli.guard import guarded
 
 if TYPE_CHECKING:
     from nas.search_spaces.network import Network
 
 Thing = Annotated[
-    str, typer.Argument(help="A run directory, a network's YAML file, or a reference name such as efficientnet_b0.")
+    str,
+    typer.Argument(
+        help="A run directory, a network's YAML file, or a reference name such as efficientnet_b0.",
+        autocompletion=completion.networks,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

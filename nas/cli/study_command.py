@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli import completion
 from nas.cli.guard import INTERRUPTED, guarded
 from nas.cli.output import Quiet
 from nas.cli.show_commands import Json
@@ -29,7 +30,11 @@ _SCALED, _TRAININGS = "How networks are scaled", "Trainings"
 @guarded
 def scale_study(
     thing: Annotated[
-        str | None, typer.Argument(help="A network; none prints the paper's Tables 3 and 7 beside exact MACs.")
+        str | None,
+        typer.Argument(
+            help="A network; none prints the paper's Tables 3 and 7 beside exact MACs.",
+            autocompletion=completion.networks,
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="Images to train on; without, only costs are shown.", rich_help_panel=_TRAININGS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli import completion
 from nas.cli.guard import INTERRUPTED, guarded
 from nas.cli.output import Quiet
 
@@ -24,16 +25,26 @@ _WHAT, _WHERE, _RUN = "What to train", "Where it runs", "The training"
 @guarded
 def train(
     thing: Annotated[
-        str | None, typer.Argument(help="A run directory, a network's YAML file, or a reference name.")
+        str | None,
+        typer.Argument(
+            help="A run directory, a network's YAML file, or a reference name.",
+            autocompletion=completion.networks,
+        ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="A name of nas data list, or a folder or zip of images.", rich_help_panel=_WHAT)
+        str | None,
+        typer.Option(
+            help="A name of nas data list, or a folder or zip of images.",
+            rich_help_panel=_WHAT,
+            autocompletion=completion.data,
+        ),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
             help="efficientnet, modern, small-images, transfer, or a FILE.yaml (default: modern, or transfer).",
             rich_help_panel=_WHAT,
+            autocompletion=completion.recipes,
         ),
     ] = None,
     init: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli import completion
 from nas.cli.guard import INTERRUPTED, guarded
 from nas.cli.list_commands import Json
 from nas.cli.output import Quiet
@@ -25,7 +26,12 @@ _TRAININGS, _SPACE = "Trainings", "For a space"
 def trust(
     what: Annotated[str, typer.Argument(help="A run's folder, or a space: its name, FILE.yaml or FILE.py:Class.")],
     data: Annotated[
-        str | None, typer.Option(help="Images to train on, for a space (default: digits).", rich_help_panel=_SPACE)
+        str | None,
+        typer.Option(
+            help="Images to train on, for a space (default: digits).",
+            rich_help_panel=_SPACE,
+            autocompletion=completion.data,
+        ),
     ] = None,
     target_flops: Annotated[
         str | None, typer.Option(help="For a space: only networks inside this budget's band.", rich_help_panel=_SPACE)

@@ -198,7 +198,10 @@ MISTAKES = [
     (["search", "--resume", "older"], ["older/config.yaml", "unknown key 'trails'", "made by mnas 0.0.1, this is"]),
     (["train", "--resume", "run"], ["expected a training's folder", "nas search --resume run"]),
     (["train", "efficientnet_b0", "--data", "digits", "--out", "run"], ["--out: 'run' is not empty"]),
-    (["train", "efficientnet_b0", "--data", "digits", "--resolution", "0"], ["--resolution", "greater than or equal to 1"]),
+    (
+        ["train", "efficientnet_b0", "--data", "digits", "--resolution", "0"],
+        ["--resolution", "greater than or equal to 1"],
+    ),
     (
         ["train", "table-free.yaml", "--data", "digits", "--resolution", "1"],
         ["--resolution: 1 px is too small for this network"],

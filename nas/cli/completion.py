@@ -1,0 +1,73 @@
+"""What a shell completes: names that can be given, looked up when somebody asks."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+def names(source: Callable[[], Iterable[str]], paths: bool = True) -> Callable[[str], list[str]]:
+    """Return a completer of the names that ``source`` gives, and of ``paths`` where a file may be given too."""
+
+    def complete(incomplete: str) -> list[str]:
+        found = [name for name in source() if name.startswith(incomplete)]
+        if paths:
+            there = sorted(glob.glob(f"{glob.escape(incomplete)}*"))  # noqa: PTH207 (keeps what was typed)
+            found += [f"{path}/" if Path(path).is_dir() else path for path in there]
+        return found
+
+    return complete
+
+
+def _spaces() -> Iterable[str]:
+    from nas.search_spaces.catalogue import space_names
+
+    return space_names()
+
+
+def _controllers() -> Iterable[str]:
+    from nas.controllers.registry import CONTROLLERS
+
+    return [*CONTROLLERS, "optuna:TPESampler"]
+
+
+def _evaluators() -> Iterable[str]:
+    from nas.evaluate.evaluators import EVALUATORS
+
+    return EVALUATORS
+
+
+def _configurations() -> Iterable[str]:
+    from nas.config import config_names
+
+    return config_names()
+
+
+def _data() -> Iterable[str]:
+    from nas.evaluate.data.load import data_names
+
+    return data_names()
+
+
+def _networks() -> Iterable[str]:
+    from nas.things import thing_names
+
+    return thing_names()
+
+
+def _recipes() -> Iterable[str]:
+    from nas.training.recipe import recipe_names
+
+    return recipe_names()
+
+
+def _presets() -> Iterable[str]:
+    from nas.search_spaces.presets import PRESETS
+
+    return PRESETS
+
+
+spaces, controllers, evaluators = names(_spaces), names(_controllers), names(_evaluators)
+configurations, data, networks, recipes = names(_configurations), names(_data), names(_networks), names(_recipes)
+presets = names(_presets, paths=False)
