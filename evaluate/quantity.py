@@ -74,6 +74,16 @@ def format_quantity(value: float) -> str:
     return f"{value:g}"
 
 
+def count_words(count: int, noun: str) -> str:
+    """Write a count with its noun.
+
+    Examples:
+        >>> count_words(1, "network"), count_words(5000, "trial")
+        ('1 network', '5,000 trials')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _parse(text: str | float, what: str, units: dict[str, float], examples: str) -> float:
     match = _FORM.fullmatch(str(text))
     value = math.nan

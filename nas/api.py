@@ -11,7 +11,7 @@ Examples:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.evaluate.cost import network_cost
+from nas.evaluate.quantity import count_words
 from nas.family import Member, make_family, write_family
 from nas.notebook import network_html, table_html
 from nas.report.facts import Facts
@@ -79,7 +80,7 @@ class SearchResult:
 
     @property
     def accuracy(self) -> float:
-        """The baseline's validation (or predicted) accuracy, a fraction."""
+        """The baseline's validation accuracy, a fraction; a predicted one is by the fit that searched."""
         return float(self.facts.result.get("accuracy", self.baseline.metrics["accuracy"]))
 
     @property
@@ -113,7 +114,7 @@ class SearchResult:
         if best is None:
             return f"{len(self.trials)} trials, none succeeded"
         macs = "" if self.macs is None else f", {self.macs:,} MACs"
-        return f"{len(self.trials)} trials, best {self.accuracy:.2%}{macs}"
+        return f"{count_words(len(self.trials), 'trial')}, best {self.accuracy:.2%}{macs}"
 
     def _repr_html_(self) -> str:
         from nas.report.chart import report_style
@@ -255,6 +256,9 @@ def search(
     from nas.cli.search_run import begin
     from nas.config import load_config, with_absolute_paths
 
+    given = dict(settings or {}) if isinstance(settings, Mapping | None) else {None: settings}
+    if not all(isinstance(key, str) for key in given):
+        raise InputError(f"settings: expected a mapping such as {{'evaluator.epochs': 5}}, got {settings!r}")
     changes = {
         "objective.target_flops": target_flops,
         "space": space,
@@ -264,7 +268,7 @@ def search(
         "evaluator.name": evaluator,
         "seed": seed,
         "workers.count": workers,
-        **(settings or {}),
+        **given,
     }
     loaded = load_config(None if config is None else str(config), changes, ())
     try:
@@ -304,15 +308,31 @@ def scale(
         240
     """
     network = _network(thing)
+    if official is not None and (alpha, beta, gamma) != (1.2, 1.1, 1.15):
+        raise InputError("scale: official members have coefficients of their own; leave alpha, beta and gamma out")
     if (phi is None) == (official is None):
         raise InputError("scale: give either phi=[0.5, 1, 2] or official='b1..b7'")
     rule = Rule(alpha, beta, gamma)
     if official is not None:
         scalings = list(official_scalings(official, network.name, network.resolution))
     else:
-        values = phi if isinstance(phi, Sequence) else [phi]
-        scalings = [phi_scaling(float(value or 0), network.name, rule) for value in values]
+        scalings = [phi_scaling(value, network.name, rule) for value in _coefficients(phi)]
     return Family(tuple(make_family(network, scalings, rule)))
+
+
+def _coefficients(phi: Any) -> list[float]:
+    """Return compound coefficients given as a number or as many.
+
+    Raises:
+        InputError: if they are no numbers, or none.
+    """
+    try:
+        values = [float(value) for value in (phi if isinstance(phi, Iterable) and not isinstance(phi, str) else [phi])]
+    except (TypeError, ValueError):
+        values = []
+    if not values:
+        raise InputError(f"scale: phi: expected a number or several, such as [0.5, 1, 2], got {phi!r}")
+    return values
 
 
 def load(thing: str | Path) -> SearchResult | LoadedNetwork:

@@ -24,6 +24,7 @@ from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Section
 from nas.spending import Budget
 
 OPEN_ENDED = 1_000_000  # trials of a run that ends with its budget
+SECTIONS = ("objective", "controller", "evaluator", "data", "fidelity", "confirm", "workers", "tracking")
 METADATA = ("versions", "created")  # what a run's config.yaml says beside its configuration
 _DEFAULT_NAMES = {"controller.name": "predictor", "evaluator.name": PROXY}
 
@@ -172,6 +173,9 @@ def load_config(reference: str | None, changes: Mapping[str, Any], assignments: 
             _assign(data, key, value)
     if changes.get("budget") is not None and changes.get("trials") is None:
         data["trials"] = OPEN_ENDED  # unless --set says otherwise
+    name = changes.get("evaluator.name")
+    if changes.get("data.source") is not None and name in INSTANT:
+        raise InputError(f"--data: evaluator '{name}' trains nothing; leave --data or --evaluator out")
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
@@ -285,12 +289,18 @@ def _read(reference: str) -> tuple[str, dict[str, Any]]:
         text = resources.files("nas.configs").joinpath(f"{reference}.yaml").read_text(encoding="utf-8")
         return f"config '{reference}'", yaml.safe_load(text)
     path = Path(reference).expanduser()
+    if (path / "config.yaml").is_file():
+        raise InputError(f"config: '{reference}' is a run's folder; give its configuration: {path / 'config.yaml'}")
     if not path.suffix and not path.exists():
         near = nearest_name(reference, config_names())
         raise InputError(f"config: expected a shipped name or a YAML file, got '{reference}'{near}")
     data = read_yaml(path)
     refuse_others(data, SEARCH, str(path))
-    return str(path), {key: value for key, value in data.items() if key not in METADATA}
+    beside = path.parent / str(data.get("space"))
+    if beside.suffix in (".yaml", ".yml") and beside.is_file() and not Path(str(data["space"])).exists():
+        data["space"] = str(beside)  # a space's file may be named as seen from the configuration's folder
+    sections = {key: {} if value is None and key in SECTIONS else value for key, value in data.items()}
+    return str(path), {key: value for key, value in sections.items() if key not in METADATA}
 
 
 def _assign(data: dict[str, Any], key: str, value: Any) -> None:

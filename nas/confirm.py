@@ -85,7 +85,7 @@ def confirm(
 
 
 def difference(first: Confirmed, second: Confirmed) -> Difference | None:
-    """Compare two networks; ``None`` with fewer than two trainings of either."""
+    """Compare two networks; ``None`` with fewer than two trainings of either, or where none differ."""
     from scipy.stats import t
 
     sides = [first.accuracies, second.accuracies]
@@ -93,8 +93,8 @@ def difference(first: Confirmed, second: Confirmed) -> Difference | None:
         return None
     mean = statistics.fmean(sides[0]) - statistics.fmean(sides[1])
     parts = [statistics.variance(side) / len(side) for side in sides]
-    if not sum(parts):
-        return Difference(mean, mean, mean)
+    if not sum(parts):  # trainings that all come out the same say nothing about chance
+        return None
     freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
     half = float(t.ppf(0.975, freedom)) * math.sqrt(sum(parts))
     return Difference(mean, mean - half, mean + half)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from nas.evaluate.data.folders import cache_folder, data_folder
 
+MEMORY, SHARED = Path("/proc/meminfo"), Path("/dev/shm")
 State = Literal["ok", "gap", "broken"]
 WRITTEN_MB, SLOW_MB_S, SLOW_LINE_MS = 32, 50.0, 50.0
 ROOM_GB, SHARED_MEMORY_GB, MEMORY_GB = 2.0, 0.5, 4.0
@@ -123,7 +124,7 @@ def _gpu() -> Finding:
 
 
 def _cores() -> Finding:
-    count = len(os.sched_getaffinity(0))
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     busy = os.getloadavg()[0]
     words = f"{count}, load {busy:.1f}"
     if busy > 1.5 * count:
@@ -132,7 +133,9 @@ def _cores() -> Finding:
 
 
 def _memory() -> Finding:
-    values = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+    if not MEMORY.is_file():
+        return Finding("memory", "gap", "not known on this system", "watch it while workers run")
+    values = dict(line.split(":") for line in MEMORY.read_text(encoding="ascii").splitlines())
     free, total = (int(values[name].split()[0]) / 1e6 for name in ("MemAvailable", "MemTotal"))
     words = f"{free:.1f} of {total:.1f} GB free"
     if free < MEMORY_GB:
@@ -154,7 +157,9 @@ def _ray(start: bool) -> Finding:
 
 
 def _shared_memory() -> Finding:
-    free = shutil.disk_usage("/dev/shm").free / 1e9
+    if not SHARED.is_dir():
+        return Finding("shared memory", "gap", "no /dev/shm on this system", "Ray keeps images in files there: slower")
+    free = shutil.disk_usage(SHARED).free / 1e9
     words = f"{free:.1f} GB free in /dev/shm"
     if free < SHARED_MEMORY_GB:
         return Finding("shared memory", "gap", words, "Ray keeps images there; in Docker: --shm-size=4g")
@@ -163,7 +168,9 @@ def _shared_memory() -> Finding:
 
 def _writing(folder: Path) -> Finding:
     """Measure how fast a file is written, and how long a journal's line takes until it is safe."""
-    there = next(parent for parent in (folder, *folder.resolve().parents) if parent.is_dir())
+    there = next(parent for parent in (folder, *folder.resolve().parents) if parent.exists())
+    if not there.is_dir():
+        return Finding("run directory", "broken", f"{there} is a file", "give another --out")
     try:
         with tempfile.NamedTemporaryFile(dir=there, prefix=".nas-doctor-") as file:
             start = time.perf_counter()

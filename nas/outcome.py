@@ -126,7 +126,12 @@ def conclude(
         run.write("baseline.yaml", network_to_yaml(network) if network else _genotype_yaml(baseline)),
         run.write(
             "result.json",
-            json.dumps(_result(run, baseline, test_accuracy, front, comparison, measured_ms, rounds), indent=2) + "\n",
+            json.dumps(
+                _result(run, baseline, test_accuracy, front, comparison, measured_ms, rounds)
+                | {"ended": pool is not None},
+                indent=2,
+            )
+            + "\n",
         ),
         *([run.write("neighbours.csv", as_csv(nearby))] if nearby else []),
         run.path / "run.log",

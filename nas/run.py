@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import math
 import os
 import shlex
 import shutil
@@ -175,8 +176,9 @@ def check_free(path: Path) -> None:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is not empty" if path.is_dir() else "is a file"
-        go_on = f"{program()} {_command(path)} --resume {shlex.quote(str(path))}"
-        raise InputError(f"out: '{path}' {what}; choose another --out, or go on with: {go_on}")
+        go_on = f", or go on with: {program()} {_command(path)} --resume {shlex.quote(str(path))}"
+        known = go_on if (path / "trials.jsonl").is_file() else ""
+        raise InputError(f"--out: '{path}' {what}; choose another --out{known}")
 
 
 def _command(path: Path) -> str:
@@ -244,6 +246,10 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
         raise InputError(f"{error}{made_by}") from None
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _missing(path: Path) -> str:
     """Say what a path is that is no run directory."""
     if not path.exists():
@@ -279,8 +285,12 @@ def _from_json(line: bytes, space: str, where: str) -> Trial:
         row = json.loads(line)
         whole = all(type(gene) is int for gene in row["genes"])
         measured = all(isinstance(value, int | float) for value in row["metrics"].values())
+        rewarded = row["reward"] is None or (_is_number(row["reward"]) and row["status"] == "ok")
+        timed = type(row["number"]) is int and _is_number(row["seconds"]) and isinstance(row["error"], str | None)
         if not whole or not measured or row["status"] not in ("ok", "failed", "pruned"):
             raise ValueError("genes are whole numbers, metrics numbers, the status is ok, failed or pruned")
+        if not rewarded or not timed or not isinstance(row["choices"], dict):
+            raise ValueError("number, reward and seconds are numbers, error is text, choices a mapping")
         return Trial(
             number=row["number"],
             architecture=Architecture(row.get("space", space), tuple(row["genes"])),

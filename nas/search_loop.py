@@ -292,8 +292,12 @@ class SearchLoop:
         return str(self.setup.config.controller["name"])
 
     def _save_spent(self) -> None:
-        if self.spending is not None:
-            self.run.write(SPENT, json.dumps({"clock_s": self.spending.clock_s}))
+        """Note what the budget has paid for, and the share of a GPU that a trial holds."""
+        spent = {} if self.spending is None else {"clock_s": self.spending.clock_s}
+        if self.pool.gpus_per_worker:
+            spent["gpus_per_worker"] = self.pool.gpus_per_worker
+        if spent:
+            self.run.write(SPENT, json.dumps(spent))
 
     def _restore_spending(self) -> None:
         """Take up what earlier processes spent."""

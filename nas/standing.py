@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 from nas.config import RunConfig
@@ -31,9 +32,10 @@ class Standing:
 
     def __init__(self, trials: Iterable[Trial], most_macs: float | None = None) -> None:
         self.trials: list[Trial] = []
-        self.failed, self.pruned, self.seconds = 0, 0, 0.0
+        self.failed, self.pruned, self.seconds, self._largest = 0, 0, 0.0, 0.0
         self.best: Trial | None = None
         self._most_macs = most_macs
+        self._lock = threading.Lock()
         self._front: list[Trial] = []
         self._fresh: list[Trial] = []  # not compared with the front yet
         for trial in trials:
@@ -47,7 +49,9 @@ class Standing:
         self.pruned += trial.status == "pruned"
         if trial.reward is None:
             return False
-        self._fresh.append(trial)
+        self._largest = max(self._largest, trial.metrics.get("macs", 0.0))
+        with self._lock:
+            self._fresh.append(trial)
         better = self.best is None or trial.reward > (self.best.reward or 0.0)
         if better:
             self.best = trial
@@ -56,11 +60,12 @@ class Standing:
     @property
     def front(self) -> list[Trial]:
         """Those that no other beats in accuracy, MACs and params, by falling accuracy."""
-        if self._fresh:
-            known = [*self._front, *self._fresh]
-            self._front = [known[place] for place in pareto_front([trial.metrics for trial in known])]
-            self._fresh = []
-        return self._front
+        with self._lock:  # the screen's thread asks while the loop's adds
+            if self._fresh:
+                known = [*self._front, *self._fresh]
+                self._front = [known[place] for place in pareto_front([trial.metrics for trial in known])]
+                self._fresh = []
+            return self._front
 
     @property
     def volume(self) -> float | None:
@@ -68,4 +73,4 @@ class Standing:
         rows = [trial.metrics for trial in self.front]
         if not rows or any("macs" not in row for row in rows):
             return None
-        return hypervolume(rows, self._most_macs or max(trial.metrics.get("macs", 0.0) for trial in self.trials))
+        return hypervolume(rows, self._most_macs or self._largest)

@@ -88,7 +88,7 @@ def starter_config(path: str, space: str | None = None) -> str:
         own = {key: value for key, value in active.items() if key.startswith(f"{name}.")}
         if name == "evaluator" and active["evaluator.name"] != "proxy":
             section = {}
-        lines += ["", *_comment(docs.get(name, ""), ""), f"{name}:" if own else f"# {name}:"]
+        lines += ["", *_comment(docs.get(name, ""), ""), f"{name}:"]
         inner = dict.fromkeys((key.partition(".")[2] for key in own), ("", None)) | section
         for key, (doc, value) in inner.items():
             lines += [*_comment(doc, "  "), _entry(key, value, own.get(f"{name}.{key}"), "  ")]

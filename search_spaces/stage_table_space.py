@@ -57,7 +57,9 @@ class StageTableSpace:
         self.decisions = tuple(_find_decisions(form, source))
         if not self.decisions:
             network_from_dict(form, source)  # says what is wrong with it
-            raise InputError(f"{source}: expected at least one list of options, got only fixed values")
+            raise InputError(
+                f"{source}: expected at least one list of options, got only fixed values: this is a network"
+            )
         self.gene_sizes = tuple(len(decision.options) for decision in self.decisions)
         self.form = form
         self._first = self._validated({})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from nas.against_b0 import AgainstB0, Side
-from nas.cli.output import plain_table, say
+from nas.cli.output import plain_table, say, show_table
 from nas.cli.side_by_side import side_by_side
 from nas.evaluate.quantity import format_quantity
 from nas.evaluate.surrogate.neighbours import Neighbour
@@ -20,12 +20,12 @@ LEAST_SAVING = 2_000_000  # MACs; what saves less is no saving
 def print_against_b0(found: AgainstB0, nearby: Sequence[Neighbour], console: Console) -> None:
     """Print both stage tables, costs and predictions, where B0 stands, and the most telling single changes."""
     b0 = replace(found.b0.network, name="efficientnet_b0")
-    console.print(side_by_side(found.found.network, b0))
+    show_table(console, side_by_side(found.found.network, b0, console.width))
     console.print()
     table = plain_table("", "found", "efficientnet_b0", right=("found", "efficientnet_b0"))
     for label, *cells in _figures(found.found, found.b0):
         table.add_row(label, *cells)
-    console.print(table)
+    show_table(console, table)
     low, high = found.gain_interval
     say(
         console,

@@ -62,7 +62,7 @@ def bench(
 
 def _print(console: Console, networks: Sequence[Network], results: Sequence[Latencies]) -> None:
     from nas.bench import paper_pair
-    from nas.cli.output import plain_table, say
+    from nas.cli.output import plain_table, say, show_table
     from nas.evaluate.cost import network_cost
     from nas.evaluate.quantity import format_quantity
 
@@ -73,7 +73,7 @@ def _print(console: Console, networks: Sequence[Network], results: Sequence[Late
             macs = format_quantity(network_cost(network).macs)
             cells = network.name, f"{network.resolution} px", macs, f"{latency_ms:.2f}", f"{ratio:.2f}"
             table.add_row(found.backend, *cells)
-    console.print(table)
+    show_table(console, table)
     for found in results:
         if found.error:
             say(console, f"{found.backend}: not measured: {found.error}", style="yellow")

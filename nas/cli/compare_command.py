@@ -20,7 +20,7 @@ def compare(first: Thing, second: Thing, json: Json = False) -> None:
     Examples:
       nas compare runs/NAME efficientnet_b0
     """
-    from nas.cli.output import describe_network, make_console, print_json, say, say_next
+    from nas.cli.output import describe_network, make_console, print_json, say, say_next, show_table
     from nas.cli.side_by_side import part_rows, root_values, side_by_side
     from nas.evaluate.cost import network_cost
     from nas.things import load_thing
@@ -36,7 +36,7 @@ def compare(first: Thing, second: Thing, json: Json = False) -> None:
     console = make_console()
     for network in networks:
         say(console, describe_network(network))
-    console.print(side_by_side(*networks))
+    show_table(console, side_by_side(*networks, console.width))
     for key, word in _WORDS.items():
         before, after = costs[0][key], costs[1][key]
         say(console, f"{word:<17}{before:>15,} {after:>15,}   {after / before - 1:+.1%}")

@@ -65,4 +65,6 @@ def confirm(
             f"Difference {100 * gap.mean:+.2f} points, 95% interval {100 * gap.low:+.2f} to {100 * gap.high:+.2f}: "
             f"{verdict}, for these {epochs}-epoch trainings at {resolution} px",
         )
+    elif seeds > 1:
+        say(console, "Difference nothing can be said: all trainings of a network came to the same accuracy")
     say_next(console, "train", thing, "--data", data)

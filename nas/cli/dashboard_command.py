@@ -44,11 +44,14 @@ def export_study(
     Examples:
       nas export-study runs/NAME --storage sqlite:///study.db
     """
-    from nas.cli.output import count_words, make_console, say
-    from nas.tracking.optuna_study import RunStudies, open_storage
+    from nas.cli.output import make_console, say
+    from nas.evaluate.quantity import count_words
+    from nas.tracking.optuna_study import RunStudies, open_storage, told_plainly
 
-    studies = RunStudies(run, open_storage(storage), "export-study")
-    added = studies.follow()
+    database = open_storage(storage)
+    with told_plainly(storage):
+        studies = RunStudies(run, database, "export-study")
+        added = studies.follow()
     console = make_console()
     say(console, f"{count_words(added, 'trial')} added to '{studies.reward.study_name}' in {storage}")
     say(console, f"Next     optuna-dashboard {storage}")

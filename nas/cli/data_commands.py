@@ -11,7 +11,7 @@ import typer
 
 from nas.cli.guard import guarded
 from nas.cli.list_commands import Json
-from nas.cli.output import Quiet
+from nas.cli.output import Quiet, show_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,11 +38,11 @@ def list_data(json: Json = False) -> None:
         print_json({"named": named, "prepared": prepared})
         return
     console = make_console()
-    table = plain_table("data", "here", "prepared at", "what it is")
+    table = plain_table("data", "here", "prepared at", "what it is", wrap=("what it is",))
     for row in named:
         sizes = ", ".join(f"{size} px" for size in row["prepared_at"])
         table.add_row(row["name"], row["here"], sizes or "-", row["summary"])
-    console.print(table)
+    show_table(console, table)
     say(console, "Or any folder or zip of images: {train,test}/CLASS, {train,val}/CLASS, all three, or CLASS alone")
     for row in prepared:
         say(console, f"prepared: {row['path']}: {row['source']} at {row['resolution']} px, {row['megabytes']:.0f} MB")

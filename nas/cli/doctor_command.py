@@ -30,7 +30,7 @@ def doctor(
     """
     from rich.text import Text
 
-    from nas.cli.output import make_console, plain_table, print_json, say_next
+    from nas.cli.output import make_console, plain_table, print_json, say_next, show_table
     from nas.doctor import examine
 
     found = list(examine(out, ray))
@@ -39,12 +39,11 @@ def doctor(
         print_json({"ok": not broken, "findings": [one.as_json() for one in found]})
     else:
         console = make_console()
-        table = plain_table("", "what", "found")
-        table.columns[2].no_wrap, table.columns[2].overflow = False, "fold"
+        table = plain_table("", "what", "found", wrap=("found",))
         for one in found:
             word, style = _MARKS[one.state]
             table.add_row(Text(word, style=style), one.name, one.found + (f"\n→ {one.advice}" if one.advice else ""))
-        console.print(table)
+        show_table(console, table)
         say_next(console, "search", "--target-flops", "400M")
     if broken:
         raise typer.Exit(WORK_FAILED)

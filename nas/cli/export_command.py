@@ -84,6 +84,9 @@ def _parse(words: list[str], formats: str | None) -> tuple[str, list[str]]:
     for kind in named:
         if kind not in _FORMATS:
             raise InputError(f"--format: no format is named '{kind}'{nearest_name(kind, _FORMATS)}")
+    unknown = [word for word in things[1:] if not Path(word).exists()]
+    if things and Path(things[0]).exists() and unknown:
+        raise InputError(f"export: '{unknown[0]}' is no format{nearest_name(unknown[0], _FORMATS)}")
     if len(things) != 1:
         second = things[-1] if things else ""
         near = nearest_name(second, _FORMATS) if things else f". Formats: {', '.join(_FORMATS)}"

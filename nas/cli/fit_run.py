@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from nas.cli import search_run
-from nas.cli.output import make_console, plain_table, say, say_files, say_next
+from nas.cli.output import make_console, plain_table, say, say_files, say_next, show_table
 from nas.cli.report_command import draw_report
 from nas.evaluate.quantity import format_quantity
 from nas.family import Member
@@ -73,7 +73,7 @@ def _print_triples(console: Console, found: Fit) -> None:
         cells += [f"{triple.growth:.2f}", f"{rule.growth:.2f}", f"{triple.accuracy:.2%}"]
         cells += [f"{statistics.fmean(again):.2%}" if again else "", str(len(again) or "")]
         table.add_row(*cells, "not told apart from the best" if triple.tied else "")
-    console.print(table)
+    show_table(console, table)
 
 
 def _print_family(console: Console, family: Sequence[Member]) -> None:
@@ -84,4 +84,4 @@ def _print_family(console: Console, family: Sequence[Member]) -> None:
         cells = [f"{row['phi']:g}", f"{row['width']:.3g}", f"{row['depth']:.3g}", f"{row['resolution']} px"]
         cells += [format_quantity(row["macs"]), format_quantity(row["params"])]
         table.add_row(row["name"], *cells, f"{member.macs_ratio:.2f}", f"{member.nominal_ratio or 0:.0f}")
-    console.print(table)
+    show_table(console, table)

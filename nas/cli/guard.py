@@ -33,6 +33,11 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             _fail(str(error), WORK_FAILED)
         except KeyboardInterrupt:
             _fail("interrupted", INTERRUPTED)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+                raise
+            reason = str(error).splitlines()[0][:200] if str(error) else "no memory is left"
+            _fail(f"out of memory: {reason}. Use a lower resolution, a smaller batch or network", WORK_FAILED)
         except BrokenPipeError:
             sys.stderr.close()
             raise typer.Exit(WORK_FAILED) from None

@@ -42,7 +42,7 @@ def init(
         raise cannot_write(folder, error) from None
     if space:
         write_whole(table, starter_space(str(table), str(config)))
-    write_whole(config, starter_config(str(config), str(table) if space else None))
+    write_whole(config, starter_config(str(config), SPACE if space else None))
     console = make_console()
     say_files(console, files)
     if space:

@@ -19,7 +19,7 @@ def spaces(json: Json = False) -> None:
     Examples:
       nas spaces --json
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.evaluate.quantity import format_quantity
     from nas.search_spaces.catalogue import installed_spaces, space_names
 
@@ -35,7 +35,7 @@ def spaces(json: Json = False) -> None:
         counts = f"{row['genes']}", _count(row["architectures"]), _count(row["networks"])
         table.add_row(row["name"], *counts, f"{row['resolution']} px", macs)
     console = make_console()
-    console.print(table)
+    show_table(console, table)
     for name, point in installed_spaces().items():
         say(console, f"{name}: from the installed package's {point.value}")
     say_next(console, "search", "--space", "efficientnet", "--target-flops", "400M")
@@ -68,7 +68,7 @@ def controllers(json: Json = False) -> None:
     Examples:
       nas controllers
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.controllers.optuna_sampler import OptunaController, optuna_samplers
     from nas.controllers.registry import CONTROLLERS, find_controller, installed_controllers
 
@@ -81,11 +81,11 @@ def controllers(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    table = plain_table("controller", "what it does")
+    table = plain_table("controller", "what it does", wrap=("what it does",))
     for row in rows:
         table.add_row(str(row["name"]), str(row.get("summary", row.get("from"))))
     console = make_console()
-    console.print(table)
+    show_table(console, table)
     for row in rows:
         if options := ", ".join(f"{key}={_shown(value)}" for key, value in row.get("options", {}).items()):
             say(console, f"options of {row['name']}: {options}")
@@ -108,7 +108,7 @@ def evaluators(json: Json = False) -> None:
     Examples:
       nas evaluators
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
     from nas.evaluate.proxy_settings import ProxySettings
 
@@ -120,11 +120,11 @@ def evaluators(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    table = plain_table("evaluator", "what it does")
+    table = plain_table("evaluator", "what it does", wrap=("what it does",))
     for row in rows:
         table.add_row(str(row["name"]), str(row["summary"]))
     console = make_console()
-    console.print(table)
+    show_table(console, table)
     say(console, "FILE.py:Class: your own, a class with evaluate(self, architecture, network) -> dict")
     shown = ", ".join(f"{key}={value}" for key, value in options[PROXY].items())
     say(console, f"options of proxy: {shown}")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -61,8 +62,8 @@ def warn(console: Console, text: str) -> None:
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """Print a line as it is: no markup read into it, never broken, so that paths can be copied."""
-    console.print(Text(text, style=style), soft_wrap=True)
+    """Print a line as it is: no markup read into it; broken between words, and only where a terminal is too narrow."""
+    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
 
 
 COLUMN = 9  # where what is said begins, behind its label
@@ -79,21 +80,29 @@ def say_next(console: Console, *arguments: str | Path, column: int = COLUMN) -> 
     say(console, f"{'Next':<{column}}{program()} {command}")
 
 
-def count_words(count: int, noun: str) -> str:
-    """Write ``1 network``, ``2 networks``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def print_json(data: Any) -> None:
     """Print one JSON document and nothing else."""
     print(json.dumps(data, indent=2))
 
 
-def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table with a rule under its header."""
+def show_table(console: Console, table: Table) -> None:
+    """Print a table; where the terminal is too narrow for it, a paragraph a row, so that nothing is cut off."""
+    wide = console.options.update(width=1000)
+    wraps = any(not column.no_wrap for column in table.columns)
+    if wraps or Measurement.get(console, wide, table).maximum <= console.width:
+        console.print(table)
+        return
+    headers = [str(column.header).strip() for column in table.columns]
+    for first, *others in zip(*(column.cells for column in table.columns), strict=True):
+        shown = [(header, str(cell)) for header, cell in zip(headers[1:], others, strict=True) if str(cell)]
+        say(console, f"{first}: " + ", ".join(f"{header} {cell}".strip() for header, cell in shown))
+
+
+def plain_table(*columns: str, right: tuple[str, ...] = (), wrap: tuple[str, ...] = ()) -> Table:
+    """Return an empty table with a rule under its header; columns of ``wrap`` may take several lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column not in wrap)
     return table
 
 

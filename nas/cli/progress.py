@@ -12,14 +12,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.cli.output import count_words, say
+from nas.cli.output import say
 from nas.cli.text_plot import text_plot
-from nas.evaluate.quantity import format_quantity
+from nas.evaluate.quantity import count_words, format_quantity
 from nas.search_spaces.records import Trial
 from nas.spending import Spending
 from nas.standing import Standing
 
-PLOTTED = 5  # trials from which on there is a picture
+PLOTTED, MOST_PLOTTED = 5, 2000  # trials from which on there is a picture, and of which it is at most
 PLOT_LINES = 7
 
 
@@ -48,7 +48,7 @@ class SearchProgress:
     ) -> None:
         self.console, self.goal, self.terse, self.spending = console, goal, terse, spending
         self.standing, self.gpus_per_worker, self.running = standing, gpus_per_worker, 0
-        self._done_before, self._start = self.done, time.monotonic()
+        self._first_done, self._start = self.done, time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
     @property
@@ -76,6 +76,8 @@ class SearchProgress:
     def finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (for the log)
         """Note a trial, and print its line if it is worth one."""
         improved = self.standing.add(trial)
+        if self.terse and self.done - self._first_done == 1:  # the first of many waits for what is loaded once
+            self._first_done, self._start = self.done, time.monotonic()
         quiet = self.terse or self.console.is_terminal
         if quiet and not improved and trial.status != "failed":
             return
@@ -104,7 +106,8 @@ class SearchProgress:
 
     def _plot(self) -> list[str]:
         """Draw accuracy over MACs, the front marked."""
-        known = [trial for trial in self.standing.trials if trial.reward is not None and "macs" in trial.metrics]
+        newest = [*self.standing.trials[-MOST_PLOTTED:], *self.standing.front]
+        known = [trial for trial in newest if trial.reward is not None and "macs" in trial.metrics]
         if len(known) < PLOTTED or self.console.height < PLOT_LINES + 10:
             return []
         front = {trial.number for trial in self.standing.front}
@@ -130,8 +133,8 @@ class SearchProgress:
         return f"; {hours:.2f} {unit} spent{left}"
 
     def _pace(self) -> str:
-        fresh, seconds = self.done - self._done_before, time.monotonic() - self._start
-        if not fresh or seconds <= 0:
+        fresh, seconds = self.done - self._first_done, time.monotonic() - self._start
+        if fresh <= 0 or seconds <= 0:
             return ""
         lefts = [] if self.goal is None else [(self.goal - self.done) * seconds / fresh]
         if self.spending is not None:

@@ -25,6 +25,9 @@ def report(
         bool,
         typer.Option("--pictures", help="Write each picture as SVG and PNG too, into the folder pictures beside it."),
     ] = False,
+    against: Annotated[
+        Path | None, typer.Option(help="Another run, such as one by --controller random, to draw beside it.")
+    ] = None,
     quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
 ) -> None:
     """Write the run as one self-contained HTML page: what was found, how, and how far to trust it.
@@ -40,21 +43,23 @@ def report(
     from nas.report.page import FILE, write_report
 
     target = out / FILE if out is not None and (out.is_dir() or not out.suffix) else out
-    files = write_report(run, target, pictures)
+    files = write_report(run, target, pictures, against)
     console = make_console()
     say_files(console, files)
-    say_next(console, "scale", run, "--official", "b1..b7", "--out", "family")
+    if (run / "baseline.yaml").is_file():
+        say_next(console, "show", run)
 
 
 def draw_report(run: Path, console: Console) -> list[Path]:
     """Write a run's page; one that cannot be drawn takes nothing from what has been done."""
     from nas.cli.output import warn
     from nas.program import program
-    from nas.report.page import FILE, write_report
 
     try:
+        from nas.report.page import write_report
+
         return write_report(run)
     except Exception as error:
         again = f"{program()} report {shlex.quote(str(run))}"
-        warn(console, f"{run / FILE} could not be drawn ({error}); nothing else is lost. To try again: {again}")
+        warn(console, f"{run / 'report.html'} could not be drawn ({error}); nothing else is lost. Again: {again}")
         return []

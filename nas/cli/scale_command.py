@@ -10,7 +10,7 @@ import typer
 
 from nas.cli import completion
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
+from nas.cli.output import Quiet, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -283,7 +283,7 @@ def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequen
             figures = {**row, **member.measured}
             cells.append(", ".join(f"{figures[one.name] / one.limit:.1%} of {one.text}" for one in own))
         table.add_row(row["name"], *cells)
-    console.print(table)
+    show_table(console, table)
     if any(member.scaling.phi is not None for member in members):
         say(console, f"By phi: {rule_text(rule)}")
         say(console, "nominal x: what the rule takes MACs to grow by; x MACs: what they really do")

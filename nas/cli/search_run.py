@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ from nas.setup import Setup, prepare, versions
 from nas.standing import Standing, most_macs
 
 _log = logging.getLogger("nas")
+FEW_IMAGES = 100  # of which one more or less tells two networks apart
 
 
 def start(reference: str | None, changes: Mapping[str, Any], assignments: Sequence[str], out: Path | None) -> None:
@@ -158,7 +160,10 @@ def _followed(run: Run, console: Console) -> Iterator[list[Watcher]]:
         yield [follower]
     finally:
         names = ("config.yaml", "trials.jsonl", "front.csv", "baseline.yaml", "result.json", "report.html")
-        if told := follower.close([run.path / name for name in names]):
+        told = follower.close([run.path / name for name in names])
+        if follower.fault:
+            warn(console, told)
+        elif told:
             say(console, told)
 
 
@@ -190,7 +195,23 @@ def _concluded(
     if outcome is None:
         reasons = sorted({str(trial.error) for trial in run.trials})
         raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
+    if data is not None and setup.recipe.proxy is not None:
+        _warn_of_chance(outcome, data, console)
     return outcome
+
+
+def _warn_of_chance(outcome: Outcome, data: ImageData, console: Console) -> None:
+    """Say so where the best network is no better than guessing, or accuracies are of very few images."""
+    chance, images = 1 / len(data.classes), len(data.validation.labels)
+    accuracy = outcome.baseline.metrics["accuracy"]
+    if accuracy < chance + 2 * math.sqrt(chance * (1 - chance) / images):
+        warn(
+            console,
+            f"the best network's {accuracy:.1%} is no better than guessing ({chance:.1%} of {images} images): train "
+            "longer (--set evaluator.epochs=10), or on more images",
+        )
+    elif images < FEW_IMAGES:
+        warn(console, f"accuracies are of {images} validation images: one more or less is {1 / images:.1%}")
 
 
 def _run_trials(

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from nas.cli.against_b0 import print_against_b0
-from nas.cli.output import count_words, say, say_files, say_next, stage_table
+from nas.cli.output import say, say_files, say_next, show_table, stage_table
 from nas.cli.progress import format_duration, trial_line
-from nas.evaluate.evaluators import IMAGENET
-from nas.evaluate.quantity import format_quantity
+from nas.evaluate.evaluators import IMAGENET, PROXY
+from nas.evaluate.quantity import count_words, format_quantity
 from nas.outcome import Outcome
 from nas.program import program
 from nas.rounds import Rounds
@@ -82,7 +82,7 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     if outcome.against_b0 is not None:
         print_against_b0(outcome.against_b0, outcome.neighbours, console)
     elif outcome.network is not None:
-        console.print(stage_table(outcome.network, console.width))
+        show_table(console, stage_table(outcome.network, console.width))
         console.print()
     else:
         say(console, f"choices: {dict(best.choices)}")
@@ -114,7 +114,9 @@ def print_outcome(outcome: Outcome, run: Run, console: Console) -> None:
     say(console, f"Pareto front    {count_words(len(outcome.front), 'network')} (accuracy, MACs, params)")
     say_files(console, [*outcome.files, *([run.path / REPORT] if trust is not None else [])], _COLUMN)
     if outcome.network is not None and run.config.scaling is None:
-        say_next(console, "scale", run.path, "--official", "b1..b7", "--out", "family", column=_COLUMN)
+        if run.config.evaluator["name"] == PROXY:
+            say_next(console, "train", run.path, "--data", run.config.data.source, column=_COLUMN)
+        say_next(console, "scale", run.path, "--phi", "1,2,3", "--out", "family", column=_COLUMN)
     if outcome.against_b0 is not None:
         say(
             console,

@@ -24,7 +24,7 @@ def sensitivity(
     Examples:
       nas sensitivity efficientnet_b0 --device vck190
     """
-    from nas.cli.output import make_console, plain_table, print_json, say_next
+    from nas.cli.output import make_console, plain_table, print_json, say_next, show_table
     from nas.evaluate.devices import device_changes
     from nas.evaluate.surrogate.neighbours import neighbours
     from nas.evaluate.surrogate.skeleton import genes_of, skeleton
@@ -49,5 +49,5 @@ def sensitivity(
         far = "extrapolated" if item.extrapolated else ""
         table.add_row(item.edit, f"{100 * item.accuracy_change:+.2f}", *sizes, *(f"{v:+.3f}" for v in values), far)
     console = make_console()
-    console.print(table)
+    show_table(console, table)
     say_next(console, "compare", thing, "efficientnet_b0")

@@ -37,7 +37,7 @@ def show(
 
       nas show runs/NAME --json
     """
-    from nas.cli.output import describe_network, make_console, print_json, say, say_next, stage_table
+    from nas.cli.output import describe_network, make_console, print_json, say, say_next, show_table, stage_table
     from nas.search_spaces.block_notation import block_strings
     from nas.search_spaces.network_yaml import network_to_dict
     from nas.things import load_thing
@@ -52,7 +52,7 @@ def show(
             say(console, line)
         return
     say(console, describe_network(network))
-    console.print(stage_table(network, console.width))
+    show_table(console, stage_table(network, console.width))
     say_next(console, "profile", thing)
 
 
@@ -84,7 +84,7 @@ def profile(
 
       nas profile runs/NAME --check
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next
+    from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.evaluate.cost import cost_by_part
     from nas.search_spaces.errors import InputError
     from nas.things import load_thing
@@ -121,7 +121,7 @@ def profile(
         f"{totals['params']:,} params; float32: {totals['weight_bytes'] / 1e6:.1f} MB of weights, at most "
         f"{totals['peak_activation_bytes'] / 1e6:.1f} MB of activations for one image",
     )
-    console.print(table)
+    show_table(console, table)
     for name, figure in predicted.items():
         say(console, f"predicted {name}: {figure:,.4g} ({note})")
     if measured:

@@ -12,15 +12,28 @@ from nas.evaluate.cost import cost_by_part
 from nas.search_spaces.network import Network
 from nas.stage_table import cells
 
+WIDE = 118  # letters that both tables beside each other take
 
-def side_by_side(first: Network, second: Network) -> Table:
-    """Return both tables, part by part, with their differences marked."""
+
+def side_by_side(first: Network, second: Network, width: int = WIDE) -> Table:
+    """Return both tables, part by part, with their differences marked; below each other in a narrow terminal."""
+    if width < WIDE:
+        return _stacked(first, second)
     names = first.name, second.name + (" " if first.name == second.name else "")
     table = plain_table("part", names[0], "MACs", names[1], "MACs ", "differs in", right=("MACs", "MACs "))
     for row in part_rows(first, second):
         texts = (_text(row["first"]), row["macs"][0], _text(row["second"]), row["macs"][1])
         mark = "≠ " + ", ".join(row["differs"]) if row["differs"] else ""
         table.add_row(row["part"], *texts, mark, style="bold" if row["differs"] else "")
+    return table
+
+
+def _stacked(first: Network, second: Network) -> Table:
+    table = plain_table("part", f"{first.name} / {second.name}", "MACs", "", right=("MACs",))
+    for row in part_rows(first, second):
+        style = "bold" if row["differs"] else ""
+        table.add_row(row["part"], _text(row["first"]), row["macs"][0], "", style=style)
+        table.add_row("", _text(row["second"]), row["macs"][1], "≠" if row["differs"] else "", style=style)
     return table
 
 

@@ -11,7 +11,7 @@ import typer
 
 from nas.cli import completion
 from nas.cli.guard import INTERRUPTED, guarded
-from nas.cli.output import Quiet
+from nas.cli.output import Quiet, show_table
 from nas.cli.show_commands import Json
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _print_study(console: Console, study: Study, seeds: int) -> None:
         mean = row["accuracy"]
         shown = ("failed", "") if mean is None else (f"{mean:.2%}", f"{100 * (mean - first):+.2f}" if first else "")
         table.add_row(name, *cells, f"{row['macs_ratio']:.2f}", *shown, str(len(row["accuracies"])))
-    console.print(table)
+    show_table(console, table)
     if (noise := study.noise) is not None:
         smallest = 100 * noise.smallest_difference(seeds, seeds)
         say(console, f"Noise    ± {100 * noise.deviation:.2f} points from seed to seed (standard deviation)")
@@ -192,7 +192,7 @@ def _show_costs(console: Console, members: Sequence[StudyMember], rows: Sequence
         name = row["dimension"] if row["budget"] == 1 else f"{row['dimension']} x{row['budget']:g}"
         cells = [f"{row['depth']:.3g}", f"{row['width']:.3g}", f"{row['resolution']} px", format_quantity(row["macs"])]
         table.add_row(name, *cells, f"{row['macs_ratio']:.2f}")
-    console.print(table)
+    show_table(console, table)
     if rows:
         console.print()
         _print_paper(console, rows)
@@ -209,7 +209,7 @@ def _print_paper(console: Console, rows: Sequence[PaperRow]) -> None:
         ours, paper = f"{row.macs() / 1e9:.3f}B", f"{row.billions:g}B"
         table.add_row(row.network, row.label, ours, paper, f"{row.difference():+.1%}", f"{row.top1:.1f}%", row.note)
     say(console, "EfficientNet paper, Table 3 (for efficientnet_b0 with Table 7's accuracies):")
-    console.print(table)
+    show_table(console, table)
 
 
 def _config(

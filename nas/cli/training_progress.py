@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.cli.output import plain_table, say, say_files, say_next
+from nas.cli.output import plain_table, say, say_files, say_next, show_table
 from nas.cli.progress import PLOT_LINES, PLOTTED, format_duration
 from nas.cli.text_plot import text_plot
 from nas.tracking.tensorboard_log import FOLDER
@@ -124,5 +124,5 @@ def _print_table_5(rows: Sequence[TransferRow], reached: str, run: TrainingRun, 
     for row in rows:
         other_size, size = ("-" if count is None else f"{count}M" for count in (row.other_params_m, row.params_m))
         table.add_row(row.kind, row.other, f"{row.other_top1:.1f}%", other_size, row.ours, f"{row.top1:.1f}%", size)
-    console.print(table)
+    show_table(console, table)
     say(console, f"reached here: {run.network.name}, {reached}")

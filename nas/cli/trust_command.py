@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nas.config import RunConfig
     from nas.trust import Plan, Trust
 
+FEW_NETWORKS = 8
 _TRAININGS, _SPACE = "Trainings", "For a space"
 
 
@@ -137,7 +138,10 @@ def print_trust(console: Console, found: Trust, plan: Plan) -> None:
         say(console, f"                {found.tau_of_means:.2f} with the mean of {plan.seeds} proxy trainings")
         say(console, f"                {found.tau_between_seeds:.2f} between two proxy trainings of the same networks")
     if found.tau_longer_seeds is not None:
-        say(console, f"                {found.tau_longer_seeds:.2f} between two longer trainings: no proxy beats that")
+        limit = ": no proxy beats that" if found.tau_longer_seeds > found.tau else ""
+        say(console, f"                {found.tau_longer_seeds:.2f} between two longer trainings{limit}")
+    if found.networks < FEW_NETWORKS:
+        say(console, f"                of {found.networks} networks: too few for a ranking (--networks 16)")
     say(console, f"Best third      the proxy's holds {found.best_kept:.0%} of the longer training's")
     if found.deviation is not None and found.smallest_difference is not None:
         say(console, f"Seed noise      ± {100 * found.deviation:.2f} points (standard deviation of a proxy accuracy)")

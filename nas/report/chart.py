@@ -18,6 +18,7 @@ WIDTH_IN = 4.7  # a picture keeps its letters' size on a phone
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "mnas",
     "svg.fonttype": "none",
+    "text.parse_math": False,  # names may hold dollars
     "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": 8.5,
     "axes.titlesize": 9,

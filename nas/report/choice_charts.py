@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from nas.report.chart import BLUE, WIDTH_IN, Chart, new_chart
-from nas.report.choices import BEST_SHARE, LEAST_BEST, Option
+from nas.report.choices import Option, OptionTable, number_first
 
 MOST_COLUMNS = 60
 SHOWN_EFFECTS = 16
 LEAST_COUNT = 3
 
 
-def heat_chart(options: Sequence[Option], trials: int) -> Chart | None:
+def heat_chart(table: OptionTable) -> Chart | None:
     """Draw, for every stage and option, the share of the best networks that have it."""
+    options = table.options
     columns = list(dict.fromkeys((option.field, option.value) for option in _by_field(options)))
     rows = list(dict.fromkeys(option.row for option in options))
     if not options or len(columns) > MOST_COLUMNS:
@@ -51,9 +52,8 @@ def heat_chart(options: Sequence[Option], trials: int) -> Chart | None:
     bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02)
     bar.set_label("% of the best")
     bar.set_ticks([0, 0.5, 1], labels=["0", "50", "100"])
-    best = max(LEAST_BEST, round(BEST_SHARE * trials))
     caption = (
-        f"Of the best {min(best, trials)} of {trials:,} trials by reward, the percentage that has each option. An "
+        f"Of the best {table.best:,} of {table.trials:,} trials by reward, the percentage that has each option. An "
         "empty cell is no option there."
     )
     return Chart(
@@ -66,9 +66,9 @@ def heat_chart(options: Sequence[Option], trials: int) -> Chart | None:
     )
 
 
-def effects_chart(options: Sequence[Option], trials: int) -> Chart | None:
+def effects_chart(table: OptionTable) -> Chart | None:
     """Draw the options that go with the largest differences in accuracy."""
-    known = [one for one in options if one.count >= LEAST_COUNT and np.isfinite(one.accuracy_error)]
+    known = [one for one in table.options if one.count >= LEAST_COUNT and np.isfinite(one.accuracy_error)]
     known = [one for one in known if one.share < 1]
     shown = sorted(known, key=lambda one: -abs(one.accuracy))[:SHOWN_EFFECTS]
     if not shown:
@@ -90,10 +90,9 @@ def effects_chart(options: Sequence[Option], trials: int) -> Chart | None:
     axes.set_yticks(places, [f"{one.decision} = {one.value}" for one in shown])
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("points of accuracy")
-    enough = trials >= 2 * len(options)
     how = (
         "all other choices equal, as far as choices add up"
-        if enough
+        if table.additive
         else "the mean with it less the mean of all: too few trials to hold other choices equal"
     )
     caption = (
@@ -111,19 +110,8 @@ def effects_chart(options: Sequence[Option], trials: int) -> Chart | None:
 
 def _by_field(options: Sequence[Option]) -> list[Option]:
     fields = list(dict.fromkeys(option.field for option in options))
-    values = sorted(
-        {option.value for option in options},
-        key=lambda value: (not _is_number(value), float(value) if _is_number(value) else 0.0, value),
-    )
+    values = sorted({option.value for option in options}, key=number_first)
     return sorted(options, key=lambda option: (fields.index(option.field), values.index(option.value)))
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_long(columns: Sequence[tuple[str, str]]) -> bool:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from nas.search_spaces.records import Trial
 
 BEST_SHARE, LEAST_BEST = 0.1, 5
-CONFIDENCE = 1.96  # standard errors at either side of a 95% interval
-MOST_TRIALS = 5000  # of the newest; the design matrix of more gains nothing
+RIDGE = 1e-5  # of the number of trials; leaves effects as they are and the sums of options solvable
+MOST_TRIALS = 20_000  # of the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,31 @@ class Option:
         return self.decision.rpartition(".")[2] if "." in self.decision else ""
 
 
+@dataclass(frozen=True, slots=True)
+class OptionTable:
+    """What every option goes with.
+
+    Attributes:
+        options: in the order of decisions and of values.
+        trials: how many trials they are of.
+        best: how many of them are the best.
+        additive: whether accuracies are explained as a sum; else they are differences of means.
+    """
+
+    options: tuple[Option, ...]
+    trials: int
+    best: int
+    additive: bool
+
+
 def best_trials(trials: Sequence[Trial]) -> list[Trial]:
     """Return the best tenth by reward, five at least."""
     ranked = sorted(trials, key=lambda trial: (-(trial.reward or 0.0), trial.number))
     return ranked[: max(LEAST_BEST, round(BEST_SHARE * len(ranked)))]
 
 
-def option_table(trials: Sequence[Trial]) -> list[Option]:
-    """Return every option that a trial with a reward had, in the order of decisions and of values.
+def option_table(trials: Sequence[Trial]) -> OptionTable | None:
+    """Return every option that a trial with a reward had; ``None`` for fewer than two trials.
 
     Accuracies are explained as a sum over decisions by least squares with a slight ridge, so that an option's figure
     is for all other choices equal, so far as choices add up. With fewer trials than twice the number of options, it is
@@ -65,21 +82,22 @@ def option_table(trials: Sequence[Trial]) -> list[Option]:
     """
     known = [trial for trial in trials if trial.reward is not None and trial.choices][-MOST_TRIALS:]
     if len(known) < 2:
-        return []
+        return None
     best = {trial.number for trial in best_trials(known)}
     is_best = np.array([trial.number in best for trial in known])
     accuracy = np.array([trial.metrics["accuracy"] for trial in known])
     macs = np.array([trial.metrics.get("macs", np.nan) for trial in known], dtype=float)
     names, columns = [], []
-    for decision in known[0].choices:
-        values = [str(trial.choices.get(decision)) for trial in known]
-        for value in sorted(set(values), key=_place):
+    for decision in dict.fromkeys(name for trial in known for name in trial.choices):
+        values = [str(trial.choices[decision]) if decision in trial.choices else None for trial in known]
+        for value in sorted({one for one in values if one is not None}, key=number_first):
             names.append((decision, value))
             columns.append([own == value for own in values])
     has = np.array(columns, dtype=float).T  # (trials, options)
-    effects, errors = _additive(has, names, accuracy) if len(known) >= 2 * has.shape[1] else _marginal(has, accuracy)
+    additive = len(known) >= 2 * has.shape[1]
+    effects, errors = (_additive if additive else _marginal)(has, [decision for decision, _ in names], accuracy)
     counts = has.sum(axis=0)
-    return [
+    options = tuple(
         Option(
             decision=decision,
             value=value,
@@ -91,10 +109,11 @@ def option_table(trials: Sequence[Trial]) -> list[Option]:
             macs=float(macs[has[:, place] > 0].mean() - macs.mean()),
         )
         for place, (decision, value) in enumerate(names)
-    ]
+    )
+    return OptionTable(options, len(known), len(best), additive)
 
 
-def _place(value: str) -> tuple[bool, float, str]:
+def number_first(value: str) -> tuple[bool, float, str]:
     """Return what numbers are sorted by as numbers, and what is none behind them."""
     try:
         return False, float(value), value
@@ -103,35 +122,47 @@ def _place(value: str) -> tuple[bool, float, str]:
 
 
 def _additive(
-    has: NDArray[np.float64], names: Sequence[tuple[str, str]], accuracy: NDArray[np.float64]
+    has: NDArray[np.float64], decisions: Sequence[str], accuracy: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return effects and half intervals ``(options,)``; within a decision, effects average to zero over the trials."""
-    decisions = [decision for decision, _ in names]
     share = has.mean(axis=0)
     centred = has - share
-    gram = centred.T @ centred + 1e-3 * len(has) / 100 * np.eye(has.shape[1])
+    gram = centred.T @ centred + RIDGE * len(has) * np.eye(has.shape[1])
     inverse = np.linalg.inv(gram)
     effects = inverse @ centred.T @ (accuracy - accuracy.mean())
     residual = accuracy - accuracy.mean() - centred @ effects
     freedom = max(1, len(has) - (has.shape[1] - len(set(decisions))) - 1)
-    variance = float(residual @ residual) / freedom
     contrasts = np.eye(has.shape[1])
     for decision in dict.fromkeys(decisions):
         own = np.array([one == decision for one in decisions])
-        effects[own] -= float(share[own] @ effects[own])
-        contrasts[np.ix_(own, own)] -= share[own]
+        effects[own] -= float(share[own] @ effects[own]) / float(share[own].sum())
+        contrasts[np.ix_(own, own)] -= share[own] / share[own].sum()
     spread = np.einsum("ij,jk,ik->i", contrasts, inverse, contrasts)
-    return effects, CONFIDENCE * np.sqrt(variance * np.maximum(spread, 0.0))
+    return effects, _half_interval(float(residual @ residual), freedom, spread)
 
 
 def _marginal(
-    has: NDArray[np.float64], accuracy: NDArray[np.float64]
+    has: NDArray[np.float64], decisions: Sequence[str], accuracy: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return differences of means and half intervals ``(options,)``; NaN for the interval of a single trial."""
+    """Return differences of means and half intervals ``(options,)``, by the variance within a decision's options."""
     effects, errors = np.zeros(has.shape[1]), np.full(has.shape[1], np.nan)
-    for place in range(has.shape[1]):
-        own = accuracy[has[:, place] > 0]
-        effects[place] = own.mean() - accuracy.mean()
-        if len(own) > 1:
-            errors[place] = CONFIDENCE * own.std(ddof=1) / np.sqrt(len(own))
+    for decision in dict.fromkeys(decisions):
+        places = [place for place, one in enumerate(decisions) if one == decision]
+        groups = [accuracy[has[:, place] > 0] for place in places]
+        own = np.concatenate(groups)
+        counts = np.array([len(group) for group in groups], dtype=float)
+        effects[places] = [group.mean() - own.mean() for group in groups]
+        freedom = len(own) - len(groups)
+        if freedom > 0:
+            within = float(sum(((group - group.mean()) ** 2).sum() for group in groups))
+            errors[places] = _half_interval(within, freedom, (1 - counts / len(own)) / counts)
     return effects, errors
+
+
+def _half_interval(squares: float, freedom: int, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return half of each 95% interval, by Student's t; NaN where the trials do not differ at all."""
+    from scipy.stats import t
+
+    if not squares > 0:
+        return np.full(len(spread), np.nan)
+    return np.asarray(t.ppf(0.975, freedom) * np.sqrt(squares / freedom * np.maximum(spread, 0.0)))

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 
 from nas.budget import budget
-from nas.evaluate.quantity import format_quantity
+from nas.evaluate.quantity import count_words, format_quantity
 from nas.report.evidence import choices_section, failures_section, trust_section
 from nas.report.facts import Facts
 from nas.report.layout import Page, Section, Table
-from nas.report.onward import family_section, repeat_section
+from nas.report.onward import family_section, grid_section, repeat_section
 from nas.report.random_search import random_search
 from nas.report.search_charts import front_chart, hours_chart, progress_chart
 from nas.report.tower import tower_chart
@@ -18,19 +18,27 @@ from nas.search_spaces.records import Trial
 from nas.stage_table import stage_table
 
 FRONT_ROWS = 60
+WORDS = {
+    "macs": "MACs",
+    "params": "params",
+    "latency_ms": "latency, ms",
+    "measured_latency_ms": "latency measured here, ms",
+    "memory_bytes": "memory, bytes",
+    "throughput": "images a second",
+}
 
 
-def make_page(facts: Facts, version: str) -> Page:
-    """Gather everything that a report of this run says."""
+def make_page(facts: Facts, version: str, against: Facts | None = None) -> Page:
+    """Gather everything that a report of this run says, with another run to compare the search with."""
     sections = (
         _found(facts),
         _baseline(facts),
-        _search(facts),
+        _search(facts, against),
         choices_section(facts),
         trust_section(facts),
         failures_section(facts),
     )
-    last = (family_section(facts), repeat_section(facts))
+    last = (grid_section(facts), family_section(facts), repeat_section(facts))
     return Page(
         title=facts.name,
         kind=f"Neural architecture search in space {_space(facts)}"
@@ -48,58 +56,56 @@ def _space(facts: Facts) -> str:
 
 
 def _lead(facts: Facts) -> str:
-    best, count = facts.best, len(facts.trials)
-    trials = f"{count:,} trial{'' if count == 1 else 's'}"
+    best = facts.best
+    trials = count_words(len(facts.trials), "trial")
     if best is None:
         return f"{trials}, none of which succeeded; the reasons are below."
-    accuracy = facts.result.get("accuracy", best.metrics["accuracy"])
     costs = [
         f"{format_quantity(best.metrics[name])} {word}"
         for name, word in (("macs", "MACs"), ("params", "params"))
         if name in best.metrics
     ]
-    test = facts.result.get("test_accuracy")
-    tested = "" if test is None else f", {test:.2%} on the test part that the search never saw"
-    kind = "predicted" if facts.config.evaluator["name"] == "imagenet" else "validation"
     where = f" at {', '.join(costs)}" if costs else ""
-    begun = "" if facts.result else " The run has not ended; this is the best so far."
-    return f"The best of {trials}: {accuracy:.2%} {kind} accuracy{tested}{where}.{begun}"
+    begun = "" if facts.has_ended else " The search has not come to its end; this is the best so far."
+    return f"The best of {trials} by reward: {_reached(facts, best)}{where}.{begun}"
+
+
+def _reached(facts: Facts, best: Trial) -> str:
+    """Say what the best comes to, by the figure that did not choose it where there is one."""
+    accuracy = facts.result.get("accuracy", best.metrics["accuracy"])
+    if predicted := facts.result.get("predicted"):
+        return f"{predicted['found']['accuracy']:.2%} predicted accuracy ({accuracy:.2%} by the fit that searched)"
+    kind = "predicted" if facts.config.evaluator["name"] == "imagenet" else "validation"
+    test = facts.result.get("test_accuracy")
+    tested = "" if test is None else f" ({test:.2%} on the test part, which the search never saw)"
+    return f"{accuracy:.2%} {kind} accuracy{tested}"
 
 
 def _cautions(facts: Facts) -> list[str]:
-    found = []
     if facts.config.evaluator["name"] == "imagenet":
-        found.append(
+        where = " See the section on trust." if facts.result.get("predicted") else ""
+        return [
             "ImageNet accuracies on this page are predicted, by a model of networks that Accel-NASBench trained for 16 "
-            "epochs; they are not those of full training. The optimum of a model is an over-estimate by that model: "
-            "see the section on trust."
-        )
-    elif facts.best is not None and not facts.scaling and facts.config.evaluator["name"] == "proxy":
-        found.append(
-            "Accuracies are those of short proxy trainings, not of full training; to train in full: nas train."
-        )
-    return found
+            "epochs; they are not those of full training. The optimum of a model is an over-estimate by that model."
+            + where
+        ]
+    if facts.best is not None and facts.config.evaluator["name"] == "proxy":
+        return ["Accuracies are those of short proxy trainings, not of full training; to train in full: nas train."]
+    return []
 
 
 def _budget(facts: Facts) -> Table:
     best, rows = facts.best, list[tuple[str, str, str, str]]()
     metrics = {} if best is None else dict(best.metrics)
     if "measured_latency_ms" in facts.result:
-        metrics["latency measured here, ms"] = facts.result["measured_latency_ms"]
+        metrics["measured_latency_ms"] = facts.result["measured_latency_ms"]
     said = set()
     for limit in budget(facts.config):
         said.add(limit.metric)
         value = metrics.get(limit.metric)
         bound = limit.low if math.isinf(limit.high) else limit.high
         share = "" if value is None or not bound else f"{value / bound:.1%} of it"
-        words = {
-            "macs": "MACs",
-            "params": "params",
-            "latency_ms": "latency, ms",
-            "memory_bytes": "memory, bytes",
-            "throughput": "images a second",
-        }.get(limit.metric, limit.metric)
-        rows.append((words, str(limit), "" if value is None else _number(value), share))
+        rows.append((WORDS.get(limit.metric, limit.metric), str(limit), "" if value is None else _number(value), share))
     target = facts.config.objective.target_flops
     if target is not None and "macs" not in said and "macs" in metrics:
         rows.append(
@@ -110,13 +116,7 @@ def _budget(facts: Facts) -> Table:
                 f"{metrics['macs'] / target:.1%} of it",
             )
         )
-    for name, words in (
-        ("macs", "MACs"),
-        ("params", "params"),
-        ("latency_ms", "latency, ms"),
-        ("memory_bytes", "memory, bytes"),
-        ("latency measured here, ms", "latency measured here, ms"),
-    ):
+    for name, words in WORDS.items():
         if name in metrics and name not in said and not (name == "macs" and target is not None):
             rows.append((words, "no limit", _number(metrics[name]), ""))
     config, done = facts.config, len(facts.trials)
@@ -140,13 +140,9 @@ def _number(value: float) -> str:
 def _found(facts: Facts) -> Section:
     chart = front_chart(facts)
     front = facts.front
-    columns = [
-        "trial",
-        "accuracy",
-        *(name for name in ("macs", "params", "latency_ms") if front and name in front[0].metrics),
-        "reward",
-    ]
-    heads = tuple({"macs": "MACs", "latency_ms": "latency, ms"}.get(name, name) for name in columns)
+    measured = [name for name in ("macs", "params", "latency_ms") if any(name in trial.metrics for trial in front)]
+    columns = ["trial", "accuracy", *measured, "reward"]
+    heads = tuple(WORDS.get(name, name) for name in columns)
     rows = [[_cell(trial, name) for name in columns] for trial in _spread(front, FRONT_ROWS)]
     some = "" if len(front) <= FRONT_ROWS else f": {FRONT_ROWS} of {len(front)}, evenly spread; all are in front.csv"
     table = Table(f"The Pareto front{some}", heads, rows, heads[1:], folded=True)
@@ -159,7 +155,8 @@ def _cell(trial: Trial, name: str) -> str:
         return str(trial.number)
     if name == "reward":
         return "" if trial.reward is None else f"{trial.reward:.4f}"
-    return f"{trial.metrics['accuracy']:.2%}" if name == "accuracy" else _number(trial.metrics[name])
+    value = trial.metrics.get(name)
+    return "" if value is None else f"{value:.2%}" if name == "accuracy" else _number(value)
 
 
 def _spread(trials: Sequence[Trial], most: int) -> list[Trial]:
@@ -208,9 +205,10 @@ def _against_b0(facts: Facts) -> tuple[Table, ...]:
     )
 
 
-def _search(facts: Facts) -> Section | None:
-    random = random_search(facts)
-    charts = [chart for chart in (progress_chart(facts, random), hours_chart(facts, random)) if chart is not None]
+def _search(facts: Facts, against: Facts | None) -> Section | None:
+    random = random_search(facts, against)
+    drawn = progress_chart(facts, random), hours_chart(facts, random, against)
+    charts = [chart for chart in drawn if chart is not None]
     config = facts.config
     text = f"Proposed by {config.controller['name']}, scored by {config.evaluator['name']}, seed {config.seed}."
     return Section("search", "The search", (text,), tuple(charts)) if charts else None

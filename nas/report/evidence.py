@@ -25,11 +25,11 @@ CHOICE_ROWS = 120
 
 def choices_section(facts: Facts) -> Section | None:
     """Say which options the best share, and what goes with each."""
-    options = option_table(facts.succeeded)
-    if not options or facts.scaling:
+    table = option_table(facts.succeeded)
+    if table is None or facts.scaling:
         return None
-    count = len(facts.succeeded)
-    charts = [chart for chart in (heat_chart(options, count), effects_chart(options, count)) if chart is not None]
+    options = table.options
+    charts = [chart for chart in (heat_chart(table), effects_chart(table)) if chart is not None]
     columns = ("option", "trials", "of all", "of the best", "accuracy, points", "±", "MACs")
     shown = sorted(options, key=lambda one: -one.count)[:CHOICE_ROWS] if len(options) > CHOICE_ROWS else options
     rows = [
@@ -44,8 +44,8 @@ def choices_section(facts: Facts) -> Section | None:
         )
         for one in shown
     ]
-    table = Table("All choices", columns, rows, columns[1:], folded=True)
-    return Section("choices", "Which choices matter", charts=tuple(charts), tables=(table,))
+    listed = Table("All choices", columns, rows, columns[1:], folded=True)
+    return Section("choices", "Which choices matter", charts=tuple(charts), tables=(listed,))
 
 
 def trust_section(facts: Facts) -> Section | None:
@@ -70,18 +70,23 @@ def trust_section(facts: Facts) -> Section | None:
             )
         elif smallest:
             text.append(
-                f"Differences between two trials below {100 * smallest:.2f} points mean nothing: chance alone makes "
-                "them in one case of twenty."
+                f"A difference of less than {100 * smallest:.2f} points between two trials means nothing: chance alone "
+                "makes a larger one in one case of twenty."
             )
     if confirmed := facts.result.get("confirmed"):
         tables.append(_confirmations(confirmed["candidates"]))
-        text.append(_winner(confirmed["tied"]))
-    if not text and not charts and facts.config.evaluator["name"] == "proxy" and facts.succeeded:
+        if len(confirmed["candidates"]) > 1:
+            text.append(_winner(confirmed["tied"]))
+    if not text and not charts and _trains_proxies(facts) and facts.succeeded:
         command = f"{program()} trust {shlex.quote(str(facts.path))}"
         text.append(f"Nobody has measured yet how far this proxy can be trusted: {command}")
     if not (text or charts or tables):
         return None
     return Section("trust", "How far to trust these figures", tuple(text), tuple(charts), tuple(tables))
+
+
+def _trains_proxies(facts: Facts) -> bool:
+    return facts.config.evaluator["name"] == "proxy" and not facts.scaling
 
 
 def _confirmations(candidates: Sequence[Mapping[str, Any]]) -> Table:

@@ -16,10 +16,12 @@ from nas.rounds import JOURNAL as CONFIRMATIONS
 from nas.run import read_config, read_journal
 from nas.scaling_fit import REPORT as SCALING
 from nas.search_loop import SPENT
+from nas.search_spaces import space as spaces
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict, read_yaml
 from nas.search_spaces.records import Trial
+from nas.setup import space_of
 from nas.trust import JOURNAL as TRAININGS
 from nas.trust import read_trust
 
@@ -34,8 +36,8 @@ class Facts:
         created: when it began, ISO 8601; empty if nobody noted it.
         versions: of what a result may depend on.
         trials: finished trials, in the order of the journal.
-        result: the content of ``result.json``; empty while the run has not ended.
-        network: the baseline's stage table; ``None`` while there is none, or for a space without.
+        result: the content of ``result.json``; empty while it is not of all trials.
+        network: the baseline's stage table; ``None`` while there is no result, or for a space without.
         trust: the content of ``trust.json``, ``None`` if nobody measured it.
         scaling: the content of ``scaling.json``, empty but for a grid search.
     """
@@ -63,14 +65,17 @@ class Facts:
             raise InputError(f"report: the run '{path}' has no finished trial yet")
         data = read_yaml(path / "config.yaml")
         created, versions = (data.get(key) for key in reversed(METADATA))
+        result = _json(path / "result.json")
+        if sum(result.get("trials", {}).values()) != len(trials):  # of an earlier leg; the run has gone on since
+            result = {}
         return cls(
             path=path,
             config=config,
             created=str(created or ""),
             versions=versions if isinstance(versions, dict) else {},
             trials=trials,
-            result=_json(path / "result.json"),
-            network=_baseline(path / "baseline.yaml"),
+            result=result,
+            network=_baseline(path / "baseline.yaml") if result else None,
             trust=read_trust(path),
             scaling=_json(path / SCALING),
         )
@@ -107,9 +112,30 @@ class Facts:
         spent = _json(self.path / SPENT).get("clock_s")
         return None if spent is None else float(spent)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the search has come to its end, and was not interrupted."""
+        return bool(self.result) and bool(self.result.get("ended", True))
+
+    @cached_property
+    def decoded(self) -> Network | None:
+        """The stage table of the best trial, whether the run has ended or not; ``None`` where there is none."""
+        if self.network is not None or self.best is None:
+            return self.network
+        try:
+            return spaces.decode(space_of(self.config), self.best.architecture)
+        except (InputError, OSError):  # the space's file has gone, or has changed
+            return None
+
+    @property
+    def gpus_per_worker(self) -> float:
+        """The share of a GPU that a trial held; 0 on CPUs."""
+        known = _json(self.path / SPENT).get("gpus_per_worker", self.config.workers.gpus_per_worker)
+        return float(known or 0.0)
+
     def hours(self) -> list[float]:
         """Return the hours of all workers together, GPU-hours where they hold GPUs, up to each trial ``(n,)``."""
-        share, total, found = self.config.workers.gpus_per_worker or 1.0, 0.0, []
+        share, total, found = self.gpus_per_worker or 1.0, 0.0, []
         for trial in self.trials:
             total += share * trial.seconds / 3600
             found.append(total)
@@ -118,7 +144,7 @@ class Facts:
     @property
     def hours_unit(self) -> str:
         """What ``hours`` counts."""
-        return "GPU-hours" if self.config.workers.gpus_per_worker else "worker-hours"
+        return "GPU-hours" if self.gpus_per_worker else "worker-hours"
 
     def trust_trainings(self) -> list[dict[str, Any]]:
         """Return the trainings that trust was measured by."""

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from nas.evaluate.quantity import format_quantity
 from nas.report.chart import BLUE, GREY, Chart, new_chart
-from nas.report.search_charts import millions
 
 
 def trust_chart(trust: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]) -> Chart | None:
@@ -39,9 +39,10 @@ def trust_chart(trust: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]
     axes.set_ylabel("after longer training")
     caption = (
         f"{trust['networks']} networks trained both ways. Kendall's tau {trust['tau']:.2f} (95% interval "
-        f"{trust['tau_low']:.2f} to {trust['tau_high']:.2f}): 1 is the same ranking, 0 none. Bars are ± one standard "
-        "deviation from seed to seed."
+        f"{trust['tau_low']:.2f} to {trust['tau_high']:.2f}): 1 is the same ranking, 0 none."
     )
+    if trust.get("deviation"):
+        caption += " Bars are ± one standard deviation from seed to seed."
     return Chart("trust", "Does the proxy rank as longer training does?", caption, figure, caption)
 
 
@@ -55,7 +56,7 @@ def family_chart(rows: Sequence[Mapping[str, Any]]) -> Chart | None:
     axes.set_xscale("log")
     axes.set_yticks(places, [f"φ = {row['phi']:g}, {row['resolution']} px" for row in rows])
     axes.invert_yaxis()
-    axes.xaxis.set_major_formatter(millions())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_quantity(value) if value > 0 else "0"))
     axes.xaxis.set_minor_formatter(lambda *_: "")
     axes.set_xlabel("multiply-adds (MACs), by powers of ten")
     return Chart(

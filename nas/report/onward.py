@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import statistics
 
 from nas.family import make_family
 from nas.program import program
@@ -15,15 +16,38 @@ from nas.search_spaces.errors import InputError
 PHIS = (1, 2, 3, 4, 5, 6, 7)
 
 
+def grid_section(facts: Facts) -> Section | None:
+    """Say which alpha, beta and gamma were trained, and what each came to; ``None`` unless it is a grid search."""
+    if not facts.scaling:
+        return None
+    columns = ("α", "β", "γ", "accuracy", "confirmed", "trainings", "× MACs", "verdict")
+    rows = [
+        (
+            f"{one['alpha']:g}",
+            f"{one['beta']:g}",
+            f"{one['gamma']:g}",
+            f"{one['accuracy']:.2%}",
+            f"{statistics.fmean(one['confirmed']):.2%}" if one["confirmed"] else "",
+            str(len(one["confirmed"]) or ""),
+            f"{one['macs_ratio']:.2f}",
+            "the best" if place == 0 else "not told apart from the best" if one["tied"] else "",
+        )
+        for place, one in enumerate(facts.scaling.get("triples", []))
+    ]
+    text = "Depth is α^φ, width β^φ, resolution γ^φ; every triple was trained at φ = 1."
+    return Section("grid", "The grid of α, β, γ", (text,), tables=(Table("Triples", columns, rows, columns[:-1]),))
+
+
 def family_section(facts: Facts) -> Section | None:
     """Say what compound scaling makes of the baseline."""
     if facts.scaling:
         rows, text = facts.scaling.get("family", []), "By the best triple of the grid, as written in the folder family."
     elif facts.network is not None:
         rows = _scaled(facts)
+        given = ",".join(str(phi) for phi in PHIS[: len(rows)])
         text = (
             "By the paper's compound scaling: depth 1.2^φ, width 1.1^φ, resolution 1.15^φ. To write them: "
-            + f"{program()} scale {shlex.quote(str(facts.path))} --phi 1,2,3 --out family"
+            + f"{program()} scale {shlex.quote(str(facts.path))} --phi {given} --out family"
         )
     else:
         return None
@@ -68,10 +92,7 @@ def repeat_section(facts: Facts) -> Section:
     """Say all that it takes to repeat the run."""
     config = (facts.path / "config.yaml").read_text(encoding="utf-8")
     path = shlex.quote(str(facts.path))
-    if facts.scaling:
-        command = f"{program()} scale --resume {path}"
-    else:
-        command = f"{program()} search --config {path}/config.yaml --out runs/again"
+    command = f"{program()} search --config {path}/config.yaml --out runs/again"
     versions = ", ".join(f"{name} {number}" for name, number in facts.versions.items())
     created = f"Begun {facts.created}. " if facts.created else ""
     texts = (Text("The command", command, open=True), Text("The whole configuration (config.yaml)", config))

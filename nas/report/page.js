@@ -27,7 +27,7 @@
   function describe(place) {
     const [number, accuracy, macs, params, reward, genes] = data.trials[place];
     const costs = [macs === null ? "" : `${count(macs)} MACs`, params === null ? "" : `${count(params)} params`, reward === null ? "" : `reward ${reward.toFixed(4)}`];
-    return `<p><strong>Trial ${number}</strong>: ${percent(accuracy)}${costs.filter(Boolean).map((one) => `, ${one}`).join("")}</p>${stageTable(genes)}`;
+    return `<p><strong>Trial ${escape(number)}</strong>: ${percent(accuracy)}${costs.filter(Boolean).map((one) => `, ${one}`).join("")}</p>${stageTable(genes)}`;
   }
 
   let picked = null;

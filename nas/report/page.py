@@ -20,13 +20,14 @@ FILE, PICTURES = "report.html", "pictures"
 FORMATS = (".svg", ".png")
 
 
-def write_report(path: Path, to: Path | None = None, pictures: bool = False) -> list[Path]:
+def write_report(path: Path, to: Path | None = None, pictures: bool = False, against: Path | None = None) -> list[Path]:
     """Write the report of a run directory; return the files.
 
     Args:
         path: the run's directory, which another process may be writing to.
         to: where the page goes, ``report.html`` in the directory unless given.
         pictures: write each picture as SVG and PNG too, into the folder ``pictures`` beside the page.
+        against: another run's directory, whose best reward is drawn beside this one's.
 
     Raises:
         InputError: if it is no run directory, or no trial has ended.
@@ -35,7 +36,7 @@ def write_report(path: Path, to: Path | None = None, pictures: bool = False) -> 
     facts = Facts.read(path)
     target = to or path / FILE
     with report_style():
-        page = make_page(facts, __version__)
+        page = make_page(facts, __version__, None if against is None else Facts.read(against))
         return _write(page, facts.trials, target, pictures)
 
 
@@ -78,8 +79,8 @@ def trials_json(trials: Sequence[Trial]) -> str:
     ``decisions`` are their names and ``values`` the options of each; a trial is its number, accuracy, MACs, params,
     reward, and the place of each choice among those options.
     """
-    decisions = list(trials[0].choices) if trials else []
-    texts = [[str(trial.choices.get(name)) for name in decisions] for trial in trials]
+    decisions = list(dict.fromkeys(name for trial in trials for name in trial.choices))
+    texts = [[str(trial.choices.get(name, "")) for name in decisions] for trial in trials]
     values = [list(dict.fromkeys(row[place] for row in texts)) for place in range(len(decisions))]
     index = [{value: place for place, value in enumerate(options)} for options in values]
     rows = [

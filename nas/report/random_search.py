@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.against_b0 import sample_inside
+from nas.controllers.registry import fitted_options
 from nas.evaluate.evaluators import IMAGENET, TABLE
+from nas.program import program
 from nas.report.facts import Facts
 from nas.search_spaces.errors import InputError
 from nas.search_spaces.records import Architecture, Trial
@@ -16,21 +19,24 @@ from nas.setup import Setup, prepare
 
 SAMPLE = 5_000
 LEAST = 5  # random trials that an estimate is made from
-BEYOND = 3  # times as many draws as there were random trials are told of at most
-FIRST = ("initial", "population")  # options that say how many random trials come first
+RANDOM_FIRST = {"evolution": "population", "nsga2": "population"}  # whose first trials are uniform draws
 
 
 @dataclass(frozen=True)
 class RandomSearch:
-    """The expected best reward of random draws.
+    """A curve to compare a search with.
 
     Attributes:
-        best: after 1, 2, 3, ... draws ``(n,)``.
+        best: best reward after 1, 2, 3, ... trials ``(n,)``.
+        label: in the picture's key.
         source: what it was computed from, in words.
+        independent: whether it is from other trials than the search's own, so that they can be compared.
     """
 
     best: NDArray[np.float64]
+    label: str
     source: str
+    independent: bool
 
 
 def expected_best(rewards: Sequence[float] | NDArray[np.float64], draws: int) -> NDArray[np.float64]:
@@ -46,29 +52,58 @@ def expected_best(rewards: Sequence[float] | NDArray[np.float64], draws: int) ->
     return np.asarray(np.interp(np.arange(1, draws + 1), numbers, values), dtype=np.float64)
 
 
-def random_search(facts: Facts) -> RandomSearch | str:
+def expected_best_of_own(rewards: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the expected largest of 1, ..., N of N values, drawn without replacement ``(N,)``.
+
+    The i-th smallest is the largest of n with probability C(i-1, n-1) / C(N, n); nothing is said beyond N.
+    """
+    ordered = np.sort(np.asarray(rewards, dtype=float))
+    count = len(ordered)
+    found = np.empty(count)
+    for draws in range(1, count + 1):
+        weight, total = draws / count, 0.0  # of the largest; each smaller one's follows from the one above it
+        for place in range(count, draws - 1, -1):
+            total += weight * ordered[place - 1]
+            weight *= (place - draws) / (place - 1) if place > 1 else 0.0
+        found[draws - 1] = total
+    return found
+
+
+def random_search(facts: Facts, against: Facts | None = None) -> RandomSearch | str:
     """Return the curve, or why there is none.
 
-    Where accuracies are looked up or predicted, random architectures from inside the limits are scored alike; where
-    networks are trained, the trials that the controller began with before it had learnt anything stand for random ones.
+    Where accuracies are looked up or predicted, random architectures from inside the limits are scored alike. Where
+    networks are trained, the trials that evolution began with stand for random ones, as far as they go; or ``against``
+    is another run, best by ``--controller random``.
     """
+    if against is not None:
+        rewards = np.array([np.nan if trial.reward is None else trial.reward for trial in against.trials])
+        controller = against.config.controller["name"]
+        source = f"the run '{against.name}' by {controller}, {len(rewards):,} trials"
+        return RandomSearch(np.fmax.accumulate(rewards), f"{against.name} ({controller})", source, True)
     if facts.is_predicted:
         try:
             setup = prepare(facts.config, resumed=True)
         except (InputError, OSError) as error:
             return f"no random search was drawn: {error}"
-        rewards = _looked_up(setup)
-        if rewards is None:
+        scored = _looked_up(setup)
+        if scored is None:
             return "no random search was drawn: the space cannot be sampled many at a time"
-        source = f"{len(rewards):,} architectures drawn at random from inside the limits and scored alike"
-        return RandomSearch(expected_best(rewards, len(facts.trials)), source)
-    first = _first_trials(facts)
-    known = [trial.reward for trial in first if trial.reward is not None]
-    if len(known) < LEAST:
-        return f"no random search is shown: it takes {LEAST} trials that were drawn before anything was learnt"
-    draws = len(facts.trials) if len(first) == len(facts.trials) else min(len(facts.trials), BEYOND * len(known))
-    source = f"estimated from the {len(known)} trials that came before the controller had learnt anything"
-    return RandomSearch(expected_best(known, draws), source)
+        source = f"{len(scored):,} architectures drawn at random from inside the limits and scored alike"
+        return RandomSearch(expected_best(scored, len(facts.trials)), "random search, expected", source, True)
+    name = str(facts.config.controller["name"])
+    if facts.scaling:
+        return "the trials are those of a grid; nothing was searched"
+    if name == "random":
+        return "this search is random itself"
+    first = _first_trials(facts, name)
+    if len(first) < LEAST or facts.config.rungs:
+        other = f"{program()} search --config {facts.path}/config.yaml --controller random --out runs/random"
+        compared = f"{program()} report {facts.path} --against runs/random"
+        return f"no random search is known for these trainings; to have one: {other}, then {compared}"
+    worth = [0.0 if trial.reward is None else trial.reward for trial in first]
+    source = f"the first {len(first)} trials, which were drawn at random, in any order"
+    return RandomSearch(expected_best_of_own(worth), "random draws, expected", source, False)
 
 
 def _looked_up(setup: Setup) -> NDArray[np.float64] | None:
@@ -78,7 +113,7 @@ def _looked_up(setup: Setup) -> NDArray[np.float64] | None:
         from nas.evaluate.surrogate.prediction import SEARCH, shipped_surrogate
         from nas.evaluate.surrogate.skeleton import skeleton_genes
 
-        genes = setup.domain.sample_genes(generator, SAMPLE)
+        genes = sample_inside(setup, SAMPLE, generator)
         if genes is None or not len(genes):
             return None
         accuracy = shipped_surrogate().accuracy(skeleton_genes(setup.space, genes), SEARCH)[0]
@@ -96,24 +131,10 @@ def _looked_up(setup: Setup) -> NDArray[np.float64] | None:
     return np.array([setup.reward({**ready.evaluate(one, None), **setup.costs(one)}) for one in drawn])
 
 
-def _first_trials(facts: Facts) -> Sequence[Trial]:
-    """Return the trials that were drawn before anything was learnt."""
-    if facts.config.warm_start is not None:
+def _first_trials(facts: Facts, name: str) -> Sequence[Trial]:
+    """Return the trials that were drawn uniformly before anything was learnt; failed ones are worth nothing."""
+    if facts.config.warm_start is not None or name not in RANDOM_FIRST:
         return []
-    name = str(facts.config.controller["name"])
-    if name == "random" or facts.scaling:
-        return facts.trials
-    try:
-        options = _fitted(facts)
-    except InputError:
-        return []
-    count = next((int(options[key]) for key in FIRST if key in options), 0)
-    return [trial for trial in facts.trials if trial.number < count]
-
-
-def _fitted(facts: Facts) -> dict[str, int]:
-    from nas.controllers.registry import fitted_options
-
     config = facts.config
-    trials = config.expected_trials or config.trials
-    return dict(fitted_options(config.controller["name"], trials, config.controller_options))
+    options = fitted_options(name, config.expected_trials or config.trials, config.controller_options)
+    return [trial for trial in facts.trials if trial.number < int(options[RANDOM_FIRST[name]])]

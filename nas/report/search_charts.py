@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from nas.evaluate.cost import network_cost
 from nas.evaluate.quantity import format_quantity
@@ -21,7 +22,7 @@ REFERENCES = ("efficientnet_b0", "mobilenet_v2", "mobilenet_v3_large", "mnasnet_
 ROOM = 1.35  # references are shown if their MACs are within so many times those of the trials
 
 FROM = 4  # the curves are seen from so many trials on
-WORST = 0.02  # the share of trials below the picture, where there are many
+WORST, TAIL = 0.0, 0.02  # the share of trials below the picture, where they are few and where they are many
 MANY = 200
 _TRIALS: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "markeredgewidth": 0, "color": GREY}
 _TRIALS |= {"alpha": 0.45, "label": "trials"}
@@ -32,7 +33,7 @@ def front_chart(facts: Facts) -> Chart | None:
     costed = [trial for trial in facts.succeeded if "macs" in trial.metrics]
     if not costed:
         return None
-    floor = np.quantile([trial.metrics["accuracy"] for trial in costed], WORST) if len(costed) >= MANY else 0.0
+    floor = np.quantile([trial.metrics["accuracy"] for trial in costed], TAIL if len(costed) >= MANY else WORST)
     shown = [trial for trial in costed if trial.metrics["accuracy"] >= floor]
     figure, axes = new_chart(3.6)
     places = {trial.number: place for place, trial in enumerate(facts.trials)}
@@ -97,42 +98,36 @@ def progress_chart(facts: Facts, random: RandomSearch | str) -> Chart | None:
         return None
     figure, axes = new_chart(3.2)
     rewards = np.array([np.nan if trial.reward is None else trial.reward for trial in facts.trials])
-    numbers = np.arange(1, len(rewards) + 1)
-    known = np.flatnonzero(~np.isnan(rewards))
-    axes.plot(numbers[known], rewards[known], **_TRIALS, gid="rewards")
-    axes.step(numbers, _best_so_far(rewards), where="post", color=BLUE, linewidth=1.6, label="best so far")
-    if isinstance(random, RandomSearch):
-        axes.plot(
-            np.arange(1, len(random.best) + 1),
-            random.best,
-            color=ORANGE,
-            linestyle="--",
-            linewidth=1.6,
-            label="random search, expected",
-        )
-        if len(rewards) > 50:
-            axes.set_xscale("log")
-    curves = [_best_so_far(rewards), *([random.best] if isinstance(random, RandomSearch) else [])]
-    low = float(np.nanquantile(rewards, 0.1))
+    best = np.fmax.accumulate(rewards)
+    low = float(np.nanquantile(rewards, WORST if len(rewards) < MANY else TAIL))
+    starts = [best, *([random.best] if isinstance(random, RandomSearch) else [])]
     if len(rewards) >= MANY:
-        low = min(
-            low, *(float(curve[FROM - 1]) for curve in curves if len(curve) >= FROM and not np.isnan(curve[FROM - 1]))
-        )
-    axes.set_ylim(low - 0.05 * (np.nanmax(rewards) - low), None)
+        low = np.nanmin([low, *(curve[min(FROM, len(curve)) - 1] for curve in starts)])
+    seen = np.flatnonzero(rewards >= low)
+    axes.plot(seen + 1, rewards[seen], **_TRIALS, gid="rewards")
+    axes.step(np.arange(1, len(rewards) + 1), best, where="post", color=BLUE, linewidth=1.6, label="best so far")
+    if isinstance(random, RandomSearch):
+        _draw_random(axes, np.arange(1, len(random.best) + 1), random)
+    if len(rewards) >= MANY:
+        axes.set_xscale("log")
+    axes.set_ylim(low - 0.05 * (np.nanmax(rewards) - low or 1.0), None)
     axes.set_xlabel("trials")
     axes.set_ylabel("reward")
     key_above(figure, axes)
+    first, last = rewards[np.flatnonzero(~np.isnan(rewards))[0]], np.nanmax(rewards)
+    left = len(facts.succeeded) - len(seen)
+    below = f" The {left:,} trials with less than {low:.4f} are not drawn." if left else ""
     return Chart(
         "progress",
         "Best reward over trials",
-        _random_words(rewards, random),
+        _random_words(best, random) + below,
         figure,
-        f"The best reward rises from {rewards[known[0]]:.4f} to {np.nanmax(rewards):.4f} in {len(rewards)} trials.",
-        {"rewards": [int(place) for place in known]},
+        f"The best reward rises from {first:.4f} to {last:.4f} in {len(rewards)} trials.",
+        {"rewards": [int(place) for place in seen]},
     )
 
 
-def hours_chart(facts: Facts, random: RandomSearch | str) -> Chart | None:
+def hours_chart(facts: Facts, random: RandomSearch | str, against: Facts | None = None) -> Chart | None:
     """Draw the best reward so far over the hours of all workers together."""
     hours = np.array(facts.hours())
     if not facts.succeeded or facts.is_predicted or hours[-1] <= 0:
@@ -140,41 +135,39 @@ def hours_chart(facts: Facts, random: RandomSearch | str) -> Chart | None:
     figure, axes = new_chart(2.8)
     rewards = np.array([np.nan if trial.reward is None else trial.reward for trial in facts.trials])
     scale, unit = (1.0, facts.hours_unit) if hours[-1] >= 0.5 else (60.0, facts.hours_unit.replace("hours", "minutes"))
-    axes.step(scale * hours, _best_so_far(rewards), where="post", color=BLUE, linewidth=1.6, label="best so far")
-    if isinstance(random, RandomSearch):
-        each = scale * hours[-1] / len(rewards)
-        axes.plot(
-            each * np.arange(1, len(random.best) + 1),
-            random.best,
-            color=ORANGE,
-            linestyle="--",
-            linewidth=1.6,
-            label="random search, expected",
+    best = np.fmax.accumulate(rewards)
+    axes.step(scale * hours, best, where="post", color=BLUE, linewidth=1.6, label="best so far")
+    caption = f"{scale * hours[-1]:.3g} {unit} were spent on trials."
+    if against is not None and isinstance(random, RandomSearch):
+        _draw_random(axes, scale * np.array(against.hours()), random)
+    elif isinstance(random, RandomSearch):
+        _draw_random(
+            axes, scale * hours[len(random.best) - 1] / len(random.best) * np.arange(1, len(random.best) + 1), random
         )
+        caption += f" A random draw is taken to cost what the first {len(random.best)} trials cost in the mean."
     axes.set_xlabel(f"{unit} of all workers together")
     axes.set_ylabel("reward")
     key_above(figure, axes)
-    caption = (
-        f"{scale * hours[-1]:.3g} {unit} were spent on trials. A random trial is taken to cost what a trial of this "
-        "run cost in the mean."
-    )
     return Chart("hours", f"Best reward over {facts.hours_unit}", caption, figure, caption)
 
 
-def _best_so_far(rewards: np.ndarray) -> np.ndarray:
-    return np.fmax.accumulate(rewards)
+def _draw_random(axes: Any, x: np.ndarray, random: RandomSearch) -> None:
+    axes.plot(x, random.best, color=ORANGE, linestyle="--", linewidth=1.6, label=random.label)
 
 
-def _random_words(rewards: np.ndarray, random: RandomSearch | str) -> str:
+def _random_words(best: np.ndarray, random: RandomSearch | str) -> str:
     if isinstance(random, str):
         return f"{random[0].upper()}{random[1:]}."
-    best, compared = _best_so_far(rewards), len(random.best)
-    ahead = float(best[compared - 1] - random.best[-1])
-    reached = np.flatnonzero(best >= random.best[-1])
+    if not random.independent:
+        return f"The dashed line is what {random.source}, come to; no random search was run beyond them."
+    compared = min(len(best), len(random.best))
+    theirs, ours = float(random.best[compared - 1]), float(best[compared - 1])
+    reached = np.flatnonzero(best >= theirs)
     when = f", which the search passed at trial {int(reached[0]) + 1:,}" if len(reached) else ""
+    verdict = "ahead" if ours >= theirs else "behind"
     return (
-        f"Random search, {random.source}, is expected to reach {random.best[-1]:.4f} in {compared:,} trials{when}; the "
-        f"search {'is ahead' if ahead >= 0 else 'is behind'} by {abs(ahead):.4f}."
+        f"The dashed line is {random.source}: {theirs:.4f} after {compared:,} trials{when}; the search is {verdict} by "
+        f"{abs(ours - theirs):.4f}."
     )
 
 
@@ -218,50 +211,34 @@ def _band_words(facts: Facts) -> str:
     return f"Only networks in the shaded band, {low} to {target} MACs, were looked at. "
 
 
-def reference_costs(facts: Facts) -> dict[str, tuple[float, float]]:
-    """Return MACs and params of the papers' networks, counted at the baseline's resolution and classes."""
-    found = {}
+def reference_costs(facts: Facts) -> dict[str, float]:
+    """Return the MACs of the papers' networks at the run's own resolution and classes, where they are known."""
+    found: dict[str, float] = {}
+    if facts.decoded is None:
+        return found
     for name in REFERENCES:
-        network = reference_network(name)
-        if facts.network is not None:
-            try:
-                network = network.at(resolution=facts.network.resolution, classes=facts.network.classes)
-            except InputError:  # too small a resolution for its strides
-                continue
-        cost = network_cost(network)
-        found[name] = float(cost.macs), float(cost.params)
+        with suppress(InputError):  # too small a resolution for its strides
+            network = reference_network(name).at(resolution=facts.decoded.resolution, classes=facts.decoded.classes)
+            found[name] = float(network_cost(network).macs)
     return found
 
 
 def _references(axes: Any, facts: Facts, low: float, high: float) -> str:
     """Mark the papers' networks at their MACs, as far as they are near; return the caption's sentence about them."""
-    costs = {name: macs / 1e6 for name, (macs, _) in reference_costs(facts).items()}
+    costs = {name: macs / 1e6 for name, macs in reference_costs(facts).items()}
+    if not costs or facts.decoded is None:
+        return ""
     near = {name: macs for name, macs in costs.items() if low / ROOM <= macs <= high * ROOM}
-    predicted = facts.result.get("predicted", {}).get("efficientnet_b0", {})
     for name, macs in near.items():
         axes.axvline(macs, color=BLACK, linewidth=0.8, linestyle=":")
         axes.annotate(
-            name,
-            (macs, 0.02),
-            xycoords=("data", "axes fraction"),
-            rotation=90,
-            fontsize=6.5,
-            ha="right",
-            va="bottom",
-            color=BLACK,
+            name, (macs, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=6.5, ha="right", va="bottom"
         )
+    predicted = facts.result.get("predicted", {}).get("efficientnet_b0", {})
     if "efficientnet_b0" in near and "picked_by" in predicted:
-        axes.scatter([near["efficientnet_b0"]], [predicted["picked_by"]], marker="D", s=26, color=BLACK, zorder=4)
-    where = (
-        ""
-        if facts.network is None
-        else f", counted at {facts.network.resolution} px and {facts.network.classes} classes"
-    )
-    far = [f"{name} {format_quantity(1e6 * macs)}" for name, macs in costs.items() if name not in near]
-    words = f"Dotted lines: the papers' networks at their cost{where}. " if near else ""
-    return words + (f"Outside the picture: {', '.join(far)}. " if far else "")
-
-
-def millions() -> FuncFormatter:
-    """Return a formatter of MACs for an axis."""
-    return FuncFormatter(lambda value, _: format_quantity(value) if value > 0 else "0")
+        place = [near["efficientnet_b0"]], [predicted["picked_by"]]
+        axes.scatter(*place, marker="D", s=26, color=BLACK, zorder=4, label="B0, predicted alike")
+    where = f"at {facts.decoded.resolution} px and {facts.decoded.classes} classes"
+    far = ", ".join(f"{name} {format_quantity(1e6 * macs)}" for name, macs in costs.items() if name not in near)
+    dotted = f"Dotted lines: the papers' networks at their cost, {where}. " if near else ""
+    return dotted + (f"Outside the picture{'' if near else ', ' + where}: {far}. " if far else "")

@@ -15,7 +15,6 @@ from nas.search_spaces.layers import output_size, realise
 from nas.search_spaces.network import EXPAND, Network, Stage
 
 _KERNEL_COLOURS = {1: GREY, 3: BLUE, 5: ORANGE, 7: GREEN}
-_LEAST = 0.012  # of the drawing's height, so that the smallest maps can be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +59,11 @@ def tower_chart(network: Network, beside: str = "efficientnet_b0") -> Chart | No
     if not all(columns):
         return None
     widest = max(bar.channels for column in columns for bar in column)
+    tallest = max(sum(bar.size for bar in column) for column in columns)
     figure, axes = new_chart(4.4, rows=1, columns=len(networks))
     figure.get_layout_engine().set(wspace=0.02)
     for place, (one, column) in enumerate(zip(networks, columns, strict=True)):
-        _draw(axes[place] if len(networks) > 1 else axes, one, column, widest)
+        _draw(axes[place] if len(networks) > 1 else axes, one, column, widest, tallest)
     _legend(figure, columns)
     names = " and ".join(one.name for one in networks)
     caption = (
@@ -80,36 +80,33 @@ def tower_chart(network: Network, beside: str = "efficientnet_b0") -> Chart | No
     )
 
 
-def _draw(axes: Any, network: Network, column: Sequence[Bar], widest: int) -> None:
+def _draw(axes: Any, network: Network, column: Sequence[Bar], widest: int, tallest: int) -> None:
     from matplotlib.patches import Rectangle
 
-    total = sum(bar.size for bar in column)
-    least = _LEAST * total
     costs = [cost.macs for _, cost in cost_by_part(network)]
     top, starts = 0.0, dict[int, float]()
     for bar in column:
-        height = max(bar.size, least)
         starts.setdefault(bar.stage, top)
         axes.add_patch(
             Rectangle(
                 (-bar.channels / 2, top),
                 bar.channels,
-                0.86 * height,
+                bar.size,
                 facecolor=_KERNEL_COLOURS.get(bar.kernel, PINK),
                 edgecolor="white",
-                linewidth=0.3,
+                linewidth=0.8,
                 hatch="/////" if bar.excited else None,
             )
         )
-        top += height
-        axes.set_ylim(top, -0.01 * top)
+        top += bar.size
     ends = [*list(starts.values())[1:], top]
     shown_at = -1.0
     for (stage, start), end in zip(starts.items(), ends, strict=True):
-        middle = max((start + end) / 2, shown_at + 0.045 * top)
+        middle = max((start + end) / 2, shown_at + 0.045 * tallest)
         shown_at = middle
         share = costs[stage] / sum(costs)
         axes.text(0.56 * widest, middle, f"{_words(network.stages[stage - 1])}  {share:.0%}", va="center", fontsize=7)
+    axes.set_ylim(tallest, -0.01 * tallest)
     axes.set_xlim(-0.5 * widest, 1.95 * widest)
     axes.set_title(f"{network.name}\n{format_quantity(sum(costs))} MACs", loc="left")
     axes.set_axis_off()

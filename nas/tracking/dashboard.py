@@ -70,6 +70,5 @@ def _keep_up(studies: RunStudies, ended: threading.Event) -> None:
     while not ended.wait(EVERY_S):
         try:
             studies.follow()
-        except (InputError, OSError) as error:
-            _log.warning("the dashboard shows nothing newer: %s", error)
-            return
+        except Exception as error:  # a torn line, a study that somebody deleted in the page
+            _log.warning("the dashboard shows nothing newer for now: %s", error)

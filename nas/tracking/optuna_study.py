@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nas.run import read_config, read_journal
 from nas.search_spaces import space as spaces
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 STATES = {"ok": "COMPLETE", "failed": "FAIL", "pruned": "PRUNED"}
-NUMBER = "number"
+NUMBER, SOURCE = "number", "run"
+Direction = Literal["maximize", "minimize"]
 Choice = str | int | float | bool | None
 
 
@@ -45,19 +48,34 @@ class RunStudies:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.path, self.config = path, read_config(path, what)
         name = path.resolve().name
-        self._options = _distributions(space_of(self.config))
-        self.reward = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
-        self.front = optuna.create_study(
-            study_name=f"{name}: accuracy, MACs",
-            storage=storage,
-            directions=["maximize", "minimize"],
-            load_if_exists=True,
-        )
+        trials = read_journal(path, self.config)
+        self._options = _distributions(space_of(self.config), trials)
+        self.reward = self._study(name, storage, ["maximize"])
+        self.front = self._study(f"{name}: accuracy, MACs", storage, ["maximize", "minimize"])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self.reward.set_metric_names(["reward"])
             self.front.set_metric_names(["accuracy", "macs"])
         self._known = {study.study_name: _numbers(study) for study in (self.reward, self.front)}
+
+    def _study(self, name: str, storage: BaseStorage, directions: Sequence[Direction]) -> Study:
+        """Make a study, or take up the one of this very run.
+
+        Raises:
+            InputError: if another run's has the name.
+        """
+        import optuna
+
+        study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
+        source, known = str(self.path.resolve()), study.user_attrs.get(SOURCE)
+        if known is None and not study.get_trials(deepcopy=False):
+            study.set_user_attr(SOURCE, source)
+        elif known != source:
+            raise InputError(
+                f"--storage: it holds a study '{name}' of another run already ({known or 'not ours'}); give another "
+                "database, or the run's folder another name"
+            )
+        return study
 
     def follow(self) -> int:
         """Add the trials that have ended since; return how many."""
@@ -76,9 +94,11 @@ class RunStudies:
     def _frozen(self, trial: Trial, values: list[float] | None) -> FrozenTrial:
         from optuna.trial import TrialState, create_trial
 
-        params = {name: _plain(value) for name, value in trial.choices.items()}
+        choices = {name: _plain(value) for name, value in trial.choices.items()}
+        params = {name: value for name, value in choices.items() if value in self._options[name].choices}
         epochs, accuracy = trial.metrics.get("epochs"), trial.metrics.get("accuracy")
         attributes: dict[str, Any] = {NUMBER: trial.number, **trial.metrics, "seconds": trial.seconds}
+        attributes |= {name: value for name, value in choices.items() if name not in params}
         if trial.error is not None:
             attributes["error"] = trial.error
         single = {"value": values[0]} if values is not None and len(values) == 1 else {"values": values}
@@ -93,6 +113,21 @@ class RunStudies:
         found.datetime_complete = found.datetime_complete or datetime.now()
         found.datetime_start = found.datetime_complete - timedelta(seconds=trial.seconds)
         return found
+
+
+@contextmanager
+def told_plainly(url: str) -> Iterator[None]:
+    """Word what a database refuses.
+
+    Raises:
+        WorkError: with its first line.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, RuntimeError) as error:
+        raise WorkError(f"--storage: '{url}' could not be written: {str(error).splitlines()[0]}") from None
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -115,18 +150,28 @@ def open_storage(url: str) -> BaseStorage:
         raise WorkError(f"--storage: '{url}' cannot be opened: {str(error).splitlines()[0]}") from None
 
 
-def _distributions(space: SearchSpace) -> dict[str, CategoricalDistribution]:
-    """Return every decision's options, all of them: Optuna lets none be added later."""
+def _distributions(space: SearchSpace, trials: Sequence[Trial]) -> dict[str, CategoricalDistribution]:
+    """Return every decision's options: Optuna lets none be added later.
+
+    They are those of every single gene, and those that trials had; where options depend on several genes, what neither
+    shows is kept beside the parameters.
+    """
     from optuna.distributions import CategoricalDistribution
 
     found: dict[str, dict[Choice, None]] = {}
     first = (0,) * len(space.gene_sizes)
-    for place, count in enumerate(space.gene_sizes):
-        for option in range(int(count)):
-            genes = (*first[:place], option, *first[place + 1 :])
-            for name, value in spaces.choices(space, Architecture(space.name, genes)).items():
-                found.setdefault(name, {})[_plain(json.loads(json.dumps(value)))] = None
-    return {name: CategoricalDistribution(tuple(options)) for name, options in found.items()}
+    seen = [
+        Architecture(space.name, (*first[:place], option, *first[place + 1 :]))
+        for place, count in enumerate(space.gene_sizes)
+        for option in range(int(count))
+    ]
+    for choices in [*(spaces.choices(space, one) for one in seen), *(trial.choices for trial in trials)]:
+        for name, value in choices.items():
+            found.setdefault(name, {})[_plain(json.loads(json.dumps(value)))] = None
+    return defaultdict(
+        lambda: CategoricalDistribution((None,)),
+        {name: CategoricalDistribution(tuple(options)) for name, options in found.items()},
+    )
 
 
 def _plain(value: Any) -> Choice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,8 @@ class TensorBoardLog:
 
     def close(self) -> None:
         """End the file."""
-        self._writer.close()
+        with suppress(OSError):
+            self._writer.close()
 
 
 def _tag(key: str) -> str:
@@ -71,7 +72,12 @@ def events_of(run: TrainingRun, watcher: Watcher) -> Iterator[Watcher]:
     if not run.config.tensorboard:
         yield watcher
         return
-    log = TensorBoardLog(run.path, len(run.history()) + 1)
+    try:
+        log = TensorBoardLog(run.path, len(run.history()) + 1)
+    except OSError as error:
+        _log.warning("TensorBoard's events cannot be written (%s); the training goes on without", error)
+        yield watcher
+        return
     try:
         yield _Both(watcher, log)
     finally:

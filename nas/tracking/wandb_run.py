@@ -43,16 +43,15 @@ class WandbRun:
     """
 
     def __init__(self, run: Run) -> None:
-        self.run, self.fault, self.mode = run, "", choose_mode()
-        self._known = run.read(STATE)
+        self.run, self.fault = run, ""
+        self.mode: Mode = "offline"
+        self._trials = list(run.trials)
         self._standing = Standing((), most_macs(run.config))
         self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._wandb: Any = None
         self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
         self._thread.start()
         self._waiting.put(self._begin)
-        for trial in run.trials:
-            self._log(trial, again=len(self._standing.trials) < int(self._known.get("logged", 0)))
 
     def started(self, running: int) -> None:
         """Nothing is logged of trials that have not ended."""
@@ -62,21 +61,12 @@ class WandbRun:
 
     def finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (a watcher's)
         """Log a trial."""
-        self._log(trial)
-
-    def _log(self, trial: Trial, again: bool = False) -> None:
-        """Note a trial, and log it unless an earlier process has."""
-        self._standing.add(trial)
-        if not again:
-            place = len(self._standing.trials) - 1
-            figures = self._figures(trial, place)
-            self._waiting.put(lambda: self._wandb.log(figures, step=place))
+        self._waiting.put(lambda: self._log(trial))
 
     def close(self, files: Sequence[Path] = ()) -> str:
-        """Log the tables and files, and wait a minute at most; return what a person should be told."""
+        """Log the tables and files, and wait a minute and a half at most; return what a person should be told."""
         trials = list(self.run.trials)
-        front = list(self._standing.front)
-        self._waiting.put(lambda: self._conclude(trials, front, files))
+        self._waiting.put(lambda: self._conclude(trials, files))
         self._waiting.put(None)
         self._thread.join(FINISH_S + START_S)
         if self._thread.is_alive():
@@ -98,8 +88,12 @@ class WandbRun:
                 _log.info("wandb logs nothing more: %s", self.fault)
 
     def _begin(self) -> None:
+        """Start, and log what earlier processes have not."""
         import wandb
 
+        known = self.run.read(STATE)
+        logged, name = int(known.get("logged") or 0), known.get("id")
+        self.mode = choose_mode()
         settings = wandb.Settings(
             silent=True, console="off", init_timeout=START_S, finish_timeout=FINISH_S, disable_git=True
         )
@@ -108,7 +102,6 @@ class WandbRun:
             "project": config.tracking.project,
             "entity": config.tracking.entity,
             "name": self.run.path.resolve().name,
-            "id": self._known.get("id") or uuid.uuid4().hex[:8],
             "resume": "allow",
             "dir": str(self.run.path),
             "config": config.model_dump(mode="json"),
@@ -117,16 +110,25 @@ class WandbRun:
             "settings": settings,
         }
         try:
-            self._wandb = wandb.init(**shared, mode=self.mode)
+            self._wandb = wandb.init(**shared, id=name or _new_id(), mode=self.mode)
         except Exception as error:
             if self.mode != "online":
                 raise
             _log.info("wandb cannot be reached (%s); it logs offline", str(error).splitlines()[0])
-            self.mode = "offline"
-            self._wandb = wandb.init(**shared, mode="offline")
+            self.mode, logged = "offline", 0
+            self._wandb = wandb.init(**shared, id=_new_id(), mode="offline")  # the first id counts as in use
         self._wandb.define_metric("trial")
         self._wandb.define_metric("*", step_metric="trial")
-        self._save(int(self._known.get("logged", 0)))
+        self._save(logged)
+        for trial in self._trials:
+            self._log(trial, again=len(self._standing.trials) < logged)
+
+    def _log(self, trial: Trial, again: bool = False) -> None:
+        """Note a trial, and log it unless an earlier process has."""
+        self._standing.add(trial)
+        place = len(self._standing.trials) - 1
+        if not again:
+            self._wandb.log(self._figures(trial, place), step=place)
 
     def _figures(self, trial: Trial, place: int) -> dict[str, Any]:
         """Return what is logged of a trial, and how the search stands after it."""
@@ -142,10 +144,10 @@ class WandbRun:
                 figures["hypervolume"] = volume
         return figures
 
-    def _conclude(self, trials: Sequence[Trial], front: Sequence[Trial], files: Sequence[Path]) -> None:
+    def _conclude(self, trials: Sequence[Trial], files: Sequence[Path]) -> None:
         import wandb
 
-        self._wandb.log({"trials": _table(trials), "front": _table(front)})
+        self._wandb.log({"trials": _table(trials), "front": _table(self._standing.front)})
         result = self.run.read("result.json")
         for name in ("accuracy", "test_accuracy", "macs", "params", "reward"):
             if result.get(name) is not None:
@@ -173,15 +175,19 @@ def choose_mode() -> Mode:
         return "online"
     host = urlsplit(os.environ.get("WANDB_BASE_URL", HOST)).hostname or ""
     try:
-        return "online" if netrc.netrc().authenticators(host) else "offline"
+        return "online" if netrc.netrc(os.environ.get("NETRC")).authenticators(host) else "offline"
     except (OSError, netrc.NetrcParseError):
         return "offline"
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:8]
 
 
 def _table(trials: Sequence[Trial]) -> Any:
     import wandb
 
-    names = list(trials[0].choices) if trials else []
+    names = list(dict.fromkeys(name for trial in trials for name in trial.choices))
     measured = [name for name in NUMBERS if any(name in trial.metrics for trial in trials)]
     rows = [
         [

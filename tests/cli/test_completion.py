@@ -22,5 +22,5 @@ from tests.toys import run_nas
 )
 def test_completion(words: str, place: int, expected: list[str], tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
-    environment = {"COMP_WORDS": words, "COMP_CWORD": str(place), "_NAS_COMPLETE": "complete_bash"}
-    assert run_nas(cwd=tmp_path, **environment).stdout.split() == expected
+    asked = run_nas(cwd=tmp_path, COMP_WORDS=words, COMP_CWORD=str(place), _NAS_COMPLETE="complete_bash")
+    assert asked.stdout.split() == expected

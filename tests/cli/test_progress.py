@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from nas.cli.app import app
+from nas.cli.output import plain_table, show_table
 from nas.cli.progress import SearchProgress
 from nas.cli.text_plot import text_plot
 from nas.cli.training_progress import TrainingProgress
@@ -129,6 +131,34 @@ def test_standing_is_what_the_trials_come_to() -> None:
     assert hypervolume([], 1.0) == 0.0
     rows = [{"accuracy": 0.5, "macs": 50}, {"accuracy": 0.8, "macs": 80}]
     assert math.isclose(hypervolume(rows, 100), 0.5 * 0.5 + 0.3 * 0.2)
+
+
+def test_the_front_is_right_while_the_screen_asks_for_it() -> None:
+    standing, over = Standing([], 4e8), threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            _ = standing.front
+
+    screen_thread = threading.Thread(target=ask)
+    screen_thread.start()
+    for number in range(3000):  # each costs more and reaches more: all are on the front
+        standing.add(trial(number, 0.5 + number / 10_000, 1e8 + 1e4 * number))
+    over.set()
+    screen_thread.join()
+    assert len(standing.front) == 3000
+
+
+def test_narrow_terminals_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    console = Console(file=io.StringIO(), force_terminal=True, width=60, color_system=None)
+    table = plain_table("name", "a long heading", "another long heading", right=("a long heading",))
+    table.add_row("efficientnet_b0_phi1", "123,456,789,012", "and some words that are long")
+    show_table(console, table)
+    assert isinstance(console.file, io.StringIO)
+    shown = " ".join(console.file.getvalue().split())
+    assert "efficientnet_b0_phi1: a long heading 123,456,789,012, another long heading and some words" in shown
+    assert "…" not in shown
 
 
 @pytest.mark.parametrize("command", ["search", "scale"])

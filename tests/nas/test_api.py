@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nas
@@ -92,6 +93,14 @@ def test_mistakes_are_told() -> None:
         nas.scale("efficientnet_b0")
     with pytest.raises(InputError, match="did you mean 'efficientnet_b0'"):
         nas.load("eficientnet_b0")
+    for wrong in ("1,2", [], [None], "x"):
+        with pytest.raises(InputError, match="phi: expected a number or several"):
+            nas.scale("efficientnet_b0", phi=wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="coefficients of their own"):
+        nas.scale("efficientnet_b0", official="b1", alpha=3.0)
+    with pytest.raises(InputError, match="settings: expected a mapping"):
+        nas.search(settings=["a"])  # type: ignore[arg-type]
+    assert len(nas.scale("efficientnet_b0", phi=np.array([1, 2]))) == 2  # type: ignore[arg-type]
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         nas.serach  # noqa: B018
     assert {"search", "scale", "load"} <= set(dir(nas))

@@ -59,6 +59,11 @@ def test_a_folder_that_cannot_be_written_is_broken(tmp_path: Path, monkeypatch: 
     assert result.exit_code == 1 and "broken" in result.output and "--out" in result.output
 
 
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert by_name(tmp_path / "file")["run directory"].state == "broken"
+
+
 def test_a_look_that_fails_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: 1 / 0)
     assert by_name(tmp_path)["cores"].state == "broken"

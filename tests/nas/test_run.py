@@ -76,12 +76,30 @@ def test_one_process_writes_at_a_time(tmp_path: Path) -> None:
 def test_folders_that_are_taken_or_no_runs(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("")
-    with pytest.raises(InputError, match="is not empty; choose another --out, or go on with"):
+    with pytest.raises(InputError, match="is not empty; choose another --out$"):
         create(tmp_path / "taken")
     with pytest.raises(InputError, match="is a file"):
         create(tmp_path / "taken" / "file")
     with pytest.raises(InputError, match="has no config.yaml"):
         Run.open(tmp_path / "taken")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": "<img src=x>"}, {"reward": "abc"}, {"reward": 0.5, "status": "failed"}, {"seconds": None},
+        {"error": 3}, {"choices": []}, {"genes": [0.5]}, {"status": "fine"}, {"metrics": {"accuracy": "high"}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_line_of_another_form_is_told(tmp_path: Path, change: dict[str, object]) -> None:
+    run = create(tmp_path / "run")
+    run.append([trial(0)])
+    run.close()
+    row = json.loads((tmp_path / "run" / "trials.jsonl").read_text())
+    (tmp_path / "run" / "trials.jsonl").write_text(json.dumps({**row, **change}) + "\n")
+    with pytest.raises(InputError, match="line 1: is no trial"):
+        Run.open(tmp_path / "run")
 
 
 def test_a_failed_write_leaves_the_journal_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

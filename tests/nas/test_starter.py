@@ -60,6 +60,9 @@ def test_what_init_writes_is_checked_and_searched(tmp_path: Path, monkeypatch: p
     small = ["--trials", "2", "--workers", "0", "--set", "evaluator.epochs=1", "--set", "data.fraction=0.1"]
     searched = runner.invoke(app, ["search", "--config", "mine/search.yaml", *small, "--no-report", "--out", "run"])
     assert searched.exit_code == 0, searched.output
+    monkeypatch.chdir(tmp_path / "mine")  # the space is named as seen from the file
+    again = runner.invoke(app, ["search", "--config", "search.yaml", *small, "--no-report", "--out", "run"])
+    assert again.exit_code == 0, again.output
     assert all(5.4e6 <= trial["metrics"]["macs"] <= 6e6 for trial in read_trials(tmp_path / "run"))
 
 

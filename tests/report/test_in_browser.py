@@ -74,6 +74,10 @@ def test_the_keyboard_goes_from_network_to_network(opened: Any, predicted_run: P
     assert not opened.locator("#tip").is_visible()
 
 
+def test_the_pages_style_is_used(opened: Any) -> None:
+    assert "system-ui" in opened.evaluate("getComputedStyle(document.body).fontFamily")
+
+
 def test_it_is_accessible(opened: Any) -> None:
     axe = find_spec("axe_playwright_python")
     if axe is None or axe.origin is None:
@@ -99,5 +103,5 @@ def test_two_thousand_trials_are_no_larger_than_they_may_be(browser: Any, tmp_pa
     assert file.stat().st_size <= 5e6
     page = browser.new_page()
     page.goto(f"file://{file}")
-    assert page.locator('[id="progress-rewards"] use').count() == 2000
+    assert page.locator('[id="progress-rewards"] use').count() == 1960  # the worst 2% are below the picture
     page.close()

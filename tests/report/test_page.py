@@ -12,7 +12,7 @@ import pytest
 from nas.report.content import make_page
 from nas.report.facts import Facts
 from nas.report.page import trials_json, write_report
-from nas.report.tower import bars
+from nas.report.tower import bars, tower_chart
 from nas.run import read_trials
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.errors import InputError
@@ -90,7 +90,7 @@ def test_a_run_that_has_not_ended_has_a_page_too(failing_run: Path, tmp_path: Pa
     lines = (failing_run / "trials.jsonl").read_text().splitlines(keepends=True)
     (run / "trials.jsonl").write_text("".join(lines[:7]) + lines[7][:20])
     (page,) = write_report(run)
-    assert "has not ended" in page.read_text()
+    assert "has not come to its end" in page.read_text()
     assert (run / "trials.jsonl").read_text().endswith(lines[7][:20])  # another process may be writing it
     (run / "trials.jsonl").write_text("")
     with pytest.raises(InputError, match="no finished trial"):
@@ -104,6 +104,55 @@ def test_a_page_that_cannot_be_drawn_takes_nothing_from_the_run(
     output = invoke("search", "--target-flops", "400M", "--trials", "5", "--out", str(tmp_path / "run"))
     assert "warning: " in output and "report.html could not be drawn (division by zero)" in output
     assert (tmp_path / "run" / "result.json").exists() and not (tmp_path / "run" / "report.html").exists()
+
+
+def test_an_earlier_legs_result_is_not_told_of_a_run_that_has_gone_on(predicted_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "on"
+    shutil.copytree(predicted_run, run)
+    lines = (run / "trials.jsonl").read_text().splitlines(keepends=True)
+    (run / "trials.jsonl").write_text("".join(lines[:60]))  # the result is of 120
+    facts = Facts.read(run)
+    assert facts.result == {} and facts.network is None and not facts.has_ended
+    best = max((trial for trial in facts.succeeded), key=lambda trial: trial.reward or 0)
+    assert facts.best == best and facts.decoded is not None and facts.decoded.resolution == 224
+    assert "has not come to its end" in write_report(run)[0].read_text()
+    result = json.loads((predicted_run / "result.json").read_text())
+    assert result["ended"] and Facts.read(predicted_run).has_ended
+
+
+def test_names_are_no_formulas_and_metrics_may_be_missing(failing_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "$odd_{name$"
+    shutil.copytree(failing_run, run)
+    rows = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["choices"] = {r"stage1.$\foo$": r"$\frac$", **row["choices"]}
+    next(row for row in rows if row["status"] == "ok")["metrics"]["latency_ms"] = 3.0
+    (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = write_report(run)[0].read_text()
+    assert r"$\foo$" in page
+
+
+def test_a_search_whose_first_trials_failed_has_a_page(failing_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "late"
+    shutil.copytree(failing_run, run)
+    rows = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
+    good = next(row for row in rows if row["status"] == "ok")
+    bad = next(row for row in rows if row["status"] == "failed")
+    many = [{**(bad if number < 10 else good), "number": number} for number in range(210)]
+    (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in many))
+    assert "figure-progress" in write_report(run)[0].read_text()
+    (run / "trials.jsonl").write_text("".join(json.dumps({**bad, "number": number}) + "\n" for number in range(5)))
+    assert "none of which succeeded" in write_report(run)[0].read_text()
+
+
+def test_both_towers_are_drawn_to_one_scale() -> None:
+    chart = tower_chart(reference_network("mnasnet_a1"))
+    assert chart is not None
+    left, right = chart.figure.axes
+    assert left.get_ylim() == right.get_ylim() and left.get_xlim() == right.get_xlim()
+    for axes, name in ((left, "mnasnet_a1"), (right, "efficientnet_b0")):
+        drawn = [(patch.get_width(), patch.get_height()) for patch in axes.patches]
+        assert drawn == [(bar.channels, bar.size) for bar in bars(reference_network(name))]
 
 
 def test_the_stage_diagram_is_to_scale() -> None:

@@ -58,6 +58,21 @@ def test_a_database_holds_the_journal_and_takes_what_is_new(run: Path, tmp_path:
     assert {tuple(trial.values) for trial in front.best_trials} <= known and front.best_trials
 
 
+def test_options_of_several_genes_and_runs_of_one_name(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(
+        "class Space:\n    name, gene_sizes = 'sums', (3, 3)\n"
+        "    def choices(self, architecture):\n        return {'sum': sum(architecture.genes)}\n"
+        "class Score:\n    def evaluate(self, architecture, network):\n"
+        "        return {'accuracy': 0.5 + sum(architecture.genes) / 100}\n"
+    )
+    own = ("--space", "sums.py:Space", "--evaluator", "sums.py:Score", "--workers", "0", "--controller", "random")
+    run_nas("search", *own, "--trials", "6", "--out", "run", cwd=tmp_path)
+    export = ("--storage", "sqlite:///x.db")
+    assert "6 trials added" in run_nas("export-study", "run", *export, cwd=tmp_path).stdout
+    other = run_nas("export-study", run, *export, cwd=tmp_path, check=2)
+    assert "a study 'run' of another run" in other.stderr
+
+
 def test_a_storage_that_is_none_is_told() -> None:
     for url, word in (("x.db", "sqlite:///"), ("nonsense://x", "nonsense"), ("sqlite:////proc/none/x.db", "opened")):
         with pytest.raises((InputError, RuntimeError), match=word):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nas.tracking.tensorboard_log import TensorBoardLog
+from nas.tracking.tensorboard_log import TensorBoardLog, events_of
 from tests.conftest import write_images
 from tests.toys import run_nas
 
@@ -53,3 +54,17 @@ def test_an_epoch_that_is_trained_again_is_shown_once(tmp_path: Path) -> None:
         second.ended({"epoch": epoch, "loss": 10 * epoch})
     second.close()
     assert scalars(tmp_path / "tensorboard")["loss/train"] == [(1, 1), (2, 2), (3, 30), (4, 40)]
+
+
+def test_events_that_cannot_be_written_stop_no_training(tmp_path: Path) -> None:
+    class Training:
+        path = tmp_path
+        config = SimpleNamespace(tensorboard=True)
+
+        def history(self) -> list[Any]:
+            return []
+
+    (tmp_path / "tensorboard").write_text("a file in the way")
+    watcher: Any = SimpleNamespace(ended=None, stepped=None)
+    with events_of(Training(), watcher) as given:  # type: ignore[arg-type]
+        assert given is watcher

@@ -87,6 +87,26 @@ def test_faults_of_wandb_stop_nothing(fails: str, ended: Path, monkeypatch: pyte
     assert told.startswith("wandb: ") and told.endswith("the search lost nothing") and "\n" not in told
 
 
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_costs_the_log_nothing(tmp_path: Path) -> None:
+    """Real wandb, with a key and an address where nobody listens: what it could not send it keeps."""
+    nobody = "http://127.0.0.1:9"
+    result = run_nas(*SEARCH, "--trials", "5", cwd=tmp_path, WANDB_API_KEY="0" * 40, WANDB_BASE_URL=nobody)
+    assert "wandb logged offline" in result.stdout
+    rows = history(tmp_path / "run" / "wandb")
+    assert [row["number"] for row in rows] == [0, 1, 2, 3, 4]
+
+
+def test_a_damaged_state_and_address_cost_the_search_nothing(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ended / "wandb.json").write_text('{"logged": "x"}')
+    follower = WandbRun(Run.open(ended))
+    assert "the search lost nothing" in follower.close()
+    monkeypatch.setenv("WANDB_BASE_URL", "http://[")
+    (ended / "wandb.json").unlink()
+    follower.run.close()
+    assert "the search lost nothing" in WandbRun(Run.open(ended)).close()
+
+
 def test_without_a_network_it_logs_offline(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Broken("network")
     monkeypatch.setitem(__import__("sys").modules, "wandb", broken)
