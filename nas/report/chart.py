@@ -78,7 +78,13 @@ def report_style() -> Iterator[None]:
 def key_above(figure: Any, axes: Any) -> None:
     """Put the key of a picture above it, where it hides nothing."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), frameon=False)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=3 if len(labels) > 4 else len(labels),
+        frameon=False,
+    )
 
 
 def new_chart(height_in: float, width_in: float = WIDTH_IN, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:

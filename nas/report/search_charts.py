@@ -234,11 +234,12 @@ def _references(axes: Any, facts: Facts, low: float, high: float) -> str:
         axes.annotate(
             name, (macs, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=6.5, ha="right", va="bottom"
         )
-    predicted = facts.result.get("predicted", {}).get("efficientnet_b0", {})
+    predicted, diamond = facts.result.get("predicted", {}).get("efficientnet_b0", {}), ""
     if "efficientnet_b0" in near and "picked_by" in predicted:
         place = [near["efficientnet_b0"]], [predicted["picked_by"]]
-        axes.scatter(*place, marker="D", s=26, color=BLACK, zorder=4, label="B0, predicted alike")
+        axes.scatter(*place, marker="D", s=26, color=BLACK, zorder=4, label="B0")
+        diamond = "The diamond is EfficientNet-B0, predicted by the same fit. "
     where = f"at {facts.decoded.resolution} px and {facts.decoded.classes} classes"
     far = ", ".join(f"{name} {format_quantity(1e6 * macs)}" for name, macs in costs.items() if name not in near)
     dotted = f"Dotted lines: the papers' networks at their cost, {where}. " if near else ""
-    return dotted + (f"Outside the picture{'' if near else ', ' + where}: {far}. " if far else "")
+    return dotted + diamond + (f"Outside the picture{'' if near else ', ' + where}: {far}. " if far else "")
