@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nas.search_spaces.records import Trial
 
 BEST_SHARE, LEAST_BEST = 0.1, 5
+NORMAL, MANY = 1.96, 300
 RIDGE = 1e-5  # of the number of trials; leaves effects as they are and the sums of options solvable
 MOST_TRIALS = 20_000  # of the newest
 
@@ -161,8 +162,15 @@ def _marginal(
 
 def _half_interval(squares: float, freedom: int, spread: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return half of each 95% interval, by Student's t; NaN where the trials do not differ at all."""
-    from scipy.stats import t
-
     if not squares > 0:
         return np.full(len(spread), np.nan)
-    return np.asarray(t.ppf(0.975, freedom) * np.sqrt(squares / freedom * np.maximum(spread, 0.0)))
+    return np.asarray(_quantile(freedom) * np.sqrt(squares / freedom * np.maximum(spread, 0.0)))
+
+
+def _quantile(freedom: int) -> float:
+    """Return Student's 97.5% quantile; from many degrees of freedom on the normal one, which loads nothing."""
+    if freedom >= MANY:
+        return NORMAL
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))

@@ -103,7 +103,7 @@ MISTAKES = [
     (["search", "--constraint", "firm"], ["'soft' or 'hard'", "'firm'"]),
     (["search", "--train-device", "tpu"], ["'auto', 'cpu' or 'cuda'", "'tpu'"]),
     (["search", "--set", "data.resolution=2"], ["data.resolution", "2 px is too small"]),
-    (["search", "--out", "taken"], ["'taken' is not empty", "--resume"]),
+    (["search", "--out", "taken"], ["'taken' is not empty", "choose another --out"]),
     (["search", "--resume", "absent"], ["--resume: expected a run directory", "'absent' does not exist"]),
     (["search", "--resume", "taken", "--seed", "3"], ["--resume", "seed"]),
     (["search", "--evaluator", "toys.py:"], ["FILE.py:Class", "toys.py:'"]),

@@ -150,6 +150,7 @@ def test_a_test_score_that_was_cut_off_is_made_up_for(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
 
 
+@pytest.mark.slow
 def test_a_run_whose_cluster_is_gone_goes_on_elsewhere(toys: Path) -> None:
     run_nas("search", "--evaluator", "toys.py:Sine", "--trials", "2", "--workers", "0", "--out", "run", cwd=toys)
     away = ("--resume", "run", "--trials", "3", "--workers", "1", "--address", "127.0.0.1:1")
@@ -180,6 +181,7 @@ def test_broken_user_code_stops_early_and_is_shown(toys: Path) -> None:
     assert len(read_trials(toys / "run")) == 3
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_joined_and_left_running(toys: Path) -> None:
     """On a cluster of Ray's own making; ours must use it and leave it."""
     from ray.cluster_utils import Cluster
@@ -194,6 +196,7 @@ def test_a_cluster_that_is_joined_and_left_running(toys: Path) -> None:
         cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_every_trial_keeps_to_every_limit(toys: Path) -> None:
     limits = ("--target-flops", "300M", "--max-params", "4M", "--max-memory", "24MB")
     own = ("--set", "objective.limits.peak_activation_bytes=6MB")

@@ -86,7 +86,7 @@ def test_killed_worker_and_nothing_is_left_behind(toys: Path) -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_interrupted_saves_and_says_how_to_go_on(toys: Path, sent: signal.Signals, workers: str) -> None:
     arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=0.3", "--workers", workers, "--trials", "99")
     driver = start(*arguments, "--out", "run", cwd=toys)

@@ -223,7 +223,7 @@ def test_a_full_or_forbidden_disk_leaves_nothing_behind(
     assert not list((tmp_path / "here").iterdir())
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(InputError, match="60 images at 8 px need .* free; lower data.resolution or data.fraction"):
+    with pytest.raises(InputError, match="60 images at 8 px need .* free; use a lower resolution or fewer images"):
         prepare(find_source(str(image_folder)), 8, tmp_path / "here" / "own")
 
 
