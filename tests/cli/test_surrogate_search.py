@@ -51,7 +51,8 @@ def test_a_b0_for_a_budget_with_nothing_else_given(tmp_path: Path) -> None:
 def test_nothing_heavy_is_imported_for_it(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom nas.cli.app import app\n"
-        "app(['search', '--target-flops', '300M', '--trials', '5', '--no-report', '--out', 'run'], standalone_mode=False)\n"
+        "words = ['search', '--target-flops', '300M', '--trials', '5', '--no-report', '--out', 'run']\n"
+        "app(words, standalone_mode=False)\n"
         "assert not {'torch', 'ray', 'sklearn', 'scipy', 'optuna', 'wandb'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
