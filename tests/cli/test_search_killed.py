@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nas.report.page import write_report
 from tests.toys import read_trials, run_nas
 
 
@@ -67,6 +69,7 @@ def test_killed_driver_then_resumed_to_exactly_n(toys: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_killed_worker_and_nothing_is_left_behind(toys: Path) -> None:
     arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=1", "--workers", "2", "--trials", "6")
     driver = start(*arguments, "--out", "run", cwd=toys)
@@ -96,9 +99,12 @@ def test_interrupted_saves_and_says_how_to_go_on(toys: Path, sent: signal.Signal
     assert driver.returncode == 130, output
     assert "Best so far: trial" in output and "nas search --resume run" in output and "Traceback" not in output
     assert (toys / "run" / "baseline.yaml").exists()
+    assert json.loads((toys / "run" / "result.json").read_text())["ended"] is False
+    assert "has not come to its end" in write_report(toys / "run")[0].read_text()
     done = len(read_trials(toys / "run"))
     run_nas("search", "--resume", "run", "--trials", str(done + 2), "--workers", "0", cwd=toys)
     assert len(read_trials(toys / "run")) == done + 2
+    assert json.loads((toys / "run" / "result.json").read_text())["ended"] is True
 
 
 def test_a_disk_that_fills_up_loses_nothing_that_was_written(toys: Path) -> None:

@@ -326,6 +326,7 @@ def test_a_trial_has_a_memory_limit_and_the_next_one_is_not_blamed(make_pool: Ma
     assert found == [("ok", ""), ("failed", "out_of_memory"), ("ok", ""), ("failed", "out_of_memory")]
 
 
+@pytest.mark.slow
 def test_a_paused_training_is_left_where_it_is_and_swept_away(make_pool: MakePool, tmp_path: Path) -> None:
     from nas.evaluate.checkpoints import checkpoint_key, checkpoint_path
 

@@ -221,6 +221,7 @@ def test_genes_of_hundreds_of_kinds_are_told_apart() -> None:
         assert lengths.mean() < 2 * MOST_SPREAD + 1e-9
 
 
+@pytest.mark.slow
 def test_where_larger_networks_fail_the_predictor_learns_it() -> None:
     domain = Sized(PlainSpace("sized", (4,) * 10))
     controller = make_controller("predictor", Task(domain), 0, {"candidates": 500})

@@ -25,6 +25,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(one.step, one.value) for one in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
+@pytest.mark.slow
 def test_a_training_writes_its_history(tmp_path: Path, image_folder: Path) -> None:
     write_images(image_folder, {"red": 20, "green": 20, "blue": 20})
     small = ("--epochs", "2", "--batch-size", "8", "--resolution", "32", "--recipe", "small-images")

@@ -59,6 +59,7 @@ def test_a_known_truth_is_learned_and_the_file_reads_back(numbers: dict[str, Any
     assert surrogate.about["rows"] == 1500
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_file(numbers: dict[str, Any], table: MeasuredTable) -> None:
     said: list[str] = []
     pairs = np.array([[60.0, 67.0], [62.0, 69.0], [64.0, 71.2]])
