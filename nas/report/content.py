@@ -78,7 +78,8 @@ def _reached(facts: Facts, best: Trial) -> str:
     kind = "predicted" if facts.config.evaluator["name"] == "imagenet" else "validation"
     test = facts.result.get("test_accuracy")
     tested = "" if test is None else f" ({test:.2%} on the test part, which the search never saw)"
-    return f"{accuracy:.2%} {kind} accuracy{tested}"
+    mean = " in the mean of its confirming trainings" if facts.result.get("confirmed") else ""
+    return f"{accuracy:.2%} {kind} accuracy{mean}{tested}"
 
 
 def _cautions(facts: Facts) -> list[str]:
