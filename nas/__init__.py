@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.api import Family, LoadedNetwork, SearchResult, load, scale, search
+    from nas.api import load, scale, search
+    from nas.results import Family, LoadedNetwork, SearchResult
 
 __all__ = ["Family", "LoadedNetwork", "SearchResult", "load", "scale", "search"]
 

@@ -1,0 +1,197 @@
+"""What ``nas.search``, ``nas.scale`` and ``nas.load`` give: values that notebooks show as tables and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.evaluate.cost import network_cost
+from nas.evaluate.quantity import count_words
+from nas.family import Member, write_family
+from nas.notebook import network_html, table_html
+from nas.report.facts import Facts
+from nas.search_spaces.errors import InputError
+from nas.search_spaces.network import Network
+from nas.search_spaces.records import Trial
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A run: its trials, front and baseline, read from its directory.
+
+    Attributes:
+        path: the directory.
+    """
+
+    path: Path
+
+    @cached_property
+    def facts(self) -> Facts:
+        """All that the directory tells.
+
+        Raises:
+            InputError: if it is no run directory, or no trial has ended.
+        """
+        return Facts.read(self.path)
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """Finished trials, in the order of the journal."""
+        return self.facts.trials
+
+    @property
+    def front(self) -> list[Trial]:
+        """The Pareto front by falling accuracy."""
+        return self.facts.front
+
+    @property
+    def baseline(self) -> Trial:
+        """The best trial; while the run has not ended, the best so far.
+
+        Raises:
+            InputError: if no trial succeeded.
+        """
+        if self.facts.best is None:
+            raise InputError(f"no trial of '{self.path}' succeeded")
+        return self.facts.best
+
+    @property
+    def network(self) -> Network | None:
+        """The baseline's stage table; ``None`` before the end, and for spaces without."""
+        return self.facts.network
+
+    @property
+    def accuracy(self) -> float:
+        """The baseline's validation accuracy, a fraction; a predicted one is by the fit that searched."""
+        return float(self.facts.result.get("accuracy", self.baseline.metrics["accuracy"]))
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """The baseline's accuracy on the test part, a fraction; ``None`` if it was not scored there."""
+        return self.facts.result.get("test_accuracy")
+
+    @property
+    def macs(self) -> int | None:
+        """The baseline's multiply-adds."""
+        found = self.baseline.metrics.get("macs")
+        return None if found is None else int(found)
+
+    @property
+    def params(self) -> int | None:
+        """The baseline's parameters."""
+        found = self.baseline.metrics.get("params")
+        return None if found is None else int(found)
+
+    def report(self, pictures: bool = False) -> Path:
+        """Write ``report.html``, with ``pictures`` as SVG and PNG files too; return the page's path."""
+        from nas.report.page import write_report
+
+        return write_report(self.path, pictures=pictures)[0]
+
+    def __repr__(self) -> str:
+        return f"<search '{self.path}': {self._words()}>"
+
+    def _words(self) -> str:
+        best = self.facts.best
+        if best is None:
+            return f"{len(self.trials)} trials, none succeeded"
+        macs = "" if self.macs is None else f", {self.macs:,} MACs"
+        return f"{count_words(len(self.trials), 'trial')}, best {self.accuracy:.2%}{macs}"
+
+    def _repr_html_(self) -> str:
+        from nas.report.chart import report_style
+        from nas.report.search_charts import front_chart
+
+        with report_style():
+            chart = front_chart(self.facts)
+            picture = "" if chart is None else chart.svg()
+        table = "" if self.network is None else network_html(self.network)
+        return f"<p><strong>{escape(self.facts.name)}</strong>: {escape(self._words())}</p>{table}{picture}"
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network with its exact costs.
+
+    Attributes:
+        network: the stage table.
+        source: what it was loaded from.
+    """
+
+    network: Network
+    source: str
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds at the network's own resolution and classes."""
+        return network_cost(self.network).macs
+
+    @property
+    def params(self) -> int:
+        """Parameters."""
+        return network_cost(self.network).params
+
+    def module(self) -> nn.Module:
+        """Build it; with its weights where it comes from a training's folder, else with initial ones.
+
+        Takes images ``(n, 3, resolution, resolution)``, gives logits ``(n, classes)``.
+        """
+        from nas.search_spaces.module import build
+        from nas.training.models import load_weights
+
+        module = build(self.network)
+        if (Path(self.source) / "weights.safetensors").is_file():
+            weights = load_weights(self.source, None)
+            assert weights is not None
+            weights.into(module)
+        return module
+
+    def _repr_html_(self) -> str:
+        return network_html(self.network)
+
+
+@dataclass(frozen=True)
+class Family(Sequence[Member]):
+    """Scaled networks with what they cost.
+
+    Attributes:
+        members: in the order that was asked for.
+    """
+
+    members: tuple[Member, ...]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.members[place]
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self.members)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write one YAML file a member; return their paths."""
+        return write_family(Path(folder), self.members)
+
+    def _repr_html_(self) -> str:
+        columns = ("name", "width", "depth", "resolution", "MACs", "params", "× MACs")
+        rows = [
+            (
+                row["name"],
+                f"{row['width']:.3g}",
+                f"{row['depth']:.3g}",
+                f"{row['resolution']} px",
+                f"{row['macs']:,}",
+                f"{row['params']:,}",
+                f"{row['macs_ratio']:.2f}",
+            )
+            for row in (member.row() for member in self.members)
+        ]
+        return table_html(columns, rows, columns[1:])
