@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,22 @@ class Member:
             "nominal_ratio": self.nominal_ratio,
             **self.measured,
         }
+
+
+COLUMNS = ("name", "width", "depth", "resolution", "MACs", "params", "× MACs")
+
+
+def row_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a member's row as people read it, under ``COLUMNS``."""
+    return (
+        row["name"],
+        f"{row['width']:.3g}",
+        f"{row['depth']:.3g}",
+        f"{row['resolution']} px",
+        f"{row['macs']:,}",
+        f"{row['params']:,}",
+        f"{row['macs_ratio']:.2f}",
+    )
 
 
 def make_family(baseline: Network, scalings: Sequence[Scaling], rule: Rule | None = None) -> list[Member]:

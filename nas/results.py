@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.evaluate.cost import network_cost
 from nas.evaluate.quantity import count_words
-from nas.family import Member, write_family
+from nas.family import COLUMNS, Member, row_cells, write_family
 from nas.notebook import network_html, table_html
 from nas.report.facts import Facts
 from nas.search_spaces.errors import InputError
@@ -181,17 +181,5 @@ class Family(Sequence[Member]):
         return write_family(Path(folder), self.members)
 
     def _repr_html_(self) -> str:
-        columns = ("name", "width", "depth", "resolution", "MACs", "params", "× MACs")
-        rows = [
-            (
-                row["name"],
-                f"{row['width']:.3g}",
-                f"{row['depth']:.3g}",
-                f"{row['resolution']} px",
-                f"{row['macs']:,}",
-                f"{row['params']:,}",
-                f"{row['macs_ratio']:.2f}",
-            )
-            for row in (member.row() for member in self.members)
-        ]
-        return table_html(columns, rows, columns[1:])
+        rows = [row_cells(member.row()) for member in self.members]
+        return table_html(COLUMNS, rows, COLUMNS[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import statistics
 
-from nas.family import make_family
+from nas.family import COLUMNS, make_family, row_cells
 from nas.program import program
 from nas.report.facts import Facts
 from nas.report.layout import Section, Table, Text
@@ -53,20 +53,8 @@ def family_section(facts: Facts) -> Section | None:
         return None
     if not rows:
         return None
-    columns = ("name", "φ", "width", "depth", "resolution", "MACs", "params", "× MACs")
-    cells = [
-        (
-            row["name"],
-            f"{row['phi']:g}",
-            f"{row['width']:.3g}",
-            f"{row['depth']:.3g}",
-            f"{row['resolution']} px",
-            f"{row['macs']:,}",
-            f"{row['params']:,}",
-            f"{row['macs_ratio']:.2f}",
-        )
-        for row in rows
-    ]
+    columns = ("name", "φ", *COLUMNS[1:])
+    cells = [(name, f"{row['phi']:g}", *rest) for row in rows for name, *rest in [row_cells(row)]]
     chart = family_chart(rows)
     return Section(
         "family",
