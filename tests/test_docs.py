@@ -81,6 +81,12 @@ def test_every_command_runs(page: str, shelf: Path, tmp_path: Path) -> None:
             shutil.rmtree(folder / arguments[arguments.index("--out") + 1], ignore_errors=True)
     for number, arguments in enumerate(commands(page)):
         run_nas(*small(arguments, number), cwd=folder)
+    if page == "your-images.md":  # two trials, resumed to three
+        assert len(read_trials(folder / "runs" / "NAME")) == 3
+    if page == "scaling.md":
+        assert len(list((folder / "family").iterdir())) == 3
+    if page == "your-space.md":
+        assert all(5.4e6 <= trial["metrics"]["macs"] <= 6e6 for trial in read_trials(folder / "runs" / "mine"))
 
 
 def small(arguments: list[str], number: int) -> list[str]:

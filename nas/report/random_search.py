@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,8 +99,9 @@ def random_search(facts: Facts, against: Facts | None = None) -> RandomSearch | 
         return "this search is random itself"
     first = _first_trials(facts, name)
     if len(first) < LEAST or facts.config.rungs:
-        other = f"{program()} search --config {facts.path}/config.yaml --controller random --out runs/random"
-        compared = f"{program()} report {facts.path} --against runs/random"
+        path = shlex.quote(str(facts.path))
+        other = f"{program()} search --config {path}/config.yaml --controller random --out runs/random"
+        compared = f"{program()} report {path} --against runs/random"
         return f"no random search is known for these trainings; to have one: {other}, then {compared}"
     worth = [0.0 if trial.reward is None else trial.reward for trial in first]
     source = f"the first {len(first)} trials, which were drawn at random, in any order"

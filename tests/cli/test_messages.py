@@ -232,6 +232,7 @@ MISTAKES = [
     (["search", "--data", "digits", "--evaluator", "imagenet"], ["--data", "'imagenet' trains nothing"]),
     (["search", "--config", "run"], ["'run' is a run's folder", "run/config.yaml"]),
     (["export", "network.yaml", "onx"], ["'onx' is no format", "did you mean 'onnx'"]),
+    (["search", "--out", "run"], ["--out: 'run' is not empty", "go on with: nas search --resume run"]),
     (["search", "--out", "network.yaml"], ["--out: 'network.yaml' is a file"]),
     (["search", "--wandb", "--set", "tracking.wandb=perhaps"], ["tracking.wandb", "'perhaps'"]),
     (["search", "--set", "tracking.projct=x"], ["tracking.projct", "did you mean 'project'"]),
