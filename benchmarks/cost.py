@@ -27,13 +27,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from nas.core.records import Architecture
 from nas.evaluate.cost import network_cost
 from nas.evaluate.cost_table import CostTable
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.layers import INPUT_CHANNELS
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.stage_table_space import StageTableSpace
 
 Counter = Callable[[nn.Module, int], float]

@@ -13,8 +13,8 @@ import numpy as np
 from benchmarks.problems import Problem
 from nas.controllers.registry import make_controller
 from nas.controllers.task import Numbers
+from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Genes
-from nas.search_spaces.records import Architecture, Trial
 
 OBJECTIVES = ["accuracy", "macs"]
 Raw = Callable[[Problem, int, int], tuple[Genes, Numbers]]  # problem, seed, evaluations to genotypes, told rewards

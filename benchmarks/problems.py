@@ -25,10 +25,10 @@ import numpy as np
 
 from nas.controllers.predictor.inner_search import best_candidates
 from nas.controllers.task import Numbers, Task
+from nas.core.units import parse_count
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import LimitedDomain, limited_domain
 from nas.evaluate.limits import Limits, macs_band
-from nas.evaluate.quantity import parse_count
 from nas.evaluate.reward import EXPONENTS, Factor, Reward
 from nas.evaluate.surrogate.prediction import SEARCH, SHIPPED, shipped_surrogate
 from nas.search_spaces.catalogue import load_space
@@ -209,7 +209,7 @@ def _traps(name: str, generator: np.random.Generator) -> Problem:
 def _configured(path: str) -> Problem:
     """Return the problem of a run configuration."""
     from nas.config import load_config
-    from nas.search_spaces.records import Architecture
+    from nas.core.records import Architecture
     from nas.search_spaces.space import decode
     from nas.setup import prepare
 

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from nas.evaluate.cpu_tuning import tune_for_training
+from nas.core.cpu_tuning import tune_for_training
+from nas.core.records import Architecture, Evaluation
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.faults import Job
 from nas.evaluate.proxy import ProxyEvaluator, share_gpu
@@ -36,7 +37,6 @@ from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.training.optimizers import make_optimizer, schedule, set_batch_norm_momentum
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.records import Architecture, Evaluation
 
 Train = Callable[[list[Job]], list[float]]
 CLASSES = 10

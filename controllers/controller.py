@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nas.controllers.task import Task
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
+from nas.core.user_code import describe
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
-from nas.search_spaces.user_code import describe
 
 State = dict[str, Any]
 LAST_DRAWS, DRAWN_AT_ONCE = 20_000, 2_000  # genotypes drawn before a domain that cannot be listed is given up

@@ -14,8 +14,8 @@ from typing import Any
 from nas.controllers.controller import Controller, State
 from nas.controllers.task import Task
 from nas.controllers.variation import mutable_genes, mutate, mutated_inside
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 
 Point = tuple[Architecture, float]
 Origin = tuple[int, bool]  # the climb that a proposal is of, and whether it is one of its random beginnings

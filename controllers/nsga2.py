@@ -18,8 +18,8 @@ from nas.controllers.nondominated import best_first
 from nas.controllers.objectives import Constraints, Objectives, Watch, default_objectives
 from nas.controllers.task import Task
 from nas.controllers.variation import crossover, mutated_inside
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 
 POPULATION = 40
 

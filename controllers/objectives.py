@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.controllers.task import Numbers
+from nas.core.errors import InputError, nearest_name
+from nas.core.records import Trial
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.errors import InputError, nearest_name
-from nas.search_spaces.records import Trial
 
 REWARD, ACCURACY = "reward", "accuracy"
 TRIED = 64  # genotypes of which one at least should have costs

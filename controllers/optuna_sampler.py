@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from nas.controllers.controller import Controller, State
 from nas.controllers.objectives import REWARD, Objectives, Watch
 from nas.controllers.task import Task
+from nas.core.errors import InputError, nearest_name
+from nas.core.records import Architecture, Trial
+from nas.core.user_code import describe
 from nas.search_spaces.domain import ENUMERABLE
-from nas.search_spaces.errors import InputError, nearest_name
-from nas.search_spaces.records import Architecture, Trial
 from nas.search_spaces.space import size
-from nas.search_spaces.user_code import describe
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 
 KINDS = ("float64", "float32", "int64")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nas.controllers.controller import Controller
 from nas.controllers.task import Task
-from nas.search_spaces.records import Architecture
+from nas.core.records import Architecture
 
 
 class RandomSearch(Controller):

@@ -18,8 +18,8 @@ from nas.controllers.random_search import RandomSearch
 from nas.controllers.regularized_evolution import RegularizedEvolution
 from nas.controllers.rl.reinforcement_learning import ReinforcementLearning
 from nas.controllers.task import Task
-from nas.search_spaces.errors import InputError, nearest_name
-from nas.search_spaces.user_code import UserCode, describe
+from nas.core.errors import InputError, nearest_name
+from nas.core.user_code import UserCode, describe
 
 _SHIPPED = (RandomSearch, RegularizedEvolution, NSGA2, ReinforcementLearning, Predictor, LocalSearch)
 CONTROLLERS: dict[str, type[Controller]] = {kind.name: kind for kind in _SHIPPED}

@@ -16,8 +16,8 @@ from typing import Any
 from nas.controllers.controller import Controller, State
 from nas.controllers.task import Task
 from nas.controllers.variation import mutated_inside
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 
 LEAST, MOST = 20, 200  # population, unless the trials are few
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nas.core.records import Architecture
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.records import Architecture
 
 
 def mutable_genes(sizes: Sequence[int]) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from nas.core.errors import InputError
+from nas.core.units import format_quantity
 from nas.evaluate.cost import FLOAT_BYTES
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.limits import METRIC_WORDS, Limit, Limits
-from nas.evaluate.quantity import format_quantity
 from nas.evaluate.table_sampler import TableSampler
-from nas.search_spaces.errors import InputError
 
 _DRAWS, _ROUNDS = 500, 12
 PREDICTED = ("latency_ms", "throughput")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
+from nas.core.user_code import UserCode
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.faults import Evaluator
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.search_spaces.catalogue import instantiate_space
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
-from nas.search_spaces.user_code import UserCode
 
 PROXY, IMAGENET, TABLE = "proxy", "imagenet", "table"
 INSTANT = (IMAGENET, TABLE)  # answer at once, so that no worker processes are worth starting
@@ -63,7 +63,7 @@ class EvaluatorRecipe:
             if not callable(getattr(evaluator, "evaluate", None)):
                 raise InputError(f"evaluator {self.code.class_name}: needs a method evaluate(architecture, network)")
             return evaluator
-        from nas.evaluate.cpu_tuning import tune_for_training
+        from nas.core.cpu_tuning import tune_for_training
         from nas.evaluate.proxy import ProxyEvaluator, share_gpu
 
         assert self.proxy is not None and data is not None

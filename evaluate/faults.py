@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, Protocol
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Evaluation
+from nas.core.user_code import describe
 from nas.evaluate.checkpoints import checkpoint_path
 from nas.evaluate.memory import MemoryLimitExceeded, MemoryWatch
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture, Evaluation
-from nas.search_spaces.user_code import describe
 
 
 class Evaluator(Protocol):

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
+from nas.core.user_code import describe
 from nas.evaluate.cost import network_cost
 from nas.evaluate.cost_table import CostTable, can_be_tabulated
 from nas.evaluate.devices import DeviceModel
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace, decode
 from nas.search_spaces.stage_table_space import StageTableSpace
-from nas.search_spaces.user_code import describe
 
 Source = Callable[[Architecture], dict[str, float]]
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.cost import COST_METRICS
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.emptiness import explain_empty, out_of_reach
@@ -15,8 +17,6 @@ from nas.evaluate.limits import Limits
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.domain import ENUMERABLE, Columns, Domain, Genes
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 
 LISTABLE_MODULES = 500  # counting each takes about 50 ms

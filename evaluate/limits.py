@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.quantity import format_quantity
+from nas.core.units import format_quantity
 
 
 @dataclass(frozen=True, slots=True)

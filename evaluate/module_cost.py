@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from nas.core.errors import InputError
 from nas.evaluate.cost import Cost
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import INPUT_CHANNELS
 
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from nas.core.errors import InputError
+from nas.core.user_code import describe
 from nas.evaluate.module_cost import as_module, on_meta
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import INPUT_CHANNELS
-from nas.search_spaces.user_code import describe
 
 
 def try_without_memory(build: Callable[[], Any], resolution: int | None, source_path: str | None = None) -> None:

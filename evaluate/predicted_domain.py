@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.records import Architecture
 from nas.evaluate.cost import COST_METRICS
 from nas.evaluate.cost_table import CostTable, Ints
 from nas.evaluate.emptiness import explain_empty, out_of_reach
@@ -17,7 +18,6 @@ from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import Examine, LimitedDomain
 from nas.evaluate.limits import Limits
 from nas.evaluate.table_sampler import TableSampler
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 
 Distances = NDArray[np.float64]

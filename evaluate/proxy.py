@@ -18,6 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.checkpoints import load_checkpoint, save_checkpoint
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.faults import Diverged
@@ -25,10 +27,8 @@ from nas.evaluate.proxy_settings import ProxySettings
 from nas.evaluate.training.images import Images, Normalisation
 from nas.evaluate.training.loop import Training, accuracy, half_micro_batch
 from nas.evaluate.training.precision import allow_tf32, choose_precision, indexed_device, load_kernels
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture
 
 TIMED_STEPS = 6  # of an estimate, after as many that warm up
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

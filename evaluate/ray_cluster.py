@@ -22,8 +22,8 @@ quiet_ray()
 
 import ray
 
+from nas.core.errors import InputError
 from nas.evaluate.data.image_data import ImageData
-from nas.search_spaces.errors import InputError
 
 _log = logging.getLogger(__name__)
 STORE_SHARE = 0.6  # of the object store that the images may take

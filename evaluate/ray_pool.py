@@ -21,13 +21,13 @@ quiet_ray()
 import ray
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError
 
+from nas.core.errors import WorkError
+from nas.core.records import Evaluation
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.ray_cluster import connect, first_line, fit, send_data
 from nas.evaluate.worker_pool import Outcome, Worker
-from nas.search_spaces.errors import WorkError
-from nas.search_spaces.records import Evaluation
 
 _log = logging.getLogger(__name__)
 _GRACE_S = 30.0  # what a worker has beyond the time limit before it is taken for hung and killed

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.faults import check_metrics
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 
 EXAMPLE = '{"0,1,2": {"accuracy": 0.71, "macs": 12000000}}'

@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
+from nas.core.errors import WorkError
+from nas.core.records import Evaluation
+from nas.core.user_code import describe
 from nas.evaluate.checkpoints import forget_checkpoints
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import DataGone, Evaluator, Job, evaluate_safely
 from nas.evaluate.memory import MemoryWatch
-from nas.search_spaces.errors import WorkError
-from nas.search_spaces.records import Evaluation
-from nas.search_spaces.user_code import describe
 
 Outcome = tuple[Job, Evaluation]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError
 from nas.evaluate.cost import network_cost
 from nas.evaluate.devices import network_speed
 from nas.evaluate.evaluators import IMAGENET
@@ -15,7 +16,6 @@ from nas.evaluate.surrogate.judgement import Judgement, gain_interval, judge
 from nas.evaluate.surrogate.prediction import ALL, shipped_surrogate
 from nas.evaluate.surrogate.skeleton import Genes, b0_genes, genes_of, skeleton_genes
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.setup import Setup
 

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.core.errors import InputError
 from nas.family import make_family
 from nas.results import Family, LoadedNetwork, SearchResult
 from nas.scaler import Rule, official_scalings, phi_scaling
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.things import load_thing
 
@@ -63,7 +63,7 @@ def search(
         >>> import nas
         >>> nas.search(target_flops="1K")
         Traceback (most recent call last):
-        nas.search_spaces.errors.InputError: ...
+        nas.core.errors.InputError: ...
     """
     import typer
 

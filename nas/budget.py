@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from nas.config import RunConfig
+from nas.core.errors import InputError
+from nas.core.units import format_quantity
 from nas.evaluate.devices import DeviceModel
 from nas.evaluate.limits import Limit, Limits, macs_band, target_band
-from nas.evaluate.quantity import format_quantity
 from nas.evaluate.reward import EXPONENTS, Factor, Reward
 from nas.evaluate.surrogate.device import TITLES
 from nas.evaluate.surrogate.measured_table import LATENCIES
-from nas.search_spaces.errors import InputError
 
 _LIMIT_FLAGS = {"params": "--max-params", "memory_bytes": "--max-memory", "latency_ms": "--max-latency"}
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor, nn
 
-from nas.pictures import new_figure, write_figure
-from nas.search_spaces.errors import InputError, nearest_name
+from nas.core.errors import InputError, nearest_name
+from nas.core.figures import new_figure, write_figure
 from nas.search_spaces.module import NetworkModule
 from nas.training.models import make_module
 from nas.training.weights import Weights

@@ -12,13 +12,13 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from nas.controllers.registry import check_controller
+from nas.core.errors import InputError, explain, nearest_name
 from nas.evaluate.data.load import data_names
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.halving import rung_cycles, rung_epochs
 from nas.search_spaces.document_kind import SEARCH, refuse_others
-from nas.search_spaces.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Section, Tracking, Workers
 from nas.spending import Budget

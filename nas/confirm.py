@@ -7,14 +7,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nas.core.errors import WorkError
+from nas.core.records import Architecture, Evaluation
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.proxy_settings import ProxySettings
-from nas.search_spaces.errors import WorkError
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture, Evaluation
 from nas.trainings import lazy_pool, run_jobs
 
 Tell = Callable[[str], None]

@@ -28,9 +28,9 @@ from nas.controller_trial import (
 )
 from nas.controllers.controller import Controller
 from nas.controllers.task import Task
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
 
 TRIALS, OUTSTANDING = 40, 64
 RESTARTS = (0, 3, 20)

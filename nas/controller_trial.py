@@ -12,15 +12,15 @@ import numpy as np
 from nas.controllers.controller import Controller
 from nas.controllers.registry import find_controller
 from nas.controllers.task import Task
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
+from nas.core.user_code import describe
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import LimitedDomain, limited_domain
 from nas.evaluate.limits import Limits, macs_band
 from nas.evaluate.reward import Factor, Reward
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Columns, Domain, Genes
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
-from nas.search_spaces.user_code import describe
 
 Result = TypeVar("Result")
 TARGET, TOLERANCE = 300e6, 0.05

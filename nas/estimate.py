@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nas.core.records import Evaluation
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import WorkerPool
 from nas.search_spaces import space as spaces
-from nas.search_spaces.records import Evaluation
 from nas.setup import Setup
 from nas.trainings import run_jobs
 

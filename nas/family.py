@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.core.errors import InputError
+from nas.core.files import cannot_write, write_whole
 from nas.evaluate.cost import network_cost
-from nas.files import cannot_write, write_whole
 from nas.scaler import ALPHA, BETA, GAMMA, Rule, Scaling, scale
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_yaml
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas.config import RunConfig
+from nas.core.records import Architecture, Trial
 from nas.evaluate.checkpoints import checkpoint_key
 from nas.evaluate.faults import Job
 from nas.evaluate.reward import Reward
 from nas.halving import Halving
 from nas.run import Run
-from nas.search_spaces.records import Architecture, Trial
 
 RUNGS = "rungs.jsonl"
 

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 
 
 def rung_epochs(min_epochs: int, max_epochs: int, reduction: int) -> tuple[int, ...]:

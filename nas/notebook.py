@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from nas.core.units import format_quantity
 from nas.evaluate.cost import network_cost
-from nas.evaluate.quantity import format_quantity
 from nas.search_spaces.network import Network
 from nas.stage_table import stage_table
 

@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from nas.against_b0 import SAMPLE, AgainstB0, against_b0
+from nas.core.errors import InputError
+from nas.core.records import Evaluation, Trial
 from nas.evaluate.faults import Job
 from nas.evaluate.pareto import pareto_front
 from nas.evaluate.surrogate.neighbours import Neighbour, as_csv, neighbours
@@ -22,10 +24,8 @@ from nas.rounds import JOURNAL, Rounds, Tell, confirm_job, confirm_rounds
 from nas.run import Run
 from nas.search_loop import SPENT, make_job
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_yaml
-from nas.search_spaces.records import Evaluation, Trial
 from nas.setup import Setup
 from nas.trainings import run_jobs
 

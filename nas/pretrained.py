@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nas.search_spaces.errors import InputError, nearest_name
+from nas.core.errors import InputError, nearest_name
 from nas.search_spaces.layers import Excitation, Layer
 from nas.search_spaces.network import Network
 from nas.things import load_thing

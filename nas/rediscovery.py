@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from nas.against_b0 import against_b0, b0_reward, predicted_rewards, sample_inside
 from nas.config import RunConfig, validate_config
 from nas.controllers.registry import make_controller
+from nas.core.files import write_whole
+from nas.core.records import Trial
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.surrogate.judgement import QUANTILE
 from nas.evaluate.surrogate.prediction import shipped_surrogate
@@ -32,11 +34,9 @@ from nas.evaluate.surrogate.skeleton import (
     thermometer,
 )
 from nas.evaluate.worker_pool import LocalPool
-from nas.files import write_whole
 from nas.outcome import conclude
 from nas.run import Run
 from nas.search_loop import SearchLoop
-from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
 
 FORMS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from nas.evaluate.quantity import format_quantity
+from nas.core.units import format_quantity
 from nas.rediscovery import BEST, Effect, Form
 
 RECURS = 0.5  # a choice recurs where at least half of the best, or of the seeds, have it

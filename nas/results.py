@@ -9,14 +9,14 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.core.errors import InputError
+from nas.core.records import Trial
+from nas.core.units import count_words
 from nas.evaluate.cost import network_cost
-from nas.evaluate.quantity import count_words
 from nas.family import COLUMNS, Member, row_cells, write_family
 from nas.notebook import network_html, table_html
 from nas.report.facts import Facts
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Trial
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from nas.core.records import Evaluation, Trial
 from nas.evaluate.faults import Job
 from nas.evaluate.reward import Reward
 from nas.evaluate.worker_pool import WorkerPool
 from nas.run import Run
 from nas.search_loop import make_job
-from nas.search_spaces.records import Evaluation, Trial
 from nas.setup import Setup
 from nas.trainings import Noise, check_images, measure_noise, run_jobs
 

@@ -18,12 +18,12 @@ import yaml
 
 from nas import __version__
 from nas.config import METADATA, RunConfig, validate_config
-from nas.files import cannot_write, hold, write_whole
-from nas.journal import append_lines, read_rows, whole_lines
-from nas.program import program
-from nas.search_spaces.errors import InputError, WorkError, nearest_name
+from nas.core.errors import InputError, WorkError, nearest_name
+from nas.core.files import cannot_write, hold, write_whole
+from nas.core.journal import append_lines, read_rows, whole_lines
+from nas.core.program import program
+from nas.core.records import Architecture, Trial
 from nas.search_spaces.network_yaml import read_yaml
-from nas.search_spaces.records import Architecture, Trial
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from nas.search_spaces.errors import InputError, nearest_name
+from nas.core.errors import InputError, nearest_name
 from nas.search_spaces.network import Network, Stage
 from nas.search_spaces.rounding import round_channels
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 from nas.family import Member, make_family, write_family
 from nas.outcome import Outcome
 from nas.run import Run
 from nas.scaled_proxies import train_at_own_resolution
 from nas.scaler import Rule, Scaling, phi_scaling
 from nas.scaling_space import ScalingSpace
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_dict
-from nas.search_spaces.records import Architecture, Trial
 
 REPORT, FAMILY = "scaling.json", "family"
 PHIS = (1, 2, 3, 4, 5, 6, 7)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterator
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.cost import network_cost
 from nas.scaler import Rule, phi_scaling, scale
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict
-from nas.search_spaces.records import Architecture
 from nas.sections import ScalingGrid
 
 GROWTH = 2.0  # what MACs grow by with phi

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from nas.core.errors import InputError
+from nas.core.figures import new_figure, write_figure
+from nas.core.journal import read_rows
+from nas.core.records import Architecture, Evaluation
 from nas.evaluate.cost import network_cost
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import WorkerPool
-from nas.journal import read_rows
-from nas.pictures import new_figure, write_figure
 from nas.scale_to_budget import macs_ceiling, scale_to_budget
 from nas.scaler import LARGEST_FACTOR, Rule, Scaling, scale
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture, Evaluation
 from nas.trainings import Noise, check_images, measure_noise, run_jobs, save_training
 
 JOURNAL, REPORT = "study.jsonl", "study.json"

@@ -13,15 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from nas.controllers.controller import Controller
+from nas.core.errors import InputError, WorkError
+from nas.core.program import program
+from nas.core.records import Architecture, Evaluation, Status, Trial
+from nas.core.user_code import describe
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import Outcome, WorkerPool
 from nas.fidelity import Pending, make_fidelity
-from nas.program import program
 from nas.run import Run
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError, WorkError
-from nas.search_spaces.records import Architecture, Evaluation, Status, Trial
-from nas.search_spaces.user_code import describe
 from nas.setup import Setup
 from nas.spending import Spending
 

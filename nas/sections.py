@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from nas.evaluate.quantity import parse_bytes, parse_count, parse_milliseconds, parse_seconds
+from nas.core.units import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 
 
 def _count(value: Any) -> Any:

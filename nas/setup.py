@@ -17,6 +17,9 @@ from nas.budget import budget, check_device, reward
 from nas.config import RunConfig
 from nas.controllers.registry import find_controller, fitted_options
 from nas.controllers.task import Task
+from nas.core.errors import InputError, nearest_name
+from nas.core.records import Architecture, Trial
+from nas.core.user_code import UserCode
 from nas.evaluate.devices import load_device
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
@@ -31,11 +34,8 @@ from nas.scaling_space import ScalingSpace
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.presets import apply_preset
-from nas.search_spaces.records import Architecture, Trial
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.user_code import UserCode
 
 TRIES = 50  # random genotypes tried where the first is none; building a module takes tens of milliseconds
 MORE_TRIES = 1000  # where it takes none

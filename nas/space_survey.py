@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
+from nas.core.units import format_quantity
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limits import Limit, Limits
-from nas.evaluate.quantity import format_quantity
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.distinct import count_networks
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
 

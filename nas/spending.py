@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 
 Kind = Literal["clock", "gpu", "cpu"]
 _UNITS: dict[str, tuple[Kind, float]] = {

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterable
 
 from nas.config import RunConfig
+from nas.core.records import Trial
 from nas.evaluate.pareto import hypervolume, pareto_front
-from nas.search_spaces.records import Trial
 
 
 def most_macs(config: RunConfig) -> float | None:

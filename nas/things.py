@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nas.program import program
+from nas.core.errors import InputError, nearest_name
+from nas.core.program import program
 from nas.scaler import OFFICIAL, official_scalings, scale
 from nas.search_spaces.catalogue import reference_names, reference_network
 from nas.search_spaces.document_kind import NETWORK, refuse_others
-from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict, read_yaml
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from nas.config import RunConfig
+from nas.core.errors import WorkError
+from nas.core.journal import append_lines
+from nas.core.records import Evaluation
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
-from nas.journal import append_lines
-from nas.search_spaces.errors import WorkError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_dict
-from nas.search_spaces.records import Evaluation
 
 POLL_S = 1.0
 

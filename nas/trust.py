@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from nas.core.errors import WorkError
+from nas.core.journal import read_rows
+from nas.core.records import Architecture, Evaluation
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import WorkerPool
-from nas.journal import read_rows
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import WorkError
-from nas.search_spaces.records import Architecture, Evaluation
 from nas.setup import Setup
 from nas.trainings import check_images, measure_noise, run_jobs, save_training
 

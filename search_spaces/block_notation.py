@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from nas.search_spaces.network import Network, Stage
 
 _PIECE = re.compile(r"(?P<key>se|[a-z])(?P<value>[0-9]+(?:\.[0-9]+)?)")

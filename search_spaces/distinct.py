@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from functools import cache
 from itertools import product
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from nas.search_spaces.layers import output_size, realise
 from nas.search_spaces.network import Head, Stage, Stem, check_stride
 from nas.search_spaces.shorthand import Modifiers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 
 NETWORK, SPACE = "a network", "a search space"
 SEARCH, TRAINING = "a search's configuration", "a training's configuration"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, ClassVar, Literal, get_args
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from nas.search_spaces.layers import Layer, output_size, realise
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}  # how pydantic reads the YAML form

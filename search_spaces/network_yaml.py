@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from nas.search_spaces.errors import InputError, explain
+from nas.core.errors import InputError, explain
 from nas.search_spaces.network import DEFAULT_ACTIVATION, EXPAND, Head, Network, Stage, Stem
 from nas.search_spaces.shorthand import resolve
 

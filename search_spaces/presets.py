@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nas.core.errors import InputError, nearest_name
 from nas.search_spaces.block_notation import parse_block
-from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
 

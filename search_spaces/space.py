@@ -14,9 +14,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture
 
 
 @runtime_checkable

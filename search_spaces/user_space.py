@@ -7,9 +7,9 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
+from nas.core.user_code import describe
 from nas.search_spaces.network import Network
-from nas.search_spaces.user_code import describe
 
 MOST_OPTIONS, MOST_PIXELS = 10**6, 4096
 _METHODS = ("decode", "build", "costs", "choices")

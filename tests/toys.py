@@ -146,7 +146,7 @@ import random
 
 from nas.controllers.controller import Controller
 from nas.controllers.regularized_evolution import RegularizedEvolution
-from nas.search_spaces.records import Architecture
+from nas.core.records import Architecture
 
 class Good(Controller):
     """Changes the best network so far in one gene."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from nas.controllers.task import Numbers
+from nas.core.records import Status, Trial
 from nas.search_spaces.domain import Genes
-from nas.search_spaces.records import Status, Trial
 
 
 @dataclass

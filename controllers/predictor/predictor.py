@@ -25,9 +25,9 @@ from nas.controllers.predictor.inner_search import best_candidates, distinct
 from nas.controllers.predictor.model import Model
 from nas.controllers.predictor.scalarisation import Scalarisation
 from nas.controllers.task import Numbers, Task
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Columns, Genes
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
 
 POOL = 400  # best candidates of which a batch is picked
 DESIGN = 800  # candidates of which the first networks are picked

@@ -16,8 +16,8 @@ import numpy as np
 from nas.controllers.controller import Controller, State
 from nas.controllers.packing import pack, unpack
 from nas.controllers.task import Task
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 
 if TYPE_CHECKING:
     from nas.search_spaces.domain import Genes

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nas.core.errors import InputError
 from nas.evaluate.data.folders import cache_folder, data_folder
 from nas.evaluate.data.named import NAMED
 from nas.evaluate.data.prepared import is_prepared, open_prepared
 from nas.evaluate.data.settings import DIGITS
-from nas.search_spaces.errors import InputError
 
 
 def prepared_data() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError, nearest_name
 from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.data.image_files import LAYOUTS
@@ -20,7 +21,6 @@ from nas.evaluate.data.settings import DIGITS, DataSettings
 from nas.evaluate.data.source import Source, digits, from_folder
 from nas.evaluate.data.splits import Rows, split
 from nas.evaluate.data.writing import Progress, locked, no_progress, write_prepared
-from nas.search_spaces.errors import InputError, nearest_name
 
 CHECKED_BYTES = 2**30  # checksums of more than this are left to `nas data prepare`
 

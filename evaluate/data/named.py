@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.folders import data_folder
 from nas.evaluate.data.image_files import Bytes
 from nas.evaluate.data.source import Source, from_arrays, from_files, from_folder
-from nas.search_spaces.errors import InputError, WorkError
 
 Labels = NDArray[np.int64]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError
 from nas.evaluate.data.image_files import Bytes
 from nas.evaluate.faults import DataGone
-from nas.search_spaces.errors import InputError
 
 FORMAT = "mnas-images-1"
 META = "meta.json"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError, nearest_name
 from nas.evaluate.data.settings import DataSettings
-from nas.search_spaces.errors import InputError, nearest_name
 
 Labels = NDArray[np.int64]
 Rows = dict[str, tuple[str, Labels]]

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_files import Bytes, check_skipped
 from nas.evaluate.data.prepared import FORMAT, META, Prepared, is_prepared, open_prepared, sha256
 from nas.evaluate.data.source import Source
-from nas.search_spaces.errors import InputError, WorkError
 
 Rows = Mapping[str, NDArray[np.int64]]
 Progress = Callable[[int, int], None]

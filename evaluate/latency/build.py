@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.latency.operators import (
     HeadOperator,
     Operator,
@@ -26,10 +28,8 @@ from nas.evaluate.latency.timing import BACKENDS, ONNXRUNTIME, Call, fixed_threa
 from nas.evaluate.surrogate.score import agreement
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block, Norm
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import NetworkModule, build
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 
 Tell = Callable[[str], None]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.cost_table import can_be_tabulated
 from nas.evaluate.latency.stage_sums import StageSums
 from nas.evaluate.latency.table import LatencyTable, read_table
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
 

@@ -11,8 +11,8 @@ from itertools import product
 
 import numpy as np
 
+from nas.core.errors import InputError
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step, output_size, realise
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.shorthand import Modifiers

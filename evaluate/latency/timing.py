@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nas.evaluate.cpu_tuning import keep_freed_memory
-from nas.search_spaces.errors import InputError
+from nas.core.cpu_tuning import keep_freed_memory
+from nas.core.errors import InputError
 
 Call = Callable[[], object]
 EAGER, ONNXRUNTIME = BACKENDS = ("eager", "onnxruntime")

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nas.core.errors import InputError
 from nas.evaluate.surrogate.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
-from nas.search_spaces.errors import InputError
 
 MOST_BYTES = 2**20  # of one file; they have about two thousand
 FIGURES = ("top1", "top5", "train_seconds", "params_m", "macs_m")

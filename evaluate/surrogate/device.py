@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError, nearest_name
 from nas.evaluate.surrogate.measured_table import LATENCIES, THROUGHPUTS
 from nas.evaluate.surrogate.prediction import Surrogate, shipped_surrogate
 from nas.evaluate.surrogate.skeleton import covers, skeleton_genes
-from nas.search_spaces.errors import InputError, nearest_name
 from nas.search_spaces.space import SearchSpace
 
 TITLES = {

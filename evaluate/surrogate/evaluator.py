@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.surrogate.prediction import SEARCH, shipped_surrogate
 from nas.evaluate.surrogate.skeleton import genes_of
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture
 
 
 class ImageNetEvaluator:

@@ -153,7 +153,7 @@ def read_longer(path: Path) -> Array:
     """
     import csv
 
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
 
     sums: dict[tuple[str, ...], list[tuple[float, float]]] = {}
     try:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.surrogate.skeleton import STAGES, Genes, skeleton
-from nas.search_spaces.errors import InputError
 
 ACCURACY = "top1"  # percent, after the benchmark's 16 epochs
 THROUGHPUTS = ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190")  # images a second

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.surrogate.measured_table import ACCURACY, DEVICE_COLUMNS
 from nas.evaluate.surrogate.skeleton import Floats, Genes, skeleton, stage_options, stage_sizes, thermometer
-from nas.search_spaces.errors import InputError
 
 SHIPPED = Path(__file__).parent / "imagenet.npz"
 ALL, SEARCH, REPORT = FITS = ("all", "search", "report")

@@ -9,10 +9,10 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.search_spaces.catalogue import load_space, reference_network
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from nas.against_b0 import AgainstB0, Side
 from nas.cli.output import plain_table, say, show_table
 from nas.cli.side_by_side import side_by_side
-from nas.evaluate.quantity import format_quantity
+from nas.core.units import format_quantity
 from nas.evaluate.surrogate.neighbours import Neighbour
 
 SHOWN = 3

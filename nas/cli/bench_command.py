@@ -39,7 +39,7 @@ def bench(
     from nas.bench import as_rows
     from nas.bench import bench as measure
     from nas.cli.output import make_console, print_json, say, say_next
-    from nas.search_spaces.errors import InputError, WorkError
+    from nas.core.errors import InputError, WorkError
     from nas.things import load_thing, told_apart
 
     if device not in ("cpu", "cuda"):
@@ -63,8 +63,8 @@ def bench(
 def _print(console: Console, networks: Sequence[Network], results: Sequence[Latencies]) -> None:
     from nas.bench import paper_pair
     from nas.cli.output import plain_table, say, show_table
+    from nas.core.units import format_quantity
     from nas.evaluate.cost import network_cost
-    from nas.evaluate.quantity import format_quantity
 
     numbers = ("resolution", "MACs", "latency ms", f"x {networks[-1].name}")
     table = plain_table("backend", "network", *numbers, right=numbers)

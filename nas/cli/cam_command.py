@@ -41,7 +41,7 @@ def cam(
     """
     from nas.cam import activation_map, draw_maps, open_image
     from nas.cli.output import make_console, print_json, say, say_files, say_next
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
 
     if not image:
         raise InputError("cam: --image is missing: a file to look at")
@@ -85,7 +85,7 @@ def _models(things: list[str], weights: list[str]) -> list[Weights]:
     """
     from dataclasses import replace
 
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
     from nas.things import told_apart
     from nas.training.models import load_weights
 

@@ -46,9 +46,9 @@ def check(
     """
     from nas.cli.output import make_console, print_json, say, say_next
     from nas.controllers.registry import CONTROLLERS, is_controller
-    from nas.evaluate.quantity import parse_count
+    from nas.core.errors import InputError, nearest_name
+    from nas.core.units import parse_count
     from nas.search_spaces.catalogue import installed_spaces, load_space, space_names
-    from nas.search_spaces.errors import InputError, nearest_name
     from nas.space_check import run_checks, take_samples
     from nas.space_survey import survey
 
@@ -91,7 +91,7 @@ def _check_controller(name: str, console: Console, json: bool) -> None:
     from nas.cli.output import print_json, say, say_next
     from nas.controller_check import remarks, run_checks
     from nas.controller_trial import Suspect
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
 
     passed: list[str] = []
     elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()

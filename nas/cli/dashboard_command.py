@@ -45,7 +45,7 @@ def export_study(
       nas export-study runs/NAME --storage sqlite:///study.db
     """
     from nas.cli.output import make_console, say
-    from nas.evaluate.quantity import count_words
+    from nas.core.units import count_words
     from nas.tracking.optuna_study import RunStudies, open_storage, told_plainly
 
     database = open_storage(storage)

@@ -73,8 +73,8 @@ def prepare(
       nas data prepare cifar10 --download --resolution 32
     """
     from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.core.errors import InputError
     from nas.evaluate.data.load import find_source, prepare
-    from nas.search_spaces.errors import InputError
 
     if resolution < 1:
         raise InputError(f"--resolution: expected at least 1 pixel, got {resolution}")

@@ -46,10 +46,10 @@ def export(
     from dataclasses import replace
 
     from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.core.files import write_whole
     from nas.export.card import model_card
     from nas.export.export import CARD, available_formats
     from nas.export.export import export as write
-    from nas.files import write_whole
     from nas.training.models import weights_or_initial
 
     thing, kinds = _parse(thing_and_formats, formats)
@@ -76,7 +76,7 @@ def export(
 
 def _parse(words: list[str], formats: str | None) -> tuple[str, list[str]]:
     """Tell the network and the formats apart, in whatever order they stand."""
-    from nas.search_spaces.errors import InputError, nearest_name
+    from nas.core.errors import InputError, nearest_name
 
     named = [item.strip() for item in (formats or "").split(",") if item.strip()]
     kinds = [word for word in words if word in _FORMATS] + named

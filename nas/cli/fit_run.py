@@ -12,12 +12,12 @@ from rich.console import Console
 from nas.cli import search_run
 from nas.cli.output import make_console, plain_table, say, say_files, say_next, show_table
 from nas.cli.report_command import draw_report
-from nas.evaluate.quantity import format_quantity
+from nas.core.errors import InputError
+from nas.core.units import format_quantity
 from nas.family import Member
 from nas.outcome import Outcome
 from nas.run import Run, read_config
 from nas.scaling_fit import FAMILY, SHOWN, Fit, conclude_fit, fit_config
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 
 

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
-from nas.search_spaces.errors import InputError, WorkError
+from nas.core.errors import InputError, WorkError
 
 INPUT_MISTAKE, WORK_FAILED, INTERRUPTED = 2, 1, 130
 

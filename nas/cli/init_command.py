@@ -27,8 +27,8 @@ def init(
       nas init mine --space
     """
     from nas.cli.output import make_console, say_files, say_next
-    from nas.files import cannot_write, write_whole
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
+    from nas.core.files import cannot_write, write_whole
     from nas.starter import starter_config, starter_space
 
     config, table = folder / CONFIG, folder / SPACE

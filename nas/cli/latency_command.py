@@ -41,9 +41,9 @@ def build(
       nas search --target-flops 400M --device latency-efficientnet-cpu-eager.json --max-latency 40ms
     """
     from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.core.files import write_whole
     from nas.evaluate.latency.build import BuildSettings, build_table
     from nas.evaluate.latency.table import as_text
-    from nas.files import write_whole
     from nas.search_spaces.catalogue import load_space
 
     settings = BuildSettings(device, backend, threads, batch, rounds, validation=validation, seed=seed)

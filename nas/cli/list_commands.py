@@ -20,7 +20,7 @@ def spaces(json: Json = False) -> None:
       nas spaces --json
     """
     from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
-    from nas.evaluate.quantity import format_quantity
+    from nas.core.units import format_quantity
     from nas.search_spaces.catalogue import installed_spaces, space_names
 
     rows = [_shipped(name) for name in space_names()]

@@ -16,9 +16,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from nas.core.program import program
+from nas.core.units import format_quantity
 from nas.evaluate.cost import network_cost
-from nas.evaluate.quantity import format_quantity
-from nas.program import program
 from nas.search_spaces.network import Network
 from nas.stage_table import stage_table as plain_stage_table
 

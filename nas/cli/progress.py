@@ -14,8 +14,8 @@ from rich.text import Text
 
 from nas.cli.output import say
 from nas.cli.text_plot import text_plot
-from nas.evaluate.quantity import count_words, format_quantity
-from nas.search_spaces.records import Trial
+from nas.core.records import Trial
+from nas.core.units import count_words, format_quantity
 from nas.spending import Spending
 from nas.standing import Standing
 

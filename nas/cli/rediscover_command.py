@@ -31,8 +31,8 @@ def rediscover(
     import json as json_library
 
     from nas.cli.output import make_console, print_json, say, say_files, say_next
-    from nas.evaluate.quantity import parse_count
-    from nas.files import write_whole
+    from nas.core.files import write_whole
+    from nas.core.units import parse_count
     from nas.rediscovery import as_json
     from nas.rediscovery import rediscover as run
     from nas.rediscovery_page import page

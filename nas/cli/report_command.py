@@ -53,7 +53,7 @@ def report(
 def draw_report(run: Path, console: Console) -> list[Path]:
     """Write a run's page; one that cannot be drawn takes nothing from what has been done."""
     from nas.cli.output import warn
-    from nas.program import program
+    from nas.core.program import program
 
     try:
         from nas.report.page import write_report

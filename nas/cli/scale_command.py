@@ -141,8 +141,8 @@ def scale(
 
       nas scale runs/NAME --fit --data DIR --workers 2 --set evaluator.epochs=5
     """
+    from nas.core.errors import InputError
     from nas.scaler import Rule
-    from nas.search_spaces.errors import InputError
     from nas.things import load_thing
 
     hand = {"width": width, "depth": depth, "resolution": resolution}
@@ -183,10 +183,10 @@ def _family(
 ) -> None:
     """Make, write and print the members that are asked for."""
     from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.core.errors import InputError
     from nas.family import make_family, write_family
     from nas.scale_to_budget import scale_to_budget
     from nas.scaler import official_scalings, phi_scaling
-    from nas.search_spaces.errors import InputError
 
     scalings: list[Scaling] = []
     if official is not None:
@@ -224,7 +224,7 @@ def _only(what: str, others: dict[str, Any]) -> None:
     Raises:
         InputError: naming them.
     """
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
 
     given = [name for name, value in others.items() if value is not None]
     if given:
@@ -264,7 +264,7 @@ def _as_json(json: bool, work: Callable[[], Path]) -> None:
 
 def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequence[Ceiling]], rule: Rule) -> None:
     from nas.cli.output import plain_table, say
-    from nas.evaluate.quantity import format_quantity
+    from nas.core.units import format_quantity
     from nas.family import rule_text
 
     numbers = ("width", "depth", "resolution", "MACs", "params", "x MACs", "nominal x", "of the budget")
@@ -302,7 +302,7 @@ def _budgets(
     to_flops: str | None, to_latency: str | None, max_memory: str | None, device: str, threads: int
 ) -> list[list[Ceiling]]:
     """Return the ceilings of each member that a budget asks for."""
-    from nas.evaluate.quantity import parse_bytes, parse_count, parse_milliseconds
+    from nas.core.units import parse_bytes, parse_count, parse_milliseconds
     from nas.scale_to_budget import Ceiling, macs_ceiling, memory_ceiling
 
     def items(text: str | None) -> list[str]:
@@ -332,8 +332,8 @@ def _latency(device: str, threads: int) -> tuple[Callable[[Network], float], boo
 
         settings = BuildSettings(device, threads=threads)
         return lambda network: measure_network(network, settings), False
+    from nas.core.errors import InputError
     from nas.evaluate.devices import network_speed
-    from nas.search_spaces.errors import InputError
 
     def predicted(network: Network) -> float:
         speed = network_speed(device, network)[0]
@@ -345,7 +345,7 @@ def _latency(device: str, threads: int) -> tuple[Callable[[Network], float], boo
 
 
 def _numbers(text: str) -> list[float]:
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
 
     try:
         return [float(item) for item in text.split(",")]

@@ -192,7 +192,7 @@ def search(
       nas search --resume runs/NAME --trials 200
     """
     from nas.cli import search_run
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
 
     changes: dict[str, Any] = {
         "objective.target_flops": target_flops,

@@ -27,15 +27,15 @@ from nas.cli.workers import check_budget, make_pool, open_account, read_images
 from nas.config import OPEN_ENDED, RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
+from nas.core.errors import InputError, WorkError
+from nas.core.files import cannot_write
+from nas.core.records import Trial
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.worker_pool import WorkerPool
-from nas.files import cannot_write
 from nas.outcome import Outcome, conclude
 from nas.run import Run, check_free
 from nas.search_loop import SearchLoop, Watcher
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError, WorkError
-from nas.search_spaces.records import Trial
 from nas.setup import Setup, prepare, versions
 from nas.standing import Standing, most_macs
 

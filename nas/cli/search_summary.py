@@ -11,10 +11,10 @@ from rich.console import Console
 from nas.cli.against_b0 import print_against_b0
 from nas.cli.output import say, say_files, say_next, show_table, stage_table
 from nas.cli.progress import format_duration, trial_line
+from nas.core.program import program
+from nas.core.units import count_words, format_quantity
 from nas.evaluate.evaluators import IMAGENET, PROXY
-from nas.evaluate.quantity import count_words, format_quantity
 from nas.outcome import Outcome
-from nas.program import program
 from nas.rounds import Rounds
 from nas.run import Run
 from nas.search_spaces import space as spaces

@@ -85,8 +85,8 @@ def profile(
       nas profile runs/NAME --check
     """
     from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
+    from nas.core.errors import InputError
     from nas.evaluate.cost import cost_by_part
-    from nas.search_spaces.errors import InputError
     from nas.things import load_thing
 
     for name, value in (("resolution", resolution), ("classes", classes)):
@@ -152,8 +152,8 @@ def _cross_check(network: Network) -> list[dict[str, Any]]:
     """
     from dataclasses import asdict
 
+    from nas.core.errors import WorkError
     from nas.evaluate.cross_check import cross_check
-    from nas.search_spaces.errors import WorkError
 
     counts = cross_check(network)
     if not counts[1].explained:

@@ -68,10 +68,10 @@ def scale_study(
       nas scale-study efficientnet_b0 --data DIR --seeds 3 --workers 2 --set evaluator.epochs=10
     """
     from nas.cli.output import make_console, print_json
+    from nas.core.errors import InputError
     from nas.paper_tables import paper_rows
     from nas.scaler import Rule
     from nas.scaling_study import make_members
-    from nas.search_spaces.errors import InputError
     from nas.things import load_thing
 
     console = make_console()
@@ -105,11 +105,11 @@ def _train(
 ) -> None:
     from nas.cli.data_commands import progress_bar
     from nas.cli.output import print_json, say, say_files, say_next
+    from nas.core.errors import InputError
+    from nas.core.files import hold, write_whole
     from nas.evaluate.data.load import load_data
     from nas.evaluate.evaluators import EvaluatorRecipe
-    from nas.files import hold, write_whole
     from nas.scaling_study import JOURNAL, REPORT, draw_study, run_study
-    from nas.search_spaces.errors import InputError
     from nas.trainings import digest, lazy_pool
 
     with progress_bar(console, json) as progress:
@@ -158,7 +158,7 @@ def _train(
 def _print_study(console: Console, study: Study, seeds: int) -> None:
     """Print the accuracies as the paper's Table 7, with what chance may do."""
     from nas.cli.output import plain_table, say
-    from nas.evaluate.quantity import format_quantity
+    from nas.core.units import format_quantity
 
     numbers = ("depth", "width", "resolution", "MACs", "x MACs", "accuracy", "over baseline", "trainings")
     table = plain_table("scaled by", *numbers, right=numbers)
@@ -179,7 +179,7 @@ def _print_study(console: Console, study: Study, seeds: int) -> None:
 
 def _show_costs(console: Console, members: Sequence[StudyMember], rows: Sequence[PaperRow], json: bool) -> None:
     from nas.cli.output import plain_table, print_json, say
-    from nas.evaluate.quantity import format_quantity
+    from nas.core.units import format_quantity
     from nas.scaling_study import Study
 
     study = Study(tuple(members), tuple(() for _ in members), None)
@@ -224,7 +224,7 @@ def _config(
 
 
 def _numbers(text: str) -> list[float]:
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
 
     try:
         return [float(item) for item in text.split(",")]

@@ -80,11 +80,11 @@ def fit(
       nas surrogate fit --data trained_networks.csv --longer proxy_vs_longer_training.csv
     """
     from nas.cli.output import make_console, say
+    from nas.core.errors import InputError
+    from nas.core.files import write_bytes_whole
     from nas.evaluate.latency.timing import fixed_threads
     from nas.evaluate.surrogate.fit import LEAST_ROWS, compare_candidates, fit_surrogate, read_longer, save_numbers
     from nas.evaluate.surrogate.measured_table import ACCURACY, read_measured
-    from nas.files import write_bytes_whole
-    from nas.search_spaces.errors import InputError
 
     table = read_measured(data)
     if split is not None or "train" in table.split:
@@ -133,8 +133,8 @@ def import_archive(
       nas surrogate import ARCHIVE --out measured.npz
     """
     from nas.cli.output import make_console, say
+    from nas.core.files import write_whole
     from nas.evaluate.surrogate.archive import read_archive
-    from nas.files import write_whole
 
     text = read_archive(archive, splits)
     write_whole(out, text)

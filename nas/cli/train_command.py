@@ -102,7 +102,7 @@ def train(
       nas train --resume trained/NAME
     """
     from nas.cli.output import make_console, say
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
     from nas.training.run import TrainingRun
 
     changes = {
@@ -148,7 +148,7 @@ def _begin(
     console: Console,
 ) -> None:
     from nas.cli.output import describe_network, say
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
     from nas.things import load_thing
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.run import TrainingRun, check_free, trained_network
@@ -219,8 +219,8 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     from nas.cli.interruption import wish_to_stop
     from nas.cli.output import say
     from nas.cli.training_progress import TrainingProgress, print_result
+    from nas.core.errors import WorkError
     from nas.evaluate.proxy import choose_device
-    from nas.search_spaces.errors import WorkError
     from nas.tracking.tensorboard_log import events_of
 
     config = run.config

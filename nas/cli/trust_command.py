@@ -75,7 +75,7 @@ def trust(
     from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.cli.report_command import draw_report
     from nas.cli.workers import make_pool, read_images
-    from nas.files import write_whole
+    from nas.core.files import write_whole
     from nas.setup import prepare
     from nas.trust import REPORT, Plan, draw_networks, measure_trust, plan_from_run
 
@@ -173,9 +173,9 @@ def _run_config(run: Path, changes: dict[str, Any], assignments: list[str]) -> R
     Raises:
         InputError: if something else is to be changed, or the run trained nothing.
     """
+    from nas.core.errors import InputError
     from nas.evaluate.evaluators import PROXY
     from nas.run import read_config
-    from nas.search_spaces.errors import InputError
 
     given = [name for name in ("data.source", "objective.target_flops") if changes[name] is not None]
     if given or assignments:

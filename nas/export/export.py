@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from nas.core.errors import InputError, WorkError
+from nas.core.files import cannot_write, write_bytes_whole, write_whole
 from nas.export.other_libraries import Counterpart, find_counterpart, their_state
 from nas.export.python_source import python_source
-from nas.files import cannot_write, write_bytes_whole, write_whole
-from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_yaml

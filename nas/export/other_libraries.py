@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nas.core.errors import InputError
 from nas.pretrained import TORCHVISION, layer_names
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import Excitation
 from nas.search_spaces.network import Network
 from nas.things import load_thing

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas.pictures import COLOURS
+from nas.core.figures import COLOURS
 
 BLUE, ORANGE, GREEN, RED, PINK, SKY, BLACK = COLOURS
 GREY = "#767676"  # 4.5 to 1 on white
@@ -89,7 +89,7 @@ def key_above(figure: Any, axes: Any) -> None:
 
 def new_chart(height_in: float, width_in: float = WIDTH_IN, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
     """Return a figure and its axes in the report's style; ``height_in`` and ``width_in`` in inches."""
-    from nas.pictures import new_figure
+    from nas.core.figures import new_figure
 
     figure, axes = new_figure(rows, columns, (width_in, height_in))
     for one in axes.flat if hasattr(axes, "flat") else (axes,):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.search_spaces.records import Trial
+from nas.core.records import Trial
 
 BEST_SHARE, LEAST_BEST = 0.1, 5
 NORMAL, MANY = 1.96, 300

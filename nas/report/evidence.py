@@ -10,15 +10,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.evaluate.quantity import format_quantity
-from nas.program import program
+from nas.core.program import program
+from nas.core.records import Trial
+from nas.core.units import format_quantity
 from nas.report.chart import Chart
 from nas.report.choice_charts import effects_chart, heat_chart
 from nas.report.choices import option_table
 from nas.report.facts import Facts
 from nas.report.layout import Section, Table
 from nas.report.more_charts import trust_chart
-from nas.search_spaces.records import Trial
 
 CHOICE_ROWS = 120
 

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from nas.config import METADATA, RunConfig
-from nas.journal import read_rows
+from nas.core.errors import InputError
+from nas.core.journal import read_rows
+from nas.core.records import Trial
 from nas.outcome import best_trial, front_of
 from nas.rounds import JOURNAL as CONFIRMATIONS
 from nas.run import read_config, read_journal
 from nas.scaling_fit import REPORT as SCALING
 from nas.search_loop import SPENT
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict, read_yaml
-from nas.search_spaces.records import Trial
 from nas.setup import space_of
 from nas.trust import JOURNAL as TRAININGS
 from nas.trust import read_trust

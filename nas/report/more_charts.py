@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from nas.evaluate.quantity import format_quantity
+from nas.core.units import format_quantity
 from nas.report.chart import BLUE, GREY, Chart, new_chart
 
 

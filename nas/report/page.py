@@ -8,13 +8,13 @@ from importlib import resources
 from pathlib import Path
 
 from nas import __version__
-from nas.files import cannot_write, write_whole
-from nas.pictures import write_figure
+from nas.core.figures import write_figure
+from nas.core.files import cannot_write, write_whole
+from nas.core.records import Trial
 from nas.report.chart import report_style
 from nas.report.content import make_page
 from nas.report.facts import Facts
 from nas.report.layout import Page
-from nas.search_spaces.records import Trial
 
 FILE, PICTURES = "report.html", "pictures"
 FORMATS = (".svg", ".png")

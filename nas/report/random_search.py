@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from nas.against_b0 import sample_inside
 from nas.controllers.registry import fitted_options
+from nas.core.errors import InputError
+from nas.core.program import program
+from nas.core.records import Architecture, Trial
 from nas.evaluate.evaluators import IMAGENET, TABLE
-from nas.program import program
 from nas.report.facts import Facts
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
 from nas.setup import Setup, prepare
 
 SAMPLE = 5_000

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from nas.core.errors import InputError
+from nas.core.records import Trial
+from nas.core.units import format_quantity
 from nas.evaluate.cost import network_cost
-from nas.evaluate.quantity import format_quantity
 from nas.report.chart import BLACK, BLUE, GREEN, GREY, ORANGE, RED, Chart, key_above, new_chart
 from nas.report.facts import Facts
 from nas.report.random_search import RandomSearch
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Trial
 
 REFERENCES = ("efficientnet_b0", "mobilenet_v2", "mobilenet_v3_large", "mnasnet_a1")
 ROOM = 1.35  # references are shown if their MACs are within so many times those of the trials

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.core.errors import InputError
+from nas.core.units import format_quantity
 from nas.evaluate.cost import cost_by_part
-from nas.evaluate.quantity import format_quantity
 from nas.report.chart import BLUE, GREEN, GREY, ORANGE, PINK, SKY, Chart, new_chart
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.layers import output_size, realise
 from nas.search_spaces.network import EXPAND, Network, Stage
 

@@ -10,7 +10,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from nas.tracking.optuna_study import RunStudies
 
 _log = logging.getLogger(__name__)

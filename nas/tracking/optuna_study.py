@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nas.core.errors import InputError, WorkError
+from nas.core.records import Architecture, Trial
 from nas.run import read_config, read_journal
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError, WorkError
-from nas.search_spaces.records import Architecture, Trial
 from nas.search_spaces.space import SearchSpace
 from nas.setup import space_of
 

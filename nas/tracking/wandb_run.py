@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
+from nas.core.records import Trial
 from nas.run import Run
-from nas.search_spaces.records import Trial
 from nas.standing import Standing, most_macs
 
 _log = logging.getLogger("nas")

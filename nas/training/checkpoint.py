@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from nas.files import write_bytes_whole, write_whole
-from nas.search_spaces.errors import WorkError
+from nas.core.errors import WorkError
+from nas.core.files import write_bytes_whole, write_whole
 
 STATE, FORMAT = "checkpoint.json", "mnas-checkpoint-1"
 

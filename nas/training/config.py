@@ -10,9 +10,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from nas.core.errors import InputError, explain
 from nas.evaluate.data.load import data_names
 from nas.evaluate.data.settings import DataSettings
-from nas.search_spaces.errors import InputError, explain
 from nas.sections import Section
 from nas.training.recipe import MODERN, TRANSFER, Recipe, load_recipe, make_recipe
 from nas.training.weights import TORCHVISION

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.pictures import new_figure, write_figure
+from nas.core.figures import new_figure, write_figure
 
 
 def write_curves(path: Path, history: Sequence[dict[str, Any]], title: str) -> None:

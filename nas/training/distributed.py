@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
+from nas.core.errors import InputError, WorkError
+from nas.core.files import write_whole
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.ray_environment import quiet_ray
-from nas.files import write_whole
-from nas.search_spaces.errors import InputError, WorkError
 from nas.training.run import HISTORY, TrainingRun, train
 from nas.training.world import World
 

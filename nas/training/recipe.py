@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from yaml import safe_load
 
-from nas.search_spaces.errors import InputError, explain, nearest_name
+from nas.core.errors import InputError, explain, nearest_name
 from nas.search_spaces.network_yaml import read_yaml
 from nas.sections import Section
 

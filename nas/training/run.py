@@ -21,12 +21,12 @@ from typing import Any
 import torch
 import yaml
 
+from nas.core.cpu_tuning import tune_for_training
+from nas.core.errors import InputError
+from nas.core.files import cannot_write, hold, write_whole
+from nas.core.program import program
 from nas.evaluate.cost import network_cost
-from nas.evaluate.cpu_tuning import tune_for_training
 from nas.evaluate.data.image_data import ImageData
-from nas.files import cannot_write, hold, write_whole
-from nas.program import program
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import load_network, network_to_yaml, read_yaml

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.training.augmentation import mix
 from nas.evaluate.training.images import Images, Normalisation
@@ -26,7 +27,6 @@ from nas.evaluate.training.optimizers import moving_average, set_batch_norm_mome
 from nas.evaluate.training.precision import choose_precision
 from nas.evaluate.training.small_maps import use_small_maps
 from nas.evaluate.training.step import EagerStep
-from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.module import NetworkModule
 from nas.training import crops
 from nas.training.checkpoint import Checkpoint, pack, unpack

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from nas.files import write_bytes_whole
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
+from nas.core.files import write_bytes_whole
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_from_dict, network_to_dict
 from nas.training.recipe import CROP_SHARE
@@ -188,8 +188,8 @@ def random_weights(network: Network, seed: int = 0) -> Weights:
 
 
 def _from_torchvision(network: Network) -> Weights:
+    from nas.core.errors import WorkError
     from nas.pretrained import from_torchvision, torchvision_network
-    from nas.search_spaces.errors import WorkError
 
     theirs = torchvision_network(network.name)
     try:

@@ -19,8 +19,8 @@ from nas.cli.output import plain_table, show_table
 from nas.cli.progress import SearchProgress
 from nas.cli.text_plot import text_plot
 from nas.cli.training_progress import TrainingProgress
+from nas.core.records import Architecture, Status, Trial
 from nas.evaluate.pareto import hypervolume
-from nas.search_spaces.records import Architecture, Status, Trial
 from nas.spending import Budget, Spending
 from nas.standing import Standing
 from tests.toys import run_nas

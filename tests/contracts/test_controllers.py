@@ -12,7 +12,7 @@ from nas.controller_check import CHECKS, remarks, run_checks, the_same_in_anothe
 from nas.controller_trial import Suspect, banded_task, outcome
 from nas.controllers.objectives import LACKED_LIMIT
 from nas.controllers.registry import CONTROLLERS, check_controller, find_controller, fitted_options, make_controller
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from tests.toys import TOY_CONTROLLERS
 
 SMALL: dict[str, dict[str, Any]] = {

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.core.errors import InputError
 from nas.evaluate.devices import DeviceModel, device_changes, load_device, network_speed
 from nas.evaluate.latency.build import BuildSettings, build_table
 from nas.evaluate.latency.table import as_text
 from nas.evaluate.surrogate.device import TITLES
 from nas.search_spaces.catalogue import load_space, reference_network
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.toys import TINY_FORM

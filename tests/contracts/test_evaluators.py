@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE, EvaluatorRecipe
@@ -18,8 +20,6 @@ from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
 from nas.evaluate.table_evaluator import TableEvaluator
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.toys import TINY_FORM

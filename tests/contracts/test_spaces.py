@@ -10,8 +10,8 @@ import yaml
 from typer.testing import CliRunner
 
 from nas.cli.app import app
+from nas.core.errors import InputError
 from nas.search_spaces.catalogue import load_space, space_names
-from nas.search_spaces.errors import InputError
 from nas.space_check import CHECKS, run_checks, take_samples
 from nas.space_survey import survey
 from tests.toys import TINY_FORM, TOY_EVALUATORS

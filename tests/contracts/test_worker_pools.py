@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from nas.core.records import Architecture
+from nas.core.user_code import UserCode
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import LocalPool, Outcome, WorkerPool
-from nas.search_spaces.records import Architecture
-from nas.search_spaces.user_code import UserCode
 from tests.conftest import write_images
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
@@ -169,8 +169,8 @@ def test_a_worker_that_does_not_stop_is_killed_at_its_time_limit(monkeypatch: py
 def test_gpus_that_are_not_there_are_refused() -> None:
     import ray
 
+    from nas.core.errors import InputError
     from nas.evaluate.ray_pool import RayPool
-    from nas.search_spaces.errors import InputError
 
     with pytest.raises(InputError, match=r"gpus_per_worker: asked for 0.5, but Ray sees no GPU"):
         RayPool(recipe("Sine"), None, workers=1, gpus_per_worker=0.5)
@@ -298,7 +298,7 @@ def test_images_that_vanish_are_told_as_such(tmp_path: Path) -> None:
 
 
 def test_a_broken_accelerator_ends_what_runs_in_its_process() -> None:
-    from nas.search_spaces.errors import WorkError
+    from nas.core.errors import WorkError
 
     pool = LocalPool(recipe("BrokenGpu"), None)
     pool.submit(job(0))
@@ -356,8 +356,8 @@ def test_a_paused_training_is_left_where_it_is_and_swept_away(make_pool: MakePoo
 
 @pytest.mark.slow
 def test_workers_that_cannot_start_end_the_run_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nas.core.errors import WorkError
     from nas.evaluate.ray_pool import RayPool, _RayWorker
-    from nas.search_spaces.errors import WorkError
 
     class Unstartable(_RayWorker):
         def __init__(self, *_: Any) -> None:
@@ -374,8 +374,8 @@ def test_workers_that_cannot_start_end_the_run_with_their_reason(monkeypatch: py
 
 
 def test_a_cluster_that_is_not_there_is_refused_at_once() -> None:
+    from nas.core.errors import InputError
     from nas.evaluate.ray_pool import RayPool
-    from nas.search_spaces.errors import InputError
 
     for address in ("127.0.0.1:1", "auto"):
         with pytest.raises(InputError, match="expected a running Ray cluster"):

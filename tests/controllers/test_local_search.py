@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from nas.controllers.local_search import LocalSearch
 from nas.controllers.task import Task
+from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.records import Architecture, Trial
 from tests.toys import PlainSpace
 
 

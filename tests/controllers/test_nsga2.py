@@ -7,9 +7,9 @@ from nas.controllers.nondominated import best_first, constrained_ranks, crowding
 from nas.controllers.nsga2 import NSGA2
 from nas.controllers.objectives import Constraints, Objectives
 from nas.controllers.task import Task
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
 from tests.toys import PlainSpace
 
 POINTS = np.array([[1.0, 5.0], [2.0, 3.0], [4.0, 1.0], [2.0, 5.0], [5.0, 5.0]])

@@ -11,14 +11,14 @@ from nas.controllers.predictor.features import MOST_SPREAD, Features
 from nas.controllers.predictor.inner_search import best_candidates
 from nas.controllers.registry import CONTROLLERS, make_controller
 from nas.controllers.task import Numbers, Task
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Status, Trial
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import LimitedDomain, ListedDomain, limited_domain
 from nas.evaluate.limits import Limit, Limits
 from nas.evaluate.reward import Factor, Reward
 from nas.search_spaces.domain import Columns, Domain, Genes
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.records import Architecture, Status, Trial
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.toys import TINY_FORM, PlainSpace
 

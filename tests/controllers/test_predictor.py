@@ -17,8 +17,8 @@ from nas.controllers.predictor.inner_search import best_candidates, distinct
 from nas.controllers.predictor.predictor import Predictor
 from nas.controllers.predictor.scalarisation import Scalarisation
 from nas.controllers.task import Numbers, Task
+from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Columns, Domain, Genes
-from nas.search_spaces.records import Architecture, Trial
 from tests.toys import PlainSpace
 
 SIZES = (3, 2, 4, 1, 5)

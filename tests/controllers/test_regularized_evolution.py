@@ -5,10 +5,10 @@ import pytest
 from nas.controllers.random_search import RandomSearch
 from nas.controllers.regularized_evolution import RegularizedEvolution
 from nas.controllers.task import Task
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture, Trial
 
 
 def value(architecture: Architecture) -> float:

@@ -12,8 +12,8 @@ from nas.controllers.rl.losses import advantages, moving_average, ppo_loss, rein
 from nas.controllers.rl.policy import Policy
 from nas.controllers.rl.reinforcement_learning import ReinforcementLearning
 from nas.controllers.task import Task
+from nas.core.records import Trial
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.records import Trial
 from nas.search_spaces.space import SearchSpace
 from tests.toys import PlainSpace
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.cost import COST_METRICS, network_cost
 from nas.evaluate.cost_table import IMPOSSIBLE, CostTable, can_be_tabulated
 from nas.evaluate.known_costs import KnownCosts
@@ -11,8 +13,6 @@ from nas.evaluate.limits import Limit, Limits
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.stage_table_space import StageTableSpace
 from nas.space_survey import survey
 from tests.search_spaces.test_shipped_spaces import ODD_FORMS

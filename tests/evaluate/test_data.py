@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas.core.errors import InputError
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.image_files import decode_image, open_image_folder
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
-from nas.search_spaces.errors import InputError
 from tests.conftest import write_images
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas.core.errors import InputError
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import limited_domain
@@ -18,7 +19,6 @@ from nas.evaluate.pathways import Pathways
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.search_spaces.test_shorthand import FORM
 from tests.toys import TINY_FORM

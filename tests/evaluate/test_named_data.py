@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from torchvision import datasets
 
+from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.load import find_source, load_data, prepare
 from nas.evaluate.data.named import NAMED, open_named
 from nas.evaluate.data.settings import DataSettings
-from nas.search_spaces.errors import InputError, WorkError
 from tests.conftest import write_images
 
 Write = Callable[[Path, pytest.MonkeyPatch], None]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas.core.errors import InputError, WorkError
 from nas.evaluate.data import writing
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import find_source, load_data, prepare, prepared_path
@@ -20,7 +21,6 @@ from nas.evaluate.data.prepared import MappedImages, damaged, open_prepared
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.source import Source, digits
 from nas.evaluate.faults import DataGone
-from nas.search_spaces.errors import InputError, WorkError
 from tests.conftest import write_images
 
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
@@ -17,9 +19,7 @@ from nas.evaluate.training.augmentation import augment
 from nas.evaluate.training.images import Images, Normalisation
 from nas.evaluate.training.loop import Training, accuracy
 from nas.evaluate.training.optimizers import make_optimizer, schedule
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture
 
 HERE = Architecture("tiny", (0,))
 

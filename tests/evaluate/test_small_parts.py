@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
+from nas.core.units import format_quantity, parse_count, parse_seconds
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.pareto import pareto_front
-from nas.evaluate.quantity import format_quantity, parse_count, parse_seconds
 from nas.evaluate.reward import EXPONENTS, Factor, Reward
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 
 
 @pytest.mark.parametrize(

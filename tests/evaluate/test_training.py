@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.checkpoints import load_checkpoint, save_checkpoint
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
@@ -27,10 +29,8 @@ from nas.evaluate.training.optimizers import moving_average
 from nas.evaluate.training.precision import choose_precision
 from nas.evaluate.training.small_maps import SmallMapConv2d, use_small_maps
 from nas.evaluate.training.step import EagerStep
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.search_spaces.records import Architecture
 
 HERE = Architecture("tiny", (0,))
 CPU = torch.device("cpu")

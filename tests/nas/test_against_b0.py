@@ -9,12 +9,12 @@ import pytest
 
 from nas.against_b0 import against_b0, b0_share, predicted_rewards, sample_inside
 from nas.config import RunConfig, load_config
+from nas.core.records import Architecture
 from nas.evaluate.surrogate.judgement import judge
 from nas.evaluate.surrogate.skeleton import b0_genes, skeleton
 from nas.rediscovery import TOKENS, choice_name, effects, rediscover
 from nas.rediscovery_page import page
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.records import Architecture
 from nas.setup import Setup, prepare
 
 B0 = reference_network("efficientnet_b0")

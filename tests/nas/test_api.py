@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import nas
+from nas.core.errors import InputError
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.errors import InputError
 from tests.toys import TOY_EVALUATORS, comparable, run_nas
 
 

@@ -17,6 +17,8 @@ from rich.console import Console
 from nas.cli.search_summary import print_outcome
 from nas.config import RunConfig, load_config
 from nas.controllers.registry import make_controller
+from nas.core.errors import InputError, WorkError
+from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.checkpoints import checkpoint_key
 from nas.evaluate.faults import Job
 from nas.fidelity import RUNGS
@@ -24,8 +26,6 @@ from nas.outcome import conclude
 from nas.rounds import choose, confirm_rounds
 from nas.run import Run
 from nas.search_loop import SearchLoop
-from nas.search_spaces.errors import InputError, WorkError
-from nas.search_spaces.records import Architecture, Evaluation, Trial
 from nas.setup import Setup, prepare
 from nas.spending import Budget, Spending
 from tests.nas.test_search_loop import FakePool, Killed, Nobody

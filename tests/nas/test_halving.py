@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.core.errors import InputError
 from nas.halving import Halving, rung_epochs
-from nas.search_spaces.errors import InputError
 
 
 @pytest.mark.parametrize(

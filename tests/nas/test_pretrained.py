@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
+from nas.core.errors import InputError
 from nas.pretrained import TORCHVISION, convert, from_torchvision, torchvision_network
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import build
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from nas.config import RunConfig
+from nas.core.errors import InputError, WorkError
+from nas.core.records import Architecture, Trial
 from nas.run import Run
-from nas.search_spaces.errors import InputError, WorkError
-from nas.search_spaces.records import Architecture, Trial
 
 
 def trial(number: int) -> Trial:

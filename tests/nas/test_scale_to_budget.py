@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas.core.errors import InputError
 from nas.evaluate.cost import network_cost
 from nas.scale_to_budget import Ceiling, macs_ceiling, memory_ceiling, scale_to_budget
 from nas.scaler import Rule, Scaling, scale
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.things import load_thing
 

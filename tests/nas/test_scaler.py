@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.core.errors import InputError
 from nas.evaluate.cost import network_cost
 from nas.scaler import Rule, Scaling, official_scalings, phi_scaling, round_layers, scale
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.rounding import round_channels
 from nas.things import load_thing
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nas.config import load_config
+from nas.core.errors import InputError
 from nas.evaluate.proxy import proxy_resolution
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.scaled_proxies import train_at_own_resolution
@@ -16,7 +17,6 @@ from nas.scaler import Rule
 from nas.scaling_fit import _possible_family, fit_config
 from nas.scaling_space import ScalingSpace
 from nas.search_spaces import space as spaces
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_dict, network_to_yaml
 from nas.sections import ScalingGrid

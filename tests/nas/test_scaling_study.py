@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from nas.cli.app import app
+from nas.core.errors import InputError
 from nas.evaluate.cost import network_cost
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.worker_pool import WorkerPool
 from nas.paper_tables import PAPER_ROWS
 from nas.scaler import Rule, Scaling, scale
 from nas.scaling_study import DIMENSIONS, draw_study, make_members, run_study
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.network_yaml import network_to_yaml
 from nas.things import load_thing

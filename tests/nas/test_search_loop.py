@@ -12,13 +12,13 @@ import pytest
 
 from nas.config import RunConfig, load_config
 from nas.controllers.registry import make_controller
+from nas.core.errors import InputError, WorkError
+from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import Outcome
 from nas.outcome import best_trial, conclude, front_of
 from nas.run import Run
 from nas.search_loop import SearchLoop
-from nas.search_spaces.errors import InputError, WorkError
-from nas.search_spaces.records import Architecture, Evaluation, Trial
 from nas.setup import Setup, prepare
 from nas.things import load_thing
 from tests.toys import TOY_CONTROLLERS, TOY_EVALUATORS

@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import kendalltau, t
 
 from nas.config import load_config
+from nas.core.errors import WorkError
+from nas.core.records import Evaluation
 from nas.evaluate.faults import Job
-from nas.search_spaces.errors import WorkError
-from nas.search_spaces.records import Evaluation
 from nas.setup import Setup, prepare
 from nas.trainings import measure_noise
 from nas.trust import JOURNAL, Plan, draw_networks, judge, kendall, measure_trust, plan_from_run

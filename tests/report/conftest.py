@@ -9,7 +9,7 @@ from nas.cli.app import app
 from tests.toys import TOY_EVALUATORS
 
 AWKWARD = '''
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 
 class Some:
     """Fails for some genotypes, with words that HTML must not take for its own."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nas.core.records import Architecture, Trial
 from nas.report.choices import best_trials, option_table
-from nas.search_spaces.records import Architecture, Trial
 
 EFFECTS = {"stage1.kernel": (0.0, 0.02), "stage2.expand": (-0.01, 0.0, 0.03), "depth": (0.0, 0.0)}
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.core.errors import InputError
 from nas.search_spaces.block_notation import block_strings, format_block, parse_block
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Stage
 from nas.search_spaces.network_yaml import network_from_dict
 

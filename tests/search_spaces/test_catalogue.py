@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
+from nas.core.user_code import UserCode
 from nas.evaluate.known_costs import KnownCosts
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import decode
-from nas.search_spaces.user_code import UserCode
 
 
 def test_shipped_spaces() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from nas.search_spaces.layers import Convolution, Excitation, Layer, output_size, realise
 from nas.search_spaces.network import Head, Network, Stage, Stem
 

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.network_yaml import load_network, network_from_dict, network_to_dict, network_to_yaml
 

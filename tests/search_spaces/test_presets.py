@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.core.errors import InputError
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Network
 from nas.search_spaces.presets import PRESETS, apply_preset
 from nas.search_spaces.stage_table_space import StageTableSpace

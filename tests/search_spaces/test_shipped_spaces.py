@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from nas.core.records import Architecture
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.distinct import count_networks
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import enumerate_space, network_key, size
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.search_spaces.test_shorthand import FORM
@@ -85,7 +85,7 @@ ODD_FORMS = [
 @pytest.mark.parametrize("form", ODD_FORMS, ids=range(len(ODD_FORMS)))
 def test_distinct_networks_are_counted_exactly(form: dict[str, Any]) -> None:
     """Against brute force over every genotype."""
-    from nas.search_spaces.errors import InputError
+    from nas.core.errors import InputError
 
     space = StageTableSpace(form)
     keys = set()

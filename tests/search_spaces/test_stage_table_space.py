@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.search_spaces.catalogue import load_space, reference_network
-from nas.search_spaces.errors import InputError
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.space import check, enumerate_space, network_key, size
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.toys import TINY_FORM

@@ -16,8 +16,8 @@ from pathlib import Path
 import optuna
 import pytest
 
+from nas.core.errors import InputError
 from nas.run import read_trials
-from nas.search_spaces.errors import InputError
 from nas.tracking.optuna_study import open_storage
 from tests.toys import run_nas
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.devices import load_device, network_speed
 from nas.evaluate.latency.build import BuildSettings, _line, _module, build_table, measure_network
 from nas.evaluate.latency.operators import input_shape, operators_in, operators_of
 from nas.evaluate.latency.table import LatencyTable, as_text, read_table
 from nas.evaluate.latency.timing import interleaved_medians
 from nas.search_spaces.catalogue import load_space
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.module import build
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.stage_table_space import StageTableSpace
 from tests.toys import TINY_FORM
 

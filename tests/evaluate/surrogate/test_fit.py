@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.core.errors import InputError
 from nas.evaluate.latency.timing import fixed_threads
 from nas.evaluate.surrogate import device_fit, fit, teachers
 from nas.evaluate.surrogate.distil import fit_perceptron, random_genes
@@ -16,7 +17,6 @@ from nas.evaluate.surrogate.measured_table import DEVICE_COLUMNS, MeasuredTable,
 from nas.evaluate.surrogate.prediction import FITS, Surrogate, forward, load_surrogate
 from nas.evaluate.surrogate.score import agreement
 from nas.evaluate.surrogate.skeleton import gene_sizes, thermometer
-from nas.search_spaces.errors import InputError
 from tests.evaluate.surrogate.tables import made_up_rows, write_rows
 
 

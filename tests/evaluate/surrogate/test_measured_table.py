@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.core.errors import InputError
 from nas.evaluate.surrogate.measured_table import DEVICE_COLUMNS, read_measured
-from nas.search_spaces.errors import InputError
 from tests.evaluate.surrogate.tables import SHARED, made_up_rows, write_rows
 
 

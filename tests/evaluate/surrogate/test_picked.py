@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
+from nas.core.records import Architecture
 from nas.evaluate.cost import network_cost
 from nas.evaluate.surrogate.judgement import gain_interval, judge
 from nas.evaluate.surrogate.neighbours import as_csv, neighbours
 from nas.evaluate.surrogate.prediction import REPORT, SEARCH, shipped_surrogate
 from nas.evaluate.surrogate.skeleton import b0_genes, gene_sizes, skeleton
-from nas.search_spaces.records import Architecture
 
 B0 = b0_genes()
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.core.errors import InputError
 from nas.evaluate.surrogate.measured_table import COLUMNS, read_measured
 from nas.evaluate.surrogate.prediction import FITS, REPORT, SEARCH, SHIPPED, load_surrogate, shipped_surrogate
 from nas.evaluate.surrogate.score import agreement, score
 from nas.evaluate.surrogate.skeleton import b0_genes, gene_sizes
-from nas.search_spaces.errors import InputError
 from tests.evaluate.surrogate.tables import SHARED, made_up_rows, write_rows
 
 B0 = np.array([b0_genes()])

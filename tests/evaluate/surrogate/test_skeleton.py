@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.core.errors import InputError
+from nas.core.records import Architecture
 from nas.evaluate.surrogate.skeleton import (
     b0_genes,
     covers,
@@ -22,9 +24,7 @@ from nas.evaluate.surrogate.skeleton import (
     thermometer,
 )
 from nas.search_spaces.catalogue import load_space, reference_network
-from nas.search_spaces.errors import InputError
 from nas.search_spaces.network import Activation
-from nas.search_spaces.records import Architecture
 from nas.search_spaces.stage_table_space import StageTableSpace
 
 GENES = st.tuples(*(st.integers(0, size - 1) for size in gene_sizes()))

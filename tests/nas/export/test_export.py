@@ -13,11 +13,11 @@ import torch
 from typer.testing import CliRunner
 
 from nas.cli.app import app
+from nas.core.errors import InputError, WorkError
 from nas.export.card import model_card
 from nas.export.export import FORMATS, available_formats, export
 from nas.export.other_libraries import TIMM, find_counterpart, their_state
 from nas.export.python_source import python_source
-from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.things import load_thing

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.training import crops

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.image_data import ImageData, Part
-from nas.search_spaces.errors import InputError, WorkError
 from nas.search_spaces.module import NetworkModule, build
 from nas.search_spaces.network import Network
 from nas.training.checkpoint import STATE, Checkpoint

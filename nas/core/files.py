@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from nas.search_spaces.errors import InputError, WorkError
+from nas.core.errors import InputError, WorkError
 
 _log = logging.getLogger(__name__)
 

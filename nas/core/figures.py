@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from nas.files import write_bytes_whole
+from nas.core.files import write_bytes_whole
 
 # Okabe and Ito's palette.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from nas.search_spaces.errors import InputError
+from nas.core.errors import InputError
 
 _COUNT = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 _BYTES = {f"{unit}{suffix}": value for unit, value in _COUNT.items() for suffix in ("", "B") if unit != "B"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.search_spaces.errors import InputError, nearest_name
+from nas.core.errors import InputError, nearest_name
 
 _REFERENCE = re.compile(r"(?P<path>.+\.py):(?P<name>[^:\\/]+)")
 

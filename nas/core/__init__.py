@@ -1,0 +1,1 @@
+"""What every room uses and what is about no room in particular: errors, records, units, files, journals, user code."""
