@@ -34,7 +34,7 @@ from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.layers import INPUT_CHANNELS
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 Counter = Callable[[nn.Module, int], float]
 

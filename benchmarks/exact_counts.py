@@ -18,7 +18,7 @@ from nas.evaluate.cost_table import CostTable
 from nas.evaluate.module_cost import module_cost
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.module import build
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 
 def differences(name: str, seed: int, networks: int) -> list[str]:

@@ -18,7 +18,7 @@ from nas.evaluate.limits import Limit, Limits
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.space import size
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 
 def rejection(table: CostTable, limits: Limits, count: int, patience_s: float) -> tuple[float, int]:

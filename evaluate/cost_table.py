@@ -22,8 +22,8 @@ from nas.core.errors import InputError
 from nas.evaluate.cost import FLOAT_BYTES, Cost, head_cost, stage_cost, stem_cost
 from nas.search_spaces.layers import output_size
 from nas.search_spaces.network import Head, Stage, Stem, check_stride
-from nas.search_spaces.shorthand import Modifiers
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
+from nas.search_spaces.yaml_shorthand import Modifiers
 
 Ints = NDArray[np.int64]
 IMPOSSIBLE = -1

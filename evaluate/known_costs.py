@@ -16,7 +16,7 @@ from nas.evaluate.cost import network_cost
 from nas.evaluate.cost_table import CostTable, can_be_tabulated
 from nas.evaluate.devices import DeviceModel
 from nas.search_spaces.space import SearchSpace, decode
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 Source = Callable[[Architecture], dict[str, float]]
 

@@ -18,8 +18,8 @@ from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy_settings import ProxySettings
 from nas.halving import rung_cycles, rung_epochs
-from nas.search_spaces.document_kind import SEARCH, refuse_others
-from nas.search_spaces.network_yaml import read_yaml
+from nas.search_spaces.yaml_format import read_yaml
+from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
 from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Section, Tracking, Workers
 from nas.spending import Budget
 

@@ -12,7 +12,7 @@ from nas.core.files import cannot_write, write_whole
 from nas.evaluate.cost import network_cost
 from nas.scaler import ALPHA, BETA, GAMMA, Rule, Scaling, scale
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_to_yaml
+from nas.search_spaces.yaml_format import network_to_yaml
 
 NOMINAL_GROWTH = 2.0  # of the paper's rule, whose alpha * beta^2 * gamma^2 is about 2
 

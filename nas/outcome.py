@@ -25,7 +25,7 @@ from nas.run import Run
 from nas.search_loop import SPENT, make_job
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_to_yaml
+from nas.search_spaces.yaml_format import network_to_yaml
 from nas.setup import Setup
 from nas.trainings import run_jobs
 

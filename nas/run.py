@@ -23,7 +23,7 @@ from nas.core.files import cannot_write, hold, write_whole
 from nas.core.journal import append_lines, read_rows, whole_lines
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
-from nas.search_spaces.network_yaml import read_yaml
+from nas.search_spaces.yaml_format import read_yaml
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from nas.scaled_proxies import train_at_own_resolution
 from nas.scaler import Rule, Scaling, phi_scaling
 from nas.scaling_space import ScalingSpace
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_to_dict
+from nas.search_spaces.yaml_format import network_to_dict
 
 REPORT, FAMILY = "scaling.json", "family"
 PHIS = (1, 2, 3, 4, 5, 6, 7)

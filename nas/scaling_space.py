@@ -10,7 +10,7 @@ from nas.core.records import Architecture
 from nas.evaluate.cost import network_cost
 from nas.scaler import Rule, phi_scaling, scale
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_from_dict
+from nas.search_spaces.yaml_format import network_from_dict
 from nas.sections import ScalingGrid
 
 GROWTH = 2.0  # what MACs grow by with phi

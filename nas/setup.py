@@ -34,7 +34,7 @@ from nas.scaling_space import ScalingSpace
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.presets import apply_preset
+from nas.search_spaces.hardware_presets import apply_preset
 from nas.search_spaces.space import SearchSpace
 
 TRIES = 50  # random genotypes tried where the first is none; building a module takes tens of milliseconds

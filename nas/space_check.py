@@ -19,8 +19,8 @@ from nas.core.user_code import describe
 from nas.evaluate.known_costs import KnownCosts, cost_column
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_from_dict, network_to_dict
 from nas.search_spaces.space import SearchSpace
+from nas.search_spaces.yaml_format import network_from_dict, network_to_dict
 
 MOST_PLACES = 24  # options of one gene that are all tried
 TRAINED = 2  # how many samples are trained a step for real; the others are only built and counted

@@ -16,9 +16,9 @@ from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limits import Limit, Limits
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
-from nas.search_spaces.distinct import count_networks
+from nas.search_spaces.count_networks import count_networks
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 NEAR = 0.1
 RANDOM = 1000

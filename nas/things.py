@@ -10,9 +10,9 @@ from nas.core.errors import InputError, nearest_name
 from nas.core.program import program
 from nas.scaler import OFFICIAL, official_scalings, scale
 from nas.search_spaces.catalogue import reference_names, reference_network
-from nas.search_spaces.document_kind import NETWORK, refuse_others
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_from_dict, read_yaml
+from nas.search_spaces.yaml_format import network_from_dict, read_yaml
+from nas.search_spaces.yaml_kinds import NETWORK, refuse_others
 
 _B0 = "efficientnet_b0"
 

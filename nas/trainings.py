@@ -21,7 +21,7 @@ from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import LocalPool, WorkerPool
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_to_dict
+from nas.search_spaces.yaml_format import network_to_dict
 
 POLL_S = 1.0
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from nas.core.errors import InputError, nearest_name
 from nas.core.user_code import UserCode, describe
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import load_network
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from nas.search_spaces.user_space import UserSpace
+from nas.search_spaces.yaml_format import load_network
 
 _HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from PIL import Image
 
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 settings.register_profile("shared-machine", deadline=None)  # no test asserts a timing

@@ -13,7 +13,7 @@ from nas.evaluate.cost_table import can_be_tabulated
 from nas.evaluate.latency.stage_sums import StageSums
 from nas.evaluate.latency.table import LatencyTable, read_table
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 
 class TableDevice:

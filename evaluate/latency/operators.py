@@ -15,9 +15,9 @@ from nas.core.errors import InputError
 from nas.search_spaces import space as spaces
 from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step, output_size, realise
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.shorthand import Modifiers
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
+from nas.search_spaces.yaml_shorthand import Modifiers
 
 QUIET_DRAWS = 2000  # random networks without a new operator after which all of a space are taken for known
 MOST_OPERATORS = 3000

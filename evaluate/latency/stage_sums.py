@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.evaluate.latency.operators import Operator, operator_name, segments_of
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 
 class StageSums:

@@ -14,7 +14,7 @@ from nas.core.records import Architecture
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 Genes = NDArray[np.int64]
 Floats = NDArray[np.float32]

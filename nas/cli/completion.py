@@ -63,7 +63,7 @@ def _recipes() -> Iterable[str]:
 
 
 def _presets() -> Iterable[str]:
-    from nas.search_spaces.presets import PRESETS
+    from nas.search_spaces.hardware_presets import PRESETS
 
     return PRESETS
 

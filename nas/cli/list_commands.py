@@ -45,9 +45,9 @@ def _shipped(name: str) -> dict[str, Any]:
     """Describe a shipped space; different genotypes may be one network."""
     from nas.evaluate.cost_table import CostTable
     from nas.search_spaces.catalogue import load_space
-    from nas.search_spaces.distinct import count_networks
+    from nas.search_spaces.count_networks import count_networks
     from nas.search_spaces.space import size
-    from nas.search_spaces.stage_table_space import StageTableSpace
+    from nas.search_spaces.stage_table import StageTableSpace
 
     space = load_space(name)
     assert isinstance(space, StageTableSpace)

@@ -38,8 +38,8 @@ def show(
       nas show runs/NAME --json
     """
     from nas.cli.output import describe_network, make_console, print_json, say, say_next, show_table, stage_table
-    from nas.search_spaces.block_notation import block_strings
-    from nas.search_spaces.network_yaml import network_to_dict
+    from nas.search_spaces.google_blocks import block_strings
+    from nas.search_spaces.yaml_format import network_to_dict
     from nas.things import load_thing
 
     network = load_thing(thing)

@@ -11,7 +11,7 @@ from nas.core.units import format_quantity
 from nas.evaluate.cost import cost_by_part, network_cost
 from nas.export.export import CARD_MARK, Exported
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.network_yaml import read_yaml
+from nas.search_spaces.yaml_format import read_yaml
 from nas.setup import versions
 from nas.training.weights import RESULT, WEIGHTS, Weights
 

@@ -26,7 +26,7 @@ from nas.export.other_libraries import Counterpart, find_counterpart, their_stat
 from nas.export.python_source import python_source
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_to_yaml
+from nas.search_spaces.yaml_format import network_to_yaml
 from nas.training.weights import WEIGHTS, Weights
 
 FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")

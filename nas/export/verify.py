@@ -65,7 +65,7 @@ def _yaml(file: Path) -> Run:
     from safetensors.torch import load_file
 
     from nas.search_spaces.module import build
-    from nas.search_spaces.network_yaml import load_network
+    from nas.search_spaces.yaml_format import load_network
 
     module = build(load_network(file)).eval()
     module.load_state_dict(load_file(file.with_name("weights.safetensors")))

@@ -20,7 +20,7 @@ from nas.scaling_fit import REPORT as SCALING
 from nas.search_loop import SPENT
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_from_dict, read_yaml
+from nas.search_spaces.yaml_format import network_from_dict, read_yaml
 from nas.setup import space_of
 from nas.trust import JOURNAL as TRAININGS
 from nas.trust import read_trust

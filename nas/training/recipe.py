@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from yaml import safe_load
 
 from nas.core.errors import InputError, explain, nearest_name
-from nas.search_spaces.network_yaml import read_yaml
+from nas.search_spaces.yaml_format import read_yaml
 from nas.sections import Section
 
 MODERN, TRANSFER = "modern", "transfer"

@@ -29,7 +29,7 @@ from nas.evaluate.cost import network_cost
 from nas.evaluate.data.image_data import ImageData
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import load_network, network_to_yaml, read_yaml
+from nas.search_spaces.yaml_format import load_network, network_to_yaml, read_yaml
 from nas.setup import versions
 from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.config import TrainConfig, validate

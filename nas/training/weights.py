@@ -14,7 +14,7 @@ from torch import Tensor
 from nas.core.errors import InputError
 from nas.core.files import write_bytes_whole
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_from_dict, network_to_dict
+from nas.search_spaces.yaml_format import network_from_dict, network_to_dict
 from nas.training.recipe import CROP_SHARE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.network_yaml import network_to_yaml
+from nas.search_spaces.yaml_format import network_to_yaml
 from tests.conftest import write_images
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
@@ -318,7 +318,7 @@ def test_scale_by_every_way() -> None:
 
 
 def test_show_is_a_network_that_loads() -> None:
-    from nas.search_spaces.network_yaml import network_from_dict
+    from nas.search_spaces.yaml_format import network_from_dict
     from nas.things import load_thing
 
     shown = document("show", "efficientnet_b3")
@@ -354,7 +354,7 @@ def test_compare_marks_what_differs() -> None:
 
 
 def test_show_in_block_notation_loads_again() -> None:
-    from nas.search_spaces.network_yaml import network_from_dict
+    from nas.search_spaces.yaml_format import network_from_dict
     from nas.things import load_thing
 
     shown = document("show", "efficientnet_b4", "--blocks")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.search_spaces.network_yaml import load_network
+from nas.search_spaces.yaml_format import load_network
 from tests.conftest import write_images
 from tests.toys import TINY_FORM, comparable, read_trials, run_nas
 

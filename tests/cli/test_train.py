@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_to_yaml
+from nas.search_spaces.yaml_format import network_to_yaml
 from tests.toys import run_nas
 
 FLAGS = ("--recipe", "small-images", "--resolution", "16", "--batch-size", "8", "--epochs", "6")

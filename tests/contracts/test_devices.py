@@ -14,7 +14,7 @@ from nas.evaluate.latency.table import as_text
 from nas.evaluate.surrogate.device import TITLES
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM
 
 

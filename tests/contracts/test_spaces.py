@@ -252,7 +252,7 @@ def test_targets_out_of_reach_come_with_a_width_that_reaches_them() -> None:
     assert "above this space's ceiling" in above.hint
     width = float(above.hint.split("width ")[1].split(" ")[0])
     from nas.evaluate.cost_table import CostTable
-    from nas.search_spaces.stage_table_space import StageTableSpace
+    from nas.search_spaces.stage_table import StageTableSpace
 
     assert isinstance(space, StageTableSpace)
     low, high = CostTable(StageTableSpace({**space.form, "width": width})).macs_range()
@@ -271,7 +271,7 @@ def test_an_installed_packages_space(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     (tmp_path / "plugin_space.py").write_text(
         DECODED.format(second="channels=8", more="")
-        + f"\ndef table():\n    from nas.search_spaces.stage_table_space import StageTableSpace\n"
+        + f"\ndef table():\n    from nas.search_spaces.stage_table import StageTableSpace\n"
         f"    return StageTableSpace({TINY_FORM!r})\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))

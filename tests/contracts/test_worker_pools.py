@@ -256,7 +256,7 @@ def test_images_travel_to_nodes_that_cannot_see_the_files(tmp_path: Path) -> Non
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy_settings import ProxySettings
     from nas.evaluate.ray_pool import RayPool
-    from nas.search_spaces.stage_table_space import StageTableSpace
+    from nas.search_spaces.stage_table import StageTableSpace
 
     write_images(tmp_path / "images", {"a": 20, "b": 20})
     data = load_data(DataSettings(str(tmp_path / "images"), resolution=16), 0)

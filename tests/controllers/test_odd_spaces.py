@@ -19,7 +19,7 @@ from nas.evaluate.limits import Limit, Limits
 from nas.evaluate.reward import Factor, Reward
 from nas.search_spaces.domain import Columns, Domain, Genes
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM, PlainSpace
 
 SMALL = {"predictor": {"candidates": 500, "initial": 4}, "rl": {"hidden": 8}}

@@ -13,7 +13,7 @@ from nas.evaluate.limits import Limit, Limits
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from nas.space_survey import survey
 from tests.search_spaces.test_shipped_spaces import ODD_FORMS
 from tests.toys import TINY_FORM

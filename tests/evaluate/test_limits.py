@@ -19,7 +19,7 @@ from nas.evaluate.pathways import Pathways
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from tests.search_spaces.test_shorthand import FORM
 from tests.toys import TINY_FORM
 

@@ -16,7 +16,7 @@ from nas.evaluate.limited_domain import limited_domain
 from nas.evaluate.limits import Limit, Limits, target_band
 from nas.evaluate.predicted_domain import PredictedDomain
 from nas.search_spaces import space as spaces
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 
 class Clock:

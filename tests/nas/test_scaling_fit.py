@@ -18,7 +18,7 @@ from nas.scaling_fit import _possible_family, fit_config
 from nas.scaling_space import ScalingSpace
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_to_dict, network_to_yaml
+from nas.search_spaces.yaml_format import network_to_dict, network_to_yaml
 from nas.sections import ScalingGrid
 from nas.things import load_thing
 from tests.cli.test_search_killed import start, wait_for_trials

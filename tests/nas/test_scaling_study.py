@@ -17,7 +17,7 @@ from nas.paper_tables import PAPER_ROWS
 from nas.scaler import Rule, Scaling, scale
 from nas.scaling_study import DIMENSIONS, draw_study, make_members, run_study
 from nas.search_spaces.network import Network
-from nas.search_spaces.network_yaml import network_to_yaml
+from nas.search_spaces.yaml_format import network_to_yaml
 from nas.things import load_thing
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.core.errors import InputError
-from nas.search_spaces.block_notation import block_strings, format_block, parse_block
 from nas.search_spaces.catalogue import reference_network
+from nas.search_spaces.google_blocks import block_strings, format_block, parse_block
 from nas.search_spaces.network import Stage
-from nas.search_spaces.network_yaml import network_from_dict
+from nas.search_spaces.yaml_format import network_from_dict
 
 A1 = [
     "r1_k3_s11_e1_i32_o16_noskip",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nas.core.errors import InputError
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.network_yaml import load_network, network_from_dict, network_to_dict, network_to_yaml
+from nas.search_spaces.yaml_format import load_network, network_from_dict, network_to_dict, network_to_yaml
 
 CHANNELS = st.integers(1, 64)
 STAGES = st.builds(

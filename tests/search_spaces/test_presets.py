@@ -8,9 +8,9 @@ import pytest
 from nas.core.errors import InputError
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
+from nas.search_spaces.hardware_presets import PRESETS, apply_preset
 from nas.search_spaces.network import Network
-from nas.search_spaces.presets import PRESETS, apply_preset
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import PlainSpace, read_trials, run_nas
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from nas.core.errors import InputError
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.network_yaml import load_network, network_from_dict, network_to_yaml
 from nas.search_spaces.space import enumerate_space
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
+from nas.search_spaces.yaml_format import load_network, network_from_dict, network_to_yaml
 
 FORM: dict[str, Any] = {
     "name": "short",

@@ -9,7 +9,7 @@ from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.space import check, enumerate_space, network_key, size
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM
 
 B0_GENES = tuple(

@@ -20,7 +20,7 @@ from nas.evaluate.latency.table import LatencyTable, as_text, read_table
 from nas.evaluate.latency.timing import interleaved_medians
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.module import build
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM
 
 QUICK = BuildSettings(rounds=3, calibration=4)

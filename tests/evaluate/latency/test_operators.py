@@ -11,7 +11,7 @@ from nas.evaluate.latency.stage_sums import StageSums
 from nas.evaluate.latency.table import sum_ms
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, reference_network
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM
 
 

@@ -25,7 +25,7 @@ from nas.evaluate.surrogate.skeleton import (
 )
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.network import Activation
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 GENES = st.tuples(*(st.integers(0, size - 1) for size in gene_sizes()))
 B0 = reference_network("efficientnet_b0")

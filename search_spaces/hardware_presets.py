@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.core.errors import InputError, nearest_name
-from nas.search_spaces.block_notation import parse_block
+from nas.search_spaces.google_blocks import parse_block
 from nas.search_spaces.space import SearchSpace
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
 
 # What every stage says from then on.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.search_spaces.block_notation import check_inputs, parse_block
+from nas.search_spaces.google_blocks import check_inputs, parse_block
 from nas.search_spaces.rounding import round_channels
 
 _MBCONV = re.compile(r"mbconv([0-9]+(?:\.[0-9]+)?)")

@@ -13,11 +13,11 @@ from typing import Any
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.search_spaces.block_notation import parse_block
-from nas.search_spaces.document_kind import SPACE, refuse_others
+from nas.search_spaces.google_blocks import parse_block
 from nas.search_spaces.network import Head, Network, Stage, Stem
-from nas.search_spaces.network_yaml import network_from_dict, read_yaml
-from nas.search_spaces.shorthand import MODIFIERS, Modifiers, resolve_part, resolve_stage
+from nas.search_spaces.yaml_format import network_from_dict, read_yaml
+from nas.search_spaces.yaml_kinds import SPACE, refuse_others
+from nas.search_spaces.yaml_shorthand import MODIFIERS, Modifiers, resolve_part, resolve_stage
 
 _FIXED = ("name", "drop_connect", "norm_epsilon", "norm_momentum")
 REMEMBERED = 256  # networks

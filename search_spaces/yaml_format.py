@@ -13,7 +13,7 @@ import yaml
 
 from nas.core.errors import InputError, explain
 from nas.search_spaces.network import DEFAULT_ACTIVATION, EXPAND, Head, Network, Stage, Stem
-from nas.search_spaces.shorthand import resolve
+from nas.search_spaces.yaml_shorthand import resolve
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -15,8 +15,8 @@ from itertools import product
 from nas.core.errors import InputError
 from nas.search_spaces.layers import output_size, realise
 from nas.search_spaces.network import Head, Stage, Stem, check_stride
-from nas.search_spaces.shorthand import Modifiers
-from nas.search_spaces.stage_table_space import StageTableSpace
+from nas.search_spaces.stage_table import StageTableSpace
+from nas.search_spaces.yaml_shorthand import Modifiers
 
 Genes = tuple[int, ...]
 Word = tuple[int, ...]  # letters by number: hashing layers again and again would take most of the time
