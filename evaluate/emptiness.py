@@ -12,7 +12,7 @@ from nas.core.errors import InputError
 from nas.core.units import format_quantity
 from nas.evaluate.cost import FLOAT_BYTES
 from nas.evaluate.cost_table import CostTable
-from nas.evaluate.limits import METRIC_WORDS, Limit, Limits
+from nas.evaluate.objective.limits import METRIC_WORDS, Limit, Limits
 from nas.evaluate.table_sampler import TableSampler
 
 _DRAWS, _ROUNDS = 500, 12

@@ -13,7 +13,7 @@ from nas.evaluate.cost import COST_METRICS
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.emptiness import explain_empty, out_of_reach
 from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limits import Limits
+from nas.evaluate.objective.limits import Limits
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.domain import ENUMERABLE, Columns, Domain, Genes

@@ -16,7 +16,7 @@ from nas.evaluate.cost_table import CostTable, Ints
 from nas.evaluate.emptiness import explain_empty, out_of_reach
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import Examine, LimitedDomain
-from nas.evaluate.limits import Limits
+from nas.evaluate.objective.limits import Limits
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces.space import SearchSpace
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nas.evaluate.cost import FLOAT_BYTES
 from nas.evaluate.cost_table import CostTable, Ints
-from nas.evaluate.limits import Limits
+from nas.evaluate.objective.limits import Limits
 from nas.evaluate.pathways import Bounds, Pathways
 
 RESOLUTIONS = (2**13, 2**17, 2**20)

@@ -17,8 +17,8 @@ from nas.core.records import Architecture, Trial
 from nas.core.user_code import describe
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import LimitedDomain, limited_domain
-from nas.evaluate.limits import Limits, macs_band
-from nas.evaluate.reward import Factor, Reward
+from nas.evaluate.objective.limits import Limits, macs_band
+from nas.evaluate.objective.reward import Factor, Reward
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Columns, Domain, Genes
 

@@ -10,7 +10,7 @@ from nas.config import RunConfig
 from nas.core.records import Architecture, Trial
 from nas.evaluate.checkpoints import checkpoint_key
 from nas.evaluate.faults import Job
-from nas.evaluate.reward import Reward
+from nas.evaluate.objective.reward import Reward
 from nas.halving import Halving
 from nas.run import Run
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from nas.core.records import Evaluation, Trial
 from nas.evaluate.faults import Job
-from nas.evaluate.reward import Reward
+from nas.evaluate.objective.reward import Reward
 from nas.evaluate.worker_pool import WorkerPool
 from nas.run import Run
 from nas.search_loop import make_job

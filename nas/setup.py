@@ -24,8 +24,8 @@ from nas.evaluate.devices import load_device
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import LimitedDomain, ListedDomain, limited_domain
-from nas.evaluate.limits import Limits
-from nas.evaluate.reward import Reward
+from nas.evaluate.objective.limits import Limits
+from nas.evaluate.objective.reward import Reward
 from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
 from nas.evaluate.surrogate.skeleton import covers
 from nas.evaluate.table_evaluator import TableEvaluator

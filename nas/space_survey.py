@@ -13,7 +13,7 @@ from nas.core.records import Architecture
 from nas.core.units import format_quantity
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limits import Limit, Limits
+from nas.evaluate.objective.limits import Limit, Limits
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.count_networks import count_networks

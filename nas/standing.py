@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from nas.config import RunConfig
 from nas.core.records import Trial
-from nas.evaluate.pareto import hypervolume, pareto_front
+from nas.evaluate.objective.pareto import hypervolume, pareto_front
 
 
 def most_macs(config: RunConfig) -> float | None:

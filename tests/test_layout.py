@@ -58,7 +58,10 @@ HOMES = {
     "optuna": {"controllers/optuna_sampler.py", "tracking/optuna_study.py", "tracking/dashboard.py"},
     "wandb": {"tracking/wandb_run.py"},
     "tensorboardX": {"tracking/tensorboard_log.py"},
-    "moocore": {"evaluate/pareto.py", "controllers/nondominated.py"},  # siblings that do not import each other
+    "moocore": {
+        "evaluate/objective/pareto.py",
+        "controllers/nondominated.py",
+    },  # siblings that do not import each other
 }
 
 

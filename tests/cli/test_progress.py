@@ -20,7 +20,7 @@ from nas.cli.progress import SearchProgress
 from nas.cli.text_plot import text_plot
 from nas.cli.training_progress import TrainingProgress
 from nas.core.records import Architecture, Status, Trial
-from nas.evaluate.pareto import hypervolume
+from nas.evaluate.objective.pareto import hypervolume
 from nas.spending import Budget, Spending
 from nas.standing import Standing
 from tests.toys import run_nas

@@ -15,8 +15,8 @@ from nas.core.errors import InputError
 from nas.core.records import Architecture, Status, Trial
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import LimitedDomain, ListedDomain, limited_domain
-from nas.evaluate.limits import Limit, Limits
-from nas.evaluate.reward import Factor, Reward
+from nas.evaluate.objective.limits import Limit, Limits
+from nas.evaluate.objective.reward import Factor, Reward
 from nas.search_spaces.domain import Columns, Domain, Genes
 from nas.search_spaces.network import Head, Network, Stage, Stem
 from nas.search_spaces.stage_table import StageTableSpace

@@ -9,7 +9,7 @@ from nas.evaluate.cost import COST_METRICS, network_cost
 from nas.evaluate.cost_table import IMPOSSIBLE, CostTable, can_be_tabulated
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import limited_domain
-from nas.evaluate.limits import Limit, Limits
+from nas.evaluate.objective.limits import Limit, Limits
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain

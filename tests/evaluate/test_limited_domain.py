@@ -13,7 +13,7 @@ from nas.core.records import Architecture
 from nas.evaluate.cost_table import CostTable
 from nas.evaluate.known_costs import KnownCosts
 from nas.evaluate.limited_domain import limited_domain
-from nas.evaluate.limits import Limit, Limits, macs_band
+from nas.evaluate.objective.limits import Limit, Limits, macs_band
 from nas.evaluate.pathways import Pathways
 from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces

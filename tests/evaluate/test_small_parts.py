@@ -12,8 +12,8 @@ from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.units import format_quantity, parse_count, parse_seconds
 from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.pareto import pareto_front
-from nas.evaluate.reward import EXPONENTS, Factor, Reward
+from nas.evaluate.objective.pareto import pareto_front
+from nas.evaluate.objective.reward import EXPONENTS, Factor, Reward
 
 
 @pytest.mark.parametrize(

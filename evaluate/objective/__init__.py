@@ -1,0 +1,1 @@
+"""What is maximised: the reward, the limits, the Pareto front."""
