@@ -28,8 +28,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.core.records import Architecture
-from nas.evaluate.cost import network_cost
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.exact import network_cost
+from nas.evaluate.cost.table import CostTable
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.layers import INPUT_CHANNELS
 from nas.search_spaces.module import build

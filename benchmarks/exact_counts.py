@@ -14,8 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 from nas.core.records import Architecture
-from nas.evaluate.cost_table import CostTable
-from nas.evaluate.module_cost import module_cost
+from nas.evaluate.cost.module import module_cost
+from nas.evaluate.cost.table import CostTable
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.module import build
 from nas.search_spaces.stage_table import StageTableSpace

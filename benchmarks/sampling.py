@@ -13,9 +13,9 @@ import time
 
 import numpy as np
 
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.table import CostTable
+from nas.evaluate.cost.table_sampler import TableSampler
 from nas.evaluate.objective.limits import Limit, Limits
-from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.space import size
 from nas.search_spaces.stage_table import StageTableSpace

@@ -50,7 +50,7 @@ def load_device(reference: str, space: SearchSpace, max_error: float = 0.1) -> D
         InputError: if there is no such device, it does not cover the space, or its table is not accurate enough.
     """
     if reference.endswith(".json"):
-        from nas.evaluate.latency.device import TableDevice
+        from nas.evaluate.cost.latency.device import TableDevice
 
         return TableDevice.read(Path(reference), space, max_error)
     from nas.evaluate.surrogate.device import SurrogateDevice
@@ -77,8 +77,8 @@ def network_speed(reference: str, network: Network) -> tuple[dict[str, float], s
         InputError: if there is no such device, or it does not cover the network.
     """
     if reference.endswith(".json"):
-        from nas.evaluate.latency.device import table_note
-        from nas.evaluate.latency.table import read_table
+        from nas.evaluate.cost.latency.device import table_note
+        from nas.evaluate.cost.latency.table import read_table
 
         table = read_table(Path(reference))
         return {"latency_ms": table.predict_ms(network)}, table_note(table)

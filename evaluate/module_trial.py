@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas.core.errors import InputError
 from nas.core.user_code import describe
-from nas.evaluate.module_cost import as_module, on_meta
+from nas.evaluate.cost.module import as_module, on_meta
 from nas.search_spaces.layers import INPUT_CHANNELS
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import InputError
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.devices import network_speed
 from nas.evaluate.evaluators import IMAGENET
 from nas.evaluate.surrogate.judgement import Judgement, gain_interval, judge

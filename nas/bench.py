@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.core.errors import InputError, nearest_name
-from nas.evaluate.latency.timing import EVERY_BACKEND, fixed_threads, interleaved_medians, runner
+from nas.evaluate.cost.latency.timing import EVERY_BACKEND, fixed_threads, interleaved_medians, runner
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 
 from nas.core.units import format_quantity
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
+from nas.evaluate.cost.stage_table_view import stage_table
 from nas.search_spaces.network import Network
-from nas.stage_table import stage_table
 
 _CELL = "padding: 0 0.8em 0 0; text-align: {side}; white-space: nowrap"
 

@@ -142,11 +142,11 @@ def conclude(
 
 def _measured_ms(setup: Setup, network: Network | None) -> float | None:
     """Measure the baseline where a latency table predicted it, so that both are shown together."""
-    from nas.evaluate.latency.device import TableDevice
+    from nas.evaluate.cost.latency.device import TableDevice
 
     if network is None or not isinstance(setup.costs.device, TableDevice):
         return None
-    from nas.evaluate.latency.build import BuildSettings, measure_network
+    from nas.evaluate.cost.latency.build import BuildSettings, measure_network
 
     table = setup.costs.device.table
     try:

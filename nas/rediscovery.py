@@ -21,7 +21,7 @@ from nas.config import RunConfig, validate_config
 from nas.controllers.registry import make_controller
 from nas.core.files import write_whole
 from nas.core.records import Trial
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.table import CostTable
 from nas.evaluate.surrogate.judgement import QUANTILE
 from nas.evaluate.surrogate.prediction import shipped_surrogate
 from nas.evaluate.surrogate.skeleton import (

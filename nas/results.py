@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas.core.errors import InputError
 from nas.core.records import Trial
 from nas.core.units import count_words
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.family import COLUMNS, Member, row_cells, write_family
 from nas.notebook import network_html, table_html
 from nas.report.facts import Facts

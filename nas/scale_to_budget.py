@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.scaler import LARGEST_FACTOR, LARGEST_PHI, Rule, Scaling, phi_scaling, scale
 from nas.search_spaces.network import Network
 

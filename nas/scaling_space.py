@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.scaler import Rule, phi_scaling, scale
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict

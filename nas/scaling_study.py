@@ -18,7 +18,7 @@ from nas.core.errors import InputError
 from nas.core.figures import new_figure, write_figure
 from nas.core.journal import read_rows
 from nas.core.records import Architecture, Evaluation
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.faults import Job
 from nas.evaluate.worker_pool import WorkerPool
 from nas.scale_to_budget import macs_ceiling, scale_to_budget

@@ -20,10 +20,10 @@ from nas.controllers.task import Task
 from nas.core.errors import InputError, nearest_name
 from nas.core.records import Architecture, Trial
 from nas.core.user_code import UserCode
+from nas.evaluate.cost.domain import LimitedDomain, ListedDomain, limited_domain
+from nas.evaluate.cost.known_costs import KnownCosts
 from nas.evaluate.devices import load_device
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
-from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import LimitedDomain, ListedDomain, limited_domain
 from nas.evaluate.objective.limits import Limits
 from nas.evaluate.objective.reward import Reward
 from nas.evaluate.surrogate.evaluator import ImageNetEvaluator

@@ -16,7 +16,7 @@ import numpy as np
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.user_code import describe
-from nas.evaluate.known_costs import KnownCosts, cost_column
+from nas.evaluate.cost.known_costs import KnownCosts, cost_column
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
@@ -185,7 +185,7 @@ def run_checks(probe: Probe) -> Iterator[str]:
 
 
 def _compare_with_module(probe: Probe, architecture: Architecture, metrics: dict[str, float]) -> None:
-    from nas.evaluate.module_cost import module_cost
+    from nas.evaluate.cost.module import module_cost
 
     build, resolution = _builder(probe.space, architecture)
     counted = module_cost(build, resolution)
@@ -202,7 +202,7 @@ def _compare_with_module(probe: Probe, architecture: Architecture, metrics: dict
 
 def _note_thop(probe: Probe, architecture: Architecture, macs: int) -> None:
     """Note where thop, on a copy, counts other convolutions and linear layers than torch's counter."""
-    from nas.evaluate.cross_check import convolutions_by_thop
+    from nas.evaluate.cost.cross_check import convolutions_by_thop
 
     build, resolution = _builder(probe.space, architecture)
     assert resolution is not None

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.table import CostTable
 from nas.evaluate.surrogate.device_fit import fit_devices
 from nas.evaluate.surrogate.distil import fit_perceptron, named, random_genes
 from nas.evaluate.surrogate.main_effects import main_effects

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import InputError
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.table import CostTable
 from nas.evaluate.surrogate.skeleton import STAGES, Genes, skeleton
 
 ACCURACY = "top1"  # percent, after the benchmark's 16 epochs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.table import CostTable
 from nas.evaluate.surrogate.measured_table import LATENCIES
 from nas.evaluate.surrogate.prediction import REPORT, shipped_surrogate
 from nas.evaluate.surrogate.skeleton import KINDS, Genes, gene_sizes, skeleton

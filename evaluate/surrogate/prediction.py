@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import InputError
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.table import CostTable
 from nas.evaluate.surrogate.measured_table import ACCURACY, DEVICE_COLUMNS
 from nas.evaluate.surrogate.skeleton import Floats, Genes, skeleton, stage_options, stage_sizes, thermometer
 

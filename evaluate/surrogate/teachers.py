@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.table import CostTable
 from nas.evaluate.surrogate.skeleton import KINDS, STAGES, Genes, skeleton, thermometer
 
 Array = NDArray[Any]

@@ -64,7 +64,7 @@ def _print(console: Console, networks: Sequence[Network], results: Sequence[Late
     from nas.bench import paper_pair
     from nas.cli.output import plain_table, say, show_table
     from nas.core.units import format_quantity
-    from nas.evaluate.cost import network_cost
+    from nas.evaluate.cost.exact import network_cost
 
     numbers = ("resolution", "MACs", "latency ms", f"x {networks[-1].name}")
     table = plain_table("backend", "network", *numbers, right=numbers)

@@ -15,8 +15,8 @@ from nas.cli.guard import guarded
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nas.evaluate.cost.space_statistics import Survey
     from nas.space_check import Probe
-    from nas.space_survey import Survey
 
 
 @guarded
@@ -48,9 +48,9 @@ def check(
     from nas.controllers.registry import CONTROLLERS, is_controller
     from nas.core.errors import InputError, nearest_name
     from nas.core.units import parse_count
+    from nas.evaluate.cost.space_statistics import survey
     from nas.search_spaces.catalogue import installed_spaces, load_space, space_names
     from nas.space_check import run_checks, take_samples
-    from nas.space_survey import survey
 
     wanted = [parse_count(target, "--targets") for target in targets.split(",") if target]
     for name, value in (("samples", samples), ("seed", seed)):

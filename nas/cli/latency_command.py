@@ -42,8 +42,8 @@ def build(
     """
     from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.core.files import write_whole
-    from nas.evaluate.latency.build import BuildSettings, build_table
-    from nas.evaluate.latency.table import as_text
+    from nas.evaluate.cost.latency.build import BuildSettings, build_table
+    from nas.evaluate.cost.latency.table import as_text
     from nas.search_spaces.catalogue import load_space
 
     settings = BuildSettings(device, backend, threads, batch, rounds, validation=validation, seed=seed)

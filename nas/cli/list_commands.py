@@ -43,7 +43,7 @@ def spaces(json: Json = False) -> None:
 
 def _shipped(name: str) -> dict[str, Any]:
     """Describe a shipped space; different genotypes may be one network."""
-    from nas.evaluate.cost_table import CostTable
+    from nas.evaluate.cost.table import CostTable
     from nas.search_spaces.catalogue import load_space
     from nas.search_spaces.count_networks import count_networks
     from nas.search_spaces.space import size

@@ -18,9 +18,9 @@ from rich.text import Text
 
 from nas.core.program import program
 from nas.core.units import format_quantity
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
+from nas.evaluate.cost.stage_table_view import stage_table as plain_stage_table
 from nas.search_spaces.network import Network
-from nas.stage_table import stage_table as plain_stage_table
 
 _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 

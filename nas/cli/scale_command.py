@@ -328,7 +328,7 @@ def _each(ceilings: list[Ceiling]) -> list[list[Ceiling]]:
 def _latency(device: str, threads: int) -> tuple[Callable[[Network], float], bool]:
     """Return what says a network's latency in ms, and whether it says the same when asked again."""
     if device in ("cpu", "cuda"):
-        from nas.evaluate.latency.build import BuildSettings, measure_network
+        from nas.evaluate.cost.latency.build import BuildSettings, measure_network
 
         settings = BuildSettings(device, threads=threads)
         return lambda network: measure_network(network, settings), False

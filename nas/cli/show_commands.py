@@ -86,7 +86,7 @@ def profile(
     """
     from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.core.errors import InputError
-    from nas.evaluate.cost import cost_by_part
+    from nas.evaluate.cost.exact import cost_by_part
     from nas.things import load_thing
 
     for name, value in (("resolution", resolution), ("classes", classes)):
@@ -139,7 +139,7 @@ def _predicted(device: str, network: Network) -> tuple[dict[str, float], str]:
 
 def _measured(network: Network, device: str, backend: str, threads: int) -> float:
     """Measure one image's latency in ms."""
-    from nas.evaluate.latency.build import BuildSettings, measure_network
+    from nas.evaluate.cost.latency.build import BuildSettings, measure_network
 
     return measure_network(network, BuildSettings(device, backend, threads))
 
@@ -153,7 +153,7 @@ def _cross_check(network: Network) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from nas.core.errors import WorkError
-    from nas.evaluate.cross_check import cross_check
+    from nas.evaluate.cost.cross_check import cross_check
 
     counts = cross_check(network)
     if not counts[1].explained:
@@ -162,6 +162,6 @@ def _cross_check(network: Network) -> list[dict[str, Any]]:
 
 
 def _costs(network: Network) -> dict[str, int]:
-    from nas.evaluate.cost import network_cost
+    from nas.evaluate.cost.exact import network_cost
 
     return network_cost(network).metrics()

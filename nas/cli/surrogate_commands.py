@@ -82,7 +82,7 @@ def fit(
     from nas.cli.output import make_console, say
     from nas.core.errors import InputError
     from nas.core.files import write_bytes_whole
-    from nas.evaluate.latency.timing import fixed_threads
+    from nas.evaluate.cost.latency.timing import fixed_threads
     from nas.evaluate.surrogate.fit import LEAST_ROWS, compare_candidates, fit_surrogate, read_longer, save_numbers
     from nas.evaluate.surrogate.measured_table import ACCURACY, read_measured
 

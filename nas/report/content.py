@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nas.budget import budget
 from nas.core.records import Trial
 from nas.core.units import count_words, format_quantity
+from nas.evaluate.cost.stage_table_view import stage_table
 from nas.report.evidence import choices_section, failures_section, trust_section
 from nas.report.facts import Facts
 from nas.report.layout import Page, Section, Table
@@ -15,7 +16,6 @@ from nas.report.onward import family_section, grid_section, repeat_section
 from nas.report.random_search import random_search
 from nas.report.search_charts import front_chart, hours_chart, progress_chart
 from nas.report.tower import tower_chart
-from nas.stage_table import stage_table
 
 FRONT_ROWS = 60
 WORDS = {

@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from nas.core.errors import InputError
 from nas.core.records import Trial
 from nas.core.units import format_quantity
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.report.chart import BLACK, BLUE, GREEN, GREY, ORANGE, RED, Chart, key_above, new_chart
 from nas.report.facts import Facts
 from nas.report.random_search import RandomSearch

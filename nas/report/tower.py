@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
-from nas.evaluate.cost import cost_by_part
+from nas.evaluate.cost.exact import cost_by_part
 from nas.report.chart import BLUE, GREEN, GREY, ORANGE, PINK, SKY, Chart, new_chart
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.layers import output_size, realise

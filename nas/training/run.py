@@ -25,7 +25,7 @@ from nas.core.cpu_tuning import tune_for_training
 from nas.core.errors import InputError
 from nas.core.files import cannot_write, hold, write_whole
 from nas.core.program import program
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.image_data import ImageData
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network

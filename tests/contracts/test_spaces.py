@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.core.errors import InputError
+from nas.evaluate.cost.space_statistics import survey
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.space_check import CHECKS, run_checks, take_samples
-from nas.space_survey import survey
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 RUNNER = CliRunner()
@@ -251,7 +251,7 @@ def test_targets_out_of_reach_come_with_a_width_that_reaches_them() -> None:
     assert inside.share == pytest.approx(0.242, abs=0.02) and not inside.hint
     assert "above this space's ceiling" in above.hint
     width = float(above.hint.split("width ")[1].split(" ")[0])
-    from nas.evaluate.cost_table import CostTable
+    from nas.evaluate.cost.table import CostTable
     from nas.search_spaces.stage_table import StageTableSpace
 
     assert isinstance(space, StageTableSpace)

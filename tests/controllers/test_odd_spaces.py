@@ -13,8 +13,8 @@ from nas.controllers.registry import CONTROLLERS, make_controller
 from nas.controllers.task import Numbers, Task
 from nas.core.errors import InputError
 from nas.core.records import Architecture, Status, Trial
-from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import LimitedDomain, ListedDomain, limited_domain
+from nas.evaluate.cost.domain import LimitedDomain, ListedDomain, limited_domain
+from nas.evaluate.cost.known_costs import KnownCosts
 from nas.evaluate.objective.limits import Limit, Limits
 from nas.evaluate.objective.reward import Factor, Reward
 from nas.search_spaces.domain import Columns, Domain, Genes

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from nas.evaluate.cost import Cost, cost_by_part, network_cost
-from nas.evaluate.cross_check import convolutions_by_thop, cross_check
-from nas.evaluate.module_cost import module_cost
+from nas.evaluate.cost.cross_check import convolutions_by_thop, cross_check
+from nas.evaluate.cost.exact import Cost, cost_by_part, network_cost
+from nas.evaluate.cost.module import module_cost
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block, ConvNormAct, SqueezeExcitation
 from nas.search_spaces.catalogue import load_space, reference_network, space_names

@@ -5,16 +5,16 @@ import pytest
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.cost import COST_METRICS, network_cost
-from nas.evaluate.cost_table import IMPOSSIBLE, CostTable, can_be_tabulated
-from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.cost.domain import limited_domain
+from nas.evaluate.cost.exact import COST_METRICS, network_cost
+from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.space_statistics import survey
+from nas.evaluate.cost.table import IMPOSSIBLE, CostTable, can_be_tabulated
 from nas.evaluate.objective.limits import Limit, Limits
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.stage_table import StageTableSpace
-from nas.space_survey import survey
 from tests.search_spaces.test_shipped_spaces import ODD_FORMS
 from tests.toys import TINY_FORM
 

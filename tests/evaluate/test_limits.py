@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.core.errors import InputError
-from nas.evaluate.cost_table import CostTable
-from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.cost.domain import limited_domain
+from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.pathways import Pathways
+from nas.evaluate.cost.table import CostTable
+from nas.evaluate.cost.table_sampler import TableSampler
 from nas.evaluate.objective.limits import Limit, Limits, macs_band
-from nas.evaluate.pathways import Pathways
-from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.stage_table import StageTableSpace

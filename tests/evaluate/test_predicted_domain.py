@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from nas.core.errors import InputError
-from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import limited_domain
+from nas.evaluate.cost.domain import limited_domain
+from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.predicted_domain import PredictedDomain
 from nas.evaluate.objective.limits import Limit, Limits, target_band
-from nas.evaluate.predicted_domain import PredictedDomain
 from nas.search_spaces import space as spaces
 from nas.search_spaces.stage_table import StageTableSpace
 

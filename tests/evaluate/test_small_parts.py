@@ -11,7 +11,7 @@ from torch import nn
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.units import format_quantity, parse_count, parse_seconds
-from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.cost.known_costs import KnownCosts
 from nas.evaluate.objective.pareto import pareto_front
 from nas.evaluate.objective.reward import EXPONENTS, Factor, Reward
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from nas.bench import TABLE_4, as_rows, bench, paper_pair
 from nas.cli.app import app
 from nas.core.errors import InputError
-from nas.evaluate.latency import timing
+from nas.evaluate.cost.latency import timing
 from nas.things import load_thing
 
 SMALL, LARGE = (load_thing(name).at(resolution=32) for name in ("mobilenet_v3_small", "resnet50"))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.core.errors import InputError
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.scale_to_budget import Ceiling, macs_ceiling, memory_ceiling, scale_to_budget
 from nas.scaler import Rule, Scaling, scale
 from nas.search_spaces.network import Network

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.core.errors import InputError
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.scaler import Rule, Scaling, official_scalings, phi_scaling, round_layers, scale
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.rounding import round_channels

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.core.errors import InputError
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.worker_pool import WorkerPool
 from nas.paper_tables import PAPER_ROWS

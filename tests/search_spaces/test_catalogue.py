@@ -7,7 +7,7 @@ import pytest
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.user_code import UserCode
-from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.cost.known_costs import KnownCosts
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.space import decode

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nas.evaluate.cost import network_cost
-from nas.evaluate.module_cost import module_cost
+from nas.evaluate.cost.exact import network_cost
+from nas.evaluate.cost.module import module_cost
 from nas.search_spaces.catalogue import reference_names, reference_network
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network

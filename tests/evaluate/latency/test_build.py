@@ -13,11 +13,11 @@ import torch
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
+from nas.evaluate.cost.latency.build import BuildSettings, _line, _module, build_table, measure_network
+from nas.evaluate.cost.latency.operators import input_shape, operators_in, operators_of
+from nas.evaluate.cost.latency.table import LatencyTable, as_text, read_table
+from nas.evaluate.cost.latency.timing import interleaved_medians
 from nas.evaluate.devices import load_device, network_speed
-from nas.evaluate.latency.build import BuildSettings, _line, _module, build_table, measure_network
-from nas.evaluate.latency.operators import input_shape, operators_in, operators_of
-from nas.evaluate.latency.table import LatencyTable, as_text, read_table
-from nas.evaluate.latency.timing import interleaved_medians
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.module import build
 from nas.search_spaces.stage_table import StageTableSpace

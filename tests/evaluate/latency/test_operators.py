@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nas.core.errors import InputError
-from nas.evaluate.latency.operators import input_shape, operator_name, operators_in, operators_of
-from nas.evaluate.latency.stage_sums import StageSums
-from nas.evaluate.latency.table import sum_ms
+from nas.evaluate.cost.latency.operators import input_shape, operator_name, operators_in, operators_of
+from nas.evaluate.cost.latency.stage_sums import StageSums
+from nas.evaluate.cost.latency.table import sum_ms
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.stage_table import StageTableSpace

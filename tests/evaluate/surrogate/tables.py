@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.table import CostTable
 from nas.evaluate.surrogate.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
 from nas.evaluate.surrogate.skeleton import gene_sizes, skeleton, thermometer
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas.core.errors import InputError
-from nas.evaluate.latency.timing import fixed_threads
+from nas.evaluate.cost.latency.timing import fixed_threads
 from nas.evaluate.surrogate import device_fit, fit, teachers
 from nas.evaluate.surrogate.distil import fit_perceptron, random_genes
 from nas.evaluate.surrogate.measured_table import DEVICE_COLUMNS, MeasuredTable, read_measured

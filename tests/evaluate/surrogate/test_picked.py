@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nas.core.records import Architecture
-from nas.evaluate.cost import network_cost
+from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.surrogate.judgement import gain_interval, judge
 from nas.evaluate.surrogate.neighbours import as_csv, neighbours
 from nas.evaluate.surrogate.prediction import REPORT, SEARCH, shipped_surrogate

@@ -11,10 +11,10 @@ import numpy as np
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.units import format_quantity
-from nas.evaluate.cost_table import CostTable
-from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.table import CostTable
+from nas.evaluate.cost.table_sampler import TableSampler
 from nas.evaluate.objective.limits import Limit, Limits
-from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.count_networks import count_networks
 from nas.search_spaces.space import SearchSpace

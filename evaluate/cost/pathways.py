@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.cost_table import CostTable, Ints, SegmentTable
+from nas.evaluate.cost.table import CostTable, Ints, SegmentTable
 
 Floats = NDArray[np.float64]
 CELLS = 2**22  # of a batch's matrix of weights: 32 MiB

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.cost_table import can_be_tabulated
-from nas.evaluate.latency.stage_sums import StageSums
-from nas.evaluate.latency.table import LatencyTable, read_table
+from nas.evaluate.cost.latency.stage_sums import StageSums
+from nas.evaluate.cost.latency.table import LatencyTable, read_table
+from nas.evaluate.cost.table import can_be_tabulated
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nas.core.errors import InputError, explain
-from nas.evaluate.latency.operators import operator_name, operators_of
+from nas.evaluate.cost.latency.operators import operator_name, operators_of
 from nas.search_spaces.network import Network
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nas.evaluate.cost import cost_by_part, network_cost
+from nas.evaluate.cost.exact import cost_by_part, network_cost
 from nas.search_spaces.layers import output_size
 from nas.search_spaces.network import EXPAND, Head, Network, Stage, Stem
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.records import Architecture
-from nas.evaluate.cost import COST_METRICS
-from nas.evaluate.cost_table import CostTable, Ints
-from nas.evaluate.emptiness import explain_empty, out_of_reach
-from nas.evaluate.known_costs import KnownCosts
-from nas.evaluate.limited_domain import Examine, LimitedDomain
+from nas.evaluate.cost.domain import Examine, LimitedDomain
+from nas.evaluate.cost.exact import COST_METRICS
+from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.table import CostTable, Ints
+from nas.evaluate.cost.table_sampler import TableSampler
+from nas.evaluate.cost.why_empty import explain_empty, out_of_reach
 from nas.evaluate.objective.limits import Limits
-from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces.space import SearchSpace
 
 Distances = NDArray[np.float64]

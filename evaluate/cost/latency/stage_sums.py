@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.latency.operators import Operator, operator_name, segments_of
+from nas.evaluate.cost.latency.operators import Operator, operator_name, segments_of
 from nas.search_spaces.stage_table import StageTableSpace
 
 

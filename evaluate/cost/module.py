@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.core.errors import InputError
-from nas.evaluate.cost import Cost
+from nas.evaluate.cost.exact import Cost
 from nas.search_spaces.layers import INPUT_CHANNELS
 
 

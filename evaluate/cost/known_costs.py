@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.user_code import describe
-from nas.evaluate.cost import network_cost
-from nas.evaluate.cost_table import CostTable, can_be_tabulated
+from nas.evaluate.cost.exact import network_cost
+from nas.evaluate.cost.table import CostTable, can_be_tabulated
 from nas.evaluate.devices import DeviceModel
 from nas.search_spaces.space import SearchSpace, decode
 from nas.search_spaces.stage_table import StageTableSpace
@@ -123,7 +123,7 @@ class KnownCosts:
         if network is not None:
             return dict(network_cost(network).metrics())
         if hasattr(self.space, "build"):
-            from nas.evaluate.module_cost import module_cost
+            from nas.evaluate.cost.module import module_cost
 
             build = self.space.build
             try:

@@ -10,10 +10,10 @@ import numpy as np
 
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
-from nas.evaluate.cost import FLOAT_BYTES
-from nas.evaluate.cost_table import CostTable
+from nas.evaluate.cost.exact import FLOAT_BYTES
+from nas.evaluate.cost.table import CostTable
+from nas.evaluate.cost.table_sampler import TableSampler
 from nas.evaluate.objective.limits import METRIC_WORDS, Limit, Limits
-from nas.evaluate.table_sampler import TableSampler
 
 _DRAWS, _ROUNDS = 500, 12
 PREDICTED = ("latency_ms", "throughput")

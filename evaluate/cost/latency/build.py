@@ -15,7 +15,7 @@ from torch import nn
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.latency.operators import (
+from nas.evaluate.cost.latency.operators import (
     HeadOperator,
     Operator,
     StemOperator,
@@ -23,8 +23,8 @@ from nas.evaluate.latency.operators import (
     operator_name,
     operators_in,
 )
-from nas.evaluate.latency.table import CheckedNetwork, LatencyTable, Validation, sum_ms
-from nas.evaluate.latency.timing import BACKENDS, ONNXRUNTIME, Call, fixed_threads, interleaved_medians, runner
+from nas.evaluate.cost.latency.table import CheckedNetwork, LatencyTable, Validation, sum_ms
+from nas.evaluate.cost.latency.timing import BACKENDS, ONNXRUNTIME, Call, fixed_threads, interleaved_medians, runner
 from nas.evaluate.surrogate.score import agreement
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block, Norm

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.cost import COST_METRICS
-from nas.evaluate.cost_table import CostTable
-from nas.evaluate.emptiness import explain_empty, out_of_reach
-from nas.evaluate.known_costs import KnownCosts
+from nas.evaluate.cost.exact import COST_METRICS
+from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.table import CostTable
+from nas.evaluate.cost.table_sampler import TableSampler
+from nas.evaluate.cost.why_empty import explain_empty, out_of_reach
 from nas.evaluate.objective.limits import Limits
-from nas.evaluate.table_sampler import TableSampler
 from nas.search_spaces import space as spaces
 from nas.search_spaces.domain import ENUMERABLE, Columns, Domain, Genes
 from nas.search_spaces.space import SearchSpace
@@ -34,7 +34,7 @@ def limited_domain(space: SearchSpace, costs: KnownCosts, limits: Limits, examin
     if costs.table is not None and not predicted:
         return TableDomain(space, costs, costs.table, limits, examine)
     if costs.table is not None and costs.device is not None and predicted <= set(costs.device.metrics):
-        from nas.evaluate.predicted_domain import PredictedDomain
+        from nas.evaluate.cost.predicted_domain import PredictedDomain
 
         return PredictedDomain(space, costs, costs.table, limits, examine)
     return SearchedDomain(space, costs, limits, examine)

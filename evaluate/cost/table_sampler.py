@@ -19,10 +19,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.cost import FLOAT_BYTES
-from nas.evaluate.cost_table import CostTable, Ints
+from nas.evaluate.cost.exact import FLOAT_BYTES
+from nas.evaluate.cost.pathways import Bounds, Pathways
+from nas.evaluate.cost.table import CostTable, Ints
 from nas.evaluate.objective.limits import Limits
-from nas.evaluate.pathways import Bounds, Pathways
 
 RESOLUTIONS = (2**13, 2**17, 2**20)
 TILTS = (3.0, 10.0, 30.0, 100.0, 300.0)

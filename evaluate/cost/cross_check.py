@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 from torch import nn
 
-from nas.evaluate.cost import network_cost
-from nas.evaluate.module_cost import module_cost
+from nas.evaluate.cost.exact import network_cost
+from nas.evaluate.cost.module import module_cost
 from nas.search_spaces.layers import INPUT_CHANNELS
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network

@@ -1,0 +1,1 @@
+"""What a network costs: exact counts, the domains inside limits, latency."""
