@@ -28,9 +28,9 @@ from nas.controllers.task import Numbers, Task
 from nas.core.units import parse_count
 from nas.evaluate.cost.domain import LimitedDomain, limited_domain
 from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.imagenet.prediction import SEARCH, SHIPPED, shipped_surrogate
 from nas.evaluate.objective.limits import Limits, macs_band
 from nas.evaluate.objective.reward import EXPONENTS, Factor, Reward
-from nas.evaluate.surrogate.prediction import SEARCH, SHIPPED, shipped_surrogate
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.domain import Domain, Genes
 

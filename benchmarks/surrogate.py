@@ -11,11 +11,11 @@ import argparse
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nas.evaluate.surrogate.distil import random_genes
-from nas.evaluate.surrogate.prediction import shipped_surrogate
-from nas.evaluate.surrogate.score import predictions_per_second
-from nas.evaluate.surrogate.skeleton import thermometer
-from nas.evaluate.surrogate.teachers import Boosting
+from nas.evaluate.imagenet.distil import random_genes
+from nas.evaluate.imagenet.prediction import shipped_surrogate
+from nas.evaluate.imagenet.score import predictions_per_second
+from nas.evaluate.imagenet.skeleton import thermometer
+from nas.evaluate.imagenet.teachers import Boosting
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ def load_device(reference: str, space: SearchSpace, max_error: float = 0.1) -> D
         from nas.evaluate.cost.latency.device import TableDevice
 
         return TableDevice.read(Path(reference), space, max_error)
-    from nas.evaluate.surrogate.device import SurrogateDevice
+    from nas.evaluate.imagenet.device import SurrogateDevice
 
     return SurrogateDevice(reference, space)
 
@@ -82,8 +82,8 @@ def network_speed(reference: str, network: Network) -> tuple[dict[str, float], s
 
         table = read_table(Path(reference))
         return {"latency_ms": table.predict_ms(network)}, table_note(table)
-    from nas.evaluate.surrogate.device import SurrogateDevice
-    from nas.evaluate.surrogate.skeleton import genes_of, skeleton
+    from nas.evaluate.imagenet.device import SurrogateDevice
+    from nas.evaluate.imagenet.skeleton import genes_of, skeleton
 
     device = SurrogateDevice(reference, skeleton())
     try:

@@ -8,10 +8,10 @@ from nas.config import RunConfig
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
 from nas.evaluate.devices import DeviceModel
+from nas.evaluate.imagenet.device import TITLES
+from nas.evaluate.imagenet.measured_table import LATENCIES
 from nas.evaluate.objective.limits import Limit, Limits, macs_band, target_band
 from nas.evaluate.objective.reward import EXPONENTS, Factor, Reward
-from nas.evaluate.surrogate.device import TITLES
-from nas.evaluate.surrogate.measured_table import LATENCIES
 
 _LIMIT_FLAGS = {"params": "--max-params", "memory_bytes": "--max-memory", "latency_ms": "--max-latency"}
 

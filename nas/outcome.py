@@ -15,8 +15,8 @@ from nas.against_b0 import SAMPLE, AgainstB0, against_b0
 from nas.core.errors import InputError
 from nas.core.records import Evaluation, Trial
 from nas.evaluate.faults import Job
+from nas.evaluate.imagenet.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.objective.pareto import pareto_front
-from nas.evaluate.surrogate.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.worker_pool import WorkerPool
 from nas.fidelity import RUNGS
 from nas.halving import rung_cycles

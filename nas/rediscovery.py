@@ -22,17 +22,9 @@ from nas.controllers.registry import make_controller
 from nas.core.files import write_whole
 from nas.core.records import Trial
 from nas.evaluate.cost.table import CostTable
-from nas.evaluate.surrogate.judgement import QUANTILE
-from nas.evaluate.surrogate.prediction import shipped_surrogate
-from nas.evaluate.surrogate.skeleton import (
-    KINDS,
-    Genes,
-    b0_genes,
-    gene_sizes,
-    skeleton,
-    skeleton_genes,
-    thermometer,
-)
+from nas.evaluate.imagenet.judgement import QUANTILE
+from nas.evaluate.imagenet.prediction import shipped_surrogate
+from nas.evaluate.imagenet.skeleton import KINDS, Genes, b0_genes, gene_sizes, skeleton, skeleton_genes, thermometer
 from nas.evaluate.worker_pool import LocalPool
 from nas.outcome import conclude
 from nas.run import Run

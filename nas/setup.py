@@ -24,10 +24,10 @@ from nas.evaluate.cost.domain import LimitedDomain, ListedDomain, limited_domain
 from nas.evaluate.cost.known_costs import KnownCosts
 from nas.evaluate.devices import load_device
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
+from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
+from nas.evaluate.imagenet.skeleton import covers
 from nas.evaluate.objective.limits import Limits
 from nas.evaluate.objective.reward import Reward
-from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
-from nas.evaluate.surrogate.skeleton import covers
 from nas.evaluate.table_evaluator import TableEvaluator
 from nas.run import read_trials
 from nas.scaling_space import ScalingSpace

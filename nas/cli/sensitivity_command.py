@@ -26,8 +26,8 @@ def sensitivity(
     """
     from nas.cli.output import make_console, plain_table, print_json, say_next, show_table
     from nas.evaluate.devices import device_changes
-    from nas.evaluate.surrogate.neighbours import neighbours
-    from nas.evaluate.surrogate.skeleton import genes_of, skeleton
+    from nas.evaluate.imagenet.neighbours import neighbours
+    from nas.evaluate.imagenet.skeleton import genes_of, skeleton
     from nas.things import load_thing
 
     genes = genes_of(load_thing(thing))

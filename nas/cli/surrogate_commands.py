@@ -33,10 +33,10 @@ def score(
       nas surrogate score
     """
     from nas.cli.output import make_console, plain_table, print_json
-    from nas.evaluate.surrogate.measured_table import read_measured
-    from nas.evaluate.surrogate.prediction import load_surrogate, shipped_surrogate
-    from nas.evaluate.surrogate.score import AGREEMENTS
-    from nas.evaluate.surrogate.score import score as score_table
+    from nas.evaluate.imagenet.measured_table import read_measured
+    from nas.evaluate.imagenet.prediction import load_surrogate, shipped_surrogate
+    from nas.evaluate.imagenet.score import AGREEMENTS
+    from nas.evaluate.imagenet.score import score as score_table
 
     table = read_measured(data)
     if split is not None:
@@ -83,8 +83,8 @@ def fit(
     from nas.core.errors import InputError
     from nas.core.files import write_bytes_whole
     from nas.evaluate.cost.latency.timing import fixed_threads
-    from nas.evaluate.surrogate.fit import LEAST_ROWS, compare_candidates, fit_surrogate, read_longer, save_numbers
-    from nas.evaluate.surrogate.measured_table import ACCURACY, read_measured
+    from nas.evaluate.imagenet.fit import LEAST_ROWS, compare_candidates, fit_surrogate, read_longer, save_numbers
+    from nas.evaluate.imagenet.measured_table import ACCURACY, read_measured
 
     table = read_measured(data)
     if split is not None or "train" in table.split:
@@ -107,8 +107,8 @@ def _against_shipped(numbers: dict[str, Any]) -> str:
     """Say how far the numbers' predictions are from the shipped ones'."""
     import numpy as np
 
-    from nas.evaluate.surrogate.distil import random_genes
-    from nas.evaluate.surrogate.prediction import Surrogate, shipped_surrogate
+    from nas.evaluate.imagenet.distil import random_genes
+    from nas.evaluate.imagenet.prediction import Surrogate, shipped_surrogate
 
     genes = random_genes(10_000, np.random.default_rng(0))
     shipped, fitted = shipped_surrogate().accuracy(genes)[0], Surrogate(numbers).accuracy(genes)[0]
@@ -134,7 +134,7 @@ def import_archive(
     """
     from nas.cli.output import make_console, say
     from nas.core.files import write_whole
-    from nas.evaluate.surrogate.archive import read_archive
+    from nas.evaluate.imagenet.archive import read_archive
 
     text = read_archive(archive, splits)
     write_whole(out, text)

@@ -112,8 +112,8 @@ def _looked_up(setup: Setup) -> NDArray[np.float64] | None:
     """Return the rewards of random architectures, by the run's own evaluator."""
     generator, name = np.random.default_rng(0), setup.config.evaluator["name"]
     if name == IMAGENET:
-        from nas.evaluate.surrogate.prediction import SEARCH, shipped_surrogate
-        from nas.evaluate.surrogate.skeleton import skeleton_genes
+        from nas.evaluate.imagenet.prediction import SEARCH, shipped_surrogate
+        from nas.evaluate.imagenet.skeleton import skeleton_genes
 
         genes = sample_inside(setup, SAMPLE, generator)
         if genes is None or not len(genes):

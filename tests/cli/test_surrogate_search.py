@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.evaluate.surrogate.skeleton import gene_sizes
+from nas.evaluate.imagenet.skeleton import gene_sizes
 from nas.search_spaces.yaml_format import load_network
 from tests.evaluate.surrogate.tables import made_up_rows, write_rows
 from tests.toys import TOY_EVALUATORS, comparable, read_trials, run_nas

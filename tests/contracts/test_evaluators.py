@@ -15,8 +15,8 @@ from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.faults import Evaluator, Job, check_metrics, evaluate_safely
+from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
 from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.surrogate.evaluator import ImageNetEvaluator
 from nas.evaluate.table_evaluator import TableEvaluator
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space

@@ -25,7 +25,7 @@ from nas.evaluate.cost.latency.operators import (
 )
 from nas.evaluate.cost.latency.table import CheckedNetwork, LatencyTable, Validation, sum_ms
 from nas.evaluate.cost.latency.timing import BACKENDS, ONNXRUNTIME, Call, fixed_threads, interleaved_medians, runner
-from nas.evaluate.surrogate.score import agreement
+from nas.evaluate.imagenet.score import agreement
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block, Norm
 from nas.search_spaces.module import NetworkModule, build

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from nas.evaluate.cost.table import CostTable
-from nas.evaluate.surrogate.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
-from nas.evaluate.surrogate.skeleton import gene_sizes, skeleton, thermometer
+from nas.evaluate.imagenet.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
+from nas.evaluate.imagenet.skeleton import gene_sizes, skeleton, thermometer
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "accel_nasbench"
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from nas.core.errors import InputError
-from nas.evaluate.surrogate.archive import read_archive
-from nas.evaluate.surrogate.measured_table import DEVICE_COLUMNS, read_measured
+from nas.evaluate.imagenet.archive import read_archive
+from nas.evaluate.imagenet.measured_table import DEVICE_COLUMNS, read_measured
 from tests.evaluate.surrogate.tables import made_up_rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nas.core.errors import InputError
-from nas.evaluate.surrogate.measured_table import DEVICE_COLUMNS, read_measured
+from nas.evaluate.imagenet.measured_table import DEVICE_COLUMNS, read_measured
 from tests.evaluate.surrogate.tables import SHARED, made_up_rows, write_rows
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from nas.core.records import Architecture
 from nas.evaluate.cost.exact import network_cost
-from nas.evaluate.surrogate.judgement import gain_interval, judge
-from nas.evaluate.surrogate.neighbours import as_csv, neighbours
-from nas.evaluate.surrogate.prediction import REPORT, SEARCH, shipped_surrogate
-from nas.evaluate.surrogate.skeleton import b0_genes, gene_sizes, skeleton
+from nas.evaluate.imagenet.judgement import gain_interval, judge
+from nas.evaluate.imagenet.neighbours import as_csv, neighbours
+from nas.evaluate.imagenet.prediction import REPORT, SEARCH, shipped_surrogate
+from nas.evaluate.imagenet.skeleton import b0_genes, gene_sizes, skeleton
 
 B0 = b0_genes()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.surrogate.skeleton import (
+from nas.evaluate.imagenet.skeleton import (
     b0_genes,
     covers,
     gene_sizes,

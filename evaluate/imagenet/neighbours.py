@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.evaluate.cost.table import CostTable
-from nas.evaluate.surrogate.measured_table import LATENCIES
-from nas.evaluate.surrogate.prediction import REPORT, shipped_surrogate
-from nas.evaluate.surrogate.skeleton import KINDS, Genes, gene_sizes, skeleton
+from nas.evaluate.imagenet.measured_table import LATENCIES
+from nas.evaluate.imagenet.prediction import REPORT, shipped_surrogate
+from nas.evaluate.imagenet.skeleton import KINDS, Genes, gene_sizes, skeleton
 
 LETTERS = {"expand": "e", "kernel": "k", "layers": "l", "se": "se"}
 

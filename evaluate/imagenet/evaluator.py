@@ -6,8 +6,8 @@ import numpy as np
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.surrogate.prediction import SEARCH, shipped_surrogate
-from nas.evaluate.surrogate.skeleton import genes_of
+from nas.evaluate.imagenet.prediction import SEARCH, shipped_surrogate
+from nas.evaluate.imagenet.skeleton import genes_of
 from nas.search_spaces.network import Network
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from nas.evaluate.cost.table import CostTable
-from nas.evaluate.surrogate.skeleton import KINDS, STAGES, Genes, skeleton, thermometer
+from nas.evaluate.imagenet.skeleton import KINDS, STAGES, Genes, skeleton, thermometer
 
 Array = NDArray[Any]
 CEILING = 74.0  # percent; above any accuracy of the schedule

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas.evaluate.surrogate.skeleton import Floats, Genes, gene_sizes
+from nas.evaluate.imagenet.skeleton import Floats, Genes, gene_sizes
 
 Layers = list[tuple[Floats, Floats]]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.evaluate.surrogate.prediction import REPORT, SEARCH, Surrogate, shipped_surrogate
+from nas.evaluate.imagenet.prediction import REPORT, SEARCH, Surrogate, shipped_surrogate
 
 QUANTILE = 1.96  # of 95%
 

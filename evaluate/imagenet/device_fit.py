@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.surrogate.distil import Layers, fit_perceptron, named
-from nas.evaluate.surrogate.measured_table import DEVICE_COLUMNS, MeasuredTable
-from nas.evaluate.surrogate.skeleton import Floats, Genes, stage_options, stage_sizes, thermometer
+from nas.evaluate.imagenet.distil import Layers, fit_perceptron, named
+from nas.evaluate.imagenet.measured_table import DEVICE_COLUMNS, MeasuredTable
+from nas.evaluate.imagenet.skeleton import Floats, Genes, stage_options, stage_sizes, thermometer
 
 Array = NDArray[Any]
 FOLDS = 5
@@ -41,7 +41,7 @@ def fit_devices(table: MeasuredTable, seed: int = 0) -> tuple[dict[str, Array], 
 
 def predict(numbers: dict[str, Array], genes: Genes) -> Array:
     """Return milliseconds an image, ``(n, columns)``."""
-    from nas.evaluate.surrogate.prediction import device_milliseconds
+    from nas.evaluate.imagenet.prediction import device_milliseconds
 
     return device_milliseconds(numbers, genes).astype(np.float64)
 

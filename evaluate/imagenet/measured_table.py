@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.evaluate.cost.table import CostTable
-from nas.evaluate.surrogate.skeleton import STAGES, Genes, skeleton
+from nas.evaluate.imagenet.skeleton import STAGES, Genes, skeleton
 
 ACCURACY = "top1"  # percent, after the benchmark's 16 epochs
 THROUGHPUTS = ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190")  # images a second

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.evaluate.cost.table import CostTable
-from nas.evaluate.surrogate.measured_table import ACCURACY, DEVICE_COLUMNS
-from nas.evaluate.surrogate.skeleton import Floats, Genes, skeleton, stage_options, stage_sizes, thermometer
+from nas.evaluate.imagenet.measured_table import ACCURACY, DEVICE_COLUMNS
+from nas.evaluate.imagenet.skeleton import Floats, Genes, skeleton, stage_options, stage_sizes, thermometer
 
 SHIPPED = Path(__file__).parent / "imagenet.npz"
 ALL, SEARCH, REPORT = FITS = ("all", "search", "report")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.evaluate.surrogate.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
+from nas.evaluate.imagenet.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
 
 MOST_BYTES = 2**20  # of one file; they have about two thousand
 FIGURES = ("top1", "top5", "train_seconds", "params_m", "macs_m")

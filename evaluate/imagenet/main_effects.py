@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.surrogate.skeleton import Genes, thermometer
+from nas.evaluate.imagenet.skeleton import Genes, thermometer
 
 
 def main_effects(genes: Genes, top1: NDArray[Any]) -> dict[str, NDArray[Any]]:

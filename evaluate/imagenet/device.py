@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import InputError, nearest_name
-from nas.evaluate.surrogate.measured_table import LATENCIES, THROUGHPUTS
-from nas.evaluate.surrogate.prediction import Surrogate, shipped_surrogate
-from nas.evaluate.surrogate.skeleton import covers, skeleton_genes
+from nas.evaluate.imagenet.measured_table import LATENCIES, THROUGHPUTS
+from nas.evaluate.imagenet.prediction import Surrogate, shipped_surrogate
+from nas.evaluate.imagenet.skeleton import covers, skeleton_genes
 from nas.search_spaces.space import SearchSpace
 
 TITLES = {

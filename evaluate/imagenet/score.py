@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.surrogate.measured_table import MeasuredTable
-from nas.evaluate.surrogate.prediction import Surrogate
-from nas.evaluate.surrogate.skeleton import Genes
+from nas.evaluate.imagenet.measured_table import MeasuredTable
+from nas.evaluate.imagenet.prediction import Surrogate
+from nas.evaluate.imagenet.skeleton import Genes
 
 Values = NDArray[np.float64]
 AGREEMENTS = ("kendall_tau", "spearman", "r2", "mae", "mape")

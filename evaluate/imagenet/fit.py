@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.evaluate.cost.table import CostTable
-from nas.evaluate.surrogate.device_fit import fit_devices
-from nas.evaluate.surrogate.distil import fit_perceptron, named, random_genes
-from nas.evaluate.surrogate.main_effects import main_effects
-from nas.evaluate.surrogate.measured_table import ACCURACY, MeasuredTable
-from nas.evaluate.surrogate.prediction import ALL, REPORT, SEARCH, Surrogate, forward
-from nas.evaluate.surrogate.score import agreement
-from nas.evaluate.surrogate.skeleton import Genes, skeleton, thermometer
-from nas.evaluate.surrogate.teachers import (
+from nas.evaluate.imagenet.device_fit import fit_devices
+from nas.evaluate.imagenet.distil import fit_perceptron, named, random_genes
+from nas.evaluate.imagenet.main_effects import main_effects
+from nas.evaluate.imagenet.measured_table import ACCURACY, MeasuredTable
+from nas.evaluate.imagenet.prediction import ALL, REPORT, SEARCH, Surrogate, forward
+from nas.evaluate.imagenet.score import agreement
+from nas.evaluate.imagenet.skeleton import Genes, skeleton, thermometer
+from nas.evaluate.imagenet.teachers import (
     Boosting,
     GaussianProcess,
     Perceptrons,
@@ -228,7 +228,7 @@ def _seen(genes: Genes) -> dict[str, Array]:
 def _line(longer: Array | None) -> Array:
     """Return intercept, slope and residual deviation of the longer schedule's top-1 against the proxy's."""
     if longer is None:
-        from nas.evaluate.surrogate.prediction import shipped_surrogate
+        from nas.evaluate.imagenet.prediction import shipped_surrogate
 
         return np.asarray(shipped_surrogate().numbers["longer"])
     slope, intercept = np.polyfit(longer[:, 0], longer[:, 1], 1)
