@@ -32,9 +32,9 @@ from nas.core.cpu_tuning import tune_for_training
 from nas.core.records import Architecture, Evaluation
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.faults import Job
-from nas.evaluate.proxy import ProxyEvaluator, share_gpu
-from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.training.optimizers import make_optimizer, schedule, set_batch_norm_momentum
+from nas.evaluate.proxy.evaluator import ProxyEvaluator, share_gpu
+from nas.evaluate.proxy.optimizers import make_optimizer, schedule, set_batch_norm_momentum
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Head, Network, Stage, Stem
 

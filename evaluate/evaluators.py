@@ -11,7 +11,7 @@ from nas.core.records import Architecture
 from nas.core.user_code import UserCode
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.faults import Evaluator
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.catalogue import instantiate_space
 
 PROXY, IMAGENET, TABLE = "proxy", "imagenet", "table"
@@ -64,7 +64,7 @@ class EvaluatorRecipe:
                 raise InputError(f"evaluator {self.code.class_name}: needs a method evaluate(architecture, network)")
             return evaluator
         from nas.core.cpu_tuning import tune_for_training
-        from nas.evaluate.proxy import ProxyEvaluator, share_gpu
+        from nas.evaluate.proxy.evaluator import ProxyEvaluator, share_gpu
 
         assert self.proxy is not None and data is not None
         tune_for_training()

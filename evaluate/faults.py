@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol
 from nas.core.errors import InputError
 from nas.core.records import Architecture, Evaluation
 from nas.core.user_code import describe
-from nas.evaluate.checkpoints import checkpoint_path
 from nas.evaluate.memory import MemoryLimitExceeded, MemoryWatch
+from nas.evaluate.proxy.paused import checkpoint_path
 from nas.search_spaces.network import Network
 
 

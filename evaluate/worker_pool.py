@@ -10,11 +10,11 @@ from typing import Protocol
 from nas.core.errors import WorkError
 from nas.core.records import Evaluation
 from nas.core.user_code import describe
-from nas.evaluate.checkpoints import forget_checkpoints
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import DataGone, Evaluator, Job, evaluate_safely
 from nas.evaluate.memory import MemoryWatch
+from nas.evaluate.proxy.paused import forget_checkpoints
 
 Outcome = tuple[Job, Evaluation]
 
@@ -102,7 +102,7 @@ class LocalPool:
         """One GPU where this process trains on one."""
         if self._trains_on == "cpu":
             return 0.0
-        from nas.evaluate.proxy import choose_device
+        from nas.evaluate.proxy.evaluator import choose_device
 
         return 1.0 if choose_device(self._trains_on) == "cuda" else 0.0
 

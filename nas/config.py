@@ -16,7 +16,7 @@ from nas.core.errors import InputError, explain, nearest_name
 from nas.evaluate.data.load import data_names
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.halving import rung_cycles, rung_epochs
 from nas.search_spaces.yaml_format import read_yaml
 from nas.search_spaces.yaml_kinds import SEARCH, refuse_others

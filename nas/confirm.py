@@ -13,7 +13,7 @@ from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EvaluatorRecipe
 from nas.evaluate.faults import Job
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.network import Network
 from nas.trainings import lazy_pool, run_jobs
 

@@ -13,7 +13,7 @@ import yaml
 
 from nas.config import RunConfig
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 
 WIDTH = 110
 LEFT_OUT = ("scaling", "expected_trials")  # written by the program itself

@@ -35,7 +35,7 @@ def confirm(
     from nas.confirm import confirm as train
     from nas.confirm import difference
     from nas.evaluate.data.settings import DataSettings
-    from nas.evaluate.proxy_settings import ProxySettings
+    from nas.evaluate.proxy.settings import ProxySettings
     from nas.things import load_thing
 
     networks = [load_thing(thing), load_thing(against)]

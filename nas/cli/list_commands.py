@@ -110,7 +110,7 @@ def evaluators(json: Json = False) -> None:
     """
     from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
-    from nas.evaluate.proxy_settings import ProxySettings
+    from nas.evaluate.proxy.settings import ProxySettings
 
     options: dict[str, dict[str, Any]] = {PROXY: asdict(ProxySettings()), TABLE: {"path": None}}
     rows: list[dict[str, Any]] = [

@@ -195,7 +195,7 @@ def _check_fits(weights: Weights, network: Any, classes: tuple[str, ...]) -> Non
 
 
 def _check_device(device: str) -> None:
-    from nas.evaluate.proxy import choose_device
+    from nas.evaluate.proxy.evaluator import choose_device
 
     choose_device(device)
 
@@ -220,7 +220,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     from nas.cli.output import say
     from nas.cli.training_progress import TrainingProgress, print_result
     from nas.core.errors import WorkError
-    from nas.evaluate.proxy import choose_device
+    from nas.evaluate.proxy.evaluator import choose_device
     from nas.tracking.tensorboard_log import events_of
 
     config = run.config

@@ -116,7 +116,7 @@ def check_budget(config: RunConfig) -> None:
         return
     used = not config.is_instant and config.workers.train_device != "cpu" and config.workers.gpus_per_worker != 0
     if used:
-        from nas.evaluate.proxy import choose_device
+        from nas.evaluate.proxy.evaluator import choose_device
 
         used = choose_device("auto") == "cuda"
     Spending(Budget.parse(config.budget), float(used))

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nas.evaluate.training.images import Images, Normalisation
-from nas.evaluate.training.precision import autocast
+from nas.evaluate.proxy.images import Images, Normalisation
+from nas.evaluate.proxy.precision import autocast
 from nas.training.crops import centre_crop
 from nas.training.world import World
 

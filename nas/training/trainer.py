@@ -21,12 +21,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.image_data import ImageData
-from nas.evaluate.training.augmentation import mix
-from nas.evaluate.training.images import Images, Normalisation
-from nas.evaluate.training.optimizers import moving_average, set_batch_norm_momentum
-from nas.evaluate.training.precision import choose_precision
-from nas.evaluate.training.small_maps import use_small_maps
-from nas.evaluate.training.step import EagerStep
+from nas.evaluate.proxy.augmentation import mix
+from nas.evaluate.proxy.images import Images, Normalisation
+from nas.evaluate.proxy.optimizers import moving_average, set_batch_norm_momentum
+from nas.evaluate.proxy.precision import choose_precision
+from nas.evaluate.proxy.small_maps import use_small_maps
+from nas.evaluate.proxy.step import EagerStep
 from nas.search_spaces.module import NetworkModule
 from nas.training import crops
 from nas.training.checkpoint import Checkpoint, pack, unpack

@@ -16,7 +16,7 @@ from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.evaluators import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.faults import Evaluator, Job, check_metrics, evaluate_safely
 from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.table_evaluator import TableEvaluator
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space

@@ -254,7 +254,7 @@ def test_images_travel_to_nodes_that_cannot_see_the_files(tmp_path: Path) -> Non
 
     from nas.evaluate.data.load import load_data
     from nas.evaluate.data.settings import DataSettings
-    from nas.evaluate.proxy_settings import ProxySettings
+    from nas.evaluate.proxy.settings import ProxySettings
     from nas.evaluate.ray_pool import RayPool
     from nas.search_spaces.stage_table import StageTableSpace
 
@@ -284,7 +284,7 @@ def test_images_travel_to_nodes_that_cannot_see_the_files(tmp_path: Path) -> Non
 def test_images_that_vanish_are_told_as_such(tmp_path: Path) -> None:
     from nas.evaluate.data.load import load_data
     from nas.evaluate.data.settings import DataSettings
-    from nas.evaluate.proxy_settings import ProxySettings
+    from nas.evaluate.proxy.settings import ProxySettings
     from nas.evaluate.worker_pool import Worker
 
     write_images(tmp_path / "images", {"a": 20, "b": 20})
@@ -328,7 +328,7 @@ def test_a_trial_has_a_memory_limit_and_the_next_one_is_not_blamed(make_pool: Ma
 
 @pytest.mark.slow
 def test_a_paused_training_is_left_where_it_is_and_swept_away(make_pool: MakePool, tmp_path: Path) -> None:
-    from nas.evaluate.checkpoints import checkpoint_key, checkpoint_path
+    from nas.evaluate.proxy.paused import checkpoint_key, checkpoint_path
 
     pool = make_pool(recipe("Paused"), workers=1)
     key = checkpoint_key(str(tmp_path), 7)

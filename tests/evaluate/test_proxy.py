@@ -13,12 +13,12 @@ from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.faults import Diverged
-from nas.evaluate.proxy import ProxyEvaluator, choose_device
-from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.training.augmentation import augment
-from nas.evaluate.training.images import Images, Normalisation
-from nas.evaluate.training.loop import Training, accuracy
-from nas.evaluate.training.optimizers import make_optimizer, schedule
+from nas.evaluate.proxy.augmentation import augment
+from nas.evaluate.proxy.evaluator import ProxyEvaluator, choose_device
+from nas.evaluate.proxy.images import Images, Normalisation
+from nas.evaluate.proxy.loop import Training, accuracy
+from nas.evaluate.proxy.optimizers import make_optimizer, schedule
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.network import Network
 
 HERE = Architecture("tiny", (0,))

@@ -15,20 +15,20 @@ from torch import Tensor, nn
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.checkpoints import load_checkpoint, save_checkpoint
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.faults import Diverged, Job, evaluate_safely
-from nas.evaluate.proxy import ProxyEvaluator
-from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.training.augmentation import mix, rand_augment
-from nas.evaluate.training.images import Images, Normalisation
-from nas.evaluate.training.loop import Training
-from nas.evaluate.training.optimizers import moving_average
-from nas.evaluate.training.precision import choose_precision
-from nas.evaluate.training.small_maps import SmallMapConv2d, use_small_maps
-from nas.evaluate.training.step import EagerStep
+from nas.evaluate.proxy.augmentation import mix, rand_augment
+from nas.evaluate.proxy.evaluator import ProxyEvaluator
+from nas.evaluate.proxy.images import Images, Normalisation
+from nas.evaluate.proxy.loop import Training
+from nas.evaluate.proxy.optimizers import moving_average
+from nas.evaluate.proxy.paused import load_checkpoint, save_checkpoint
+from nas.evaluate.proxy.precision import choose_precision
+from nas.evaluate.proxy.settings import ProxySettings
+from nas.evaluate.proxy.small_maps import SmallMapConv2d, use_small_maps
+from nas.evaluate.proxy.step import EagerStep
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 
@@ -371,7 +371,7 @@ def test_a_capture_that_fails_is_a_broken_device(
     data: ImageData, tiny_network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen on an H200: nothing that draws random numbers works in a process whose capture failed."""
-    from nas.evaluate.training import step as steps
+    from nas.evaluate.proxy import step as steps
 
     class NoStream: ...
 
@@ -407,14 +407,14 @@ def test_only_our_own_networks_are_captured(data: ImageData, tiny_network: Netwo
             super().__init__(module, images, normalise, settings, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas.evaluate.proxy.Training", Noted)
+        patch.setattr("nas.evaluate.proxy.evaluator.Training", Noted)
         evaluator._training(HERE, tiny_network, 0, evaluator.settings, evaluator._train)
         evaluator._training(HERE, None, 0, evaluator.settings, evaluator._train)
     assert seen == [graphs, False]
 
 
 def test_kernels_are_loaded_and_devices_have_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nas.evaluate.training.precision import indexed_device, load_kernels
+    from nas.evaluate.proxy.precision import indexed_device, load_kernels
 
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     assert indexed_device("cuda") == torch.device("cuda:1") and indexed_device("cpu") == torch.device("cpu")

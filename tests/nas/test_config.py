@@ -10,7 +10,7 @@ import yaml
 from nas.config import RunConfig, config_names, load_config, validate_config, with_absolute_paths
 from nas.core.errors import InputError
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.setup import prepare
 
 

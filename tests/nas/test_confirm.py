@@ -9,7 +9,7 @@ import pytest
 from nas.confirm import Confirmed, confirm, difference
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.network import Network
 
 DATA = DataSettings(resolution=16, fraction=0.1)

@@ -10,8 +10,8 @@ import pytest
 
 from nas.config import load_config
 from nas.core.errors import InputError
-from nas.evaluate.proxy import proxy_resolution
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.evaluator import proxy_resolution
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.scaled_proxies import train_at_own_resolution
 from nas.scaler import Rule
 from nas.scaling_fit import _possible_family, fit_config

@@ -83,7 +83,7 @@ def test_the_papers_rows_as_measured_elsewhere() -> None:
 def test_trained_alike_and_gone_on_with(tmp_path: Path, tiny_network: Network) -> None:
     from nas.evaluate.data.load import load_data
     from nas.evaluate.evaluators import EvaluatorRecipe
-    from nas.evaluate.proxy_settings import ProxySettings
+    from nas.evaluate.proxy.settings import ProxySettings
     from nas.trainings import lazy_pool
 
     members = make_members(tiny_network, [2], Rule())

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from nas.cli.app import app
 from nas.config import RunConfig, load_config
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.sections import Confirmation, Fidelity, Objective, Tracking, Workers
 from nas.starter import LEFT_OUT, field_docs, starter_config
 from tests.toys import read_trials

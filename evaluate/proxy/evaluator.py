@@ -20,13 +20,13 @@ from torch.nn import functional
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.checkpoints import load_checkpoint, save_checkpoint
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.faults import Diverged
-from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.training.images import Images, Normalisation
-from nas.evaluate.training.loop import Training, accuracy, half_micro_batch
-from nas.evaluate.training.precision import allow_tf32, choose_precision, indexed_device, load_kernels
+from nas.evaluate.proxy.images import Images, Normalisation
+from nas.evaluate.proxy.loop import Training, accuracy, half_micro_batch
+from nas.evaluate.proxy.paused import load_checkpoint, save_checkpoint
+from nas.evaluate.proxy.precision import allow_tf32, choose_precision, indexed_device, load_kernels
+from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.evaluate.training.precision import autocast
+from nas.evaluate.proxy.precision import autocast
 
 _log = logging.getLogger(__name__)
 WARM_UP_STEPS = 3  # of every batch size, before its graph is captured: libraries allocate and choose kernels in them

@@ -11,19 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from nas.evaluate.faults import Diverged
-from nas.evaluate.proxy_settings import ProxySettings
-from nas.evaluate.training.augmentation import augment, mix, rand_augment
-from nas.evaluate.training.images import Images, Normalisation
-from nas.evaluate.training.optimizers import (
+from nas.evaluate.proxy.augmentation import augment, mix, rand_augment
+from nas.evaluate.proxy.images import Images, Normalisation
+from nas.evaluate.proxy.optimizers import (
     make_optimizer,
     moving_average,
     schedule,
     set_batch_norm_momentum,
     set_learning_rate,
 )
-from nas.evaluate.training.precision import autocast, choose_precision
-from nas.evaluate.training.small_maps import use_small_maps
-from nas.evaluate.training.step import EagerStep, GraphedStep
+from nas.evaluate.proxy.precision import autocast, choose_precision
+from nas.evaluate.proxy.settings import ProxySettings
+from nas.evaluate.proxy.small_maps import use_small_maps
+from nas.evaluate.proxy.step import EagerStep, GraphedStep
 
 CHECK_EVERY = 10  # steps between two looks at the loss, each of which waits for the device
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from nas.evaluate.proxy_settings import ProxySettings
+from nas.evaluate.proxy.settings import ProxySettings
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
