@@ -30,8 +30,8 @@ from torchvision.transforms import v2
 
 from nas.core.cpu_tuning import tune_for_training
 from nas.core.records import Architecture, Evaluation
+from nas.evaluate.contract import Job
 from nas.evaluate.data.image_data import ImageData, Part
-from nas.evaluate.faults import Job
 from nas.evaluate.proxy.evaluator import ProxyEvaluator, share_gpu
 from nas.evaluate.proxy.optimizers import make_optimizer, schedule, set_batch_norm_momentum
 from nas.evaluate.proxy.settings import ProxySettings
@@ -222,9 +222,9 @@ def ours(pool: str, workers: int, settings: ProxySettings, data: ImageData, devi
         with context.Pool(workers, _start, (settings, data, device, 1 / workers)) as processes:
             yield lambda jobs: list(processes.imap_unordered(_run, jobs))
         return
-    from nas.evaluate.evaluators import EvaluatorRecipe
-    from nas.evaluate.ray_pool import RayPool
-    from nas.trainings import run_jobs
+    from nas.evaluate.recipe import EvaluatorRecipe
+    from nas.evaluate.workers.jobs import run_jobs
+    from nas.evaluate.workers.ray_pool import RayPool
 
     ray_pool = RayPool(EvaluatorRecipe(settings, device=device), data, workers=workers)
 

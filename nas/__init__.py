@@ -21,14 +21,11 @@ def __getattr__(name: str) -> Any:
         from nas import api
 
         return getattr(api, name)
-    if name != "__version__":
-        raise AttributeError(f"module 'nas' has no attribute '{name}'")
-    from importlib.metadata import PackageNotFoundError, version
+    if name == "__version__":
+        from nas.core.version import package_version
 
-    try:
-        return version("mnas")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "0+unknown"
+        return package_version()
+    raise AttributeError(f"module 'nas' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.devices import network_speed
-from nas.evaluate.evaluators import IMAGENET
 from nas.evaluate.imagenet.judgement import Judgement, gain_interval, judge
 from nas.evaluate.imagenet.prediction import ALL, shipped_surrogate
 from nas.evaluate.imagenet.skeleton import Genes, b0_genes, genes_of, skeleton_genes
+from nas.evaluate.recipe import IMAGENET
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.network import Network
 from nas.setup import Setup

@@ -13,14 +13,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, Valida
 
 from nas.controllers.registry import check_controller
 from nas.core.errors import InputError, explain, nearest_name
+from nas.core.section import Section
 from nas.evaluate.data.load import data_names
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.proxy.settings import ProxySettings
+from nas.evaluate.recipe import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.halving import rung_cycles, rung_epochs
 from nas.search_spaces.yaml_format import read_yaml
 from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
-from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Section, Tracking, Workers
+from nas.sections import Confirmation, Fidelity, Objective, ScalingGrid, Tracking, Workers
 from nas.spending import Budget
 
 OPEN_ENDED = 1_000_000  # trials of a run that ends with its budget

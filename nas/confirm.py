@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from nas.core.errors import WorkError
 from nas.core.records import Architecture, Evaluation
+from nas.evaluate.contract import Job
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.evaluators import EvaluatorRecipe
-from nas.evaluate.faults import Job
 from nas.evaluate.proxy.settings import ProxySettings
+from nas.evaluate.recipe import EvaluatorRecipe
+from nas.evaluate.workers.jobs import lazy_pool, run_jobs
 from nas.search_spaces.network import Network
-from nas.trainings import lazy_pool, run_jobs
 
 Tell = Callable[[str], None]
 SPACE = "confirm"

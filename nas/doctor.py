@@ -90,9 +90,9 @@ def _python() -> Finding:
 
 
 def _program() -> Finding:
-    import nas
+    from nas.core.version import package_version
 
-    return Finding("nas", "ok", f"{nas.__version__} in {Path(nas.__file__).parent}")
+    return Finding("nas", "ok", f"{package_version()} in {Path(__file__).parents[1]}")
 
 
 def _torch() -> Finding:
@@ -150,7 +150,7 @@ def _ray(start: bool) -> Finding:
         return Finding("Ray", "gap", "not installed", "pip install 'ray[train]'; without it: --workers 0")
     if not start:
         return Finding("Ray", "ok", f"{number} (--ray starts a cluster to see that it works)")
-    from nas.evaluate.ray_cluster import start_and_stop
+    from nas.evaluate.workers.ray_cluster import start_and_stop
 
     seconds = start_and_stop()
     return Finding("Ray", "ok", f"{number}; a local cluster started in {seconds:.1f} s")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from nas.core.records import Evaluation
-from nas.evaluate.faults import Job
-from nas.evaluate.worker_pool import WorkerPool
+from nas.evaluate.contract import Job
+from nas.evaluate.workers.jobs import run_jobs
+from nas.evaluate.workers.pool import WorkerPool
 from nas.search_spaces import space as spaces
 from nas.setup import Setup
-from nas.trainings import run_jobs
 
 ESTIMATED = 3  # networks that are timed, at least
 

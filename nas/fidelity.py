@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.config import RunConfig
 from nas.core.records import Architecture, Trial
-from nas.evaluate.faults import Job
+from nas.evaluate.contract import Job
 from nas.evaluate.objective.reward import Reward
 from nas.evaluate.proxy.paused import checkpoint_key
 from nas.halving import Halving

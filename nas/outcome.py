@@ -14,10 +14,11 @@ import yaml
 from nas.against_b0 import SAMPLE, AgainstB0, against_b0
 from nas.core.errors import InputError
 from nas.core.records import Evaluation, Trial
-from nas.evaluate.faults import Job
+from nas.evaluate.contract import Job
 from nas.evaluate.imagenet.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.objective.pareto import pareto_front
-from nas.evaluate.worker_pool import WorkerPool
+from nas.evaluate.workers.jobs import run_jobs
+from nas.evaluate.workers.pool import WorkerPool
 from nas.fidelity import RUNGS
 from nas.halving import rung_cycles
 from nas.rounds import JOURNAL, Rounds, Tell, confirm_job, confirm_rounds
@@ -27,7 +28,6 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
 from nas.setup import Setup
-from nas.trainings import run_jobs
 
 _log = logging.getLogger(__name__)
 

@@ -21,15 +21,16 @@ from nas.config import RunConfig, validate_config
 from nas.controllers.registry import make_controller
 from nas.core.files import write_whole
 from nas.core.records import Trial
+from nas.core.version import versions
 from nas.evaluate.cost.table import CostTable
 from nas.evaluate.imagenet.judgement import QUANTILE
 from nas.evaluate.imagenet.prediction import shipped_surrogate
 from nas.evaluate.imagenet.skeleton import KINDS, Genes, b0_genes, gene_sizes, skeleton, skeleton_genes, thermometer
-from nas.evaluate.worker_pool import LocalPool
+from nas.evaluate.workers.pool import LocalPool
 from nas.outcome import conclude
 from nas.run import Run
 from nas.search_loop import SearchLoop
-from nas.setup import Setup, prepare, versions
+from nas.setup import Setup, prepare
 
 FORMS: dict[str, dict[str, Any]] = {
     "soft, no band": {"constraint": "soft", "tolerance": None},

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from nas.core.records import Evaluation, Trial
-from nas.evaluate.faults import Job
+from nas.core.statistics import Noise, measure_noise
+from nas.evaluate.contract import Job
 from nas.evaluate.objective.reward import Reward
-from nas.evaluate.worker_pool import WorkerPool
+from nas.evaluate.workers.jobs import check_images, run_jobs
+from nas.evaluate.workers.pool import WorkerPool
 from nas.run import Run
 from nas.search_loop import make_job
 from nas.setup import Setup
-from nas.trainings import Noise, check_images, measure_noise, run_jobs
 
 JOURNAL = "confirm.jsonl"
 LONGER = 3  # times the evaluator's epochs, where nothing else is asked for

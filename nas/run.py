@@ -16,13 +16,13 @@ from typing import Any
 
 import yaml
 
-from nas import __version__
 from nas.config import METADATA, RunConfig, validate_config
 from nas.core.errors import InputError, WorkError, nearest_name
 from nas.core.files import cannot_write, hold, write_whole
 from nas.core.journal import append_lines, read_rows, whole_lines
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
+from nas.core.version import package_version
 from nas.search_spaces.yaml_format import read_yaml
 
 _log = logging.getLogger(__name__)
@@ -239,10 +239,8 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
         return validate_config({key: value for key, value in data.items() if key not in METADATA}, str(file))
     except InputError as error:
         made_by, versions = "", data.get("versions")
-        if isinstance(versions, dict) and versions.get("mnas") != __version__:
-            made_by = (
-                f". The run was made by mnas {versions.get('mnas', 'of an unknown version')}, this is {__version__}"
-            )
+        if isinstance(versions, dict) and versions.get("mnas") != package_version():
+            made_by = f". The run was made by mnas {versions.get('mnas', 'of an unknown version')}, this is {package_version()}"
         raise InputError(f"{error}{made_by}") from None
 
 

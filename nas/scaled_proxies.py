@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nas.config import RunConfig
 from nas.core.errors import InputError
-from nas.evaluate.evaluators import PROXY
+from nas.evaluate.recipe import PROXY
 from nas.search_spaces.network import Network
 
 # Data sets whose images are no larger than what proxies see: keeping them larger would only blur them.

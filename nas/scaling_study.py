@@ -18,13 +18,15 @@ from nas.core.errors import InputError
 from nas.core.figures import new_figure, write_figure
 from nas.core.journal import read_rows
 from nas.core.records import Architecture, Evaluation
+from nas.core.statistics import Noise, measure_noise
+from nas.evaluate.contract import Job
 from nas.evaluate.cost.exact import network_cost
-from nas.evaluate.faults import Job
-from nas.evaluate.worker_pool import WorkerPool
+from nas.evaluate.workers.jobs import check_images, run_jobs
+from nas.evaluate.workers.pool import WorkerPool
 from nas.scale_to_budget import macs_ceiling, scale_to_budget
 from nas.scaler import LARGEST_FACTOR, Rule, Scaling, scale
 from nas.search_spaces.network import Network
-from nas.trainings import Noise, check_images, measure_noise, run_jobs, save_training
+from nas.studies.journal import save_training
 
 JOURNAL, REPORT = "study.jsonl", "study.json"
 DIMENSIONS = ("depth", "width", "resolution", "compound")

@@ -17,8 +17,8 @@ from nas.core.errors import InputError, WorkError
 from nas.core.program import program
 from nas.core.records import Architecture, Evaluation, Status, Trial
 from nas.core.user_code import describe
-from nas.evaluate.faults import Job
-from nas.evaluate.worker_pool import Outcome, WorkerPool
+from nas.evaluate.contract import Job
+from nas.evaluate.workers.pool import Outcome, WorkerPool
 from nas.fidelity import Pending, make_fidelity
 from nas.run import Run
 from nas.search_spaces import space as spaces

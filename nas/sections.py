@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from nas.core.section import Section
 from nas.core.units import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 
 
@@ -40,12 +41,6 @@ def _seconds(value: Any) -> Any:
 
 def _optional_number(value: Any) -> Any:
     return None if isinstance(value, str) and value.lower() == "none" else value
-
-
-class Section(BaseModel):
-    """A part of a configuration: unknown keys and numbers that are none are refused."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Objective(Section):

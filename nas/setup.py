@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,12 +21,12 @@ from nas.core.user_code import UserCode
 from nas.evaluate.cost.domain import LimitedDomain, ListedDomain, limited_domain
 from nas.evaluate.cost.known_costs import KnownCosts
 from nas.evaluate.devices import load_device
-from nas.evaluate.evaluators import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
 from nas.evaluate.imagenet.skeleton import covers
 from nas.evaluate.objective.limits import Limits
 from nas.evaluate.objective.reward import Reward
-from nas.evaluate.table_evaluator import TableEvaluator
+from nas.evaluate.recipe import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
+from nas.evaluate.table import TableEvaluator
 from nas.run import read_trials
 from nas.scaling_space import ScalingSpace
 from nas.search_spaces import space as spaces
@@ -177,17 +175,6 @@ def _valued(trial: Trial, costs: KnownCosts, maximised: Reward) -> Trial:
         return replace(trial, metrics=metrics, reward=maximised(metrics))
     except (InputError, KeyError):
         return replace(trial, status="failed", reward=None)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a run's result may depend on, without importing what they belong to."""
-    found = {"python": platform.python_version()}
-    for package in ("mnas", "torch", "numpy", "ray", "scikit-learn", "pillow"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:

@@ -20,11 +20,13 @@ import numpy as np
 from nas.core.errors import WorkError
 from nas.core.journal import read_rows
 from nas.core.records import Architecture, Evaluation
-from nas.evaluate.faults import Job
-from nas.evaluate.worker_pool import WorkerPool
+from nas.core.statistics import measure_noise
+from nas.evaluate.contract import Job
+from nas.evaluate.workers.jobs import check_images, run_jobs
+from nas.evaluate.workers.pool import WorkerPool
 from nas.search_spaces import space as spaces
 from nas.setup import Setup
-from nas.trainings import check_images, measure_noise, run_jobs, save_training
+from nas.studies.journal import save_training
 
 JOURNAL, REPORT = "trust.jsonl", "trust.json"
 RESAMPLED = 1000

@@ -54,7 +54,7 @@ def test_floors_import_only_what_lies_below(room: str) -> None:
 
 
 HOMES = {
-    "ray": {"evaluate/ray_cluster.py", "evaluate/ray_pool.py", "training/distributed.py"},
+    "ray": {"evaluate/workers/ray_cluster.py", "evaluate/workers/ray_pool.py", "training/distributed.py"},
     "optuna": {"controllers/optuna_sampler.py", "tracking/optuna_study.py", "tracking/dashboard.py"},
     "wandb": {"tracking/wandb_run.py"},
     "tensorboardX": {"tracking/tensorboard_log.py"},

@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.core.errors import InputError
+from nas.core.errors import DataGone, InputError
 from nas.evaluate.data.image_files import Bytes
-from nas.evaluate.faults import DataGone
 
 FORMAT = "mnas-images-1"
 META = "meta.json"

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.statistics import agreement
 from nas.evaluate.cost.table import CostTable
 from nas.evaluate.imagenet.device_fit import fit_devices
 from nas.evaluate.imagenet.distil import fit_perceptron, named, random_genes
 from nas.evaluate.imagenet.main_effects import main_effects
 from nas.evaluate.imagenet.measured_table import ACCURACY, MeasuredTable
 from nas.evaluate.imagenet.prediction import ALL, REPORT, SEARCH, Surrogate, forward
-from nas.evaluate.imagenet.score import agreement
 from nas.evaluate.imagenet.skeleton import Genes, skeleton, thermometer
 from nas.evaluate.imagenet.teachers import (
     Boosting,

@@ -7,33 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.core.statistics import Values, agreement
 from nas.evaluate.imagenet.measured_table import MeasuredTable
 from nas.evaluate.imagenet.prediction import Surrogate
 from nas.evaluate.imagenet.skeleton import Genes
 
-Values = NDArray[np.float64]
 AGREEMENTS = ("kendall_tau", "spearman", "r2", "mae", "mape")
 SPEED_ROWS = 100_000
-
-
-def agreement(measured: Values, predicted: Values) -> dict[str, float]:
-    """Return rank correlations, R2, mean absolute error and mean absolute relative error (a fraction), ``(n,)`` each.
-
-    Correlations are NaN where there are fewer than two rows or no variation.
-    """
-    from scipy.stats import kendalltau, spearmanr
-
-    error = predicted - measured
-    varies = len(measured) > 1 and np.ptp(measured) > 0 and np.ptp(predicted) > 0
-    return {
-        "kendall_tau": float(kendalltau(measured, predicted).statistic) if varies else np.nan,
-        "spearman": float(spearmanr(measured, predicted).statistic) if varies else np.nan,
-        "r2": float(1 - (error**2).mean() / measured.var()) if varies else np.nan,
-        "mae": float(np.abs(error).mean()),
-        "mape": float((np.abs(error) / np.abs(measured)).mean()),
-    }
 
 
 def intervals(measured: Values, predicted: Values, rounds: int = 500, seed: int = 0) -> dict[str, list[float]]:

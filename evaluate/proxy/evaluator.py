@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
+from nas.evaluate.contract import Diverged
 from nas.evaluate.data.image_data import ImageData, Part
-from nas.evaluate.faults import Diverged
 from nas.evaluate.proxy.images import Images, Normalisation
 from nas.evaluate.proxy.loop import Training, accuracy, half_micro_batch
 from nas.evaluate.proxy.paused import load_checkpoint, save_checkpoint

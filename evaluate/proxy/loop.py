@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.evaluate.faults import Diverged
+from nas.evaluate.contract import Diverged
 from nas.evaluate.proxy.augmentation import augment, mix, rand_augment
 from nas.evaluate.proxy.images import Images, Normalisation
 from nas.evaluate.proxy.optimizers import (

@@ -45,9 +45,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from nas import __version__
+        from nas.core.version import package_version
 
-        typer.echo(f"nas {__version__}")
+        typer.echo(f"nas {package_version()}")
         raise typer.Exit
 
 

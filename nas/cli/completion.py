@@ -33,7 +33,7 @@ def _controllers() -> Iterable[str]:
 
 
 def _evaluators() -> Iterable[str]:
-    from nas.evaluate.evaluators import EVALUATORS
+    from nas.evaluate.recipe import EVALUATORS
 
     return EVALUATORS
 

@@ -109,8 +109,8 @@ def evaluators(json: Json = False) -> None:
       nas evaluators
     """
     from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
-    from nas.evaluate.evaluators import EVALUATORS, INSTANT, PROXY, TABLE
     from nas.evaluate.proxy.settings import ProxySettings
+    from nas.evaluate.recipe import EVALUATORS, INSTANT, PROXY, TABLE
 
     options: dict[str, dict[str, Any]] = {PROXY: asdict(ProxySettings()), TABLE: {"path": None}}
     rows: list[dict[str, Any]] = [

@@ -30,13 +30,14 @@ from nas.controllers.registry import make_controller
 from nas.core.errors import InputError, WorkError
 from nas.core.files import cannot_write
 from nas.core.records import Trial
+from nas.core.version import versions
 from nas.evaluate.data.image_data import ImageData
-from nas.evaluate.worker_pool import WorkerPool
+from nas.evaluate.workers.pool import WorkerPool
 from nas.outcome import Outcome, conclude
 from nas.run import Run, check_free
 from nas.search_loop import SearchLoop, Watcher
 from nas.search_spaces import space as spaces
-from nas.setup import Setup, prepare, versions
+from nas.setup import Setup, prepare
 from nas.standing import Standing, most_macs
 
 _log = logging.getLogger("nas")

@@ -13,12 +13,13 @@ from nas.cli.output import say, say_files, say_next, show_table, stage_table
 from nas.cli.progress import format_duration, trial_line
 from nas.core.program import program
 from nas.core.units import count_words, format_quantity
-from nas.evaluate.evaluators import IMAGENET, PROXY
+from nas.core.version import versions
+from nas.evaluate.recipe import IMAGENET, PROXY
 from nas.outcome import Outcome
 from nas.rounds import Rounds
 from nas.run import Run
 from nas.search_spaces import space as spaces
-from nas.setup import Setup, versions
+from nas.setup import Setup
 from nas.trust import REPORT, read_trust
 
 _log = logging.getLogger("nas")

@@ -108,9 +108,10 @@ def _train(
     from nas.core.errors import InputError
     from nas.core.files import hold, write_whole
     from nas.evaluate.data.load import load_data
-    from nas.evaluate.evaluators import EvaluatorRecipe
+    from nas.evaluate.recipe import EvaluatorRecipe
+    from nas.evaluate.workers.jobs import lazy_pool
     from nas.scaling_study import JOURNAL, REPORT, draw_study, run_study
-    from nas.trainings import digest, lazy_pool
+    from nas.studies.journal import digest
 
     with progress_bar(console, json) as progress:
         images = load_data(config.data, config.seed, progress)

@@ -174,7 +174,7 @@ def _run_config(run: Path, changes: dict[str, Any], assignments: list[str]) -> R
         InputError: if something else is to be changed, or the run trained nothing.
     """
     from nas.core.errors import InputError
-    from nas.evaluate.evaluators import PROXY
+    from nas.evaluate.recipe import PROXY
     from nas.run import read_config
 
     given = [name for name in ("data.source", "objective.target_flops") if changes[name] is not None]

@@ -16,7 +16,7 @@ from nas.config import RunConfig
 from nas.estimate import ESTIMATED, estimate_trial
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
-from nas.evaluate.worker_pool import LocalPool, WorkerPool
+from nas.evaluate.workers.pool import LocalPool, WorkerPool
 from nas.run import Run
 from nas.setup import Setup
 from nas.spending import Budget, Spending
@@ -64,7 +64,7 @@ def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
     workers = setup.config.workers
     if setup.config.worker_count == 0:
         return LocalPool(setup.recipe, data, INSTANT_BATCH if setup.config.is_instant else 1)
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
 
     trains_on_cpu = setup.recipe.proxy is not None and workers.train_device == "cpu"
     return RayPool(

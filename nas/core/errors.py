@@ -89,3 +89,7 @@ def _type_at(root: Any, location: tuple[int | str, ...]) -> Any:
     for part in location:
         owner = typing.get_args(owner)[0] if isinstance(part, int) else _field_types(owner).get(part)
     return owner
+
+
+class DataGone(RuntimeError):
+    """The images that the run trains on are no longer there, or are others."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from nas import __version__
 from nas.core.figures import write_figure
 from nas.core.files import cannot_write, write_whole
 from nas.core.records import Trial
+from nas.core.version import package_version
 from nas.report.chart import report_style
 from nas.report.content import make_page
 from nas.report.facts import Facts
@@ -36,7 +36,7 @@ def write_report(path: Path, to: Path | None = None, pictures: bool = False, aga
     facts = Facts.read(path)
     target = to or path / FILE
     with report_style():
-        page = make_page(facts, __version__, None if against is None else Facts.read(against))
+        page = make_page(facts, package_version(), None if against is None else Facts.read(against))
         return _write(page, facts.trials, target, pictures)
 
 

@@ -14,7 +14,7 @@ from nas.controllers.registry import fitted_options
 from nas.core.errors import InputError
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
-from nas.evaluate.evaluators import IMAGENET, TABLE
+from nas.evaluate.recipe import IMAGENET, TABLE
 from nas.report.facts import Facts
 from nas.setup import Setup, prepare
 

@@ -11,9 +11,9 @@ import yaml
 from pydantic import Field, ValidationError
 
 from nas.core.errors import InputError, explain
+from nas.core.section import Section
 from nas.evaluate.data.load import data_names
 from nas.evaluate.data.settings import DataSettings
-from nas.sections import Section
 from nas.training.recipe import MODERN, TRANSFER, Recipe, load_recipe, make_recipe
 from nas.training.weights import TORCHVISION
 

@@ -17,7 +17,7 @@ import torch
 from nas.core.errors import InputError, WorkError
 from nas.core.files import write_whole
 from nas.evaluate.data.image_data import ImageData
-from nas.evaluate.ray_environment import quiet_ray
+from nas.evaluate.workers.ray_environment import quiet_ray
 from nas.training.run import HISTORY, TrainingRun, train
 from nas.training.world import World
 
@@ -48,7 +48,7 @@ def train_together(
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     import ray
 
-    from nas.evaluate.ray_cluster import connect
+    from nas.evaluate.workers.ray_cluster import connect
 
     workers, stop = run.config.workers, run.path / STOP
     local = workers.address in (None, "local")
@@ -86,7 +86,7 @@ def _make_trainer(run: TrainingRun, data: ImageData, local: bool) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    from nas.evaluate.ray_cluster import send_data
+    from nas.evaluate.workers.ray_cluster import send_data
 
     workers = run.config.workers
     available = ray.cluster_resources()

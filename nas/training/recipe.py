@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 from yaml import safe_load
 
 from nas.core.errors import InputError, explain, nearest_name
+from nas.core.section import Section
 from nas.search_spaces.yaml_format import read_yaml
-from nas.sections import Section
 
 MODERN, TRANSFER = "modern", "transfer"
 LEARNING_RATE_BATCH = 256  # images a step that recipes state their learning rate for

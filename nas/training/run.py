@@ -25,12 +25,12 @@ from nas.core.cpu_tuning import tune_for_training
 from nas.core.errors import InputError
 from nas.core.files import cannot_write, hold, write_whole
 from nas.core.program import program
+from nas.core.version import versions
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.image_data import ImageData
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import load_network, network_to_yaml, read_yaml
-from nas.setup import versions
 from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.config import TrainConfig, validate
 from nas.training.curves import write_curves

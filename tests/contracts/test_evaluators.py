@@ -11,13 +11,14 @@ import pytest
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
+from nas.evaluate.contract import Evaluator, Job, check_metrics
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.evaluators import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE, EvaluatorRecipe
-from nas.evaluate.faults import Evaluator, Job, check_metrics, evaluate_safely
 from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
 from nas.evaluate.proxy.settings import ProxySettings
-from nas.evaluate.table_evaluator import TableEvaluator
+from nas.evaluate.recipe import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE, EvaluatorRecipe
+from nas.evaluate.table import TableEvaluator
+from nas.evaluate.workers.guard import evaluate_safely
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.space import SearchSpace

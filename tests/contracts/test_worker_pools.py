@@ -12,9 +12,9 @@ import pytest
 
 from nas.core.records import Architecture
 from nas.core.user_code import UserCode
-from nas.evaluate.evaluators import EvaluatorRecipe
-from nas.evaluate.faults import Job
-from nas.evaluate.worker_pool import LocalPool, Outcome, WorkerPool
+from nas.evaluate.contract import Job
+from nas.evaluate.recipe import EvaluatorRecipe
+from nas.evaluate.workers.pool import LocalPool, Outcome, WorkerPool
 from tests.conftest import write_images
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
@@ -48,7 +48,7 @@ def make_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
         if request.param == "local":
             made.append(LocalPool(used, None))
         else:
-            from nas.evaluate.ray_pool import RayPool
+            from nas.evaluate.workers.ray_pool import RayPool
 
             made.append(RayPool(used, None, workers=workers, **options))
         return made[-1]
@@ -103,7 +103,7 @@ def test_an_evaluator_that_cannot_be_made_is_a_value(make_pool: MakePool) -> Non
 
 
 def test_a_slow_job_idles_nobody() -> None:
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
 
     pool = RayPool(recipe("Uneven"), None, workers=2)
     try:
@@ -121,7 +121,7 @@ def test_a_slow_job_idles_nobody() -> None:
 
 
 def test_killed_workers_are_replaced_and_their_jobs_tried_again(tmp_path: Path) -> None:
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
 
     pool = RayPool(recipe("KilledOnce", marker=str(tmp_path / "marker")), None, workers=1)
     try:
@@ -134,7 +134,7 @@ def test_killed_workers_are_replaced_and_their_jobs_tried_again(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_job_that_always_kills_its_worker_fails_after_bounded_retries() -> None:
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
 
     pool = RayPool(recipe("KilledAlways"), None, workers=1, retries=1)
     try:
@@ -150,7 +150,7 @@ def test_a_job_that_always_kills_its_worker_fails_after_bounded_retries() -> Non
 
 @pytest.mark.slow
 def test_a_worker_that_does_not_stop_is_killed_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nas.evaluate import ray_pool
+    from nas.evaluate.workers import ray_pool
 
     monkeypatch.setattr(ray_pool, "_GRACE_S", 1.0)
     pool = ray_pool.RayPool(recipe("Stubborn", timeout_s=0.5), None, workers=1)
@@ -170,7 +170,7 @@ def test_gpus_that_are_not_there_are_refused() -> None:
     import ray
 
     from nas.core.errors import InputError
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
 
     with pytest.raises(InputError, match=r"gpus_per_worker: asked for 0.5, but Ray sees no GPU"):
         RayPool(recipe("Sine"), None, workers=1, gpus_per_worker=0.5)
@@ -194,7 +194,7 @@ def test_gpu_shares_that_really_fit(
 ) -> None:
     import ray
 
-    from nas.evaluate import ray_cluster
+    from nas.evaluate.workers import ray_cluster
 
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0, "GPU": float(gpus)})
     assert ray_cluster.fit(workers, asked) == (share, fit)
@@ -205,7 +205,7 @@ def test_workers_that_do_not_fit_are_left_out_not_waited_for() -> None:
     """On a cluster with one CPU; a third worker would never start."""
     from ray.cluster_utils import Cluster
 
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
@@ -223,7 +223,7 @@ def test_nodes_leave_and_join_while_the_pool_works(tmp_path: Path) -> None:
     """A node with a running trial goes: the trial runs again on one that joins, and is no death of its worker."""
     from ray.cluster_utils import Cluster
 
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
@@ -255,7 +255,7 @@ def test_images_travel_to_nodes_that_cannot_see_the_files(tmp_path: Path) -> Non
     from nas.evaluate.data.load import load_data
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
     from nas.search_spaces.stage_table import StageTableSpace
 
     write_images(tmp_path / "images", {"a": 20, "b": 20})
@@ -285,7 +285,7 @@ def test_images_that_vanish_are_told_as_such(tmp_path: Path) -> None:
     from nas.evaluate.data.load import load_data
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
-    from nas.evaluate.worker_pool import Worker
+    from nas.evaluate.workers.pool import Worker
 
     write_images(tmp_path / "images", {"a": 20, "b": 20})
     data = load_data(DataSettings(str(tmp_path / "images"), resolution=16), 0)
@@ -357,13 +357,13 @@ def test_a_paused_training_is_left_where_it_is_and_swept_away(make_pool: MakePoo
 @pytest.mark.slow
 def test_workers_that_cannot_start_end_the_run_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     from nas.core.errors import WorkError
-    from nas.evaluate.ray_pool import RayPool, _RayWorker
+    from nas.evaluate.workers.ray_pool import RayPool, _RayWorker
 
     class Unstartable(_RayWorker):
         def __init__(self, *_: Any) -> None:
             raise ModuleNotFoundError("No module named 'torch'")
 
-    monkeypatch.setattr("nas.evaluate.ray_pool._RayWorker", Unstartable)
+    monkeypatch.setattr("nas.evaluate.workers.ray_pool._RayWorker", Unstartable)
     pool = RayPool(recipe("Sine"), None, workers=1)
     try:
         pool.submit(job(0))
@@ -375,7 +375,7 @@ def test_workers_that_cannot_start_end_the_run_with_their_reason(monkeypatch: py
 
 def test_a_cluster_that_is_not_there_is_refused_at_once() -> None:
     from nas.core.errors import InputError
-    from nas.evaluate.ray_pool import RayPool
+    from nas.evaluate.workers.ray_pool import RayPool
 
     for address in ("127.0.0.1:1", "auto"):
         with pytest.raises(InputError, match="expected a running Ray cluster"):

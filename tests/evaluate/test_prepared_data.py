@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.core.errors import InputError, WorkError
+from nas.core.errors import DataGone, InputError, WorkError
 from nas.evaluate.data import writing
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import find_source, load_data, prepare, prepared_path
 from nas.evaluate.data.prepared import MappedImages, damaged, open_prepared
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.source import Source, digits
-from nas.evaluate.faults import DataGone
 from tests.conftest import write_images
 
 

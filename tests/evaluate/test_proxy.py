@@ -9,10 +9,10 @@ from torch import nn
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
+from nas.evaluate.contract import Diverged
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.faults import Diverged
 from nas.evaluate.proxy.augmentation import augment
 from nas.evaluate.proxy.evaluator import ProxyEvaluator, choose_device
 from nas.evaluate.proxy.images import Images, Normalisation

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
+from nas.evaluate.contract import Diverged, Job
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.faults import Diverged, Job, evaluate_safely
 from nas.evaluate.proxy.augmentation import mix, rand_augment
 from nas.evaluate.proxy.evaluator import ProxyEvaluator
 from nas.evaluate.proxy.images import Images, Normalisation
@@ -29,6 +29,7 @@ from nas.evaluate.proxy.precision import choose_precision
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.proxy.small_maps import SmallMapConv2d, use_small_maps
 from nas.evaluate.proxy.step import EagerStep
+from nas.evaluate.workers.guard import evaluate_safely
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 

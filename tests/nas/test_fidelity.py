@@ -19,7 +19,7 @@ from nas.config import RunConfig, load_config
 from nas.controllers.registry import make_controller
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
-from nas.evaluate.faults import Job
+from nas.evaluate.contract import Job
 from nas.evaluate.proxy.paused import checkpoint_key
 from nas.fidelity import RUNGS
 from nas.outcome import conclude

@@ -12,7 +12,7 @@ from nas.cli.app import app
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.settings import DataSettings
-from nas.evaluate.worker_pool import WorkerPool
+from nas.evaluate.workers.pool import WorkerPool
 from nas.paper_tables import PAPER_ROWS
 from nas.scaler import Rule, Scaling, scale
 from nas.scaling_study import DIMENSIONS, draw_study, make_members, run_study
@@ -82,9 +82,9 @@ def test_the_papers_rows_as_measured_elsewhere() -> None:
 
 def test_trained_alike_and_gone_on_with(tmp_path: Path, tiny_network: Network) -> None:
     from nas.evaluate.data.load import load_data
-    from nas.evaluate.evaluators import EvaluatorRecipe
     from nas.evaluate.proxy.settings import ProxySettings
-    from nas.trainings import lazy_pool
+    from nas.evaluate.recipe import EvaluatorRecipe
+    from nas.evaluate.workers.jobs import lazy_pool
 
     members = make_members(tiny_network, [2], Rule())
     settings = ProxySettings(epochs=1, batch_size=64, reference_resolution=16, resolution=16)

@@ -14,8 +14,8 @@ from nas.config import RunConfig, load_config
 from nas.controllers.registry import make_controller
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
-from nas.evaluate.faults import Job
-from nas.evaluate.worker_pool import Outcome
+from nas.evaluate.contract import Job
+from nas.evaluate.workers.pool import Outcome
 from nas.outcome import best_trial, conclude, front_of
 from nas.run import Run
 from nas.search_loop import SearchLoop

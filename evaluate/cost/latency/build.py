@@ -15,6 +15,7 @@ from torch import nn
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
+from nas.core.statistics import agreement
 from nas.evaluate.cost.latency.operators import (
     HeadOperator,
     Operator,
@@ -25,7 +26,6 @@ from nas.evaluate.cost.latency.operators import (
 )
 from nas.evaluate.cost.latency.table import CheckedNetwork, LatencyTable, Validation, sum_ms
 from nas.evaluate.cost.latency.timing import BACKENDS, ONNXRUNTIME, Call, fixed_threads, interleaved_medians, runner
-from nas.evaluate.imagenet.score import agreement
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block, Norm
 from nas.search_spaces.module import NetworkModule, build

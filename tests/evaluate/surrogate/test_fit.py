@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from nas.core.errors import InputError
+from nas.core.statistics import agreement
 from nas.evaluate.cost.latency.timing import fixed_threads
 from nas.evaluate.imagenet import device_fit, fit, teachers
 from nas.evaluate.imagenet.distil import fit_perceptron, random_genes
 from nas.evaluate.imagenet.measured_table import DEVICE_COLUMNS, MeasuredTable, read_measured
 from nas.evaluate.imagenet.prediction import FITS, Surrogate, forward, load_surrogate
-from nas.evaluate.imagenet.score import agreement
 from nas.evaluate.imagenet.skeleton import gene_sizes, thermometer
 from tests.evaluate.surrogate.tables import made_up_rows, write_rows
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from nas.core.errors import InputError
+from nas.core.statistics import agreement
 from nas.evaluate.imagenet.measured_table import COLUMNS, read_measured
 from nas.evaluate.imagenet.prediction import FITS, REPORT, SEARCH, SHIPPED, load_surrogate, shipped_surrogate
-from nas.evaluate.imagenet.score import agreement, score
+from nas.evaluate.imagenet.score import score
 from nas.evaluate.imagenet.skeleton import b0_genes, gene_sizes
 from tests.evaluate.surrogate.tables import SHARED, made_up_rows, write_rows
 

@@ -2,78 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Literal, Protocol
+from typing import Any
 
-from nas.core.errors import InputError
-from nas.core.records import Architecture, Evaluation
+from nas.core.errors import DataGone
+from nas.core.records import Evaluation
 from nas.core.user_code import describe
-from nas.evaluate.memory import MemoryLimitExceeded, MemoryWatch
+from nas.evaluate.contract import Diverged, Evaluator, Job, check_metrics
 from nas.evaluate.proxy.paused import checkpoint_path
-from nas.search_spaces.network import Network
-
-
-class Evaluator(Protocol):
-    """What a user writes.
-
-    If ``evaluate`` has a parameter ``seed``, it gets the trial's; with a parameter ``epochs`` it can be asked for less
-    than its full schedule, as successive halving does.
-    """
-
-    def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:
-        """Return metrics by name, at least ``accuracy``, a fraction."""
-        ...
-
-
-class Diverged(RuntimeError):
-    """Training left the finite numbers."""
-
-
-class DataGone(RuntimeError):
-    """The images that the run trains on are no longer there, or are others."""
+from nas.evaluate.workers.memory import MemoryLimitExceeded, MemoryWatch
 
 
 class TimeLimitExceeded(BaseException):
     """A trial's time is up. No ``Exception``, so that user code does not swallow it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One evaluation to be done.
-
-    Attributes:
-        number: of the trial.
-        architecture: the genotype.
-        network: its stage table, ``None`` for spaces without.
-        seed: of every random draw in the evaluation.
-        method: ``evaluate``, ``test`` for the winner's score on the test part, ``estimate`` for how long one takes.
-        cycles: epochs of each cycle of the learning rate; empty: the evaluator's own schedule.
-        checkpoint: the key under which a paused training lies on the node that paused it; empty: none.
-        patience: how many times as long as a trial this may take before it is out of time.
-        pause: whether this training may go on later, and leaves a checkpoint for that.
-    """
-
-    number: int
-    architecture: Architecture
-    network: Network | None
-    seed: int
-    method: Literal["evaluate", "test", "estimate"] = "evaluate"
-    cycles: tuple[int, ...] = ()
-    checkpoint: str = ""
-    pause: bool = False
-    patience: float = 1.0
-
-    def time_limit_s(self, trial_s: float | None) -> float | None:
-        """Return how long this may take where a trial may take ``trial_s``."""
-        return None if trial_s is None else trial_s * max(1.0, self.patience)
 
 
 def evaluate_safely(
@@ -105,28 +52,6 @@ def evaluate_safely(
         fault = "device" if _broke_device(error) else "exception"
         return failed(fault, describe(error), _own_traceback(error))
     return Evaluation(job.architecture, "ok", metrics, time.perf_counter() - start)
-
-
-def check_metrics(metrics: Any) -> dict[str, float]:
-    """Return an evaluator's metrics as plain numbers.
-
-    Raises:
-        InputError: if it is no mapping, lacks ``accuracy``, or holds what is no number.
-        Diverged: if the accuracy is not finite.
-    """
-    if not isinstance(metrics, Mapping) or "accuracy" not in metrics:
-        raise InputError(f"evaluate: expected a dict holding at least 'accuracy', got {metrics!r:.200}")
-    plain = {}
-    for name, value in metrics.items():
-        try:
-            plain[str(name)] = value if type(value) in (int, float) else float(value)
-        except (TypeError, ValueError):
-            raise InputError(f"evaluate: metric '{name}': expected a number, got {value!r:.100}") from None
-    if not math.isfinite(plain["accuracy"]):
-        raise Diverged(f"accuracy is {plain['accuracy']}")
-    if not 0 <= plain["accuracy"] <= 1:
-        raise InputError(f"evaluate: accuracy: expected a fraction from 0 to 1, got {plain['accuracy']}")
-    return {name: value for name, value in plain.items() if math.isfinite(value)}
 
 
 @contextmanager

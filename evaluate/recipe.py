@@ -9,8 +9,8 @@ from typing import Any
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.user_code import UserCode
+from nas.evaluate.contract import Evaluator
 from nas.evaluate.data.image_data import ImageData
-from nas.evaluate.faults import Evaluator
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.catalogue import instantiate_space
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nas.evaluate.ray_environment import quiet_ray
+from nas.evaluate.workers.ray_environment import quiet_ray
 
 quiet_ray()
 
@@ -44,7 +44,7 @@ def connect(address: str | None, workers: int) -> None:
             return
         try:
             _check_listens(address)
-            code = {"py_modules": [str(Path(__file__).parent.parent)], "excludes": CODE_LEFT_OUT}
+            code = {"py_modules": [str(Path(__file__).parents[2])], "excludes": CODE_LEFT_OUT}
             ray.init(address=address, runtime_env=code, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nas.evaluate.ray_environment import quiet_ray
+from nas.evaluate.workers.ray_environment import quiet_ray
 
 quiet_ray()
 
@@ -23,11 +23,11 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayError
 
 from nas.core.errors import WorkError
 from nas.core.records import Evaluation
+from nas.evaluate.contract import Job
 from nas.evaluate.data.image_data import ImageData
-from nas.evaluate.evaluators import EvaluatorRecipe
-from nas.evaluate.faults import Job
-from nas.evaluate.ray_cluster import connect, first_line, fit, send_data
-from nas.evaluate.worker_pool import Outcome, Worker
+from nas.evaluate.recipe import EvaluatorRecipe
+from nas.evaluate.workers.pool import Outcome, Worker
+from nas.evaluate.workers.ray_cluster import connect, first_line, fit, send_data
 
 _log = logging.getLogger(__name__)
 _GRACE_S = 30.0  # what a worker has beyond the time limit before it is taken for hung and killed

@@ -7,14 +7,15 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from nas.core.errors import WorkError
+from nas.core.errors import DataGone, WorkError
 from nas.core.records import Evaluation
 from nas.core.user_code import describe
+from nas.evaluate.contract import Evaluator, Job
 from nas.evaluate.data.image_data import ImageData
-from nas.evaluate.evaluators import EvaluatorRecipe
-from nas.evaluate.faults import DataGone, Evaluator, Job, evaluate_safely
-from nas.evaluate.memory import MemoryWatch
 from nas.evaluate.proxy.paused import forget_checkpoints
+from nas.evaluate.recipe import EvaluatorRecipe
+from nas.evaluate.workers.guard import evaluate_safely
+from nas.evaluate.workers.memory import MemoryWatch
 
 Outcome = tuple[Job, Evaluation]
 

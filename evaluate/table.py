@@ -9,7 +9,7 @@ from typing import Any
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.faults import check_metrics
+from nas.evaluate.contract import check_metrics
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace

@@ -1,0 +1,1 @@
+"""Studies: the ranking of proxies, comparisons, rediscovery, scaling, the tables of the papers."""
