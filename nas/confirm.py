@@ -14,7 +14,8 @@ from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.recipe import EvaluatorRecipe
-from nas.evaluate.workers.jobs import lazy_pool, run_jobs
+from nas.evaluate.workers.jobs import open_pool, run_jobs
+from nas.evaluate.workers.settings import Workers
 from nas.search_spaces.network import Network
 
 Tell = Callable[[str], None]
@@ -73,7 +74,7 @@ def confirm(
             shown = f"failed: {evaluation.error}"
         tell(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
 
-    with lazy_pool(EvaluatorRecipe(settings), load_data(data, 0), workers) as pool:
+    with open_pool(EvaluatorRecipe(settings), lambda: load_data(data, 0), Workers(), workers) as pool:
         run_jobs(jobs, pool(), ended)
     for network, own, failures in zip(networks, scores, faults, strict=True):
         if not own:

@@ -240,7 +240,8 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
     except InputError as error:
         made_by, versions = "", data.get("versions")
         if isinstance(versions, dict) and versions.get("mnas") != package_version():
-            made_by = f". The run was made by mnas {versions.get('mnas', 'of an unknown version')}, this is {package_version()}"
+            maker = versions.get("mnas", "of an unknown version")
+            made_by = f". The run was made by mnas {maker}, this is {package_version()}"
         raise InputError(f"{error}{made_by}") from None
 
 

@@ -6,20 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from nas.core.section import Section
-from nas.core.units import parse_bytes, parse_count, parse_milliseconds, parse_seconds
-
-
-def _count(value: Any) -> Any:
-    return None if value is None else parse_count(value, "MACs")
-
-
-def _throughput(value: Any) -> Any:
-    return None if value is None else parse_count(value, "images a second")
-
-
-def _milliseconds(value: Any) -> Any:
-    return None if value is None else parse_milliseconds(value, "latency")
+from nas.core.section import Count, Milliseconds, Section, Throughput
+from nas.core.units import parse_bytes, parse_count, parse_milliseconds
 
 
 def _limits(value: Any) -> Any:
@@ -31,14 +19,6 @@ def _limits(value: Any) -> Any:
     return {name: parse(value[name], str(name)) for name, parse in parsers.items() if value[name] is not None}
 
 
-def _bytes(value: Any) -> Any:
-    return None if value is None else parse_bytes(value, "memory")
-
-
-def _seconds(value: Any) -> Any:
-    return None if value is None else parse_seconds(value, "duration")
-
-
 def _optional_number(value: Any) -> Any:
     return None if isinstance(value, str) and value.lower() == "none" else value
 
@@ -46,7 +26,7 @@ def _optional_number(value: Any) -> Any:
 class Objective(Section):
     """What is maximised, and the budget."""
 
-    target_flops: Annotated[float | None, BeforeValidator(_count)] = None
+    target_flops: Count = None
     """T in MACs at the deployment resolution, as people write it: ``400M``."""
     tolerance: Annotated[float | None, BeforeValidator(_optional_number)] = Field(default=0.1, ge=0, lt=1)
     """Only networks with (1 - tolerance) * T <= MACs <= T are trained; ``none`` lifts the band."""
@@ -56,9 +36,9 @@ class Objective(Section):
     device: str | None = None
     """Hardware whose speed is predicted: ``a100``, ``3090``, ``tpuv2``, ``tpuv3``, ``zcu102``, ``vck190``, or the
     FILE.json of ``nas latency build``."""
-    target_latency: Annotated[float | None, BeforeValidator(_milliseconds)] = None
+    target_latency: Milliseconds = None
     """T of a further factor of the reward, latency in ms on the device: ``3ms``; a band like that of the MACs."""
-    min_throughput: Annotated[float | None, BeforeValidator(_throughput)] = None
+    min_throughput: Throughput = None
     """Only networks with at least so many images a second on the device."""
     max_latency_error: float = Field(default=0.1, gt=0)
     """A latency table is refused if its mean relative error on whole networks was larger."""
@@ -68,30 +48,6 @@ class Objective(Section):
     """Exponent of MACs / T at or below the target; unset: the constraint's."""
     beta: float | None = None
     """Exponent above the target; unset: the constraint's."""
-
-
-class Workers(Section):
-    """Where trials run."""
-
-    count: int | None = Field(default=None, ge=0)
-    """Ray workers; 0 evaluates in the calling process, without Ray; unset: one a core, at most 8, and 0 for
-    evaluators that answer at once."""
-    gpus_per_worker: float | None = Field(default=None, ge=0)
-    """GPU share of each worker; unset: the GPUs shared evenly."""
-    address: str | None = None
-    """A running Ray cluster (``auto``, ``host:port``); unset or ``local``: one for this run alone."""
-    train_device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where proxies train; ``auto``: CUDA where it is."""
-    trial_timeout: Annotated[float | None, BeforeValidator(_seconds)] = None
-    """Time limit of one trial, in seconds or as ``10m``; unset: none."""
-    trial_memory: Annotated[float | None, BeforeValidator(_bytes)] = None
-    """What one trial may add to its worker's memory, as ``4GB``; unset: no limit. GPU memory goes by the share."""
-    shared_files: bool = False
-    """With an address: every node sees the prepared images at the same path; else they travel through Ray."""
-    retries: int = Field(default=2, ge=0)
-    """How often a trial is tried again after its worker died."""
-    deterministic: bool = False
-    """Proposals depend only on trial numbers, whatever order trials end in; a slow trial may then idle others."""
 
 
 class Fidelity(Section):

@@ -179,12 +179,9 @@ def _valued(trial: Trial, costs: KnownCosts, maximised: Reward) -> Trial:
 
 def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
     name = config.evaluator["name"]
-    limits: dict[str, Any] = {"timeout_s": config.workers.trial_timeout, "memory_bytes": config.workers.trial_memory}
     if name == PROXY:
-        source = space_source(config.space)
-        return EvaluatorRecipe(
-            config.proxy_settings(), space_source=source, device=config.workers.train_device, **limits
-        )
+        return replace(proxy_recipe(config), space_source=space_source(config.space))
+    limits = _worker_limits(config)
     if name == IMAGENET:
         return EvaluatorRecipe(ready=_surrogate(space), **limits)
     if name == TABLE:
@@ -195,6 +192,15 @@ def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
     key = "fidelity.method" if config.rungs else "confirm.epochs" if config.confirm.epochs is not None else ""
     _check_evaluator(code, config.evaluator_options, key)
     return EvaluatorRecipe(code=code, options=config.evaluator_options, **limits)
+
+
+def proxy_recipe(config: RunConfig) -> EvaluatorRecipe:
+    """Return the proxy with a configuration's settings and its workers' limits, for networks that need no space."""
+    return EvaluatorRecipe(config.proxy_settings(), device=config.workers.train_device, **_worker_limits(config))
+
+
+def _worker_limits(config: RunConfig) -> dict[str, Any]:
+    return {"timeout_s": config.workers.trial_timeout, "memory_bytes": config.workers.trial_memory}
 
 
 def _surrogate(space: SearchSpace) -> ImageNetEvaluator:

@@ -1,4 +1,4 @@
-"""Running a list of trainings on a pool, and what several trainings of one network say about chance."""
+"""Run a list of evaluations on a pool of workers that starts when it is needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from nas.evaluate.contract import Job
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.recipe import EvaluatorRecipe
 from nas.evaluate.workers.pool import LocalPool, WorkerPool
+from nas.evaluate.workers.settings import Workers
 
+INSTANT_BATCH = 25  # evaluations that are taken, and saved, together where nothing is trained
 POLL_S = 1.0
 
 
@@ -28,24 +30,56 @@ def run_jobs(jobs: Iterable[Job], pool: WorkerPool, ended: Callable[[Job, Evalua
 
 
 @contextmanager
-def lazy_pool(recipe: EvaluatorRecipe, data: ImageData, workers: int) -> Iterator[Callable[[], WorkerPool]]:
-    """Give a pool when it is first asked for, and end it in any case; 0 workers evaluate in this process."""
-    made: list[WorkerPool] = []
+def open_pool(
+    recipe: EvaluatorRecipe,
+    images: Callable[[], ImageData | None],
+    settings: Workers,
+    count: int,
+    batch: int = 1,
+) -> Iterator[Callable[[], WorkerPool]]:
+    """Yield a function that returns the pool. It starts the pool at the first call; leaving the context closes it.
+
+    Args:
+        recipe: how workers make the evaluator.
+        images: loads the images, when the pool starts.
+        settings: where trainings run.
+        count: Ray workers; 0 evaluates in this process.
+        batch: how many evaluations are taken together with 0 workers.
+
+    Raises:
+        InputError, WorkError: from the function, if the images or the workers cannot be had.
+    """
+    started: list[WorkerPool] = []
 
     def pool() -> WorkerPool:
-        if not made and workers == 0:
-            made.append(LocalPool(recipe, data))
-        elif not made:
-            from nas.evaluate.workers.ray_pool import RayPool
-
-            made.append(RayPool(recipe, data, workers=workers))
-        return made[0]
+        if not started:
+            started.append(_start_pool(recipe, images(), settings, count, batch))
+        return started[0]
 
     try:
         yield pool
     finally:
-        for one in made:
+        for one in started:
             one.close()
+
+
+def _start_pool(
+    recipe: EvaluatorRecipe, data: ImageData | None, settings: Workers, count: int, batch: int
+) -> WorkerPool:
+    if count == 0:
+        return LocalPool(recipe, data, batch)
+    from nas.evaluate.workers.ray_pool import RayPool
+
+    trains_on_cpu = recipe.proxy is not None and settings.train_device == "cpu"
+    return RayPool(
+        recipe,
+        data,
+        workers=count,
+        gpus_per_worker=0.0 if trains_on_cpu else settings.gpus_per_worker,
+        address=None if settings.address == "local" else settings.address,
+        retries=settings.retries,
+        shared_files=settings.shared_files,
+    )
 
 
 def check_images(evaluation: Evaluation) -> None:

@@ -108,9 +108,9 @@ def _train(
     from nas.core.errors import InputError
     from nas.core.files import hold, write_whole
     from nas.evaluate.data.load import load_data
-    from nas.evaluate.recipe import EvaluatorRecipe
-    from nas.evaluate.workers.jobs import lazy_pool
+    from nas.evaluate.workers.jobs import open_pool
     from nas.scaling_study import JOURNAL, REPORT, draw_study, run_study
+    from nas.setup import proxy_recipe
     from nas.studies.journal import digest
 
     with progress_bar(console, json) as progress:
@@ -127,10 +127,10 @@ def _train(
             say(console, text)
 
     tell(f"Study    {len(members)} networks, {seeds} trainings each, kept in {folder}; {images.describe()}")
-    recipe = EvaluatorRecipe(config.proxy_settings(), device=config.workers.train_device)
+    recipe = proxy_recipe(config)
     of = digest(config, [member.network for member in members])
     try:
-        with lazy_pool(recipe, images, config.worker_count) as pool:
+        with open_pool(recipe, lambda: images, config.workers, config.worker_count) as pool:
             study = run_study(members, seeds, config.seed, folder, of, pool, tell)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what was trained is in {folder}: the same command goes on with it", err=True)

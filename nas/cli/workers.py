@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from rich.console import Console
@@ -16,13 +16,13 @@ from nas.config import RunConfig
 from nas.estimate import ESTIMATED, estimate_trial
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
-from nas.evaluate.workers.pool import LocalPool, WorkerPool
+from nas.evaluate.workers.jobs import INSTANT_BATCH, open_pool
+from nas.evaluate.workers.pool import WorkerPool
 from nas.run import Run
 from nas.setup import Setup
 from nas.spending import Budget, Spending
 
 UNKNOWN_TRIALS = 100  # what an open-ended run prepares for where nobody knows how long a trial takes
-INSTANT_BATCH = 25  # trials that are proposed and saved together where nothing is trained
 
 
 def read_images(setup: Setup, console: Console, quiet: bool = False) -> ImageData | None:
@@ -43,39 +43,17 @@ def read_images(setup: Setup, console: Console, quiet: bool = False) -> ImageDat
     return data
 
 
-@contextmanager
-def make_pool(setup: Setup, data: ImageData | None, console: Console) -> Iterator[Callable[[], WorkerPool]]:
-    """Give the workers when they are first asked for, and end them in any case."""
-    made: list[WorkerPool] = []
+def make_pool(
+    setup: Setup, data: ImageData | None, console: Console
+) -> AbstractContextManager[Callable[[], WorkerPool]]:
+    """Return the workers of a search, started when they are first asked for."""
+    config = setup.config
 
-    def pool() -> WorkerPool:
-        if not made:
-            made.append(_make_pool(setup, read_images(setup, console) if data is None else data))
-        return made[0]
+    def images() -> ImageData | None:
+        return read_images(setup, console) if data is None else data
 
-    try:
-        yield pool
-    finally:
-        for workers in made:
-            workers.close()
-
-
-def _make_pool(setup: Setup, data: ImageData | None) -> WorkerPool:
-    workers = setup.config.workers
-    if setup.config.worker_count == 0:
-        return LocalPool(setup.recipe, data, INSTANT_BATCH if setup.config.is_instant else 1)
-    from nas.evaluate.workers.ray_pool import RayPool
-
-    trains_on_cpu = setup.recipe.proxy is not None and workers.train_device == "cpu"
-    return RayPool(
-        setup.recipe,
-        data,
-        workers=setup.config.worker_count,
-        gpus_per_worker=0.0 if trains_on_cpu else workers.gpus_per_worker,
-        address=None if workers.address == "local" else workers.address,
-        retries=workers.retries,
-        shared_files=workers.shared_files,
-    )
+    batch = INSTANT_BATCH if config.is_instant else 1
+    return open_pool(setup.recipe, images, config.workers, config.worker_count, batch)
 
 
 def open_account(setup: Setup, run: Run, workers: WorkerPool, console: Console) -> Spending:

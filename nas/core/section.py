@@ -1,11 +1,32 @@
-"""The base class of a configuration's sections."""
+"""The base class of a configuration's sections, and the types of its quantities."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from nas.core.units import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 
 
 class Section(BaseModel):
-    """A part of a configuration: unknown keys and numbers that are none are refused."""
+    """A part of a configuration. Unknown keys, infinities and NaN are refused."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def _quantity(parse: Callable[[Any, str], float], name: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: None if value is None else parse(value, name))
+
+
+Count = Annotated[float | None, _quantity(parse_count, "MACs")]
+"""Multiply-adds, written as ``400M``."""
+Throughput = Annotated[float | None, _quantity(parse_count, "images a second")]
+"""Images per second."""
+Milliseconds = Annotated[float | None, _quantity(parse_milliseconds, "latency")]
+"""A latency in ms, written as ``3ms``."""
+Bytes = Annotated[float | None, _quantity(parse_bytes, "memory")]
+"""Memory in bytes, written as ``4GB``."""
+Seconds = Annotated[float | None, _quantity(parse_seconds, "duration")]
+"""A duration in seconds, written as ``10m``."""

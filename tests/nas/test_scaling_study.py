@@ -84,19 +84,20 @@ def test_trained_alike_and_gone_on_with(tmp_path: Path, tiny_network: Network) -
     from nas.evaluate.data.load import load_data
     from nas.evaluate.proxy.settings import ProxySettings
     from nas.evaluate.recipe import EvaluatorRecipe
-    from nas.evaluate.workers.jobs import lazy_pool
+    from nas.evaluate.workers.jobs import open_pool
+    from nas.evaluate.workers.settings import Workers
 
     members = make_members(tiny_network, [2], Rule())
     settings = ProxySettings(epochs=1, batch_size=64, reference_resolution=16, resolution=16)
     images = load_data(DataSettings("digits", 16, fraction=0.3), 0)
     told: list[str] = []
-    with lazy_pool(EvaluatorRecipe(settings), images, 0) as pool:
+    with open_pool(EvaluatorRecipe(settings), lambda: images, Workers(), 0) as pool:
         study = run_study(members, 2, 0, tmp_path, "a", pool, told.append)
     assert len(told) == 10 and all(len(own) == 2 for own in study.accuracies) and study.noise is not None
     lines = (tmp_path / "study.jsonl").read_text().splitlines()
     (tmp_path / "study.jsonl").write_text("\n".join(lines[:4]) + "\n" + lines[4][:20])
     told.clear()
-    with lazy_pool(EvaluatorRecipe(settings), images, 0) as pool:
+    with open_pool(EvaluatorRecipe(settings), lambda: images, Workers(), 0) as pool:
         again = run_study(members, 2, 0, tmp_path, "a", pool, told.append)
     assert len(told) == 6 and again.accuracies == study.accuracies
 

@@ -13,7 +13,8 @@ from nas.cli.app import app
 from nas.config import RunConfig, load_config
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
-from nas.sections import Confirmation, Fidelity, Objective, Tracking, Workers
+from nas.evaluate.workers.settings import Workers
+from nas.sections import Confirmation, Fidelity, Objective, Tracking
 from nas.starter import LEFT_OUT, field_docs, starter_config
 from tests.toys import read_trials
 
