@@ -26,8 +26,9 @@ import numpy as np
 from nas.controllers.predictor.inner_search import best_candidates
 from nas.controllers.task import Numbers, Task
 from nas.core.units import parse_count
-from nas.evaluate.cost.domain import LimitedDomain, limited_domain
+from nas.evaluate.cost.domain import LimitedDomain
 from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.imagenet.prediction import SEARCH, SHIPPED, shipped_surrogate
 from nas.evaluate.objective.limits import Limits, macs_band
 from nas.evaluate.objective.reward import EXPONENTS, Factor, Reward

@@ -36,7 +36,8 @@ from nas.evaluate.proxy.evaluator import ProxyEvaluator, share_gpu
 from nas.evaluate.proxy.optimizers import make_optimizer, schedule, set_batch_norm_momentum
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.module import build
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem
 
 Train = Callable[[list[Job]], list[float]]
 CLASSES = 10

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.core.errors import InputError
+from nas.evaluate.cost.device import DeviceModel
 from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
-
-Column = NDArray[np.floating[Any]]
-
-
-class DeviceModel(Protocol):
-    """Predicts ``latency_ms``, ``throughput`` (images a second) or both for genotypes of one space.
-
-    Attributes:
-        name: of the device, as people type it.
-        metrics: what it predicts.
-        note: what predictions are made of and how far off they were where that was measured.
-    """
-
-    name: str
-    metrics: tuple[str, ...]
-    note: str
-
-    def costs(self, genes: NDArray[np.int64]) -> Mapping[str, Column]:
-        """Return each metric as an array ``(n,)`` for genotypes ``(n, tokens)``.
-
-        Raises:
-            InputError: if the model does not cover a network.
-        """
-        ...
 
 
 def load_device(reference: str, space: SearchSpace, max_error: float = 0.1) -> DeviceModel:

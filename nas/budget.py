@@ -7,7 +7,7 @@ import math
 from nas.config import RunConfig
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
-from nas.evaluate.devices import DeviceModel
+from nas.evaluate.cost.device import DeviceModel
 from nas.evaluate.imagenet.device import TITLES
 from nas.evaluate.imagenet.measured_table import LATENCIES
 from nas.evaluate.objective.limits import Limit, Limits, macs_band, target_band

@@ -15,8 +15,9 @@ from nas.controllers.task import Task
 from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
 from nas.core.user_code import describe
-from nas.evaluate.cost.domain import LimitedDomain, limited_domain
+from nas.evaluate.cost.domain import LimitedDomain
 from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.objective.limits import Limits, macs_band
 from nas.evaluate.objective.reward import Factor, Reward
 from nas.search_spaces.catalogue import load_space

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass, replace
 
 from nas.core.errors import InputError, nearest_name
-from nas.search_spaces.network import Network, Stage
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Stage
 from nas.search_spaces.rounding import round_channels
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15

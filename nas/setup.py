@@ -18,8 +18,9 @@ from nas.controllers.task import Task
 from nas.core.errors import InputError, nearest_name
 from nas.core.records import Architecture, Trial
 from nas.core.user_code import UserCode
-from nas.evaluate.cost.domain import LimitedDomain, ListedDomain, limited_domain
+from nas.evaluate.cost.domain import LimitedDomain, ListedDomain
 from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.devices import load_device
 from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
 from nas.evaluate.imagenet.skeleton import covers

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.search_spaces.layers import Convolution, Excitation, Layer, Step
-from nas.search_spaces.network import Activation, Gate
+from nas.search_spaces.parts import Activation, Gate
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "swish": nn.SiLU,

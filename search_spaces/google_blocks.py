@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.search_spaces.network import Network, Stage
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Stage
 
 _PIECE = re.compile(r"(?P<key>se|[a-z])(?P<value>[0-9]+(?:\.[0-9]+)?)")
 _KEYS = {"r": "layers", "k": "kernel", "s": "stride", "e": "expand", "i": "inputs", "o": "channels", "se": "se"}

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+from nas.search_spaces.parts import output_size
 from nas.search_spaces.rounding import expanded_channels, round_channels
 
 if TYPE_CHECKING:
-    from nas.search_spaces.network import Activation, Gate, Stage
+    from nas.search_spaces.parts import Activation, Gate, Stage
 
 INPUT_CHANNELS = 3
 
@@ -80,11 +81,6 @@ class Layer:
             return None
         sizes = self.in_size, self.out_size
         return Convolution(self.in_channels, self.out_channels, 1, self.stride, 1, None, *sizes)
-
-
-def output_size(size: int, stride: int) -> int:
-    """Side of the map behind a convolution with padding ``kernel // 2``: ``ceil(size / stride)``."""
-    return -(-size // stride)
 
 
 @lru_cache(maxsize=2**16)

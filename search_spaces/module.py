@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from nas.search_spaces.blocks import Block, ConvNormAct, Norm, activation, initialise
-from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, output_size
-from nas.search_spaces.network import Head, Network, Stem
+from nas.search_spaces.layers import INPUT_CHANNELS, Convolution
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stem, output_size
 
 
 class NetworkModule(nn.Module):

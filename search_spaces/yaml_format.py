@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from nas.core.errors import InputError, explain
-from nas.search_spaces.network import DEFAULT_ACTIVATION, EXPAND, Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import DEFAULT_ACTIVATION, EXPAND, Head, Stage, Stem
 from nas.search_spaces.yaml_shorthand import resolve
 
 if TYPE_CHECKING:

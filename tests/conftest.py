@@ -8,7 +8,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 

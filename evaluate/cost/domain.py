@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.cost.exact import COST_METRICS
 from nas.evaluate.cost.known_costs import KnownCosts
 from nas.evaluate.cost.table import CostTable
 from nas.evaluate.cost.table_sampler import TableSampler
@@ -19,25 +18,9 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.domain import ENUMERABLE, Columns, Domain, Genes
 from nas.search_spaces.space import SearchSpace
 
+Examine = Callable[[Architecture], object]
 LISTABLE_MODULES = 500  # counting each takes about 50 ms
 SPARSE = 0.5  # share of a space below which a list of it has mostly gaps
-Examine = Callable[[Architecture], object]
-
-
-def limited_domain(space: SearchSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None) -> Domain:
-    """Return the domain of ``space`` inside ``limits``.
-
-    Raises:
-        InputError: if nothing of the space is inside, naming the limit that empties it and what would be reachable.
-    """
-    predicted = {limit.metric for limit in limits} - set(COST_METRICS)
-    if costs.table is not None and not predicted:
-        return TableDomain(space, costs, costs.table, limits, examine)
-    if costs.table is not None and costs.device is not None and predicted <= set(costs.device.metrics):
-        from nas.evaluate.cost.predicted_domain import PredictedDomain
-
-        return PredictedDomain(space, costs, costs.table, limits, examine)
-    return SearchedDomain(space, costs, limits, examine)
 
 
 class LimitedDomain(Domain):

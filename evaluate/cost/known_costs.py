@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.user_code import describe
+from nas.evaluate.cost.device import DeviceModel
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.cost.table import CostTable, can_be_tabulated
-from nas.evaluate.devices import DeviceModel
 from nas.search_spaces.space import SearchSpace, decode
 from nas.search_spaces.stage_table import StageTableSpace
 

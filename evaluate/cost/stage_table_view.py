@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.evaluate.cost.exact import cost_by_part, network_cost
-from nas.search_spaces.layers import output_size
-from nas.search_spaces.network import EXPAND, Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import EXPAND, Head, Stage, Stem, output_size
 
 # Header, its short form for narrow terminals, the row's key, and what to leave the column out for if all rows have it.
 _COLUMNS = (

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import FLOAT_BYTES, Cost, head_cost, stage_cost, stem_cost
-from nas.search_spaces.layers import output_size
-from nas.search_spaces.network import Head, Stage, Stem, check_stride
+from nas.search_spaces.network import check_stride
+from nas.search_spaces.parts import Head, Stage, Stem, output_size
 from nas.search_spaces.stage_table import StageTableSpace
 from nas.search_spaces.yaml_shorthand import Modifiers
 

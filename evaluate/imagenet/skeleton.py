@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.search_spaces.catalogue import load_space, reference_network
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
 

@@ -11,7 +11,8 @@ from nas.core.units import format_quantity
 from nas.core.version import versions
 from nas.evaluate.cost.exact import cost_by_part, network_cost
 from nas.export.export import CARD_MARK, Exported
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.yaml_format import read_yaml
 from nas.training.weights import RESULT, WEIGHTS, Weights
 

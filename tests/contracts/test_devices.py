@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from nas.core.errors import InputError
+from nas.evaluate.cost.device import DeviceModel
 from nas.evaluate.cost.latency.build import BuildSettings, build_table
 from nas.evaluate.cost.latency.table import as_text
-from nas.evaluate.devices import DeviceModel, device_changes, load_device, network_speed
+from nas.evaluate.devices import device_changes, load_device, network_speed
 from nas.evaluate.imagenet.device import TITLES
 from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.space import SearchSpace

@@ -13,12 +13,14 @@ from nas.controllers.registry import CONTROLLERS, make_controller
 from nas.controllers.task import Numbers, Task
 from nas.core.errors import InputError
 from nas.core.records import Architecture, Status, Trial
-from nas.evaluate.cost.domain import LimitedDomain, ListedDomain, limited_domain
+from nas.evaluate.cost.domain import LimitedDomain, ListedDomain
 from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.objective.limits import Limit, Limits
 from nas.evaluate.objective.reward import Factor, Reward
 from nas.search_spaces.domain import Columns, Domain, Genes
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM, PlainSpace
 

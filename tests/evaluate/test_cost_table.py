@@ -5,9 +5,9 @@ import pytest
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.cost.domain import limited_domain
 from nas.evaluate.cost.exact import COST_METRICS, network_cost
 from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.cost.space_statistics import survey
 from nas.evaluate.cost.table import IMPOSSIBLE, CostTable, can_be_tabulated
 from nas.evaluate.objective.limits import Limit, Limits

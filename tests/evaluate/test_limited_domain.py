@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.cost.domain import limited_domain
 from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.cost.pathways import Pathways
 from nas.evaluate.cost.table import CostTable
 from nas.evaluate.cost.table_sampler import TableSampler

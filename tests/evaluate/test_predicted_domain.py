@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from nas.core.errors import InputError
-from nas.evaluate.cost.domain import limited_domain
 from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.cost.predicted_domain import PredictedDomain
 from nas.evaluate.objective.limits import Limit, Limits, target_band
 from nas.search_spaces import space as spaces

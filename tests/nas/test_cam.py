@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from nas.cam import activation_map, class_map
 from nas.cli.app import app
 from nas.core.errors import InputError
-from nas.search_spaces.network import Head, Network
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head
 from nas.training.models import make_module
 from tests.nas.export.test_export import ODD, trained
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nas.core.errors import InputError
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.google_blocks import block_strings, format_block, parse_block
-from nas.search_spaces.network import Stage
+from nas.search_spaces.parts import Stage
 from nas.search_spaces.yaml_format import network_from_dict
 
 A1 = [

@@ -8,7 +8,7 @@ from torch import nn
 
 from nas.search_spaces.blocks import Block, Norm
 from nas.search_spaces.layers import Convolution, Excitation, Layer, realise
-from nas.search_spaces.network import Stage
+from nas.search_spaces.parts import Stage
 
 
 def first(in_channels: int = 16, size: int = 8, **fields: object) -> Layer:

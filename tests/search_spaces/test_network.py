@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from nas.core.errors import InputError
-from nas.search_spaces.layers import Convolution, Excitation, Layer, output_size, realise
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.layers import Convolution, Excitation, Layer, realise
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem, output_size
 
 
 @pytest.mark.parametrize(("size", "stride", "expected"), [(224, 2, 112), (7, 2, 4), (1, 1, 1), (75, 2, 38)])

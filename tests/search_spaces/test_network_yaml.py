@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.core.errors import InputError
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.yaml_format import load_network, network_from_dict, network_to_dict, network_to_yaml
 
 CHANNELS = st.integers(1, 64)

@@ -29,7 +29,8 @@ from nas.evaluate.cost.latency.timing import BACKENDS, ONNXRUNTIME, Call, fixed_
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block, Norm
 from nas.search_spaces.module import NetworkModule, build
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.space import SearchSpace
 
 Tell = Callable[[str], None]

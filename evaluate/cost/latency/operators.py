@@ -13,8 +13,9 @@ import numpy as np
 
 from nas.core.errors import InputError
 from nas.search_spaces import space as spaces
-from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step, output_size, realise
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step, realise
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem, output_size
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
 from nas.search_spaces.yaml_shorthand import Modifiers

@@ -24,7 +24,7 @@ from nas.evaluate.imagenet.skeleton import (
     thermometer,
 )
 from nas.search_spaces.catalogue import load_space, reference_network
-from nas.search_spaces.network import Activation
+from nas.search_spaces.parts import Activation
 from nas.search_spaces.stage_table import StageTableSpace
 
 GENES = st.tuples(*(st.integers(0, size - 1) for size in gene_sizes()))
