@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from nas.export.export import available_formats, export
+from nas.scale.find_network import load_thing, thing_names
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.things import load_thing, thing_names
 from nas.training.weights import Weights
 
 

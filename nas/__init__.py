@@ -6,6 +6,8 @@ asked for.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,3 +32,20 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
+
+
+class _Package(ModuleType):
+    """The type of ``nas``, in which ``nas.search`` and ``nas.scale`` are always the functions.
+
+    Two sub-packages have the same names. Python binds a sub-package on its parent when something in it is imported;
+    without this, ``nas.search`` would then stop being callable. ``from nas.search.loop import SearchLoop`` works
+    either way.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in __all__ and isinstance(value, ModuleType):
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

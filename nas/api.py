@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.family import make_family
 from nas.results import Family, LoadedNetwork, SearchResult
-from nas.scaler import Rule, official_scalings, phi_scaling
+from nas.scale.compound import Rule, official_scalings, phi_scaling
+from nas.scale.family import make_family
+from nas.scale.find_network import load_thing
 from nas.search_spaces.network import Network
-from nas.things import load_thing
 
 
 def search(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.evaluate.cost.exact import network_cost
-from nas.scaler import Scaling, scale
-from nas.things import load_thing
+from nas.scale.compound import Scaling, scale
+from nas.scale.find_network import load_thing
 
 AGREES = 0.05  # billions: half a unit of the last digit that is printed
 

@@ -29,9 +29,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nas.core.errors import InputError, nearest_name
+from nas.scale.find_network import load_thing
 from nas.search_spaces.layers import Excitation, Layer
 from nas.search_spaces.network import Network
-from nas.things import load_thing
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,9 +13,9 @@ from nas.core.errors import InputError
 from nas.core.records import Trial
 from nas.core.units import count_words
 from nas.evaluate.cost.exact import network_cost
-from nas.family import COLUMNS, Member, row_cells, write_family
 from nas.notebook import network_html, table_html
 from nas.report.facts import Facts
+from nas.scale.family import COLUMNS, Member, row_cells, write_family
 from nas.search_spaces.network import Network
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from nas.evaluate.contract import Job
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.workers.jobs import check_images, run_jobs
 from nas.evaluate.workers.pool import WorkerPool
-from nas.scale_to_budget import macs_ceiling, scale_to_budget
-from nas.scaler import LARGEST_FACTOR, Rule, Scaling, scale
+from nas.scale.compound import LARGEST_FACTOR, Rule, Scaling, scale
+from nas.scale.to_budget import macs_ceiling, scale_to_budget
 from nas.search_spaces.network import Network
 from nas.studies.journal import save_training
 

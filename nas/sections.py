@@ -74,24 +74,6 @@ class Tracking(Section):
     """wandb's user or team; unset: the key's own."""
 
 
-class ScalingGrid(Section):
-    """The grid search of compound scaling (EfficientNet, section 3.3, step 1): trials are triples at phi = 1."""
-
-    network: dict[str, Any]
-    """The baseline, in its YAML form."""
-    step: float = Field(default=0.05, ge=0.01, le=1)
-    """Between two values of alpha, of beta and of gamma, from 1 on."""
-    largest: float = Field(default=2.0, gt=1, le=8)
-    """Of any of them."""
-    budget: Literal["nominal", "macs"] = "nominal"
-    """What is about 2: ``nominal``, alpha * beta^2 * gamma^2, as in the paper; ``macs``, the real MACs over the
-    baseline's."""
-    tolerance: float = Field(default=0.08, ge=0, lt=1)
-    """How far it may be from 2; 0.08 admits the paper's 1.2, 1.1, 1.15."""
-    keep_stem_and_head: bool = False
-    """Scale neither the channels of stem and head nor the layers of the first and last stage."""
-
-
 class Confirmation(Section):
     """Training the best again before the winner is named."""
 

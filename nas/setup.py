@@ -29,7 +29,7 @@ from nas.evaluate.objective.reward import Reward
 from nas.evaluate.recipe import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.table import TableEvaluator
 from nas.run import read_trials
-from nas.scaling_space import ScalingSpace
+from nas.scale.grid import ScalingSpace
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain

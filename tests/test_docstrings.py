@@ -32,4 +32,4 @@ def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_people_use_has_examples() -> None:
-    assert {"nas.api", "nas.scaler", "nas.core.units", "nas.evaluate.objective.reward"} <= set(modules())
+    assert {"nas.api", "nas.scale.compound", "nas.core.units", "nas.evaluate.objective.reward"} <= set(modules())

@@ -40,7 +40,7 @@ def bench(
     from nas.bench import bench as measure
     from nas.cli.output import make_console, print_json, say, say_next
     from nas.core.errors import InputError, WorkError
-    from nas.things import load_thing, told_apart
+    from nas.scale.find_network import load_thing, told_apart
 
     if device not in ("cpu", "cuda"):
         raise InputError(f"--device: expected cpu or cuda, got '{device}'")

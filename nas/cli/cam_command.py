@@ -86,7 +86,7 @@ def _models(things: list[str], weights: list[str]) -> list[Weights]:
     from dataclasses import replace
 
     from nas.core.errors import InputError
-    from nas.things import told_apart
+    from nas.scale.find_network import told_apart
     from nas.training.models import load_weights
 
     if len(weights) not in (0, 1, len(things)):

@@ -23,7 +23,7 @@ def compare(first: Thing, second: Thing, json: Json = False) -> None:
     from nas.cli.output import describe_network, make_console, print_json, say, say_next, show_table
     from nas.cli.side_by_side import part_rows, root_values, side_by_side
     from nas.evaluate.cost.exact import network_cost
-    from nas.things import load_thing
+    from nas.scale.find_network import load_thing
 
     networks = load_thing(first), load_thing(second)
     rows = part_rows(*networks)

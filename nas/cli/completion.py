@@ -51,7 +51,7 @@ def _data() -> Iterable[str]:
 
 
 def _networks() -> Iterable[str]:
-    from nas.things import thing_names
+    from nas.scale.find_network import thing_names
 
     return thing_names()
 

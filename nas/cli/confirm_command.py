@@ -36,7 +36,7 @@ def confirm(
     from nas.confirm import difference
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
-    from nas.things import load_thing
+    from nas.scale.find_network import load_thing
 
     networks = [load_thing(thing), load_thing(against)]
     console = make_console()

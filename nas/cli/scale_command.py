@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from nas.family import Member
-    from nas.scale_to_budget import Ceiling
-    from nas.scaler import Rule, Scaling
+    from nas.scale.compound import Rule, Scaling
+    from nas.scale.family import Member
+    from nas.scale.to_budget import Ceiling
     from nas.search_spaces.network import Network
 
 _MEMBERS, _BUDGETS, _FIT = "Members", "Members within a budget", "A grid search of alpha, beta, gamma"
@@ -142,8 +142,8 @@ def scale(
       nas scale runs/NAME --fit --data DIR --workers 2 --set evaluator.epochs=5
     """
     from nas.core.errors import InputError
-    from nas.scaler import Rule
-    from nas.things import load_thing
+    from nas.scale.compound import Rule
+    from nas.scale.find_network import load_thing
 
     hand = {"width": width, "depth": depth, "resolution": resolution}
     budgets = {"to-flops": to_flops, "to-latency": to_latency}
@@ -184,9 +184,9 @@ def _family(
     """Make, write and print the members that are asked for."""
     from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
-    from nas.family import make_family, write_family
-    from nas.scale_to_budget import scale_to_budget
-    from nas.scaler import official_scalings, phi_scaling
+    from nas.scale.compound import official_scalings, phi_scaling
+    from nas.scale.family import make_family, write_family
+    from nas.scale.to_budget import scale_to_budget
 
     scalings: list[Scaling] = []
     if official is not None:
@@ -265,7 +265,7 @@ def _as_json(json: bool, work: Callable[[], Path]) -> None:
 def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequence[Ceiling]], rule: Rule) -> None:
     from nas.cli.output import plain_table, say
     from nas.core.units import format_quantity
-    from nas.family import rule_text
+    from nas.scale.family import rule_text
 
     numbers = ("width", "depth", "resolution", "MACs", "params", "x MACs", "nominal x", "of the budget")
     latency = ("latency_ms",) if any("latency_ms" in member.measured for member in members) else ()
@@ -292,7 +292,7 @@ def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequen
 
 
 def _by_hand(base: str, width: float | None, depth: float | None, resolution: int | None, *, kept: bool) -> Scaling:
-    from nas.scaler import Scaling
+    from nas.scale.compound import Scaling
 
     width, depth = 1.0 if width is None else width, 1.0 if depth is None else depth
     return Scaling(f"{base}_scaled", width, depth, resolution, keep_stem_and_head=kept)
@@ -303,7 +303,7 @@ def _budgets(
 ) -> list[list[Ceiling]]:
     """Return the ceilings of each member that a budget asks for."""
     from nas.core.units import parse_bytes, parse_count, parse_milliseconds
-    from nas.scale_to_budget import Ceiling, macs_ceiling, memory_ceiling
+    from nas.scale.to_budget import Ceiling, macs_ceiling, memory_ceiling
 
     def items(text: str | None) -> list[str]:
         return [] if text is None else [item.strip() for item in text.split(",")]

@@ -28,7 +28,7 @@ def sensitivity(
     from nas.evaluate.devices import device_changes
     from nas.evaluate.imagenet.neighbours import neighbours
     from nas.evaluate.imagenet.skeleton import genes_of, skeleton
-    from nas.things import load_thing
+    from nas.scale.find_network import load_thing
 
     genes = genes_of(load_thing(thing))
     found = neighbours(genes)

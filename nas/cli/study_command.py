@@ -70,9 +70,9 @@ def scale_study(
     from nas.cli.output import make_console, print_json
     from nas.core.errors import InputError
     from nas.paper_tables import paper_rows
-    from nas.scaler import Rule
+    from nas.scale.compound import Rule
+    from nas.scale.find_network import load_thing
     from nas.scaling_study import make_members
-    from nas.things import load_thing
 
     console = make_console()
     if thing is None:

@@ -149,7 +149,7 @@ def _begin(
 ) -> None:
     from nas.cli.output import describe_network, say
     from nas.core.errors import InputError
-    from nas.things import load_thing
+    from nas.scale.find_network import load_thing
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.run import TrainingRun, check_free, trained_network
     from nas.training.weights import find_weights

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from nas.core.errors import InputError
 from nas.pretrained import TORCHVISION, layer_names
+from nas.scale.find_network import load_thing
 from nas.search_spaces.layers import Excitation
 from nas.search_spaces.network import Network
-from nas.things import load_thing
 from nas.training.weights import layers_of
 
 if TYPE_CHECKING:

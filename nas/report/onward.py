@@ -7,11 +7,11 @@ import statistics
 
 from nas.core.errors import InputError
 from nas.core.program import program
-from nas.family import COLUMNS, make_family, row_cells
 from nas.report.facts import Facts
 from nas.report.layout import Section, Table, Text
 from nas.report.more_charts import family_chart
-from nas.scaler import phi_scaling
+from nas.scale.compound import phi_scaling
+from nas.scale.family import COLUMNS, make_family, row_cells
 
 PHIS = (1, 2, 3, 4, 5, 6, 7)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.core.errors import InputError
+from nas.scale.find_network import load_thing
 from nas.search_spaces.module import NetworkModule, build
-from nas.things import load_thing
 from nas.training.weights import TORCHVISION, WEIGHTS, Weights, find_weights, random_weights
 
 

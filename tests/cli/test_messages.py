@@ -318,8 +318,8 @@ def test_scale_by_every_way() -> None:
 
 
 def test_show_is_a_network_that_loads() -> None:
+    from nas.scale.find_network import load_thing
     from nas.search_spaces.yaml_format import network_from_dict
-    from nas.things import load_thing
 
     shown = document("show", "efficientnet_b3")
     assert isinstance(shown, dict)
@@ -354,8 +354,8 @@ def test_compare_marks_what_differs() -> None:
 
 
 def test_show_in_block_notation_loads_again() -> None:
+    from nas.scale.find_network import load_thing
     from nas.search_spaces.yaml_format import network_from_dict
-    from nas.things import load_thing
 
     shown = document("show", "efficientnet_b4", "--blocks")
     assert isinstance(shown, dict)

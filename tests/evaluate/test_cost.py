@@ -9,12 +9,12 @@ from torch import nn
 from nas.evaluate.cost.cross_check import convolutions_by_thop, cross_check
 from nas.evaluate.cost.exact import Cost, cost_by_part, network_cost
 from nas.evaluate.cost.module import module_cost
+from nas.scale.find_network import load_thing
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block, ConvNormAct, SqueezeExcitation
 from nas.search_spaces.catalogue import load_space, reference_network, space_names
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.things import load_thing
 from tests.search_spaces.test_network_yaml import NETWORKS
 
 B0_PARTS = [

@@ -10,7 +10,7 @@ from nas.bench import TABLE_4, as_rows, bench, paper_pair
 from nas.cli.app import app
 from nas.core.errors import InputError
 from nas.evaluate.cost.latency import timing
-from nas.things import load_thing
+from nas.scale.find_network import load_thing
 
 SMALL, LARGE = (load_thing(name).at(resolution=32) for name in ("mobilenet_v3_small", "resnet50"))
 

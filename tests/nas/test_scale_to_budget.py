@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
-from nas.scale_to_budget import Ceiling, macs_ceiling, memory_ceiling, scale_to_budget
-from nas.scaler import Rule, Scaling, scale
+from nas.scale.compound import Rule, Scaling, scale
+from nas.scale.find_network import load_thing
+from nas.scale.to_budget import Ceiling, macs_ceiling, memory_ceiling, scale_to_budget
 from nas.search_spaces.network import Network
-from nas.things import load_thing
 
 B0 = load_thing("efficientnet_b0")
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
-from nas.scaler import Rule, Scaling, official_scalings, phi_scaling, round_layers, scale
+from nas.scale.compound import Rule, Scaling, official_scalings, phi_scaling, round_layers, scale
+from nas.scale.find_network import load_thing
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.rounding import round_channels
-from nas.things import load_thing
 
 B0 = reference_network("efficientnet_b0")
 WIDTHS_AND_LAYERS = {

@@ -12,15 +12,14 @@ from nas.config import load_config
 from nas.core.errors import InputError
 from nas.evaluate.proxy.evaluator import proxy_resolution
 from nas.evaluate.proxy.settings import ProxySettings
+from nas.scale.compound import Rule
+from nas.scale.find_network import load_thing
+from nas.scale.grid import ScalingGrid, ScalingSpace
 from nas.scaled_proxies import train_at_own_resolution
-from nas.scaler import Rule
 from nas.scaling_fit import _possible_family, fit_config
-from nas.scaling_space import ScalingSpace
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_dict, network_to_yaml
-from nas.sections import ScalingGrid
-from nas.things import load_thing
 from tests.cli.test_search_killed import start, wait_for_trials
 from tests.toys import read_trials, run_nas
 

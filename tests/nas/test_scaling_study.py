@@ -14,11 +14,11 @@ from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.workers.pool import WorkerPool
 from nas.paper_tables import PAPER_ROWS
-from nas.scaler import Rule, Scaling, scale
+from nas.scale.compound import Rule, Scaling, scale
+from nas.scale.find_network import load_thing
 from nas.scaling_study import DIMENSIONS, draw_study, make_members, run_study
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
-from nas.things import load_thing
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "resnet50"])

@@ -18,9 +18,9 @@ from nas.evaluate.contract import Job
 from nas.evaluate.workers.pool import Outcome
 from nas.outcome import best_trial, conclude, front_of
 from nas.run import Run
+from nas.scale.find_network import load_thing
 from nas.search_loop import SearchLoop
 from nas.setup import Setup, prepare
-from nas.things import load_thing
 from tests.toys import TOY_CONTROLLERS, TOY_EVALUATORS
 
 Score = Callable[[Job], Evaluation]

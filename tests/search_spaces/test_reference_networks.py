@@ -6,10 +6,10 @@ import pytest
 
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.cost.module import module_cost
+from nas.scale.find_network import load_thing, thing_names
 from nas.search_spaces.catalogue import reference_names, reference_network
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.things import load_thing, thing_names
 
 # Name: (params, MACs at its resolution). The B family, MnasNet and MobileNet from the public reference code and timm,
 # the ResNets from torchvision, B8 from timm.

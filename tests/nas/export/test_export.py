@@ -18,10 +18,10 @@ from nas.export.card import model_card
 from nas.export.export import FORMATS, available_formats, export
 from nas.export.other_libraries import TIMM, find_counterpart, their_state
 from nas.export.python_source import python_source
+from nas.scale.find_network import load_thing
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
-from nas.things import load_thing
 from nas.training.weights import Weights
 
 ODD = Network(

@@ -205,7 +205,7 @@ def test_a_new_head_stays_as_it_is(tiny_network: Network) -> None:
 
 
 def test_weights_of_another_network_are_refused(tiny_network: Network) -> None:
-    from nas.things import load_thing
+    from nas.scale.find_network import load_thing
 
     with pytest.raises(InputError, match=r"are of 'mnasnet_a1', another network: 'head.0.weight'"):
         random_weights(load_thing("mnasnet_a1")).into(build(tiny_network), keep_head=False)
@@ -232,7 +232,7 @@ def test_files_that_hold_no_weights(content: bytes, tmp_path: Path, tiny_network
 
 def test_batch_norm_belongs_to_the_weights(tiny_network: Network) -> None:
     from nas.pretrained import torchvision_network
-    from nas.things import load_thing
+    from nas.scale.find_network import load_thing
 
     theirs = random_weights(torchvision_network("efficientnet_b0"))
     assert with_norm_of(load_thing("efficientnet_b0"), theirs).norm_epsilon == 1e-5

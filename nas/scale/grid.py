@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterator
+from typing import Any, Literal
+
+from pydantic import Field
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
+from nas.core.section import Section
 from nas.evaluate.cost.exact import network_cost
-from nas.scaler import Rule, phi_scaling, scale
+from nas.scale.compound import Rule, phi_scaling, scale
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict
-from nas.sections import ScalingGrid
 
 GROWTH = 2.0  # what MACs grow by with phi
 
@@ -83,3 +86,21 @@ def _grid(grid: ScalingGrid) -> Iterator[Rule]:
     values = [round(1 + place * grid.step, 9) for place in range(count + 1)]
     for alpha, beta, gamma in itertools.product(values, repeat=3):
         yield Rule(alpha, beta, gamma, grid.keep_stem_and_head)
+
+
+class ScalingGrid(Section):
+    """The grid search of compound scaling (EfficientNet, section 3.3, step 1): trials are triples at phi = 1."""
+
+    network: dict[str, Any]
+    """The baseline, in its YAML form."""
+    step: float = Field(default=0.05, ge=0.01, le=1)
+    """Between two values of alpha, of beta and of gamma, from 1 on."""
+    largest: float = Field(default=2.0, gt=1, le=8)
+    """Of any of them."""
+    budget: Literal["nominal", "macs"] = "nominal"
+    """What is about 2: ``nominal``, alpha * beta^2 * gamma^2, as in the paper; ``macs``, the real MACs over the
+    baseline's."""
+    tolerance: float = Field(default=0.08, ge=0, lt=1)
+    """How far it may be from 2; 0.08 admits the paper's 1.2, 1.1, 1.15."""
+    keep_stem_and_head: bool = False
+    """Scale neither the channels of stem and head nor the layers of the first and last stage."""

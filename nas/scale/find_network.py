@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas.core.errors import InputError, nearest_name
 from nas.core.program import program
-from nas.scaler import OFFICIAL, official_scalings, scale
+from nas.scale.compound import OFFICIAL, official_scalings, scale
 from nas.search_spaces.catalogue import reference_names, reference_network
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict, read_yaml

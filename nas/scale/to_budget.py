@@ -14,7 +14,7 @@ from typing import Any
 
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
-from nas.scaler import LARGEST_FACTOR, LARGEST_PHI, Rule, Scaling, phi_scaling, scale
+from nas.scale.compound import LARGEST_FACTOR, LARGEST_PHI, Rule, Scaling, phi_scaling, scale
 from nas.search_spaces.network import Network
 
 FULL_ENOUGH = (0.99, 0.97)  # of the budget: the member closest to the rule that uses as much is taken

@@ -10,7 +10,7 @@ from typing import Any
 from nas.core.errors import InputError
 from nas.core.files import cannot_write, write_whole
 from nas.evaluate.cost.exact import network_cost
-from nas.scaler import ALPHA, BETA, GAMMA, Rule, Scaling, scale
+from nas.scale.compound import ALPHA, BETA, GAMMA, Rule, Scaling, scale
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
 

@@ -1,0 +1,1 @@
+"""Compound scaling: coefficients, families, scaling to a budget, and the grid of triples."""
