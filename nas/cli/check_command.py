@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas.evaluate.cost.space_statistics import Survey
-    from nas.space_check import Probe
+    from nas.testing.spaces import Probe
 
 
 @guarded
@@ -50,7 +50,7 @@ def check(
     from nas.core.units import parse_count
     from nas.evaluate.cost.space_statistics import survey
     from nas.search_spaces.catalogue import installed_spaces, load_space, space_names
-    from nas.space_check import run_checks, take_samples
+    from nas.testing.spaces import run_checks, take_samples
 
     wanted = [parse_count(target, "--targets") for target in targets.split(",") if target]
     for name, value in (("samples", samples), ("seed", seed)):
@@ -89,9 +89,9 @@ def check(
 def _check_controller(name: str, console: Console, json: bool) -> None:
     """Run the contract suite on a controller."""
     from nas.cli.output import print_json, say, say_next
-    from nas.controller_check import remarks, run_checks
-    from nas.controller_trial import Suspect
     from nas.core.errors import InputError
+    from nas.testing.controllers import remarks, run_checks
+    from nas.testing.toy_tasks import Suspect
 
     passed: list[str] = []
     elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from nas.controller_check import CHECKS, remarks, run_checks, the_same_in_another_process
-from nas.controller_trial import Suspect, banded_task, outcome
 from nas.controllers.objectives import LACKED_LIMIT
 from nas.controllers.registry import CONTROLLERS, check_controller, find_controller, fitted_options, make_controller
 from nas.core.errors import InputError
+from nas.testing.controllers import CHECKS, remarks, run_checks, the_same_in_another_process
+from nas.testing.toy_tasks import Suspect, banded_task, outcome
 from tests.toys import TOY_CONTROLLERS
 
 SMALL: dict[str, dict[str, Any]] = {

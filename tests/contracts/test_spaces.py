@@ -13,7 +13,7 @@ from nas.cli.app import app
 from nas.core.errors import InputError
 from nas.evaluate.cost.space_statistics import survey
 from nas.search_spaces.catalogue import load_space, space_names
-from nas.space_check import CHECKS, run_checks, take_samples
+from nas.testing.spaces import CHECKS, run_checks, take_samples
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 RUNNER = CliRunner()

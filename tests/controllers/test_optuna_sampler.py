@@ -7,13 +7,13 @@ from importlib.util import find_spec
 
 import pytest
 
-from nas.controller_trial import banded_task, outcome, play
 from nas.controllers.optuna_sampler import OptunaController, find_sampler, optuna_samplers
 from nas.controllers.registry import find_controller, make_controller
 from nas.controllers.task import Task
 from nas.core.errors import InputError
 from nas.core.records import Trial
 from nas.search_spaces.domain import Domain
+from nas.testing.toy_tasks import banded_task, outcome, play
 from tests.toys import PlainSpace
 
 TINY = Task(Domain(PlainSpace("plain", (3, 2, 4))))

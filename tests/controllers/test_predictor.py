@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.controller_trial import banded_task, outcome, play
 from nas.controllers.predictor.batches import Beliefs, pick, pick_spread
 from nas.controllers.predictor.features import Features, spread_of
 from nas.controllers.predictor.gaussian_process import CONSTANT, OUTLIER, GaussianProcess, _standardised
@@ -19,6 +18,7 @@ from nas.controllers.predictor.scalarisation import Scalarisation
 from nas.controllers.task import Numbers, Task
 from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Columns, Domain, Genes
+from nas.testing.toy_tasks import banded_task, outcome, play
 from tests.toys import PlainSpace
 
 SIZES = (3, 2, 4, 1, 5)

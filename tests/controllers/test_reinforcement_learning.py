@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from nas.controller_trial import banded_task, outcome, play
 from nas.controllers.rl.losses import advantages, moving_average, ppo_loss, reinforce_loss
 from nas.controllers.rl.policy import Policy
 from nas.controllers.rl.reinforcement_learning import ReinforcementLearning
@@ -15,6 +14,7 @@ from nas.controllers.task import Task
 from nas.core.records import Trial
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.space import SearchSpace
+from nas.testing.toy_tasks import banded_task, outcome, play
 from tests.toys import PlainSpace
 
 

@@ -123,7 +123,7 @@ def check_modules(probe: Probe) -> None:
     """Every sample's module builds, maps an image to logits, and a few train a step for real."""
     if probe.kind == "nothing":
         return
-    from nas.evaluate.module_trial import try_training_step, try_without_memory
+    from nas.testing.modules import try_training_step, try_without_memory
 
     path = getattr(probe.space, "source_path", None)
     for index, architecture in enumerate(probe.samples):
@@ -220,7 +220,7 @@ def _note_thop(probe: Probe, architecture: Architecture, macs: int) -> None:
 
 def _by_part(build: Callable[[], Any], resolution: int | None) -> str:
     """Say what the module's direct parts cost, so that a reader finds the one that is wrong."""
-    from nas.evaluate.module_trial import macs_by_part
+    from nas.testing.modules import macs_by_part
 
     if resolution is None:
         return ""

@@ -14,7 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from nas.controller_trial import (
+from nas.controllers.controller import Controller
+from nas.controllers.task import Task
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
+from nas.search_spaces import space as spaces
+from nas.testing.toy_tasks import (
     Suspect,
     ask,
     banded_task,
@@ -26,11 +31,6 @@ from nas.controller_trial import (
     tiny_task,
     whole_task,
 )
-from nas.controllers.controller import Controller
-from nas.controllers.task import Task
-from nas.core.errors import InputError
-from nas.core.records import Architecture, Trial
-from nas.search_spaces import space as spaces
 
 TRIALS, OUTSTANDING = 40, 64
 RESTARTS = (0, 3, 20)
@@ -39,7 +39,7 @@ DIFFERS = (
     "it proposes something else; own_state has to return, and load_own_state to restore, everything that decides "
     "proposals"
 )
-ELSEWHERE = "import sys; from nas.controller_check import print_proposals; print_proposals(*sys.argv[1:])"
+ELSEWHERE = "import sys; from nas.testing.controllers import print_proposals; print_proposals(*sys.argv[1:])"
 
 
 def run_checks(suspect: Suspect) -> Iterator[str]:

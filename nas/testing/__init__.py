@@ -1,0 +1,1 @@
+"""Checkers for spaces and controllers: what ``nas check`` runs."""
