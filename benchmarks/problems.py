@@ -209,10 +209,10 @@ def _traps(name: str, generator: np.random.Generator) -> Problem:
 
 def _configured(path: str) -> Problem:
     """Return the problem of a run configuration."""
-    from nas.config import load_config
     from nas.core.records import Architecture
+    from nas.search.assemble import prepare
+    from nas.search.config import load_config
     from nas.search_spaces.space import decode
-    from nas.setup import prepare
 
     setup = prepare(load_config(path, {}, []))
     evaluator = setup.recipe.make(None)

@@ -18,9 +18,9 @@ from typing import Any
 
 from nas.cli.output import make_console
 from nas.cli.workers import make_pool, read_images
-from nas.config import RunConfig, load_config, with_absolute_paths
 from nas.core.journal import read_rows
-from nas.setup import prepare
+from nas.search.assemble import prepare
+from nas.search.config import RunConfig, load_config, with_absolute_paths
 from nas.trust import JOURNAL, Plan, draw_networks, judge, measure_trust
 
 SPACE = """

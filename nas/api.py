@@ -69,7 +69,7 @@ def search(
 
     from nas.cli.output import quietly
     from nas.cli.search_run import begin
-    from nas.config import load_config, with_absolute_paths
+    from nas.search.config import load_config, with_absolute_paths
 
     given = dict(settings or {}) if isinstance(settings, Mapping | None) else {None: settings}
     if not all(isinstance(key, str) for key in given):

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.against_b0 import against_b0, b0_reward, predicted_rewards, sample_inside
-from nas.config import RunConfig, validate_config
 from nas.controllers.registry import make_controller
 from nas.core.files import write_whole
 from nas.core.records import Trial
@@ -27,10 +25,12 @@ from nas.evaluate.imagenet.judgement import QUANTILE
 from nas.evaluate.imagenet.prediction import shipped_surrogate
 from nas.evaluate.imagenet.skeleton import KINDS, Genes, b0_genes, gene_sizes, skeleton, skeleton_genes, thermometer
 from nas.evaluate.workers.pool import LocalPool
-from nas.outcome import conclude
-from nas.run import Run
-from nas.search_loop import SearchLoop
-from nas.setup import Setup, prepare
+from nas.search.assemble import Setup, prepare
+from nas.search.b0_comparison import against_b0, b0_reward, predicted_rewards, sample_inside
+from nas.search.baseline import conclude
+from nas.search.config import RunConfig, validate_config
+from nas.search.loop import SearchLoop
+from nas.search.run_directory import Run
 
 FORMS: dict[str, dict[str, Any]] = {
     "soft, no band": {"constraint": "soft", "tolerance": None},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nas.config import RunConfig
 from nas.core.errors import InputError
 from nas.evaluate.recipe import PROXY
+from nas.search.config import RunConfig
 from nas.search_spaces.network import Network
 
 # Data sets whose images are no larger than what proxies see: keeping them larger would only blur them.

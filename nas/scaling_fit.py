@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
-from nas.outcome import Outcome
-from nas.run import Run
 from nas.scale.compound import Rule, Scaling, phi_scaling
 from nas.scale.family import Member, make_family, write_family
 from nas.scale.grid import ScalingSpace
 from nas.scaled_proxies import train_at_own_resolution
+from nas.search.baseline import Outcome
+from nas.search.config import RunConfig, load_config, validate_config, with_absolute_paths
+from nas.search.run_directory import Run
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_dict
 

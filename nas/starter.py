@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from nas.config import RunConfig
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
+from nas.search.config import RunConfig
 
 WIDTH = 110
 LEFT_OUT = ("scaling", "expected_trials")  # written by the program itself

@@ -24,8 +24,8 @@ from nas.core.statistics import measure_noise
 from nas.evaluate.contract import Job
 from nas.evaluate.workers.jobs import check_images, run_jobs
 from nas.evaluate.workers.pool import WorkerPool
+from nas.search.assemble import Setup
 from nas.search_spaces import space as spaces
-from nas.setup import Setup
 from nas.studies.journal import save_training
 
 JOURNAL, REPORT = "trust.jsonl", "trust.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.config import config_names
+from nas.search.config import config_names
 from nas.search_spaces.catalogue import reference_names, space_names
 from tests.conftest import write_images
 from tests.toys import ROOT, read_trials, run_nas

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from nas.against_b0 import AgainstB0, Side
 from nas.cli.output import plain_table, say, show_table
 from nas.cli.side_by_side import side_by_side
 from nas.core.units import format_quantity
 from nas.evaluate.imagenet.neighbours import Neighbour
+from nas.search.b0_comparison import AgainstB0, Side
 
 SHOWN = 3
 LEAST_SAVING = 2_000_000  # MACs; what saves less is no saving

@@ -39,7 +39,7 @@ def _evaluators() -> Iterable[str]:
 
 
 def _configurations() -> Iterable[str]:
-    from nas.config import config_names
+    from nas.search.config import config_names
 
     return config_names()
 

@@ -16,8 +16,8 @@ from nas.cli.output import say
 from nas.cli.text_plot import text_plot
 from nas.core.records import Trial
 from nas.core.units import count_words, format_quantity
-from nas.spending import Spending
-from nas.standing import Standing
+from nas.search.tally import Standing
+from nas.search.time_budget import Spending
 
 PLOTTED, MOST_PLOTTED = 5, 2000  # trials from which on there is a picture, and of which it is at most
 PLOT_LINES = 7

@@ -36,7 +36,7 @@ def rediscover(
     from nas.rediscovery import as_json
     from nas.rediscovery import rediscover as run
     from nas.rediscovery_page import page
-    from nas.run import check_free
+    from nas.search.run_directory import check_free
 
     target = parse_count(target_flops, "--target-flops")
     check_free(out)

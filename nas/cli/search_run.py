@@ -24,7 +24,6 @@ from nas.cli.progress import SearchProgress, trial_line
 from nas.cli.report_command import draw_report
 from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.cli.workers import check_budget, make_pool, open_account, read_images
-from nas.config import OPEN_ENDED, RunConfig, load_config, validate_config, with_absolute_paths
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
 from nas.core.errors import InputError, WorkError
@@ -33,12 +32,13 @@ from nas.core.records import Trial
 from nas.core.version import versions
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.workers.pool import WorkerPool
-from nas.outcome import Outcome, conclude
-from nas.run import Run, check_free
-from nas.search_loop import SearchLoop, Watcher
+from nas.search.assemble import Setup, prepare
+from nas.search.baseline import Outcome, conclude
+from nas.search.config import OPEN_ENDED, RunConfig, load_config, validate_config, with_absolute_paths
+from nas.search.loop import SearchLoop, Watcher
+from nas.search.run_directory import Run, check_free
+from nas.search.tally import Standing, most_macs
 from nas.search_spaces import space as spaces
-from nas.setup import Setup, prepare
-from nas.standing import Standing, most_macs
 
 _log = logging.getLogger("nas")
 FEW_IMAGES = 100  # of which one more or less tells two networks apart

@@ -15,11 +15,11 @@ from nas.core.program import program
 from nas.core.units import count_words, format_quantity
 from nas.core.version import versions
 from nas.evaluate.recipe import IMAGENET, PROXY
-from nas.outcome import Outcome
-from nas.rounds import Rounds
-from nas.run import Run
+from nas.search.assemble import Setup
+from nas.search.baseline import Outcome
+from nas.search.confirmation import Rounds
+from nas.search.run_directory import Run
 from nas.search_spaces import space as spaces
-from nas.setup import Setup
 from nas.trust import REPORT, read_trust
 
 _log = logging.getLogger("nas")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from nas.config import RunConfig
     from nas.paper_tables import PaperRow
     from nas.scaling_study import Study, StudyMember
+    from nas.search.config import RunConfig
     from nas.search_spaces.network import Network
 
 _SCALED, _TRAININGS = "How networks are scaled", "Trainings"
@@ -110,7 +110,7 @@ def _train(
     from nas.evaluate.data.load import load_data
     from nas.evaluate.workers.jobs import open_pool
     from nas.scaling_study import JOURNAL, REPORT, draw_study, run_study
-    from nas.setup import proxy_recipe
+    from nas.search.assemble import proxy_recipe
     from nas.studies.journal import digest
 
     with progress_bar(console, json) as progress:
@@ -216,8 +216,8 @@ def _print_paper(console: Console, rows: Sequence[PaperRow]) -> None:
 def _config(
     network: Network, members: Sequence[StudyMember], changes: dict[str, Any], assignments: list[str]
 ) -> RunConfig:
-    from nas.config import load_config, with_absolute_paths
     from nas.scaled_proxies import train_at_own_resolution
+    from nas.search.config import load_config, with_absolute_paths
 
     config = load_config("proxy", changes, assignments)
     config = train_at_own_resolution(config, network, [member.network for member in members])

@@ -16,7 +16,7 @@ from nas.cli.output import Quiet
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nas.config import RunConfig
+    from nas.search.config import RunConfig
     from nas.trust import Plan, Trust
 
 FEW_NETWORKS = 8
@@ -76,7 +76,7 @@ def trust(
     from nas.cli.report_command import draw_report
     from nas.cli.workers import make_pool, read_images
     from nas.core.files import write_whole
-    from nas.setup import prepare
+    from nas.search.assemble import prepare
     from nas.trust import REPORT, Plan, draw_networks, measure_trust, plan_from_run
 
     run = Path(what).expanduser()
@@ -161,7 +161,7 @@ def _announce(console: Console, plan: Plan, folder: Path) -> None:
 
 
 def _space_config(space: str, changes: dict[str, Any], assignments: list[str]) -> RunConfig:
-    from nas.config import load_config, with_absolute_paths
+    from nas.search.config import load_config, with_absolute_paths
 
     config = with_absolute_paths(load_config("proxy", {"space": space, **changes}, assignments))
     return _counted(config)
@@ -175,7 +175,7 @@ def _run_config(run: Path, changes: dict[str, Any], assignments: list[str]) -> R
     """
     from nas.core.errors import InputError
     from nas.evaluate.recipe import PROXY
-    from nas.run import read_config
+    from nas.search.run_directory import read_config
 
     given = [name for name in ("data.source", "objective.target_flops") if changes[name] is not None]
     if given or assignments:
@@ -199,7 +199,7 @@ def _counted(config: RunConfig) -> RunConfig:
 
 
 def _ranked(run: Path) -> list[Any]:
-    from nas.run import read_trials
+    from nas.search.run_directory import read_trials
 
     finished = [trial for trial in read_trials(run) if trial.reward is not None]
     return [trial.architecture for trial in sorted(finished, key=lambda trial: -(trial.reward or 0))]

@@ -12,15 +12,15 @@ from nas.cli.data_commands import progress_bar
 from nas.cli.output import say
 from nas.cli.progress import format_duration
 from nas.cli.search_summary import fitted_words
-from nas.config import RunConfig
-from nas.estimate import ESTIMATED, estimate_trial
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.workers.jobs import INSTANT_BATCH, open_pool
 from nas.evaluate.workers.pool import WorkerPool
-from nas.run import Run
-from nas.setup import Setup
-from nas.spending import Budget, Spending
+from nas.search.assemble import Setup
+from nas.search.config import RunConfig
+from nas.search.estimate import ESTIMATED, estimate_trial
+from nas.search.run_directory import Run
+from nas.search.time_budget import Budget, Spending
 
 UNKNOWN_TRIALS = 100  # what an open-ended run prepares for where nobody knows how long a trial takes
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nas.budget import budget
 from nas.core.records import Trial
 from nas.core.units import count_words, format_quantity
 from nas.evaluate.cost.stage_table_view import stage_table
@@ -16,6 +15,7 @@ from nas.report.onward import family_section, grid_section, repeat_section
 from nas.report.random_search import random_search
 from nas.report.search_charts import front_chart, hours_chart, progress_chart
 from nas.report.tower import tower_chart
+from nas.search.config_objective import budget
 
 FRONT_ROWS = 60
 WORDS = {

@@ -9,19 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nas.config import METADATA, RunConfig
 from nas.core.errors import InputError
 from nas.core.journal import read_rows
 from nas.core.records import Trial
-from nas.outcome import best_trial, front_of
-from nas.rounds import JOURNAL as CONFIRMATIONS
-from nas.run import read_config, read_journal
 from nas.scaling_fit import REPORT as SCALING
-from nas.search_loop import SPENT
+from nas.search.assemble import space_of
+from nas.search.baseline import best_trial, front_of
+from nas.search.config import METADATA, RunConfig
+from nas.search.confirmation import JOURNAL as CONFIRMATIONS
+from nas.search.loop import SPENT
+from nas.search.run_directory import read_config, read_journal
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict, read_yaml
-from nas.setup import space_of
 from nas.trust import JOURNAL as TRAININGS
 from nas.trust import read_trust
 

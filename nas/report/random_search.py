@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.against_b0 import sample_inside
 from nas.controllers.registry import fitted_options
 from nas.core.errors import InputError
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
 from nas.evaluate.recipe import IMAGENET, TABLE
 from nas.report.facts import Facts
-from nas.setup import Setup, prepare
+from nas.search.assemble import Setup, prepare
+from nas.search.b0_comparison import sample_inside
 
 SAMPLE = 5_000
 LEAST = 5  # random trials that an estimate is made from

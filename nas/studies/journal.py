@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.config import RunConfig
 from nas.core.errors import WorkError
 from nas.core.journal import append_lines
+from nas.search.config import RunConfig
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_dict
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Trial
-from nas.run import read_config, read_journal
+from nas.search.assemble import space_of
+from nas.search.run_directory import read_config, read_journal
 from nas.search_spaces import space as spaces
 from nas.search_spaces.space import SearchSpace
-from nas.setup import space_of
 
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution

@@ -19,8 +19,8 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from nas.core.records import Trial
-from nas.run import Run
-from nas.standing import Standing, most_macs
+from nas.search.run_directory import Run
+from nas.search.tally import Standing, most_macs
 
 _log = logging.getLogger("nas")
 STATE = "wandb.json"

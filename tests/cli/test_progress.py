@@ -21,8 +21,8 @@ from nas.cli.text_plot import text_plot
 from nas.cli.training_progress import TrainingProgress
 from nas.core.records import Architecture, Status, Trial
 from nas.evaluate.objective.pareto import hypervolume
-from nas.spending import Budget, Spending
-from nas.standing import Standing
+from nas.search.tally import Standing
+from nas.search.time_budget import Budget, Spending
 from tests.toys import run_nas
 
 FLOATS = st.floats(-1e9, 1e9, allow_subnormal=False)

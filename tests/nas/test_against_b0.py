@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.against_b0 import against_b0, b0_share, predicted_rewards, sample_inside
-from nas.config import RunConfig, load_config
 from nas.core.records import Architecture
 from nas.evaluate.imagenet.judgement import judge
 from nas.evaluate.imagenet.skeleton import b0_genes, skeleton
 from nas.rediscovery import TOKENS, choice_name, effects, rediscover
 from nas.rediscovery_page import page
+from nas.search.assemble import Setup, prepare
+from nas.search.b0_comparison import against_b0, b0_share, predicted_rewards, sample_inside
+from nas.search.config import RunConfig, load_config
 from nas.search_spaces.catalogue import reference_network
-from nas.setup import Setup, prepare
 
 B0 = reference_network("efficientnet_b0")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nas.config import RunConfig, config_names, load_config, validate_config, with_absolute_paths
 from nas.core.errors import InputError
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
-from nas.setup import prepare
+from nas.search.assemble import prepare
+from nas.search.config import RunConfig, config_names, load_config, validate_config, with_absolute_paths
 
 
 @pytest.mark.parametrize("name", config_names())

@@ -15,19 +15,19 @@ import pytest
 from rich.console import Console
 
 from nas.cli.search_summary import print_outcome
-from nas.config import RunConfig, load_config
 from nas.controllers.registry import make_controller
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.contract import Job
 from nas.evaluate.proxy.paused import checkpoint_key
-from nas.fidelity import RUNGS
-from nas.outcome import conclude
-from nas.rounds import choose, confirm_rounds
-from nas.run import Run
-from nas.search_loop import SearchLoop
-from nas.setup import Setup, prepare
-from nas.spending import Budget, Spending
+from nas.search.assemble import Setup, prepare
+from nas.search.baseline import conclude
+from nas.search.config import RunConfig, load_config
+from nas.search.confirmation import choose, confirm_rounds
+from nas.search.fidelity import RUNGS
+from nas.search.loop import SearchLoop
+from nas.search.run_directory import Run
+from nas.search.time_budget import Budget, Spending
 from tests.nas.test_search_loop import FakePool, Killed, Nobody
 from tests.toys import TOY_EVALUATORS
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.core.errors import InputError
-from nas.halving import Halving, rung_epochs
+from nas.search.asha import Halving, rung_epochs
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from nas.config import RunConfig
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Trial
-from nas.run import Run
+from nas.search.config import RunConfig
+from nas.search.run_directory import Run
 
 
 def trial(number: int) -> Trial:
@@ -110,7 +110,7 @@ def test_a_failed_write_leaves_the_journal_as_it_was(tmp_path: Path, monkeypatch
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nas.run.os.fsync", full)
+    monkeypatch.setattr("nas.search.run_directory.os.fsync", full)
     with pytest.raises(WorkError, match=r"trial 1 could not be saved \(No space left on device\).*--resume"):
         run.append([trial(1)])
     assert (run.path / "trials.jsonl").read_bytes() == before and run.trials == [trial(0)]

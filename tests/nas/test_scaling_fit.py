@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from nas.config import load_config
 from nas.core.errors import InputError
 from nas.evaluate.proxy.evaluator import proxy_resolution
 from nas.evaluate.proxy.settings import ProxySettings
@@ -17,6 +16,7 @@ from nas.scale.find_network import load_thing
 from nas.scale.grid import ScalingGrid, ScalingSpace
 from nas.scaled_proxies import train_at_own_resolution
 from nas.scaling_fit import _possible_family, fit_config
+from nas.search.config import load_config
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_dict, network_to_yaml

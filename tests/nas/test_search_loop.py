@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.config import RunConfig, load_config
 from nas.controllers.registry import make_controller
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.contract import Job
 from nas.evaluate.workers.pool import Outcome
-from nas.outcome import best_trial, conclude, front_of
-from nas.run import Run
 from nas.scale.find_network import load_thing
-from nas.search_loop import SearchLoop
-from nas.setup import Setup, prepare
+from nas.search.assemble import Setup, prepare
+from nas.search.baseline import best_trial, conclude, front_of
+from nas.search.config import RunConfig, load_config
+from nas.search.loop import SearchLoop
+from nas.search.run_directory import Run
 from tests.toys import TOY_CONTROLLERS, TOY_EVALUATORS
 
 Score = Callable[[Job], Evaluation]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, t
 
-from nas.config import load_config
 from nas.core.errors import WorkError
 from nas.core.records import Evaluation
 from nas.core.statistics import measure_noise
 from nas.evaluate.contract import Job
-from nas.setup import Setup, prepare
+from nas.search.assemble import Setup, prepare
+from nas.search.config import load_config
 from nas.trust import JOURNAL, Plan, draw_networks, judge, kendall, measure_trust, plan_from_run
 from tests.nas.test_search_loop import FakePool, Killed
 from tests.toys import run_nas

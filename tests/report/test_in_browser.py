@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nas.run import read_trials
+from nas.search.run_directory import read_trials
 from tests.report.conftest import invoke
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -14,7 +14,7 @@ from nas.report.content import make_page
 from nas.report.facts import Facts
 from nas.report.page import trials_json, write_report
 from nas.report.tower import bars, tower_chart
-from nas.run import read_trials
+from nas.search.run_directory import read_trials
 from nas.search_spaces.catalogue import reference_network
 from tests.report.conftest import invoke
 

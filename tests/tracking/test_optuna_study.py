@@ -17,7 +17,7 @@ import optuna
 import pytest
 
 from nas.core.errors import InputError
-from nas.run import read_trials
+from nas.search.run_directory import read_trials
 from nas.tracking.optuna_study import open_storage
 from tests.toys import run_nas
 

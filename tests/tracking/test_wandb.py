@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nas.run import Run, read_trials
+from nas.search.run_directory import Run, read_trials
 from nas.tracking.wandb_run import WandbRun, choose_mode
 from tests.toys import run_nas
 from tests.tracking.offline_log import history

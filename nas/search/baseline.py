@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from nas.against_b0 import SAMPLE, AgainstB0, against_b0
 from nas.core.errors import InputError
 from nas.core.records import Evaluation, Trial
 from nas.evaluate.contract import Job
@@ -19,15 +18,16 @@ from nas.evaluate.imagenet.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.objective.pareto import pareto_front
 from nas.evaluate.workers.jobs import run_jobs
 from nas.evaluate.workers.pool import WorkerPool
-from nas.fidelity import RUNGS
-from nas.halving import rung_cycles
-from nas.rounds import JOURNAL, Rounds, Tell, confirm_job, confirm_rounds
-from nas.run import Run
-from nas.search_loop import SPENT, make_job
+from nas.search.asha import rung_cycles
+from nas.search.assemble import Setup
+from nas.search.b0_comparison import SAMPLE, AgainstB0, against_b0
+from nas.search.confirmation import JOURNAL, Rounds, Tell, confirm_job, confirm_rounds
+from nas.search.fidelity import RUNGS
+from nas.search.loop import SPENT, make_job
+from nas.search.run_directory import Run
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
-from nas.setup import Setup
 
 _log = logging.getLogger(__name__)
 

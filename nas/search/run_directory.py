@@ -16,13 +16,13 @@ from typing import Any
 
 import yaml
 
-from nas.config import METADATA, RunConfig, validate_config
 from nas.core.errors import InputError, WorkError, nearest_name
 from nas.core.files import cannot_write, hold, write_whole
 from nas.core.journal import append_lines, read_rows, whole_lines
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
 from nas.core.version import package_version
+from nas.search.config import METADATA, RunConfig, validate_config
 from nas.search_spaces.yaml_format import read_yaml
 
 _log = logging.getLogger(__name__)

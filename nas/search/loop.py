@@ -19,11 +19,11 @@ from nas.core.records import Architecture, Evaluation, Status, Trial
 from nas.core.user_code import describe
 from nas.evaluate.contract import Job
 from nas.evaluate.workers.pool import Outcome, WorkerPool
-from nas.fidelity import Pending, make_fidelity
-from nas.run import Run
+from nas.search.assemble import Setup
+from nas.search.fidelity import Pending, make_fidelity
+from nas.search.run_directory import Run
+from nas.search.time_budget import Spending
 from nas.search_spaces import space as spaces
-from nas.setup import Setup
-from nas.spending import Spending
 
 _log = logging.getLogger(__name__)
 POLL_S = 0.25

@@ -19,9 +19,9 @@ from nas.evaluate.contract import Job
 from nas.evaluate.objective.reward import Reward
 from nas.evaluate.workers.jobs import check_images, run_jobs
 from nas.evaluate.workers.pool import WorkerPool
-from nas.run import Run
-from nas.search_loop import make_job
-from nas.setup import Setup
+from nas.search.assemble import Setup
+from nas.search.loop import make_job
+from nas.search.run_directory import Run
 
 JOURNAL = "confirm.jsonl"
 LONGER = 3  # times the evaluator's epochs, where nothing else is asked for

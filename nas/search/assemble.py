@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from nas.budget import budget, check_device, reward
-from nas.config import RunConfig
 from nas.controllers.registry import find_controller, fitted_options
 from nas.controllers.task import Task
 from nas.core.errors import InputError, nearest_name
@@ -28,8 +26,10 @@ from nas.evaluate.objective.limits import Limits
 from nas.evaluate.objective.reward import Reward
 from nas.evaluate.recipe import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
 from nas.evaluate.table import TableEvaluator
-from nas.run import read_trials
 from nas.scale.grid import ScalingSpace
+from nas.search.config import RunConfig
+from nas.search.config_objective import budget, check_device, reward
+from nas.search.run_directory import read_trials
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain

@@ -15,9 +15,9 @@ from nas.evaluate.imagenet.judgement import Judgement, gain_interval, judge
 from nas.evaluate.imagenet.prediction import ALL, shipped_surrogate
 from nas.evaluate.imagenet.skeleton import Genes, b0_genes, genes_of, skeleton_genes
 from nas.evaluate.recipe import IMAGENET
+from nas.search.assemble import Setup
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.network import Network
-from nas.setup import Setup
 
 SAMPLE = 20_000
 MOST_DRAWS = 500_000  # of which a tight limit on predicted speed leaves few

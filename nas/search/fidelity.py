@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nas.config import RunConfig
 from nas.core.records import Architecture, Trial
 from nas.evaluate.contract import Job
 from nas.evaluate.objective.reward import Reward
 from nas.evaluate.proxy.paused import checkpoint_key
-from nas.halving import Halving
-from nas.run import Run
+from nas.search.asha import Halving
+from nas.search.config import RunConfig
+from nas.search.run_directory import Run
 
 RUNGS = "rungs.jsonl"
 

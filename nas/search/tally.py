@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from nas.config import RunConfig
 from nas.core.records import Trial
 from nas.evaluate.objective.pareto import hypervolume, pareto_front
+from nas.search.config import RunConfig
 
 
 def most_macs(config: RunConfig) -> float | None:

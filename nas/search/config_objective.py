@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from nas.config import RunConfig
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
 from nas.evaluate.cost.device import DeviceModel
@@ -12,6 +11,7 @@ from nas.evaluate.imagenet.device import TITLES
 from nas.evaluate.imagenet.measured_table import LATENCIES
 from nas.evaluate.objective.limits import Limit, Limits, macs_band, target_band
 from nas.evaluate.objective.reward import EXPONENTS, Factor, Reward
+from nas.search.config import RunConfig
 
 _LIMIT_FLAGS = {"params": "--max-params", "memory_bytes": "--max-memory", "latency_ms": "--max-latency"}
 

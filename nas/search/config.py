@@ -19,12 +19,12 @@ from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.recipe import EVALUATORS, INSTANT, PROXY, TABLE
 from nas.evaluate.workers.settings import Workers
-from nas.halving import rung_cycles, rung_epochs
 from nas.scale.grid import ScalingGrid
+from nas.search.asha import rung_cycles, rung_epochs
+from nas.search.config_sections import Confirmation, Fidelity, Objective, Tracking
+from nas.search.time_budget import Budget
 from nas.search_spaces.yaml_format import read_yaml
 from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
-from nas.sections import Confirmation, Fidelity, Objective, Tracking
-from nas.spending import Budget
 
 OPEN_ENDED = 1_000_000  # trials of a run that ends with its budget
 SECTIONS = ("objective", "controller", "evaluator", "data", "fidelity", "confirm", "workers", "tracking")

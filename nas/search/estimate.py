@@ -8,8 +8,8 @@ from nas.core.records import Evaluation
 from nas.evaluate.contract import Job
 from nas.evaluate.workers.jobs import run_jobs
 from nas.evaluate.workers.pool import WorkerPool
+from nas.search.assemble import Setup
 from nas.search_spaces import space as spaces
-from nas.setup import Setup
 
 ESTIMATED = 3  # networks that are timed, at least
 

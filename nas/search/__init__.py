@@ -1,0 +1,1 @@
+"""One search: its configuration, its parts, the loop, the run directory."""
