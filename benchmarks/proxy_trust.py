@@ -21,7 +21,7 @@ from nas.cli.workers import make_pool, read_images
 from nas.core.journal import read_rows
 from nas.search.assemble import prepare
 from nas.search.config import RunConfig, load_config, with_absolute_paths
-from nas.trust import JOURNAL, Plan, draw_networks, judge, measure_trust
+from nas.studies.proxy_ranking import JOURNAL, Plan, draw_networks, judge, measure_trust
 
 SPACE = """
 name: benchmark

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from nas.bench import Latencies
     from nas.search_spaces.network import Network
+    from nas.studies.latency_bench import Latencies
 
 
 @guarded
@@ -36,11 +36,11 @@ def bench(
     Examples:
       nas bench resnet152 efficientnet_b1
     """
-    from nas.bench import as_rows
-    from nas.bench import bench as measure
     from nas.cli.output import make_console, print_json, say, say_next
     from nas.core.errors import InputError, WorkError
     from nas.scale.find_network import load_thing, told_apart
+    from nas.studies.latency_bench import as_rows
+    from nas.studies.latency_bench import bench as measure
 
     if device not in ("cpu", "cuda"):
         raise InputError(f"--device: expected cpu or cuda, got '{device}'")
@@ -61,10 +61,10 @@ def bench(
 
 
 def _print(console: Console, networks: Sequence[Network], results: Sequence[Latencies]) -> None:
-    from nas.bench import paper_pair
     from nas.cli.output import plain_table, say, show_table
     from nas.core.units import format_quantity
     from nas.evaluate.cost.exact import network_cost
+    from nas.studies.paper_tables import paper_pair
 
     numbers = ("resolution", "MACs", "latency ms", f"x {networks[-1].name}")
     table = plain_table("backend", "network", *numbers, right=numbers)

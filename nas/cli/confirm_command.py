@@ -32,11 +32,11 @@ def confirm(
     import statistics
 
     from nas.cli.output import make_console, print_json, say, say_next
-    from nas.confirm import confirm as train
-    from nas.confirm import difference
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
     from nas.scale.find_network import load_thing
+    from nas.studies.compare_trained import confirm as train
+    from nas.studies.compare_trained import difference
 
     networks = [load_thing(thing), load_thing(against)]
     console = make_console()

@@ -15,10 +15,10 @@ from nas.cli.report_command import draw_report
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
 from nas.scale.family import Member
-from nas.scaling_fit import FAMILY, SHOWN, Fit, conclude_fit, fit_config
 from nas.search.baseline import Outcome
 from nas.search.run_directory import Run, read_config
 from nas.search_spaces.network import Network
+from nas.studies.scaling_fit import FAMILY, SHOWN, Fit, conclude_fit, fit_config
 
 
 def fit(

@@ -33,10 +33,10 @@ def rediscover(
     from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.core.files import write_whole
     from nas.core.units import parse_count
-    from nas.rediscovery import as_json
-    from nas.rediscovery import rediscover as run
-    from nas.rediscovery_page import page
     from nas.search.run_directory import check_free
+    from nas.studies.rediscovery import as_json
+    from nas.studies.rediscovery import rediscover as run
+    from nas.studies.rediscovery_page import page
 
     target = parse_count(target_flops, "--target-flops")
     check_free(out)

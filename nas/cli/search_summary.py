@@ -20,7 +20,7 @@ from nas.search.baseline import Outcome
 from nas.search.confirmation import Rounds
 from nas.search.run_directory import Run
 from nas.search_spaces import space as spaces
-from nas.trust import REPORT, read_trust
+from nas.studies.proxy_ranking import REPORT, read_trust
 
 _log = logging.getLogger("nas")
 _COLUMN = 16  # where the figures of an outcome begin

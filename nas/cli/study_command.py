@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from nas.paper_tables import PaperRow
-    from nas.scaling_study import Study, StudyMember
     from nas.search.config import RunConfig
     from nas.search_spaces.network import Network
+    from nas.studies.paper_tables import PaperRow
+    from nas.studies.scaling_study import Study, StudyMember
 
 _SCALED, _TRAININGS = "How networks are scaled", "Trainings"
 
@@ -69,10 +69,10 @@ def scale_study(
     """
     from nas.cli.output import make_console, print_json
     from nas.core.errors import InputError
-    from nas.paper_tables import paper_rows
     from nas.scale.compound import Rule
     from nas.scale.find_network import load_thing
-    from nas.scaling_study import make_members
+    from nas.studies.paper_tables import paper_rows
+    from nas.studies.scaling_study import make_members
 
     console = make_console()
     if thing is None:
@@ -109,9 +109,9 @@ def _train(
     from nas.core.files import hold, write_whole
     from nas.evaluate.data.load import load_data
     from nas.evaluate.workers.jobs import open_pool
-    from nas.scaling_study import JOURNAL, REPORT, draw_study, run_study
     from nas.search.assemble import proxy_recipe
     from nas.studies.journal import digest
+    from nas.studies.scaling_study import JOURNAL, REPORT, draw_study, run_study
 
     with progress_bar(console, json) as progress:
         images = load_data(config.data, config.seed, progress)
@@ -181,7 +181,7 @@ def _print_study(console: Console, study: Study, seeds: int) -> None:
 def _show_costs(console: Console, members: Sequence[StudyMember], rows: Sequence[PaperRow], json: bool) -> None:
     from nas.cli.output import plain_table, print_json, say
     from nas.core.units import format_quantity
-    from nas.scaling_study import Study
+    from nas.studies.scaling_study import Study
 
     study = Study(tuple(members), tuple(() for _ in members), None)
     if json:
@@ -216,8 +216,8 @@ def _print_paper(console: Console, rows: Sequence[PaperRow]) -> None:
 def _config(
     network: Network, members: Sequence[StudyMember], changes: dict[str, Any], assignments: list[str]
 ) -> RunConfig:
-    from nas.scaled_proxies import train_at_own_resolution
     from nas.search.config import load_config, with_absolute_paths
+    from nas.studies.own_resolution import train_at_own_resolution
 
     config = load_config("proxy", changes, assignments)
     config = train_at_own_resolution(config, network, [member.network for member in members])

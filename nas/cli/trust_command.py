@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas.search.config import RunConfig
-    from nas.trust import Plan, Trust
+    from nas.studies.proxy_ranking import Plan, Trust
 
 FEW_NETWORKS = 8
 _TRAININGS, _SPACE = "Trainings", "For a space"
@@ -77,7 +77,7 @@ def trust(
     from nas.cli.workers import make_pool, read_images
     from nas.core.files import write_whole
     from nas.search.assemble import prepare
-    from nas.trust import REPORT, Plan, draw_networks, measure_trust, plan_from_run
+    from nas.studies.proxy_ranking import REPORT, Plan, draw_networks, measure_trust, plan_from_run
 
     run = Path(what).expanduser()
     is_run = (run / "trials.jsonl").is_file()

@@ -12,7 +12,6 @@ from typing import Any
 from nas.core.errors import InputError
 from nas.core.journal import read_rows
 from nas.core.records import Trial
-from nas.scaling_fit import REPORT as SCALING
 from nas.search.assemble import space_of
 from nas.search.baseline import best_trial, front_of
 from nas.search.config import METADATA, RunConfig
@@ -22,8 +21,9 @@ from nas.search.run_directory import read_config, read_journal
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict, read_yaml
-from nas.trust import JOURNAL as TRAININGS
-from nas.trust import read_trust
+from nas.studies.proxy_ranking import JOURNAL as TRAININGS
+from nas.studies.proxy_ranking import read_trust
+from nas.studies.scaling_fit import REPORT as SCALING
 
 
 @dataclass(frozen=True)

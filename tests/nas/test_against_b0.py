@@ -10,12 +10,12 @@ import pytest
 from nas.core.records import Architecture
 from nas.evaluate.imagenet.judgement import judge
 from nas.evaluate.imagenet.skeleton import b0_genes, skeleton
-from nas.rediscovery import TOKENS, choice_name, effects, rediscover
-from nas.rediscovery_page import page
 from nas.search.assemble import Setup, prepare
 from nas.search.b0_comparison import against_b0, b0_share, predicted_rewards, sample_inside
 from nas.search.config import RunConfig, load_config
 from nas.search_spaces.catalogue import reference_network
+from nas.studies.rediscovery import TOKENS, choice_name, effects, rediscover
+from nas.studies.rediscovery_page import page
 
 B0 = reference_network("efficientnet_b0")
 
@@ -92,8 +92,8 @@ def test_a_rediscovery_in_small(tmp_path: Path) -> None:
 
 
 def test_se_everywhere_is_what_is_searched(tmp_path: Path) -> None:
-    from nas.rediscovery import _with_se_everywhere
     from nas.search_spaces.catalogue import load_space
+    from nas.studies.rediscovery import _with_se_everywhere
 
     (tmp_path / "se.yaml").write_text(_with_se_everywhere())
     space = load_space(str(tmp_path / "se.yaml"))

@@ -6,11 +6,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from nas.bench import TABLE_4, as_rows, bench, paper_pair
 from nas.cli.app import app
 from nas.core.errors import InputError
 from nas.evaluate.cost.latency import timing
 from nas.scale.find_network import load_thing
+from nas.studies.latency_bench import as_rows, bench
+from nas.studies.paper_tables import TABLE_4, paper_pair
 
 SMALL, LARGE = (load_thing(name).at(resolution=32) for name in ("mobilenet_v3_small", "resnet50"))
 
@@ -33,7 +34,7 @@ def test_a_backend_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch)
             raise RuntimeError("no compiler\nand a long story")
         return whole(module, shape, device, backend, threads)
 
-    monkeypatch.setattr("nas.bench.runner", broken)
+    monkeypatch.setattr("nas.studies.latency_bench.runner", broken)
     failed, fine = bench([SMALL], ("compiled", "eager"), rounds=3)
     assert failed.error == "RuntimeError: no compiler" and failed.ratios() == () and fine.error is None
 

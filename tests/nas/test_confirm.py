@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from nas.confirm import Confirmed, confirm, difference
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.network import Network
+from nas.studies.compare_trained import Confirmed, confirm, difference
 
 DATA = DataSettings(resolution=16, fraction=0.1)
 

@@ -14,12 +14,12 @@ from nas.evaluate.proxy.settings import ProxySettings
 from nas.scale.compound import Rule
 from nas.scale.find_network import load_thing
 from nas.scale.grid import ScalingGrid, ScalingSpace
-from nas.scaled_proxies import train_at_own_resolution
-from nas.scaling_fit import _possible_family, fit_config
 from nas.search.config import load_config
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_dict, network_to_yaml
+from nas.studies.own_resolution import train_at_own_resolution
+from nas.studies.scaling_fit import _possible_family, fit_config
 from tests.cli.test_search_killed import start, wait_for_trials
 from tests.toys import read_trials, run_nas
 

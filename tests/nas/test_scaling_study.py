@@ -13,12 +13,12 @@ from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.workers.pool import WorkerPool
-from nas.paper_tables import PAPER_ROWS
 from nas.scale.compound import Rule, Scaling, scale
 from nas.scale.find_network import load_thing
-from nas.scaling_study import DIMENSIONS, draw_study, make_members, run_study
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
+from nas.studies.paper_tables import PAPER_ROWS
+from nas.studies.scaling_study import DIMENSIONS, draw_study, make_members, run_study
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "resnet50"])
@@ -45,7 +45,7 @@ def test_budgets_that_are_none(budgets: list[float]) -> None:
 
 @pytest.mark.parametrize("row", PAPER_ROWS, ids=lambda row: f"{row.network} {row.label}")
 def test_the_papers_flops_are_ours_or_a_reason_is_given(row: object) -> None:
-    from nas.paper_tables import PaperRow
+    from nas.studies.paper_tables import PaperRow
 
     assert isinstance(row, PaperRow)
     assert row.agrees() or row.note

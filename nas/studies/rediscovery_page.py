@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from nas.core.units import format_quantity
-from nas.rediscovery import BEST, Effect, Form
+from nas.studies.rediscovery import BEST, Effect, Form
 
 RECURS = 0.5  # a choice recurs where at least half of the best, or of the seeds, have it
 

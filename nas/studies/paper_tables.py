@@ -6,6 +6,7 @@ its printed coefficients do not give says what does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,3 +113,31 @@ PAPER_ROWS = (
 def paper_rows(network: str | None = None) -> list[PaperRow]:
     """Return the paper's rows of one network, or all."""
     return [row for row in PAPER_ROWS if network in (None, row.network)]
+
+
+@dataclass(frozen=True, slots=True)
+class PaperPair:
+    """A row of Table 4: batch 1, one core of an Intel Xeon E5-2690, seconds in the mean of 20 runs."""
+
+    large: str
+    large_accuracy: float
+    large_s: float
+    small: str
+    small_accuracy: float
+    small_s: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long the large network takes."""
+        return self.large_s / self.small_s
+
+
+TABLE_4 = (
+    PaperPair("resnet152", 0.778, 0.554, "efficientnet_b1", 0.788, 0.098),
+    PaperPair("gpipe", 0.843, 19.0, "efficientnet_b7", 0.844, 3.1),  # GPipe's network is none of ours
+)
+
+
+def paper_pair(names: Sequence[str]) -> PaperPair | None:
+    """Return the row of Table 4 that compares these networks, ``None`` if none does."""
+    return next((pair for pair in TABLE_4 if {pair.large, pair.small} <= set(names)), None)

@@ -14,12 +14,12 @@ from nas.core.records import Architecture, Trial
 from nas.scale.compound import Rule, Scaling, phi_scaling
 from nas.scale.family import Member, make_family, write_family
 from nas.scale.grid import ScalingSpace
-from nas.scaled_proxies import train_at_own_resolution
 from nas.search.baseline import Outcome
 from nas.search.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.search.run_directory import Run
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_dict
+from nas.studies.own_resolution import train_at_own_resolution
 
 REPORT, FAMILY = "scaling.json", "family"
 PHIS = (1, 2, 3, 4, 5, 6, 7)

@@ -17,29 +17,6 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class PaperPair:
-    """A row of Table 4: batch 1, one core of an Intel Xeon E5-2690, seconds in the mean of 20 runs."""
-
-    large: str
-    large_accuracy: float
-    large_s: float
-    small: str
-    small_accuracy: float
-    small_s: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as long the large network takes."""
-        return self.large_s / self.small_s
-
-
-TABLE_4 = (
-    PaperPair("resnet152", 0.778, 0.554, "efficientnet_b1", 0.788, 0.098),
-    PaperPair("gpipe", 0.843, 19.0, "efficientnet_b7", 0.844, 3.1),  # GPipe's network is none of ours
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Latencies:
     """What one backend takes for each network.
 
@@ -89,11 +66,6 @@ def bench(
         tell(f"{backend} ...")
         results.append(_measured(networks, backend, device, threads, batch, rounds))
     return results
-
-
-def paper_pair(names: Sequence[str]) -> PaperPair | None:
-    """Return the row of Table 4 that compares these networks, ``None`` if none does."""
-    return next((pair for pair in TABLE_4 if {pair.large, pair.small} <= set(names)), None)
 
 
 def as_rows(networks: Sequence[Network], results: Sequence[Latencies]) -> list[dict[str, Any]]:
