@@ -17,7 +17,7 @@ from nas.export.export import available_formats, export
 from nas.scale.find_network import load_thing, thing_names
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.training.weights import Weights
+from nas.weights.file import Weights
 
 
 def moved_weights(network: Network) -> Weights:

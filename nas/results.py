@@ -144,7 +144,7 @@ class LoadedNetwork:
         Takes images ``(n, 3, resolution, resolution)``, gives logits ``(n, classes)``.
         """
         from nas.search_spaces.module import build
-        from nas.training.models import load_weights
+        from nas.weights.find import load_weights
 
         module = build(self.network)
         if (Path(self.source) / "weights.safetensors").is_file():

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from nas.core.errors import InputError
 
+CROP_SHARE = 0.875  # of the side that a centre crop keeps, as is usual for ImageNet
+
 DIGITS = "digits"
 
 

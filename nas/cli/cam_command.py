@@ -11,7 +11,7 @@ from nas.cli.guard import guarded
 from nas.cli.show_commands import Json
 
 if TYPE_CHECKING:
-    from nas.training.weights import Weights
+    from nas.weights.file import Weights
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -39,9 +39,9 @@ def cam(
 
       nas cam efficientnet_b0 resnet50 --weights torchvision --image dog.jpg --out dog.svg
     """
-    from nas.cam import activation_map, draw_maps, open_image
     from nas.cli.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
+    from nas.export.cam import activation_map, draw_maps, open_image
 
     if not image:
         raise InputError("cam: --image is missing: a file to look at")
@@ -87,7 +87,7 @@ def _models(things: list[str], weights: list[str]) -> list[Weights]:
 
     from nas.core.errors import InputError
     from nas.scale.find_network import told_apart
-    from nas.training.models import load_weights
+    from nas.weights.find import load_weights
 
     if len(weights) not in (0, 1, len(things)):
         raise InputError(f"--weights: expected one for all or {len(things)}, one a network, got {len(weights)}")

@@ -50,7 +50,7 @@ def export(
     from nas.export.card import model_card
     from nas.export.export import CARD, available_formats
     from nas.export.export import export as write
-    from nas.training.models import weights_or_initial
+    from nas.weights.find import weights_or_initial
 
     thing, kinds = _parse(thing_and_formats, formats)
     found, trained = weights_or_initial(thing, weights)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nas.training.run import TrainingRun
-    from nas.training.weights import Weights
+    from nas.weights.file import Weights
 
 _ONLY_NEW = "resume: a training goes on as it was begun; leave out "
 
@@ -152,7 +152,7 @@ def _begin(
     from nas.scale.find_network import load_thing
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.run import TrainingRun, check_free, trained_network
-    from nas.training.weights import find_weights
+    from nas.weights.file import find_weights
 
     if changes["workers.gpus_per_worker"] is not None and not changes["workers.count"]:
         raise InputError("--gpus-per-worker: is for processes that share a batch; give --workers N too")

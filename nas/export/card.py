@@ -14,7 +14,7 @@ from nas.export.export import CARD_MARK, Exported
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.yaml_format import read_yaml
-from nas.training.weights import RESULT, WEIGHTS, Weights
+from nas.weights.file import RESULT, WEIGHTS, Weights
 
 
 def model_card(thing: str, weights: Weights, trained: bool, exported: Sequence[Exported], command: str) -> str:

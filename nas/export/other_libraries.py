@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas.core.errors import InputError
-from nas.pretrained import TORCHVISION, layer_names
 from nas.scale.find_network import load_thing
 from nas.search_spaces.layers import Excitation
 from nas.search_spaces.network import Network
-from nas.training.weights import layers_of
+from nas.weights.file import layers_of
+from nas.weights.torchvision import TORCHVISION, layer_names
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nas.training.weights import Weights
+    from nas.weights.file import Weights
 
 # Our name and timm's; ResNets have torchvision's layer names there.
 TIMM = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step
 from nas.search_spaces.network import Network
-from nas.training.weights import Weights
+from nas.weights.file import Weights
 
 _PLACE = "NETWORK: dict[str, Any] = {}\n"
 

@@ -15,7 +15,7 @@ from nas.core.section import Section
 from nas.evaluate.data.load import data_names
 from nas.evaluate.data.settings import DataSettings
 from nas.training.recipe import MODERN, TRANSFER, Recipe, load_recipe, make_recipe
-from nas.training.weights import TORCHVISION
+from nas.weights.file import TORCHVISION
 
 
 class Processes(Section):

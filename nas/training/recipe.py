@@ -11,11 +11,11 @@ from yaml import safe_load
 
 from nas.core.errors import InputError, explain, nearest_name
 from nas.core.section import Section
+from nas.evaluate.data.settings import CROP_SHARE
 from nas.search_spaces.yaml_format import read_yaml
 
 MODERN, TRANSFER = "modern", "transfer"
 LEARNING_RATE_BATCH = 256  # images a step that recipes state their learning rate for
-CROP_SHARE = 0.875  # of the side that a centre crop keeps, as is usual for ImageNet
 
 
 class Recipe(Section):

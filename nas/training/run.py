@@ -35,8 +35,8 @@ from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.config import TrainConfig, validate
 from nas.training.curves import write_curves
 from nas.training.trainer import Trainer, Watcher
-from nas.training.weights import RESULT, WEIGHTS, Weights, find_weights, with_norm_of
 from nas.training.world import World
+from nas.weights.file import RESULT, WEIGHTS, Weights, find_weights, with_norm_of
 
 CONFIG, NETWORK, HISTORY, CURVES = "train.yaml", "network.yaml", "history.csv", "curves.svg"
 

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from nas.cam import activation_map, class_map
 from nas.cli.app import app
 from nas.core.errors import InputError
+from nas.export.cam import activation_map, class_map
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head
-from nas.training.models import make_module
+from nas.weights.find import make_module
 from tests.nas.export.test_export import ODD, trained
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, size=(40, 60, 3), dtype=np.uint8))

@@ -8,8 +8,8 @@ from torch import nn
 from torchvision.models import get_model
 
 from nas.core.errors import InputError
-from nas.pretrained import TORCHVISION, convert, from_torchvision, torchvision_network
 from nas.search_spaces.module import build
+from nas.weights.torchvision import TORCHVISION, convert, from_torchvision, torchvision_network
 
 
 def randomly_trained(name: str) -> nn.Module:

@@ -22,7 +22,7 @@ from nas.scale.find_network import load_thing
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
-from nas.training.weights import Weights
+from nas.weights.file import Weights
 
 ODD = Network(
     resolution=24,

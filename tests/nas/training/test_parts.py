@@ -20,9 +20,9 @@ from nas.training.curves import write_curves
 from nas.training.recipe import Recipe, load_recipe, make_recipe, recipe_names
 from nas.training.rmsprop import TensorFlowRMSProp
 from nas.training.schedule import make_optimizer, parameter_groups, rate_factor, set_rates
-from nas.training.weights import Weights, find_weights, imagenet_classes, random_weights, with_norm_of
 from nas.training.world import World
 from nas.transfer import TABLE_5
+from nas.weights.file import Weights, find_weights, imagenet_classes, random_weights, with_norm_of
 
 
 def test_rmsprop_follows_tensorflows_formula() -> None:
@@ -231,8 +231,8 @@ def test_files_that_hold_no_weights(content: bytes, tmp_path: Path, tiny_network
 
 
 def test_batch_norm_belongs_to_the_weights(tiny_network: Network) -> None:
-    from nas.pretrained import torchvision_network
     from nas.scale.find_network import load_thing
+    from nas.weights.torchvision import torchvision_network
 
     theirs = random_weights(torchvision_network("efficientnet_b0"))
     assert with_norm_of(load_thing("efficientnet_b0"), theirs).norm_epsilon == 1e-5

@@ -17,8 +17,8 @@ from nas.search_spaces.network import Network
 from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.recipe import Recipe
 from nas.training.trainer import Trainer
-from nas.training.weights import random_weights
 from nas.training.world import World
+from nas.weights.file import random_weights
 
 RECIPE = Recipe(
     epochs=3, batch_size=8, learning_rate=0.05, warmup_epochs=1, ema=0.9, crop="padded", crop_padding=1, augment="rand"

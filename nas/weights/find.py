@@ -7,7 +7,7 @@ from pathlib import Path
 from nas.core.errors import InputError
 from nas.scale.find_network import load_thing
 from nas.search_spaces.module import NetworkModule, build
-from nas.training.weights import TORCHVISION, WEIGHTS, Weights, find_weights, random_weights
+from nas.weights.file import TORCHVISION, WEIGHTS, Weights, find_weights, random_weights
 
 
 def load_weights(thing: str, weights: str | None) -> Weights | None:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 from nas.core.files import write_bytes_whole
+from nas.evaluate.data.settings import CROP_SHARE
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict, network_to_dict
-from nas.training.recipe import CROP_SHARE
 
 if TYPE_CHECKING:
     from nas.search_spaces.module import NetworkModule
@@ -189,7 +189,7 @@ def random_weights(network: Network, seed: int = 0) -> Weights:
 
 def _from_torchvision(network: Network) -> Weights:
     from nas.core.errors import WorkError
-    from nas.pretrained import from_torchvision, torchvision_network
+    from nas.weights.torchvision import from_torchvision, torchvision_network
 
     theirs = torchvision_network(network.name)
     try:

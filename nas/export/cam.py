@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from nas.core.errors import InputError, nearest_name
 from nas.core.figures import new_figure, write_figure
 from nas.search_spaces.module import NetworkModule
-from nas.training.models import make_module
-from nas.training.weights import Weights
+from nas.weights.file import Weights
+from nas.weights.find import make_module
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""Files of weights, the names that torchvision gives weights, and how weights are inherited."""
