@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas.cli.output import make_console
+from nas.cli.display.output import make_console
 from nas.cli.workers import make_pool, read_images
 from nas.core.journal import read_rows
 from nas.search.assemble import prepare

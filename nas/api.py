@@ -67,7 +67,7 @@ def search(
     """
     import typer
 
-    from nas.cli.output import quietly
+    from nas.cli.display.output import quietly
     from nas.cli.search_run import begin
     from nas.search.config import load_config, with_absolute_paths
 

@@ -7,30 +7,28 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import (
-    bench_command,
-    cam_command,
-    check_command,
-    compare_command,
-    confirm_command,
-    dashboard_command,
-    data_commands,
-    doctor_command,
-    export_command,
-    init_command,
-    latency_command,
-    list_commands,
-    rediscover_command,
-    report_command,
-    scale_command,
-    search_command,
-    sensitivity_command,
-    show_commands,
-    study_command,
-    surrogate_commands,
-    train_command,
-    trust_command,
-)
+from nas.cli.commands import bench as bench_command
+from nas.cli.commands import cam as cam_command
+from nas.cli.commands import check as check_command
+from nas.cli.commands import compare as compare_command
+from nas.cli.commands import confirm as confirm_command
+from nas.cli.commands import dashboard as dashboard_command
+from nas.cli.commands import data as data_commands
+from nas.cli.commands import doctor as doctor_command
+from nas.cli.commands import export as export_command
+from nas.cli.commands import init as init_command
+from nas.cli.commands import latency as latency_command
+from nas.cli.commands import list as list_commands
+from nas.cli.commands import rediscover as rediscover_command
+from nas.cli.commands import report as report_command
+from nas.cli.commands import scale as scale_command
+from nas.cli.commands import search as search_command
+from nas.cli.commands import sensitivity as sensitivity_command
+from nas.cli.commands import show as show_commands
+from nas.cli.commands import study as study_command
+from nas.cli.commands import surrogate as surrogate_commands
+from nas.cli.commands import train as train_command
+from nas.cli.commands import trust as trust_command
 
 app = typer.Typer(
     name="nas",

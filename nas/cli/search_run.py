@@ -18,11 +18,11 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from nas.cli.commands.report import draw_report
+from nas.cli.display.output import make_console, say, warn
+from nas.cli.display.progress import SearchProgress, trial_line
+from nas.cli.display.search_summary import announce, print_interruption, print_outcome
 from nas.cli.guard import INTERRUPTED
-from nas.cli.output import make_console, say, warn
-from nas.cli.progress import SearchProgress, trial_line
-from nas.cli.report_command import draw_report
-from nas.cli.search_summary import announce, print_interruption, print_outcome
 from nas.cli.workers import check_budget, make_pool, open_account, read_images
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller

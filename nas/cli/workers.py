@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from nas.cli.data_commands import progress_bar
-from nas.cli.output import say
-from nas.cli.progress import format_duration
-from nas.cli.search_summary import fitted_words
+from nas.cli.commands.data import progress_bar
+from nas.cli.display.output import say
+from nas.cli.display.progress import format_duration
+from nas.cli.display.search_summary import fitted_words
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.workers.jobs import INSTANT_BATCH, open_pool

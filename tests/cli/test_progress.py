@@ -15,10 +15,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from nas.cli.app import app
-from nas.cli.output import plain_table, show_table
-from nas.cli.progress import SearchProgress
-from nas.cli.text_plot import text_plot
-from nas.cli.training_progress import TrainingProgress
+from nas.cli.display.output import plain_table, show_table
+from nas.cli.display.progress import SearchProgress
+from nas.cli.display.text_plot import text_plot
+from nas.cli.display.training_progress import TrainingProgress
 from nas.core.records import Architecture, Status, Trial
 from nas.evaluate.objective.pareto import hypervolume
 from nas.search.tally import Standing

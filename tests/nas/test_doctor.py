@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from nas import doctor
+from nas.cli import doctor
 from nas.cli.app import app
-from nas.doctor import OPTIONAL, examine
+from nas.cli.doctor import OPTIONAL, examine
 
 
 def by_name(folder: Path) -> dict[str, doctor.Finding]:

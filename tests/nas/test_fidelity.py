@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from nas.cli.search_summary import print_outcome
+from nas.cli.display.search_summary import print_outcome
 from nas.controllers.registry import make_controller
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial

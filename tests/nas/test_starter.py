@@ -10,12 +10,12 @@ import yaml
 from typer.testing import CliRunner
 
 from nas.cli.app import app
+from nas.cli.starter_files import LEFT_OUT, field_docs, starter_config
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.workers.settings import Workers
 from nas.search.config import RunConfig, load_config
 from nas.search.config_sections import Confirmation, Fidelity, Objective, Tracking
-from nas.starter import LEFT_OUT, field_docs, starter_config
 from tests.toys import read_trials
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from nas.cli.commands.show import Json, Thing
+from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
-from nas.cli.show_commands import Json, Thing
 
 
 @guarded
@@ -31,7 +31,7 @@ def confirm(
     """
     import statistics
 
-    from nas.cli.output import make_console, print_json, say, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_next
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
     from nas.scale.find_network import load_thing

@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.cli.output import plain_table, say, say_files, say_next, show_table
-from nas.cli.progress import PLOT_LINES, PLOTTED, format_duration
-from nas.cli.text_plot import text_plot
+from nas.cli.display.output import plain_table, say, say_files, say_next, show_table
+from nas.cli.display.progress import PLOT_LINES, PLOTTED, format_duration
+from nas.cli.display.text_plot import text_plot
 from nas.tracking.tensorboard_log import FOLDER
 from nas.transfer import TransferRow, table_5
 

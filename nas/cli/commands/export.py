@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from nas.cli.commands.show import Json
+from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
-from nas.cli.show_commands import Json
 
 _FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")  # of nas.export, named here so that help needs no torch
 
@@ -45,7 +45,7 @@ def export(
     """
     from dataclasses import replace
 
-    from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.files import write_whole
     from nas.export.card import model_card
     from nas.export.export import CARD, available_formats

@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.cli.output import say
-from nas.cli.text_plot import text_plot
+from nas.cli.display.output import say
+from nas.cli.display.text_plot import text_plot
 from nas.core.records import Trial
 from nas.core.units import count_words, format_quantity
 from nas.search.tally import Standing

@@ -32,7 +32,7 @@ def score(
     Examples:
       nas surrogate score
     """
-    from nas.cli.output import make_console, plain_table, print_json
+    from nas.cli.display.output import make_console, plain_table, print_json
     from nas.evaluate.imagenet.measured_table import read_measured
     from nas.evaluate.imagenet.prediction import load_surrogate, shipped_surrogate
     from nas.evaluate.imagenet.score import AGREEMENTS
@@ -79,7 +79,7 @@ def fit(
     Examples:
       nas surrogate fit --data trained_networks.csv --longer proxy_vs_longer_training.csv
     """
-    from nas.cli.output import make_console, say
+    from nas.cli.display.output import make_console, say
     from nas.core.errors import InputError
     from nas.core.files import write_bytes_whole
     from nas.evaluate.cost.latency.timing import fixed_threads
@@ -132,7 +132,7 @@ def import_archive(
     Examples:
       nas surrogate import ARCHIVE --out measured.npz
     """
-    from nas.cli.output import make_console, say
+    from nas.cli.display.output import make_console, say
     from nas.core.files import write_whole
     from nas.evaluate.imagenet.archive import read_archive
 

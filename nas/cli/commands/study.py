@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import completion
+from nas.cli.commands.show import Json
+from nas.cli.display.output import Quiet, show_table
 from nas.cli.guard import INTERRUPTED, guarded
-from nas.cli.output import Quiet, show_table
-from nas.cli.show_commands import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def scale_study(
 
       nas scale-study efficientnet_b0 --data DIR --seeds 3 --workers 2 --set evaluator.epochs=10
     """
-    from nas.cli.output import make_console, print_json
+    from nas.cli.display.output import make_console, print_json
     from nas.core.errors import InputError
     from nas.scale.compound import Rule
     from nas.scale.find_network import load_thing
@@ -103,8 +103,8 @@ def _train(
     thing: str,
     json: bool,
 ) -> None:
-    from nas.cli.data_commands import progress_bar
-    from nas.cli.output import print_json, say, say_files, say_next
+    from nas.cli.commands.data import progress_bar
+    from nas.cli.display.output import print_json, say, say_files, say_next
     from nas.core.errors import InputError
     from nas.core.files import hold, write_whole
     from nas.evaluate.data.load import load_data
@@ -158,7 +158,7 @@ def _train(
 
 def _print_study(console: Console, study: Study, seeds: int) -> None:
     """Print the accuracies as the paper's Table 7, with what chance may do."""
-    from nas.cli.output import plain_table, say
+    from nas.cli.display.output import plain_table, say
     from nas.core.units import format_quantity
 
     numbers = ("depth", "width", "resolution", "MACs", "x MACs", "accuracy", "over baseline", "trainings")
@@ -179,7 +179,7 @@ def _print_study(console: Console, study: Study, seeds: int) -> None:
 
 
 def _show_costs(console: Console, members: Sequence[StudyMember], rows: Sequence[PaperRow], json: bool) -> None:
-    from nas.cli.output import plain_table, print_json, say
+    from nas.cli.display.output import plain_table, print_json, say
     from nas.core.units import format_quantity
     from nas.studies.scaling_study import Study
 
@@ -202,7 +202,7 @@ def _show_costs(console: Console, members: Sequence[StudyMember], rows: Sequence
 
 def _print_paper(console: Console, rows: Sequence[PaperRow]) -> None:
     """Print the paper's rows beside exact MACs."""
-    from nas.cli.output import plain_table, say
+    from nas.cli.display.output import plain_table, say
 
     numbers = ("MACs, ours", "FLOPs, paper", "difference", "top-1, paper")
     table = plain_table("network", "scaled by", *numbers, "", right=numbers)

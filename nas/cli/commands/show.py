@@ -37,7 +37,15 @@ def show(
 
       nas show runs/NAME --json
     """
-    from nas.cli.output import describe_network, make_console, print_json, say, say_next, show_table, stage_table
+    from nas.cli.display.output import (
+        describe_network,
+        make_console,
+        print_json,
+        say,
+        say_next,
+        show_table,
+        stage_table,
+    )
     from nas.scale.find_network import load_thing
     from nas.search_spaces.google_blocks import block_strings
     from nas.search_spaces.yaml_format import network_to_dict
@@ -84,7 +92,7 @@ def profile(
 
       nas profile runs/NAME --check
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
+    from nas.cli.display.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.core.errors import InputError
     from nas.evaluate.cost.exact import cost_by_part
     from nas.scale.find_network import load_thing

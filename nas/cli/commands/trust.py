@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import completion
+from nas.cli.commands.list import Json
+from nas.cli.display.output import Quiet
 from nas.cli.guard import INTERRUPTED, guarded
-from nas.cli.list_commands import Json
-from nas.cli.output import Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,8 +72,8 @@ def trust(
 
       nas trust small-images --data DIR --networks 24 --set evaluator.epochs=5
     """
-    from nas.cli.output import make_console, print_json, say, say_files, say_next
-    from nas.cli.report_command import draw_report
+    from nas.cli.commands.report import draw_report
+    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.cli.workers import make_pool, read_images
     from nas.core.files import write_whole
     from nas.search.assemble import prepare
@@ -118,7 +118,7 @@ def trust(
 
 def print_trust(console: Console, found: Trust, plan: Plan) -> None:
     """Print what was found, in words that say what to do with it."""
-    from nas.cli.output import say
+    from nas.cli.display.output import say
 
     console.print()
     say(console, f"Networks        {found.networks}")
@@ -150,7 +150,7 @@ def print_trust(console: Console, found: Trust, plan: Plan) -> None:
 
 
 def _announce(console: Console, plan: Plan, folder: Path) -> None:
-    from nas.cli.output import say
+    from nas.cli.display.output import say
 
     trainings = len(plan.networks) * (plan.seeds + plan.longer_seeds)
     say(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli.commands.show import Json
 from nas.cli.guard import guarded
-from nas.cli.show_commands import Json
 
 if TYPE_CHECKING:
     from nas.weights.file import Weights
@@ -39,7 +39,7 @@ def cam(
 
       nas cam efficientnet_b0 resnet50 --weights torchvision --image dog.jpg --out dog.svg
     """
-    from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
     from nas.export.cam import activation_map, draw_maps, open_image
 

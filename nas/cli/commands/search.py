@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli import completion
+from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
 
 _RESUMABLE = ("trials", "budget", "confirm", "wandb", "report", "workers", "gpus_per_worker", "train_device", "address")
 _SEARCH, _WHERE, _RUN = "What to search", "Where trials run", "The run"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,7 @@ def report(
 
       nas report runs/NAME --pictures
     """
-    from nas.cli.output import make_console, say_files, say_next
+    from nas.cli.display.output import make_console, say_files, say_next
     from nas.report.page import FILE, write_report
 
     target = out / FILE if out is not None and (out.is_dir() or not out.suffix) else out
@@ -52,7 +52,7 @@ def report(
 
 def draw_report(run: Path, console: Console) -> list[Path]:
     """Write a run's page; one that cannot be drawn takes nothing from what has been done."""
-    from nas.cli.output import warn
+    from nas.cli.display.output import warn
     from nas.core.program import program
 
     try:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nas.cli.commands.show import Json
 from nas.cli.guard import guarded
-from nas.cli.show_commands import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def bench(
     Examples:
       nas bench resnet152 efficientnet_b1
     """
-    from nas.cli.output import make_console, print_json, say, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_next
     from nas.core.errors import InputError, WorkError
     from nas.scale.find_network import load_thing, told_apart
     from nas.studies.latency_bench import as_rows
@@ -61,7 +61,7 @@ def bench(
 
 
 def _print(console: Console, networks: Sequence[Network], results: Sequence[Latencies]) -> None:
-    from nas.cli.output import plain_table, say, show_table
+    from nas.cli.display.output import plain_table, say, show_table
     from nas.core.units import format_quantity
     from nas.evaluate.cost.exact import network_cost
     from nas.studies.paper_tables import paper_pair

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from nas.cli import search_run
-from nas.cli.output import make_console, plain_table, say, say_files, say_next, show_table
-from nas.cli.report_command import draw_report
+from nas.cli.commands.report import draw_report
+from nas.cli.display.output import make_console, plain_table, say, say_files, say_next, show_table
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
 from nas.scale.family import Member

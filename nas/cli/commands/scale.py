@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import completion
+from nas.cli.display.output import Quiet, show_table
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -182,7 +182,7 @@ def _family(
     json: bool,
 ) -> None:
     """Make, write and print the members that are asked for."""
-    from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
     from nas.scale.compound import official_scalings, phi_scaling
     from nas.scale.family import make_family, write_family
@@ -240,13 +240,13 @@ def _fit(
     out: Path | None,
     json: bool,
 ) -> None:
-    from nas.cli import fit_run
+    from nas.cli.commands import fit_run
 
     _as_json(json, lambda: fit_run.fit(network, changes, grid, assignments, out))
 
 
 def _go_on(folder: Path, changes: dict[str, Any], json: bool) -> None:
-    from nas.cli import fit_run
+    from nas.cli.commands import fit_run
 
     _as_json(json, lambda: fit_run.go_on(folder, changes))
 
@@ -263,7 +263,7 @@ def _as_json(json: bool, work: Callable[[], Path]) -> None:
 
 
 def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequence[Ceiling]], rule: Rule) -> None:
-    from nas.cli.output import plain_table, say
+    from nas.cli.display.output import plain_table, say
     from nas.core.units import format_quantity
     from nas.scale.family import rule_text
 

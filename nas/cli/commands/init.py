@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
 
 CONFIG, SPACE = "search.yaml", "space.yaml"
 
@@ -26,10 +26,10 @@ def init(
 
       nas init mine --space
     """
-    from nas.cli.output import make_console, say_files, say_next
+    from nas.cli.display.output import make_console, say_files, say_next
+    from nas.cli.starter_files import starter_config, starter_space
     from nas.core.errors import InputError
     from nas.core.files import cannot_write, write_whole
-    from nas.starter import starter_config, starter_space
 
     config, table = folder / CONFIG, folder / SPACE
     files = [config, table] if space else [config]

@@ -44,7 +44,7 @@ def check(
 
       nas check mine.py:Controller
     """
-    from nas.cli.output import make_console, print_json, say, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_next
     from nas.controllers.registry import CONTROLLERS, is_controller
     from nas.core.errors import InputError, nearest_name
     from nas.core.units import parse_count
@@ -88,7 +88,7 @@ def check(
 
 def _check_controller(name: str, console: Console, json: bool) -> None:
     """Run the contract suite on a controller."""
-    from nas.cli.output import print_json, say, say_next
+    from nas.cli.display.output import print_json, say, say_next
     from nas.core.errors import InputError
     from nas.testing.controllers import remarks, run_checks
     from nas.testing.toy_tasks import Suspect
@@ -116,7 +116,7 @@ def _check_controller(name: str, console: Console, json: bool) -> None:
 
 
 def _print(probe: Probe, found: Survey, console: Console) -> None:
-    from nas.cli.output import say
+    from nas.cli.display.output import say
 
     say(console, f"{len(probe.samples)} genotypes checked, {len(probe.unusable)} that make no network; no violation")
     for note in probe.notes:

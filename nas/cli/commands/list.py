@@ -19,7 +19,7 @@ def spaces(json: Json = False) -> None:
     Examples:
       nas spaces --json
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
+    from nas.cli.display.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.core.units import format_quantity
     from nas.search_spaces.catalogue import installed_spaces, space_names
 
@@ -68,7 +68,7 @@ def controllers(json: Json = False) -> None:
     Examples:
       nas controllers
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
+    from nas.cli.display.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.controllers.optuna_sampler import OptunaController, optuna_samplers
     from nas.controllers.registry import CONTROLLERS, find_controller, installed_controllers
 
@@ -108,7 +108,7 @@ def evaluators(json: Json = False) -> None:
     Examples:
       nas evaluators
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next, show_table
+    from nas.cli.display.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.evaluate.proxy.settings import ProxySettings
     from nas.evaluate.recipe import EVALUATORS, INSTANT, PROXY, TABLE
 

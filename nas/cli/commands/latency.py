@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
 
 app = typer.Typer(help="Latency on your own machine.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def build(
 
       nas search --target-flops 400M --device latency-efficientnet-cpu-eager.json --max-latency 40ms
     """
-    from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.files import write_whole
     from nas.evaluate.cost.latency.build import BuildSettings, build_table
     from nas.evaluate.cost.latency.table import as_text

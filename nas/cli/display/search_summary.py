@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.cli.against_b0 import print_against_b0
-from nas.cli.output import say, say_files, say_next, show_table, stage_table
-from nas.cli.progress import format_duration, trial_line
+from nas.cli.display.b0_comparison import print_against_b0
+from nas.cli.display.output import say, say_files, say_next, show_table, stage_table
+from nas.cli.display.progress import format_duration, trial_line
 from nas.core.program import program
 from nas.core.units import count_words, format_quantity
 from nas.core.version import versions

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nas.cli.commands.show import Json, Thing
 from nas.cli.guard import guarded
-from nas.cli.show_commands import Json, Thing
 
 
 @guarded
@@ -24,7 +24,7 @@ def sensitivity(
     Examples:
       nas sensitivity efficientnet_b0 --device vck190
     """
-    from nas.cli.output import make_console, plain_table, print_json, say_next, show_table
+    from nas.cli.display.output import make_console, plain_table, print_json, say_next, show_table
     from nas.evaluate.devices import device_changes
     from nas.evaluate.imagenet.neighbours import neighbours
     from nas.evaluate.imagenet.skeleton import genes_of, skeleton

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli.commands.list import Json
+from nas.cli.display.output import Quiet, show_table
 from nas.cli.guard import guarded
-from nas.cli.list_commands import Json
-from nas.cli.output import Quiet, show_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ def list_data(json: Json = False) -> None:
     Examples:
       nas data list
     """
-    from nas.cli.output import make_console, plain_table, print_json, say, say_next
+    from nas.cli.display.output import make_console, plain_table, print_json, say, say_next
     from nas.evaluate.data.folders import cache_folder, data_folder
     from nas.evaluate.data.inventory import named_data, prepared_data
 
@@ -72,7 +72,7 @@ def prepare(
 
       nas data prepare cifar10 --download --resolution 32
     """
-    from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
     from nas.evaluate.data.load import find_source, prepare
 

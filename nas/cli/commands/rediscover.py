@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
 
 
 @guarded
@@ -30,7 +30,7 @@ def rediscover(
     """
     import json as json_library
 
-    from nas.cli.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.files import write_whole
     from nas.core.units import parse_count
     from nas.search.run_directory import check_free

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from nas.cli.commands.show import Json, Thing
 from nas.cli.guard import guarded
-from nas.cli.show_commands import Json, Thing
 
 _WORDS = {
     "macs": "MACs",
@@ -20,8 +20,8 @@ def compare(first: Thing, second: Thing, json: Json = False) -> None:
     Examples:
       nas compare runs/NAME efficientnet_b0
     """
-    from nas.cli.output import describe_network, make_console, print_json, say, say_next, show_table
-    from nas.cli.side_by_side import part_rows, root_values, side_by_side
+    from nas.cli.display.output import describe_network, make_console, print_json, say, say_next, show_table
+    from nas.cli.display.side_by_side import part_rows, root_values, side_by_side
     from nas.evaluate.cost.exact import network_cost
     from nas.scale.find_network import load_thing
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from nas.cli.output import plain_table
+from nas.cli.display.output import plain_table
 from nas.evaluate.cost.exact import cost_by_part
 from nas.evaluate.cost.stage_table_view import cells
 from nas.search_spaces.network import Network

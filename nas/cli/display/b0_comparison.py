@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from nas.cli.output import plain_table, say, show_table
-from nas.cli.side_by_side import side_by_side
+from nas.cli.display.output import plain_table, say, show_table
+from nas.cli.display.side_by_side import side_by_side
 from nas.core.units import format_quantity
 from nas.evaluate.imagenet.neighbours import Neighbour
 from nas.search.b0_comparison import AgainstB0, Side

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.output import Quiet
 
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder; its search may still be going on.")]
 
@@ -24,7 +24,7 @@ def dashboard(
     Examples:
       nas dashboard runs/NAME
     """
-    from nas.cli.output import make_console, say
+    from nas.cli.display.output import make_console, say
     from nas.tracking.dashboard import serve
 
     console = make_console()
@@ -44,7 +44,7 @@ def export_study(
     Examples:
       nas export-study runs/NAME --storage sqlite:///study.db
     """
-    from nas.cli.output import make_console, say
+    from nas.cli.display.output import make_console, say
     from nas.core.units import count_words
     from nas.tracking.optuna_study import RunStudies, open_storage, told_plainly
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import completion
+from nas.cli.display.output import Quiet
 from nas.cli.guard import INTERRUPTED, guarded
-from nas.cli.output import Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,7 +101,7 @@ def train(
 
       nas train --resume trained/NAME
     """
-    from nas.cli.output import make_console, say
+    from nas.cli.display.output import make_console, say
     from nas.core.errors import InputError
     from nas.training.run import TrainingRun
 
@@ -147,7 +147,7 @@ def _begin(
     out: Path | None,
     console: Console,
 ) -> None:
-    from nas.cli.output import describe_network, say
+    from nas.cli.display.output import describe_network, say
     from nas.core.errors import InputError
     from nas.scale.find_network import load_thing
     from nas.training.config import make_config, with_absolute_paths
@@ -201,8 +201,8 @@ def _check_device(device: str) -> None:
 
 
 def _load(config: Any, console: Console) -> Any:
-    from nas.cli.data_commands import progress_bar
-    from nas.cli.output import say
+    from nas.cli.commands.data import progress_bar
+    from nas.cli.display.output import say
     from nas.evaluate.data.load import load_data
 
     with progress_bar(console) as progress:
@@ -216,9 +216,9 @@ def _load(config: Any, console: Console) -> Any:
 
 def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     """Train, watch, and print what came of it."""
+    from nas.cli.display.output import say
+    from nas.cli.display.training_progress import TrainingProgress, print_result
     from nas.cli.interruption import wish_to_stop
-    from nas.cli.output import say
-    from nas.cli.training_progress import TrainingProgress, print_result
     from nas.core.errors import WorkError
     from nas.evaluate.proxy.evaluator import choose_device
     from nas.tracking.tensorboard_log import events_of

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nas.cli.commands.show import Json
 from nas.cli.guard import WORK_FAILED, guarded
-from nas.cli.show_commands import Json
 
 _MARKS = {"ok": ("ok", "green"), "gap": ("gap", "yellow"), "broken": ("broken", "red")}
 
@@ -30,8 +30,8 @@ def doctor(
     """
     from rich.text import Text
 
-    from nas.cli.output import make_console, plain_table, print_json, say_next, show_table
-    from nas.doctor import examine
+    from nas.cli.display.output import make_console, plain_table, print_json, say_next, show_table
+    from nas.cli.doctor import examine
 
     found = list(examine(out, ray))
     broken = [one for one in found if one.state == "broken"]
