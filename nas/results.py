@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from nas.core.errors import InputError
 from nas.core.records import Trial
-from nas.core.units import count_words
+from nas.core.units import count_words, format_quantity
 from nas.evaluate.cost.exact import network_cost
-from nas.notebook import network_html, table_html
+from nas.evaluate.cost.stage_table_view import stage_table
 from nas.report.facts import Facts
 from nas.scale.family import COLUMNS, Member, row_cells, write_family
 from nas.search_spaces.network import Network
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_CELL = "padding: 0 0.8em 0 0; text-align: {side}; white-space: nowrap"
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class SearchResult:
         with report_style():
             chart = front_chart(self.facts)
             picture = "" if chart is None else chart.svg()
-        table = "" if self.network is None else network_html(self.network)
+        table = "" if self.network is None else _network_html(self.network)
         return f"<p><strong>{escape(self.facts.name)}</strong>: {escape(self._words())}</p>{table}{picture}"
 
 
@@ -154,7 +157,7 @@ class LoadedNetwork:
         return module
 
     def _repr_html_(self) -> str:
-        return network_html(self.network)
+        return _network_html(self.network)
 
 
 @dataclass(frozen=True)
@@ -182,4 +185,27 @@ class Family(Sequence[Member]):
 
     def _repr_html_(self) -> str:
         rows = [row_cells(member.row()) for member in self.members]
-        return table_html(COLUMNS, rows, COLUMNS[1:])
+        return _table_html(COLUMNS, rows, COLUMNS[1:])
+
+
+def _table_html(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
+    """Return a table; ``right`` are the columns of numbers."""
+    sides = [_CELL.format(side="right" if column in right else "left") for column in columns]
+    head = "".join(f'<th style="{side}">{escape(column)}</th>' for side, column in zip(sides, columns, strict=True))
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td style="{side}">{escape(cell)}</td>' for side, cell in zip(sides, row, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _network_html(network: Network) -> str:
+    """Return a network's stage table with what it costs."""
+    cost, content = network_cost(network), stage_table(network)
+    words = (
+        f"<strong>{escape(network.name)}</strong>: {format_quantity(cost.macs)} MACs, {format_quantity(cost.params)} "
+        f"params at {network.resolution} px with {network.classes} classes"
+    )
+    return f"<p>{words}</p>" + _table_html(content.columns, [*content.rows, content.total], content.right)

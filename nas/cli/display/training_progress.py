@@ -17,8 +17,8 @@ from rich.text import Text
 from nas.cli.display.output import plain_table, say, say_files, say_next, show_table
 from nas.cli.display.progress import PLOT_LINES, PLOTTED, format_duration
 from nas.cli.display.text_plot import text_plot
+from nas.studies.paper_tables import TransferRow, table_5
 from nas.tracking.tensorboard_log import FOLDER
-from nas.transfer import TransferRow, table_5
 
 if TYPE_CHECKING:
     from nas.training.run import TrainingRun

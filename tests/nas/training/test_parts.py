@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nas.core.errors import InputError
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
+from nas.studies.paper_tables import TABLE_5
 from nas.training import crops
 from nas.training.config import make_config
 from nas.training.curves import write_curves
@@ -21,7 +22,6 @@ from nas.training.recipe import Recipe, load_recipe, make_recipe, recipe_names
 from nas.training.rmsprop import TensorFlowRMSProp
 from nas.training.schedule import make_optimizer, parameter_groups, rate_factor, set_rates
 from nas.training.world import World
-from nas.transfer import TABLE_5
 from nas.weights.file import Weights, find_weights, imagenet_classes, random_weights, with_norm_of
 
 
