@@ -13,7 +13,7 @@ import pytest
 
 from nas.evaluate.imagenet.skeleton import gene_sizes
 from nas.search_spaces.yaml_format import load_network
-from tests.evaluate.surrogate.tables import made_up_rows, write_rows
+from tests.evaluate.imagenet.tables import made_up_rows, write_rows
 from tests.toys import TOY_EVALUATORS, comparable, read_trials, run_nas
 
 

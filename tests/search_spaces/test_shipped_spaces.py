@@ -14,7 +14,7 @@ from nas.search_spaces.catalogue import load_space, reference_network
 from nas.search_spaces.count_networks import count_networks
 from nas.search_spaces.space import enumerate_space, network_key, size
 from nas.search_spaces.stage_table import StageTableSpace
-from tests.search_spaces.test_shorthand import FORM
+from tests.search_spaces.test_yaml_shorthand import FORM
 from tests.toys import TINY_FORM
 
 

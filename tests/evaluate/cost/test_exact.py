@@ -15,7 +15,7 @@ from nas.search_spaces.blocks import Block, ConvNormAct, SqueezeExcitation
 from nas.search_spaces.catalogue import load_space, reference_network, space_names
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from tests.search_spaces.test_network_yaml import NETWORKS
+from tests.search_spaces.test_yaml_format import NETWORKS
 
 B0_PARTS = [
     ("stem", 10_838_016, 928),

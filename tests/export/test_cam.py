@@ -16,7 +16,7 @@ from nas.export.cam import activation_map, class_map
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head
 from nas.weights.find import make_module
-from tests.nas.export.test_export import ODD, trained
+from tests.export.test_export import ODD, trained
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, size=(40, 60, 3), dtype=np.uint8))
 

@@ -20,7 +20,7 @@ from nas.evaluate.objective.limits import Limit, Limits, macs_band
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space
 from nas.search_spaces.stage_table import StageTableSpace
-from tests.search_spaces.test_shorthand import FORM
+from tests.search_spaces.test_yaml_shorthand import FORM
 from tests.toys import TINY_FORM
 
 ROWS = [

@@ -15,7 +15,7 @@ import pytest
 from nas.core.errors import InputError
 from nas.evaluate.imagenet.archive import read_archive
 from nas.evaluate.imagenet.measured_table import DEVICE_COLUMNS, read_measured
-from tests.evaluate.surrogate.tables import made_up_rows
+from tests.evaluate.imagenet.tables import made_up_rows
 
 
 def entry(row: dict[str, Any]) -> dict[str, Any]:

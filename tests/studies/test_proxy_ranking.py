@@ -17,7 +17,7 @@ from nas.evaluate.contract import Job
 from nas.search.assemble import Setup, prepare
 from nas.search.config import load_config
 from nas.studies.proxy_ranking import JOURNAL, Plan, draw_networks, judge, kendall, measure_trust, plan_from_run
-from tests.nas.test_search_loop import FakePool, Killed
+from tests.search.test_loop import FakePool, Killed
 from tests.toys import run_nas
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nas.core.errors import InputError
 from nas.evaluate.imagenet.measured_table import DEVICE_COLUMNS, read_measured
-from tests.evaluate.surrogate.tables import SHARED, made_up_rows, write_rows
+from tests.evaluate.imagenet.tables import SHARED, made_up_rows, write_rows
 
 
 def test_a_table_is_read_whole(tmp_path: Path) -> None:

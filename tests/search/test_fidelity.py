@@ -28,7 +28,7 @@ from nas.search.fidelity import RUNGS
 from nas.search.loop import SearchLoop
 from nas.search.run_directory import Run
 from nas.search.time_budget import Budget, Spending
-from tests.nas.test_search_loop import FakePool, Killed, Nobody
+from tests.search.test_loop import FakePool, Killed, Nobody
 from tests.toys import TOY_EVALUATORS
 
 

@@ -198,7 +198,7 @@ def test_layout_lists_every_file_once(image_folder: Path) -> None:
     assert len({name for name, _ in folder.parts["all"]}) == 60
 
 
-CIFAR = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10.zip"
+CIFAR = Path(__file__).resolve().parents[4] / "shared" / "data" / "cifar10.zip"
 
 
 @pytest.mark.skipif(not CIFAR.exists(), reason="the CIFAR-10 archive is not on this machine")

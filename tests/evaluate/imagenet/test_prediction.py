@@ -13,7 +13,7 @@ from nas.evaluate.imagenet.measured_table import COLUMNS, read_measured
 from nas.evaluate.imagenet.prediction import FITS, REPORT, SEARCH, SHIPPED, load_surrogate, shipped_surrogate
 from nas.evaluate.imagenet.score import score
 from nas.evaluate.imagenet.skeleton import b0_genes, gene_sizes
-from tests.evaluate.surrogate.tables import SHARED, made_up_rows, write_rows
+from tests.evaluate.imagenet.tables import SHARED, made_up_rows, write_rows
 
 B0 = np.array([b0_genes()])
 SMALLEST = np.zeros((1, 28), dtype=np.int64)

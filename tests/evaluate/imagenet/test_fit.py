@@ -17,7 +17,7 @@ from nas.evaluate.imagenet.distil import fit_perceptron, random_genes
 from nas.evaluate.imagenet.measured_table import DEVICE_COLUMNS, MeasuredTable, read_measured
 from nas.evaluate.imagenet.prediction import FITS, Surrogate, forward, load_surrogate
 from nas.evaluate.imagenet.skeleton import gene_sizes, thermometer
-from tests.evaluate.surrogate.tables import made_up_rows, write_rows
+from tests.evaluate.imagenet.tables import made_up_rows, write_rows
 
 
 @pytest.fixture(scope="module")
