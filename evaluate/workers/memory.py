@@ -19,8 +19,9 @@ class MemoryLimitExceeded(BaseException):
 class MemoryWatch:
     """Raises ``MemoryLimitExceeded`` in the main thread when the process has grown by more than a limit.
 
-    It is measured from when the watch is made, after the evaluator and its images: what a trial adds, what earlier
-    ones left for reuse included. In other threads than the main one it does nothing.
+    Growth is measured from the process's size when the watch is made, after the evaluator and its images. It includes
+    what earlier trials left for reuse. If the process shrinks below that size, the smaller size counts. In other threads
+    than the main one the watch does nothing.
 
     Args:
         limit_bytes: how much.
@@ -39,6 +40,7 @@ class MemoryWatch:
         if self._exceeded:
             gc.collect()
             _trim()
+            self._before = min(self._before, resident_bytes())
         self._over = threading.Event()
         self._watches = threading.current_thread() is threading.main_thread()
         if self._watches:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_failed_write_leaves_the_journal_as_it_was(tmp_path: Path, monkeypatch
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nas.search.run_directory.os.fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WorkError, match=r"trial 1 could not be saved \(No space left on device\).*--resume"):
         run.append([trial(1)])
     assert (run.path / "trials.jsonl").read_bytes() == before and run.trials == [trial(0)]
