@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from nas.export.export import available_formats, export
-from nas.scale.find_network import load_thing, thing_names
+from nas.scale.find_network import find_network, thing_names
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.weights.file import Weights
@@ -42,7 +42,7 @@ def main() -> None:
     print(f"{'network':<22}{'format':<14}{'largest difference':>20}{'of logits up to':>18}{'relative':>12}")
     worst: dict[str, float] = {}
     for name in options.networks:
-        network = load_thing(name)
+        network = find_network(name)
         kinds = options.formats.split(",") if options.formats else available_formats(network)
         with tempfile.TemporaryDirectory() as folder:
             for one in export(network, moved_weights(network), kinds, Path(folder)):

@@ -40,7 +40,7 @@ class Job:
         method: ``evaluate``, ``test`` for the winner's score on the test part, ``estimate`` for how long one takes.
         cycles: epochs of each cycle of the learning rate; empty: the evaluator's own schedule.
         checkpoint: the key under which a paused training lies on the node that paused it; empty: none.
-        patience: how many times as long as a trial this may take before it is out of time.
+        time_limit_factor: how many times as long as a trial this may take before it is out of time.
         pause: whether this training may go on later, and leaves a checkpoint for that.
     """
 
@@ -52,11 +52,11 @@ class Job:
     cycles: tuple[int, ...] = ()
     checkpoint: str = ""
     pause: bool = False
-    patience: float = 1.0
+    time_limit_factor: float = 1.0
 
     def time_limit_s(self, trial_s: float | None) -> float | None:
         """Return how long this may take where a trial may take ``trial_s``."""
-        return None if trial_s is None else trial_s * max(1.0, self.patience)
+        return None if trial_s is None else trial_s * max(1.0, self.time_limit_factor)
 
 
 def check_metrics(metrics: Any) -> dict[str, float]:

@@ -19,7 +19,7 @@ from nas.core.errors import InputError
 from nas.results import Family, LoadedNetwork, SearchResult
 from nas.scale.compound import Rule, official_scalings, phi_scaling
 from nas.scale.family import make_family
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search_spaces.network import Network
 
 
@@ -164,7 +164,7 @@ def load(thing: str | Path) -> SearchResult | LoadedNetwork:
     path = Path(thing).expanduser()
     if (path / "config.yaml").is_file():
         return SearchResult(path)
-    return LoadedNetwork(load_thing(str(thing)), str(thing))
+    return LoadedNetwork(find_network(str(thing)), str(thing))
 
 
 def _network(thing: SearchResult | LoadedNetwork | Network | str | Path) -> Network:
@@ -174,4 +174,4 @@ def _network(thing: SearchResult | LoadedNetwork | Network | str | Path) -> Netw
         return thing.network
     if isinstance(thing, LoadedNetwork):
         return thing.network
-    return thing if isinstance(thing, Network) else load_thing(str(thing))
+    return thing if isinstance(thing, Network) else find_network(str(thing))

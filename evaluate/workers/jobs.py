@@ -11,7 +11,7 @@ from nas.evaluate.contract import Job
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.recipe import EvaluatorRecipe
 from nas.evaluate.workers.pool import LocalPool, WorkerPool
-from nas.evaluate.workers.settings import Workers
+from nas.evaluate.workers.settings import WorkerSettings
 
 INSTANT_BATCH = 25  # evaluations that are taken, and saved, together where nothing is trained
 POLL_S = 1.0
@@ -33,7 +33,7 @@ def run_jobs(jobs: Iterable[Job], pool: WorkerPool, ended: Callable[[Job, Evalua
 def open_pool(
     recipe: EvaluatorRecipe,
     images: Callable[[], ImageData | None],
-    settings: Workers,
+    settings: WorkerSettings,
     count: int,
     batch: int = 1,
 ) -> Iterator[Callable[[], WorkerPool]]:
@@ -64,7 +64,7 @@ def open_pool(
 
 
 def _start_pool(
-    recipe: EvaluatorRecipe, data: ImageData | None, settings: Workers, count: int, batch: int
+    recipe: EvaluatorRecipe, data: ImageData | None, settings: WorkerSettings, count: int, batch: int
 ) -> WorkerPool:
     if count == 0:
         return LocalPool(recipe, data, batch)

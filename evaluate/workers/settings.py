@@ -9,7 +9,7 @@ from pydantic import Field
 from nas.core.section import Bytes, Seconds, Section
 
 
-class Workers(Section):
+class WorkerSettings(Section):
     """Where trials run."""
 
     count: int | None = Field(default=None, ge=0)

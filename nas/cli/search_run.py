@@ -37,7 +37,7 @@ from nas.search.baseline import Outcome, conclude
 from nas.search.config import OPEN_ENDED, RunConfig, load_config, validate_config, with_absolute_paths
 from nas.search.loop import SearchLoop, Watcher
 from nas.search.run_directory import Run, check_free
-from nas.search.tally import Standing, most_macs
+from nas.search.tally import Tally, most_macs
 from nas.search_spaces import space as spaces
 
 _log = logging.getLogger("nas")
@@ -223,13 +223,13 @@ def _run_trials(
     if len(run.trials) >= config.trials:
         return ""
     workers = pool()
-    spending = open_account(setup, run, workers, console) if config.budget else None
+    time_account = open_account(setup, run, workers, console) if config.budget else None
     setup = replace(setup, config=run.config) if config.budget else setup
     controller = _make_controller(setup)
     goal = None if config.is_open_ended else config.trials
-    standing = Standing(run.trials, most_macs(config))
-    with SearchProgress(console, goal, standing, config.is_instant, spending, workers.gpus_per_worker) as progress:
-        loop = SearchLoop(setup, run, controller, workers, _Everyone(progress, followers), spending)
+    tally = Tally(run.trials, most_macs(config))
+    with SearchProgress(console, goal, tally, config.is_instant, time_account, workers.gpus_per_worker) as progress:
+        loop = SearchLoop(setup, run, controller, workers, _Everyone(progress, followers), time_account)
         loop()
     if loop.spent:
         return f"The budget of {config.budget} allows no further trial (a larger --budget with --resume does)"

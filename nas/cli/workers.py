@@ -20,7 +20,7 @@ from nas.search.assemble import Setup
 from nas.search.config import RunConfig
 from nas.search.estimate import ESTIMATED, estimate_trial
 from nas.search.run_directory import Run
-from nas.search.time_budget import Budget, Spending
+from nas.search.time_budget import TimeAccount, TimeBudget
 
 UNKNOWN_TRIALS = 100  # what an open-ended run prepares for where nobody knows how long a trial takes
 
@@ -56,32 +56,32 @@ def make_pool(
     return open_pool(setup.recipe, images, config.workers, config.worker_count, batch)
 
 
-def open_account(setup: Setup, run: Run, workers: WorkerPool, console: Console) -> Spending:
+def open_account(setup: Setup, run: Run, workers: WorkerPool, console: Console) -> TimeAccount:
     """Time a few trainings, say what the budget is good for, and keep that in the run's configuration."""
     config = run.config
     assert config.budget is not None
-    spending = Spending(Budget.parse(config.budget), workers.gpus_per_worker)
+    time_account = TimeAccount(TimeBudget.parse(config.budget), workers.gpus_per_worker)
     if config.expected_trials is not None:  # the run goes on
-        return spending
+        return time_account
     say(console, "Estimate timing a few steps of some networks ...")
-    spending.trial_s = estimate_trial(setup, workers) or 0.0
-    affordable = spending.affords(workers.capacity)
+    time_account.trial_s = estimate_trial(setup, workers) or 0.0
+    affordable = time_account.affords(workers.capacity)
     if affordable is None:
         if config.is_open_ended:
             run.update_config(config.model_copy(update={"expected_trials": UNKNOWN_TRIALS}))
-        return spending
+        return time_account
     trials = min(affordable, config.trials)
     parallel, kind = workers.capacity, "GPUs" if 0 < workers.gpus_per_worker == 1 else "workers"
-    clock_s = trials * spending.trial_s / parallel
+    clock_s = trials * time_account.trial_s / parallel
     say(
         console,
-        f"Estimate ≈ {trials:,} trials × {format_duration(spending.trial_s)} / {parallel} {kind} = "
+        f"Estimate ≈ {trials:,} trials × {format_duration(time_account.trial_s)} / {parallel} {kind} = "
         f"{format_duration(clock_s)}, by a few steps of {max(ESTIMATED, parallel)} networks; budget {config.budget}",
     )
     run.update_config(config.model_copy(update={"expected_trials": trials}))
     words = fitted_words(replace(setup, config=run.config))
     say(console, f"         {config.controller['name']}{words}") if words else None
-    return spending
+    return time_account
 
 
 def check_budget(config: RunConfig) -> None:
@@ -90,11 +90,11 @@ def check_budget(config: RunConfig) -> None:
     Raises:
         InputError: if so.
     """
-    if config.budget is None or Budget.parse(config.budget).kind != "gpu" or config.workers.address is not None:
+    if config.budget is None or TimeBudget.parse(config.budget).kind != "gpu" or config.workers.address is not None:
         return
     used = not config.is_instant and config.workers.train_device != "cpu" and config.workers.gpus_per_worker != 0
     if used:
         from nas.evaluate.proxy.evaluator import choose_device
 
         used = choose_device("auto") == "cuda"
-    Spending(Budget.parse(config.budget), float(used))
+    TimeAccount(TimeBudget.parse(config.budget), float(used))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas.core.errors import InputError
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search_spaces.layers import Excitation
 from nas.search_spaces.network import Network
 from nas.weights.file import layers_of
@@ -60,7 +60,7 @@ def find_counterpart(network: Network, library: str) -> Counterpart | None:
     """Return the library's model that is this network but for its classes, resolution and training; else ``None``."""
     known = {name: theirs for name, (theirs, _) in TORCHVISION.items()} if library == "torchvision" else TIMM
     wanted = layers_of(network)
-    found = (name for name in known if layers_of(load_thing(name)) == wanted)
+    found = (name for name in known if layers_of(find_network(name)) == wanted)
     ours = next(found, None)
     return None if ours is None else Counterpart(library, ours, known[ours])
 
@@ -74,7 +74,7 @@ def their_state(counterpart: Counterpart, weights: Weights) -> dict[str, Tensor]
     if counterpart.library == "torchvision" or counterpart.ours.startswith("resnet"):
         pairs = layer_names(counterpart.ours)
     else:
-        pairs = _timm_names(load_thing(counterpart.ours))
+        pairs = _timm_names(find_network(counterpart.ours))
     theirs, state = dict(pairs), {}
     for name, tensor in weights.tensors.items():
         layer, _, field = name.rpartition(".")

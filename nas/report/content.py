@@ -10,7 +10,7 @@ from nas.core.units import count_words, format_quantity
 from nas.evaluate.cost.stage_table_view import stage_table
 from nas.report.evidence import choices_section, failures_section, trust_section
 from nas.report.facts import Facts
-from nas.report.layout import Page, Section, Table
+from nas.report.layout import Page, PageSection, Table
 from nas.report.onward import family_section, grid_section, repeat_section
 from nas.report.random_search import random_search
 from nas.report.search_charts import front_chart, hours_chart, progress_chart
@@ -138,7 +138,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
-def _found(facts: Facts) -> Section:
+def _found(facts: Facts) -> PageSection:
     chart = front_chart(facts)
     front = facts.front
     measured = [name for name in ("macs", "params", "latency_ms") if any(name in trial.metrics for trial in front)]
@@ -148,7 +148,7 @@ def _found(facts: Facts) -> Section:
     some = "" if len(front) <= FRONT_ROWS else f": {FRONT_ROWS} of {len(front)}, evenly spread; all are in front.csv"
     table = Table(f"The Pareto front{some}", heads, rows, heads[1:], folded=True)
     tables = (_budget(facts), *((table,) if front else ()))
-    return Section("front", "Budget and result", charts=(chart,) if chart else (), tables=tables)
+    return PageSection("front", "Budget and result", charts=(chart,) if chart else (), tables=tables)
 
 
 def _cell(trial: Trial, name: str) -> str:
@@ -166,13 +166,13 @@ def _spread(trials: Sequence[Trial], most: int) -> list[Trial]:
     return [trials[round(place * (len(trials) - 1) / (most - 1))] for place in range(most)]
 
 
-def _baseline(facts: Facts) -> Section | None:
+def _baseline(facts: Facts) -> PageSection | None:
     if facts.network is None:
         best = facts.best
         if best is None or not best.choices:
             return None
         rows = [(name, str(value)) for name, value in best.choices.items()]
-        return Section("baseline", "The best network", tables=(Table("Its choices", ("decision", "choice"), rows),))
+        return PageSection("baseline", "The best network", tables=(Table("Its choices", ("decision", "choice"), rows),))
     content = stage_table(facts.network)
     table = Table(
         f"{facts.network.name}, {facts.network.resolution} px, {facts.network.classes} classes",
@@ -182,7 +182,7 @@ def _baseline(facts: Facts) -> Section | None:
     )
     chart = tower_chart(facts.network)
     compared = _against_b0(facts)
-    return Section("baseline", "The baseline", charts=(chart,) if chart else (), tables=(*compared, table))
+    return PageSection("baseline", "The baseline", charts=(chart,) if chart else (), tables=(*compared, table))
 
 
 def _against_b0(facts: Facts) -> tuple[Table, ...]:
@@ -206,10 +206,10 @@ def _against_b0(facts: Facts) -> tuple[Table, ...]:
     )
 
 
-def _search(facts: Facts, against: Facts | None) -> Section | None:
+def _search(facts: Facts, against: Facts | None) -> PageSection | None:
     random = random_search(facts, against)
     drawn = progress_chart(facts, random), hours_chart(facts, random, against)
     charts = [chart for chart in drawn if chart is not None]
     config = facts.config
     text = f"Proposed by {config.controller['name']}, scored by {config.evaluator['name']}, seed {config.seed}."
-    return Section("search", "The search", (text,), tuple(charts)) if charts else None
+    return PageSection("search", "The search", (text,), tuple(charts)) if charts else None

@@ -17,13 +17,13 @@ from nas.report.chart import Chart
 from nas.report.choice_charts import effects_chart, heat_chart
 from nas.report.choices import option_table
 from nas.report.facts import Facts
-from nas.report.layout import Section, Table
+from nas.report.layout import PageSection, Table
 from nas.report.more_charts import trust_chart
 
 CHOICE_ROWS = 120
 
 
-def choices_section(facts: Facts) -> Section | None:
+def choices_section(facts: Facts) -> PageSection | None:
     """Say which options the best share, and what goes with each."""
     table = option_table(facts.succeeded)
     if table is None or facts.scaling:
@@ -45,10 +45,10 @@ def choices_section(facts: Facts) -> Section | None:
         for one in shown
     ]
     listed = Table("All choices", columns, rows, columns[1:], folded=True)
-    return Section("choices", "Which choices matter", charts=tuple(charts), tables=(listed,))
+    return PageSection("choices", "Which choices matter", charts=tuple(charts), tables=(listed,))
 
 
-def trust_section(facts: Facts) -> Section | None:
+def trust_section(facts: Facts) -> PageSection | None:
     """Say what is known of how far the figures can be trusted."""
     text, charts, tables = list[str](), list[Chart](), list[Table]()
     predicted = facts.result.get("predicted")
@@ -82,7 +82,7 @@ def trust_section(facts: Facts) -> Section | None:
         text.append(f"Nobody has measured yet how far this proxy can be trusted: {command}")
     if not (text or charts or tables):
         return None
-    return Section("trust", "How far to trust these figures", tuple(text), tuple(charts), tuple(tables))
+    return PageSection("trust", "How far to trust these figures", tuple(text), tuple(charts), tuple(tables))
 
 
 def _trains_proxies(facts: Facts) -> bool:
@@ -110,7 +110,7 @@ def _winner(tied: Sequence[int]) -> str:
     return f"The winner is not told apart from {trials} by more than chance."
 
 
-def failures_section(facts: Facts) -> Section | None:
+def failures_section(facts: Facts) -> PageSection | None:
     """Say which trials failed, by reason."""
     groups = defaultdict[str, list[Trial]](list)
     for trial in facts.trials:
@@ -129,7 +129,7 @@ def failures_section(facts: Facts) -> Section | None:
         for reason, trials in sorted(groups.items(), key=lambda item: -len(item[1]))
     ]
     table = Table("Failures by reason", ("reason", "trials", "which"), rows, ("trials",))
-    return Section("failures", "What failed", (ended,) if pruned else (), tables=(table,) if rows else ())
+    return PageSection("failures", "What failed", (ended,) if pruned else (), tables=(table,) if rows else ())
 
 
 def _reason(error: str) -> str:

@@ -29,7 +29,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page."""
 
     id: str
@@ -47,7 +47,7 @@ class Page:
     title: str
     kind: str
     lead: str
-    sections: tuple[Section, ...]
+    sections: tuple[PageSection, ...]
     footer: str
     cautions: tuple[str, ...] = field(default=())
 

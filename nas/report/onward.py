@@ -8,7 +8,7 @@ import statistics
 from nas.core.errors import InputError
 from nas.core.program import program
 from nas.report.facts import Facts
-from nas.report.layout import Section, Table, Text
+from nas.report.layout import PageSection, Table, Text
 from nas.report.more_charts import family_chart
 from nas.scale.compound import phi_scaling
 from nas.scale.family import COLUMNS, make_family, row_cells
@@ -16,7 +16,7 @@ from nas.scale.family import COLUMNS, make_family, row_cells
 PHIS = (1, 2, 3, 4, 5, 6, 7)
 
 
-def grid_section(facts: Facts) -> Section | None:
+def grid_section(facts: Facts) -> PageSection | None:
     """Say which alpha, beta and gamma were trained, and what each came to; ``None`` unless it is a grid search."""
     if not facts.scaling:
         return None
@@ -35,10 +35,10 @@ def grid_section(facts: Facts) -> Section | None:
         for place, one in enumerate(facts.scaling.get("triples", []))
     ]
     text = "Depth is α^φ, width β^φ, resolution γ^φ; every triple was trained at φ = 1."
-    return Section("grid", "The grid of α, β, γ", (text,), tables=(Table("Triples", columns, rows, columns[:-1]),))
+    return PageSection("grid", "The grid of α, β, γ", (text,), tables=(Table("Triples", columns, rows, columns[:-1]),))
 
 
-def family_section(facts: Facts) -> Section | None:
+def family_section(facts: Facts) -> PageSection | None:
     """Say what compound scaling makes of the baseline."""
     if facts.scaling:
         rows, text = facts.scaling.get("family", []), "By the best triple of the grid, as written in the folder family."
@@ -56,7 +56,7 @@ def family_section(facts: Facts) -> Section | None:
     columns = ("name", "φ", *COLUMNS[1:])
     cells = [(name, f"{row['phi']:g}", *rest) for row in rows for name, *rest in [row_cells(row)]]
     chart = family_chart(rows)
-    return Section(
+    return PageSection(
         "family",
         "The family after scaling",
         (text,),
@@ -76,7 +76,7 @@ def _scaled(facts: Facts) -> list[dict[str, object]]:
     return rows
 
 
-def repeat_section(facts: Facts) -> Section:
+def repeat_section(facts: Facts) -> PageSection:
     """Say all that it takes to repeat the run."""
     config = (facts.path / "config.yaml").read_text(encoding="utf-8")
     path = shlex.quote(str(facts.path))
@@ -84,6 +84,6 @@ def repeat_section(facts: Facts) -> Section:
     versions = ", ".join(f"{name} {number}" for name, number in facts.versions.items())
     created = f"Begun {facts.created}. " if facts.created else ""
     texts = (Text("The command", command, open=True), Text("The whole configuration (config.yaml)", config))
-    return Section(
+    return PageSection(
         "repeat", "To repeat this run", (f"{created}Seed {facts.config.seed}. Versions: {versions}.",), texts=texts
     )

@@ -31,7 +31,7 @@ def told_apart(networks: Sequence[Network], references: Sequence[str]) -> list[N
     ]
 
 
-def load_thing(reference: str) -> Network:
+def find_network(reference: str) -> Network:
     """Return the stage table that a person means.
 
     Raises:

@@ -18,11 +18,11 @@ from nas.evaluate.data.load import data_names
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.recipe import EVALUATORS, INSTANT, PROXY, TABLE
-from nas.evaluate.workers.settings import Workers
+from nas.evaluate.workers.settings import WorkerSettings
 from nas.scale.grid import ScalingGrid
 from nas.search.asha import rung_cycles, rung_epochs
-from nas.search.config_sections import Confirmation, Fidelity, Objective, Tracking
-from nas.search.time_budget import Budget
+from nas.search.config_sections import ConfirmationSettings, FidelitySettings, ObjectiveSettings, TrackingSettings
+from nas.search.time_budget import TimeBudget
 from nas.search_spaces.yaml_format import read_yaml
 from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
 
@@ -34,7 +34,7 @@ _DEFAULT_NAMES = {"controller.name": "predictor", "evaluator.name": PROXY}
 
 def _budget(value: str | None) -> str | None:
     try:
-        return value if value is None else Budget.parse(value).text
+        return value if value is None else TimeBudget.parse(value).text
     except InputError as error:
         raise ValueError(str(error).removeprefix("budget: ")) from None
 
@@ -67,16 +67,16 @@ class RunConfig(Section):
     """Draw ``report.html`` at the end; ``nas report`` draws it at any time."""
     scaling: ScalingGrid | None = None
     """Instead of a space: a grid of scaled networks, as ``nas scale --fit`` searches."""
-    objective: Objective = Objective()
+    objective: ObjectiveSettings = ObjectiveSettings()
     controller: Annotated[dict[str, Any], _named("controller")] = Field(default_factory=dict, validate_default=True)
     """``name`` and the controller's own options."""
     evaluator: Annotated[dict[str, Any], _named("evaluator")] = Field(default_factory=dict, validate_default=True)
     """``name`` (``proxy``, ``imagenet``, ``table`` or FILE.py:Class) and the evaluator's own options."""
     data: DataSettings = DataSettings()
-    fidelity: Fidelity = Fidelity()
-    confirm: Confirmation = Confirmation()
-    workers: Workers = Workers()
-    tracking: Tracking = Tracking()
+    fidelity: FidelitySettings = FidelitySettings()
+    confirm: ConfirmationSettings = ConfirmationSettings()
+    workers: WorkerSettings = WorkerSettings()
+    tracking: TrackingSettings = TrackingSettings()
 
     @property
     def worker_count(self) -> int:

@@ -23,7 +23,7 @@ def _optional_number(value: Any) -> Any:
     return None if isinstance(value, str) and value.lower() == "none" else value
 
 
-class Objective(Section):
+class ObjectiveSettings(Section):
     """What is maximised, and the budget."""
 
     target_flops: Count = None
@@ -50,7 +50,7 @@ class Objective(Section):
     """Exponent above the target; unset: the constraint's."""
 
 
-class Fidelity(Section):
+class FidelitySettings(Section):
     """How long each network is trained."""
 
     method: Literal["full", "asha"] = "full"
@@ -63,7 +63,7 @@ class Fidelity(Section):
     """ASHA: epochs of the longest; unset: the evaluator's."""
 
 
-class Tracking(Section):
+class TrackingSettings(Section):
     """Who else follows the search."""
 
     wandb: bool = False
@@ -74,7 +74,7 @@ class Tracking(Section):
     """wandb's user or team; unset: the key's own."""
 
 
-class Confirmation(Section):
+class ConfirmationSettings(Section):
     """Training the best again before the winner is named."""
 
     candidates: int = Field(default=0, ge=0)

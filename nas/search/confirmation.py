@@ -164,7 +164,7 @@ def confirm_job(setup: Setup, trial: Trial, number: int) -> Job:
     job = replace(job, seed=int(sequence.generate_state(1)[0]))
     if epochs is None:
         return job
-    return replace(job, cycles=(epochs,), patience=LONGER if full is None else epochs / full)
+    return replace(job, cycles=(epochs,), time_limit_factor=LONGER if full is None else epochs / full)
 
 
 def confirm_epochs(setup: Setup) -> int | None:

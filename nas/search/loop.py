@@ -22,7 +22,7 @@ from nas.evaluate.workers.pool import Outcome, WorkerPool
 from nas.search.assemble import Setup
 from nas.search.fidelity import Pending, make_fidelity
 from nas.search.run_directory import Run
-from nas.search.time_budget import Spending
+from nas.search.time_budget import TimeAccount
 from nas.search_spaces import space as spaces
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class SearchLoop:
         controller: who proposes.
         pool: who evaluates.
         watcher: who looks on.
-        spending: what the run may take; ``None``: whatever its trials take.
+        time_account: what the run may take; ``None``: whatever its trials take.
 
     Attributes:
         exhausted: whether the domain held fewer networks than were asked.
@@ -71,12 +71,12 @@ class SearchLoop:
         controller: Controller,
         pool: WorkerPool,
         watcher: Watcher,
-        spending: Spending | None = None,
+        time_account: TimeAccount | None = None,
     ) -> None:
         self.setup, self.run, self.controller, self.pool, self.watcher = setup, run, controller, pool, watcher
         self.goal = setup.config.trials
         self.lag = max(1, setup.config.worker_count) if setup.config.workers.deterministic else None
-        self.exhausted, self.spent, self.spending = False, False, spending
+        self.exhausted, self.spent, self.time_account = False, False, time_account
         self._told = 0
         self._in_flight: dict[int, Pending] = {}
         self._waiting: list[Pending] = []
@@ -137,8 +137,8 @@ class SearchLoop:
         """Write what has ended to the journal, all of it together."""
         if not outcomes:
             return
-        if self.spending is not None:
-            self.spending.took(*(evaluation.seconds for _, evaluation in outcomes))
+        if self.time_account is not None:
+            self.time_account.took(*(evaluation.seconds for _, evaluation in outcomes))
             self._save_spent()
         trials, details = [], {}
         for job, evaluation in outcomes:
@@ -238,9 +238,9 @@ class SearchLoop:
 
     def _affords(self) -> bool:
         """Say whether the budget allows one more training; without any success, the best goes on all the same."""
-        if self.spending is None:
+        if self.time_account is None:
             return True
-        if not self.spending.allows(len(self._in_flight)):
+        if not self.time_account.allows(len(self._in_flight)):
             self.spent = True
             self._waiting.clear()  # they stand in the checkpoint, for a larger budget
         if not self.spent:
@@ -293,18 +293,18 @@ class SearchLoop:
 
     def _save_spent(self) -> None:
         """Note what the budget has paid for, and the share of a GPU that a trial holds."""
-        spent = {} if self.spending is None else {"clock_s": self.spending.clock_s}
+        spent = {} if self.time_account is None else {"clock_s": self.time_account.clock_s}
         if self.pool.gpus_per_worker:
             spent["gpus_per_worker"] = self.pool.gpus_per_worker
         if spent:
             self.run.write(SPENT, json.dumps(spent))
 
-    def _restore_spending(self) -> None:
+    def _restore_time_account(self) -> None:
         """Take up what earlier processes spent."""
-        if self.spending is not None:
-            self.spending.before_s = float(self.run.read(SPENT).get("clock_s", 0.0))
-            self.spending.took(*(trial.seconds for trial in self.run.trials))
-            self.spending.took(*(pending.seconds for pending in self.fidelity.paused.values()))
+        if self.time_account is not None:
+            self.time_account.before_s = float(self.run.read(SPENT).get("clock_s", 0.0))
+            self.time_account.took(*(trial.seconds for trial in self.run.trials))
+            self.time_account.took(*(pending.seconds for pending in self.fidelity.paused.values()))
 
     def _restore(self) -> None:
         """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
@@ -313,7 +313,7 @@ class SearchLoop:
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
         if checkpoint is None:
             self.fidelity.restore([], self._finished.values())
-            self._restore_spending()
+            self._restore_time_account()
             with self._named("warm_start"):
                 self.controller.warm_start(self.setup.earlier)
             if self.run.trials:
@@ -330,7 +330,7 @@ class SearchLoop:
         self.controller.remember([pending.architecture for pending in self._waiting])
         waiting = sorted(self._waiting, key=lambda pending: pending.number)
         waiting = self.fidelity.restore(waiting, self._finished.values())
-        self._restore_spending()
+        self._restore_time_account()
         self._waiting = waiting[: max(0, self.goal - len(self.run.trials) - len(self.fidelity.paused))]
         self._used_before |= {pending.number for pending in waiting} | set(self.fidelity.paused)
         self._number = self._unused(0)

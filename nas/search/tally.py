@@ -15,7 +15,7 @@ def most_macs(config: RunConfig) -> float | None:
     return config.objective.target_flops or config.objective.limits.get("macs")
 
 
-class Standing:
+class Tally:
     """What is known of a search so far.
 
     Args:

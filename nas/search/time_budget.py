@@ -23,7 +23,7 @@ _FORM = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([a-z]+)\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class TimeBudget:
     """A limit on what a search takes.
 
     Attributes:
@@ -37,7 +37,7 @@ class Budget:
     text: str
 
     @classmethod
-    def parse(cls, text: str) -> Budget:
+    def parse(cls, text: str) -> TimeBudget:
         """Read ``2h``, ``90m``, ``24gpuh`` or ``8cpuh``.
 
         Raises:
@@ -50,7 +50,7 @@ class Budget:
         return cls(kind, float(match.group(1)) * unit, str(text))
 
 
-class Spending:
+class TimeAccount:
     """Keeps account of a budget; the clock stands while the program does not run.
 
     Args:
@@ -65,7 +65,7 @@ class Spending:
         InputError: if GPU-hours are to be counted where no GPU is used.
     """
 
-    def __init__(self, budget: Budget, gpus_per_worker: float, trial_s: float = 0.0) -> None:
+    def __init__(self, budget: TimeBudget, gpus_per_worker: float, trial_s: float = 0.0) -> None:
         if budget.kind == "gpu" and gpus_per_worker == 0:
             raise InputError(
                 f"budget: {budget.text} are GPU-hours, but trials use no GPU here; give cpuh, or hours by the clock: 2h"

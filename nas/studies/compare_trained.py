@@ -15,7 +15,7 @@ from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.recipe import EvaluatorRecipe
 from nas.evaluate.workers.jobs import open_pool, run_jobs
-from nas.evaluate.workers.settings import Workers
+from nas.evaluate.workers.settings import WorkerSettings
 from nas.search_spaces.network import Network
 
 Tell = Callable[[str], None]
@@ -74,7 +74,7 @@ def confirm(
             shown = f"failed: {evaluation.error}"
         tell(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
 
-    with open_pool(EvaluatorRecipe(settings), lambda: load_data(data, 0), Workers(), workers) as pool:
+    with open_pool(EvaluatorRecipe(settings), lambda: load_data(data, 0), WorkerSettings(), workers) as pool:
         run_jobs(jobs, pool(), ended)
     for network, own, failures in zip(networks, scores, faults, strict=True):
         if not own:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nas.evaluate.cost.exact import network_cost
 from nas.scale.compound import Scaling, scale
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 
 AGREES = 0.05  # billions: half a unit of the last digit that is printed
 
@@ -45,7 +45,7 @@ class PaperRow:
         """Exact MACs by the printed coefficients: layers rounded up, channels to multiples of 8, all stages, stem and
         head scaled, the resolution to the nearest pixel.
         """
-        network = load_thing(self.network)
+        network = find_network(self.network)
         side = round(network.resolution * self.resolution)
         return network_cost(scale(network, Scaling(self.label, self.width, self.depth, side))).macs
 

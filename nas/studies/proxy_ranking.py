@@ -64,7 +64,9 @@ class Plan:
                     number = len(found)
                     drawn = int(sequence.generate_state(1)[0])
                     network = spaces.decode(setup.space, architecture)
-                    job = Job(number, architecture, network, drawn, cycles=(epochs,), patience=epochs / self.epochs)
+                    job = Job(
+                        number, architecture, network, drawn, cycles=(epochs,), time_limit_factor=epochs / self.epochs
+                    )
                     found.append((kind, job))
         return found
 

@@ -20,7 +20,7 @@ from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
 from nas.search_spaces import space as spaces
 from nas.testing.toy_tasks import (
-    Suspect,
+    ControllerSpec,
     ask,
     banded_task,
     guarded,
@@ -42,7 +42,7 @@ DIFFERS = (
 ELSEWHERE = "import sys; from nas.testing.controllers import print_proposals; print_proposals(*sys.argv[1:])"
 
 
-def run_checks(suspect: Suspect) -> Iterator[str]:
+def run_checks(spec: ControllerSpec) -> Iterator[str]:
     """Run every check and yield the name of each that is passed.
 
     Raises:
@@ -50,16 +50,16 @@ def run_checks(suspect: Suspect) -> Iterator[str]:
     """
     for name, check in CHECKS.items():
         try:
-            check(suspect)
+            check(spec)
         except InputError as error:
-            raise InputError(f"controller {suspect.name}: {name}: {error}") from error
+            raise InputError(f"controller {spec.name}: {name}: {error}") from error
         yield name
 
 
-def remarks(suspect: Suspect) -> list[str]:
+def remarks(spec: ControllerSpec) -> list[str]:
     """Return what is no breach, but may not be meant."""
     task = banded_task()
-    controller = suspect.make(task)
+    controller = spec.make(task)
     play(controller, task, TRIALS)
     if not controller.filled:
         return []
@@ -69,10 +69,10 @@ def remarks(suspect: Suspect) -> list[str]:
     ]
 
 
-def in_space_in_band_never_twice(suspect: Suspect) -> None:
+def in_space_in_band_never_twice(spec: ControllerSpec) -> None:
     """Propose only what the domain admits, and no network twice."""
     for task in (whole_task(), banded_task()):
-        proposed = play(suspect.make(task), task, TRIALS)
+        proposed = play(spec.make(task), task, TRIALS)
         for architecture in proposed:
             spaces.check(task.domain.space, architecture)
             require(task.domain.admits(architecture), f"{architecture.genes} is outside the band")
@@ -80,41 +80,41 @@ def in_space_in_band_never_twice(suspect: Suspect) -> None:
         require(different == TRIALS, f"of {TRIALS} proposals only {different} are different networks")
 
 
-def one_seed_one_result(suspect: Suspect) -> None:
+def one_seed_one_result(spec: ControllerSpec) -> None:
     """Propose the same for the same seed, and something else for another."""
     task = banded_task()
-    first, second, other = (play(suspect.make(task, seed), task, TRIALS) for seed in (5, 5, 6))
+    first, second, other = (play(spec.make(task, seed), task, TRIALS) for seed in (5, 5, 6))
     require(first == second, "two runs with one seed differ; take every random number from self.generator")
     require(first != other, "two seeds give the same proposals; take random numbers from self.generator")
 
 
-def the_same_in_another_process(suspect: Suspect) -> None:
+def the_same_in_another_process(spec: ControllerSpec) -> None:
     """Propose the same in a fresh process, where hashes differ."""
     task = banded_task()
-    expected = [list(architecture.genes) for architecture in play(suspect.make(task, 5), task, 25)]
-    command = [sys.executable, "-c", ELSEWHERE, suspect.name, json.dumps(dict(suspect.options))]
+    expected = [list(architecture.genes) for architecture in play(spec.make(task, 5), task, 25)]
+    command = [sys.executable, "-c", ELSEWHERE, spec.name, json.dumps(dict(spec.options))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     require(result.returncode == 0, f"a fresh process failed: {result.stderr.strip().splitlines()[-1:]}")
     same = json.loads(result.stdout.splitlines()[-1]) == expected
     require(same, "another process gives other proposals for the same seed (sets, or a clock?)")
 
 
-def a_restored_one_goes_on_alike(suspect: Suspect) -> None:
+def a_restored_one_goes_on_alike(spec: ControllerSpec) -> None:
     """Put the whole state through JSON at several moments; what is proposed then is what would have been."""
     for task, trials in ((banded_task(), TRIALS), (tiny_task(), 22)):
-        _restore(suspect, task, trials)
+        _restore(spec, task, trials)
     task = whole_task()
-    first = suspect.make(task, 1)
+    first = spec.make(task, 1)
     before = play(first, task, LATE)
-    second = _restored(suspect, task, first, before)
+    second = _restored(spec, task, first, before)
     one, other = (play(controller, task, AFTERWARDS, LATE) for controller in (first, second))
     require(one == other, f"restored after {LATE} trials {DIFFERS}")
 
 
-def looking_changes_nothing(suspect: Suspect) -> None:
+def looking_changes_nothing(spec: ControllerSpec) -> None:
     """Propose the same whether or not the state is taken between proposals, as a search does."""
     task = banded_task()
-    looked_at, other = suspect.make(task, 3), suspect.make(task, 3)
+    looked_at, other = spec.make(task, 3), spec.make(task, 3)
     for number in range(TRIALS):
         proposals = [ask(controller, 1) for controller in (looked_at, other)]
         guarded("state_dict()", partial(_state, looked_at))
@@ -123,32 +123,32 @@ def looking_changes_nothing(suspect: Suspect) -> None:
             tell(controller, [outcome(task, number, architecture)])
 
 
-def _restore(suspect: Suspect, task: Task, trials: int) -> None:
-    whole = play(suspect.make(task, 1), task, trials)
+def _restore(spec: ControllerSpec, task: Task, trials: int) -> None:
+    whole = play(spec.make(task, 1), task, trials)
     for restart in RESTARTS:
-        first = suspect.make(task, 1)
+        first = spec.make(task, 1)
         before = play(first, task, restart)
-        second = _restored(suspect, task, first, before)
+        second = _restored(spec, task, first, before)
         again = before + play(second, task, trials - restart, start=restart)
         require(again == whole, f"restored after {restart} trials {DIFFERS}")
 
 
-def _restored(suspect: Suspect, task: Task, first: Controller, proposed: Sequence[Architecture]) -> Controller:
+def _restored(spec: ControllerSpec, task: Task, first: Controller, proposed: Sequence[Architecture]) -> Controller:
     """Return a fresh controller of another seed with the first one's state."""
     state = guarded("state_dict()", partial(_state, first))
-    second = suspect.make(task, seed=99)
+    second = spec.make(task, seed=99)
     guarded("load_state_dict()", partial(second.load_state_dict, state))
     second.remember(proposed)
     return second
 
 
-def restored_with_trials_outstanding(suspect: Suspect) -> None:
+def restored_with_trials_outstanding(spec: ControllerSpec) -> None:
     """Restore while trials are running: what is told of them afterwards is understood."""
     task = banded_task()
-    first = suspect.make(task, 1)
+    first = spec.make(task, 1)
     asked = ask(first, 8)
     tell(first, [outcome(task, number, one) for number, one in enumerate(asked[:3])])
-    second = _restored(suspect, task, first, asked)
+    second = _restored(spec, task, first, asked)
     proposals = []
     for controller in (first, second):
         tell(controller, [outcome(task, number + 3, one) for number, one in enumerate(asked[3:])])
@@ -156,9 +156,9 @@ def restored_with_trials_outstanding(suspect: Suspect) -> None:
     require(proposals[0] == proposals[1], "restored with trials outstanding it proposes something else")
 
 
-def anothers_state_is_refused(suspect: Suspect) -> None:
+def anothers_state_is_refused(spec: ControllerSpec) -> None:
     """Refuse a state that is another controller's."""
-    controller = suspect.make(banded_task())
+    controller = spec.make(banded_task())
     try:
         controller.load_state_dict({**controller.state_dict(), "name": "another"})
     except InputError:
@@ -166,10 +166,10 @@ def anothers_state_is_refused(suspect: Suspect) -> None:
     raise InputError("load_state_dict takes another controller's state; let it check the name as the base class does")
 
 
-def sixty_four_outstanding(suspect: Suspect) -> None:
+def sixty_four_outstanding(spec: ControllerSpec) -> None:
     """Propose 64 different networks before anything is known, and hear of them in any order."""
     task = whole_task()
-    controller = suspect.make(task)
+    controller = spec.make(task)
     proposed = ask(controller, OUTSTANDING)
     keys = {task.domain.key(architecture) for architecture in proposed}
     require(len(keys) == OUTSTANDING, f"asked for {OUTSTANDING} at once it gave {len(keys)} different networks")
@@ -178,10 +178,10 @@ def sixty_four_outstanding(suspect: Suspect) -> None:
     require(not again, f"{len(again)} networks are proposed a second time")
 
 
-def failures_are_survived(suspect: Suspect) -> None:
+def failures_are_survived(spec: ControllerSpec) -> None:
     """Go on when nothing but failures and prunings is told."""
     task = banded_task()
-    controller = suspect.make(task)
+    controller = spec.make(task)
     for number in range(30):
         (architecture,) = ask(controller, 1)
         status, error = ("failed", "out of memory") if number % 3 else ("pruned", None)
@@ -190,11 +190,11 @@ def failures_are_survived(suspect: Suspect) -> None:
     require(len(ask(controller, 3)) == 3, "after 30 failures it proposes nothing more")
 
 
-def a_small_space_is_proposed_whole(suspect: Suspect) -> None:
+def a_small_space_is_proposed_whole(spec: ControllerSpec) -> None:
     """Propose every network of a space smaller than the number of trials, then nothing."""
     for batch in (1, 7):
         task = tiny_task()
-        controller = suspect.make(task)
+        controller = spec.make(task)
         proposed: list[Architecture] = []
         while new := ask(controller, batch):
             tell(controller, [outcome(task, len(proposed) + index, one) for index, one in enumerate(new)])
@@ -204,16 +204,16 @@ def a_small_space_is_proposed_whole(suspect: Suspect) -> None:
         require(not ask(controller, 3), "an exhausted space is proposed anew")
 
 
-def it_pickles(suspect: Suspect) -> None:
+def it_pickles(spec: ControllerSpec) -> None:
     """Survive being pickled in the middle of a search."""
     task = tiny_task()
-    controller = suspect.make(task)
+    controller = spec.make(task)
     play(controller, task, 10)
     copy = guarded("pickling", lambda: pickle.loads(pickle.dumps(controller)))  # noqa: S301 (our own bytes)
     require(play(copy, task, 10, 10) == play(controller, task, 10, 10), "its unpickled copy proposes something else")
 
 
-CHECKS: dict[str, Callable[[Suspect], None]] = {
+CHECKS: dict[str, Callable[[ControllerSpec], None]] = {
     "in the space, in the band, never twice": in_space_in_band_never_twice,
     "one seed, one result": one_seed_one_result,
     "the same in another process": the_same_in_another_process,
@@ -231,7 +231,7 @@ CHECKS: dict[str, Callable[[Suspect], None]] = {
 def print_proposals(name: str, options: str) -> None:
     """Print what a controller proposes, for a comparison with another process."""
     task = banded_task()
-    proposed = play(Suspect(name, json.loads(options)).make(task, 5), task, 25)
+    proposed = play(ControllerSpec(name, json.loads(options)).make(task, 5), task, 25)
     print(json.dumps([list(architecture.genes) for architecture in proposed]))
 
 

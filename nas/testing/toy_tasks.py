@@ -48,7 +48,7 @@ class TinyDomain(Domain):
 
 
 @dataclass(frozen=True)
-class Suspect:
+class ControllerSpec:
     """A controller to be checked.
 
     Attributes:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from nas.core.records import Trial
 from nas.search.run_directory import Run
-from nas.search.tally import Standing, most_macs
+from nas.search.tally import Tally, most_macs
 
 _log = logging.getLogger("nas")
 STATE = "wandb.json"
@@ -46,7 +46,7 @@ class WandbRun:
         self.run, self.fault = run, ""
         self.mode: Mode = "offline"
         self._trials = list(run.trials)
-        self._standing = Standing((), most_macs(run.config))
+        self._tally = Tally((), most_macs(run.config))
         self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._wandb: Any = None
         self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
@@ -121,33 +121,33 @@ class WandbRun:
         self._wandb.define_metric("*", step_metric="trial")
         self._save(logged)
         for trial in self._trials:
-            self._log(trial, again=len(self._standing.trials) < logged)
+            self._log(trial, again=len(self._tally.trials) < logged)
 
     def _log(self, trial: Trial, again: bool = False) -> None:
         """Note a trial, and log it unless an earlier process has."""
-        self._standing.add(trial)
-        place = len(self._standing.trials) - 1
+        self._tally.add(trial)
+        place = len(self._tally.trials) - 1
         if not again:
             self._wandb.log(self._figures(trial, place), step=place)
 
     def _figures(self, trial: Trial, place: int) -> dict[str, Any]:
         """Return what is logged of a trial, and how the search stands after it."""
-        standing = self._standing
+        tally = self._tally
         figures: dict[str, Any] = {name: trial.metrics[name] for name in NUMBERS if name in trial.metrics}
         figures |= {"trial": place, "number": trial.number, "seconds": trial.seconds, "status": trial.status}
-        figures |= {"failed": standing.failed, "pruned": standing.pruned}
+        figures |= {"failed": tally.failed, "pruned": tally.pruned}
         if trial.reward is not None:
             figures["reward"] = trial.reward
-        if standing.best is not None:
-            figures |= {"best_reward": standing.best.reward, "front_size": len(standing.front)}
-            if (volume := standing.volume) is not None:
+        if tally.best is not None:
+            figures |= {"best_reward": tally.best.reward, "front_size": len(tally.front)}
+            if (volume := tally.volume) is not None:
                 figures["hypervolume"] = volume
         return figures
 
     def _conclude(self, trials: Sequence[Trial], files: Sequence[Path]) -> None:
         import wandb
 
-        self._wandb.log({"trials": _table(trials), "front": _table(self._standing.front)})
+        self._wandb.log({"trials": _table(trials), "front": _table(self._tally.front)})
         result = self.run.read("result.json")
         for name in ("accuracy", "test_accuracy", "macs", "params", "reward"):
             if result.get(name) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.core.errors import InputError
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search_spaces.module import NetworkModule, build
 from nas.weights.file import TORCHVISION, WEIGHTS, Weights, find_weights, random_weights
 
@@ -30,7 +30,7 @@ def load_weights(thing: str, weights: str | None) -> Weights | None:
         return Weights.read(own)
     if weights is None and (own / WEIGHTS).is_file():
         return Weights.read(own / WEIGHTS)
-    network = load_thing(thing)
+    network = find_network(thing)
     if weights is None:
         return None
     found = find_weights(weights, network)
@@ -42,7 +42,7 @@ def load_weights(thing: str, weights: str | None) -> Weights | None:
 def weights_or_initial(thing: str, weights: str | None) -> tuple[Weights, bool]:
     """Return a THING's weights, or initial ones, and whether they were trained."""
     found = load_weights(thing, weights)
-    return (random_weights(load_thing(thing)), False) if found is None else (found, True)
+    return (random_weights(find_network(thing)), False) if found is None else (found, True)
 
 
 def make_module(weights: Weights) -> NetworkModule:

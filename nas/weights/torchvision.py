@@ -29,7 +29,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nas.core.errors import InputError, nearest_name
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search_spaces.layers import Excitation, Layer
 from nas.search_spaces.network import Network
 
@@ -59,7 +59,7 @@ def torchvision_network(name: str) -> Network:
     """
     if name not in TORCHVISION:
         raise InputError(f"torchvision has no weights for '{name}'{nearest_name(name, TORCHVISION)}")
-    return replace(load_thing(name), norm_epsilon=TORCHVISION[name][1])
+    return replace(find_network(name), norm_epsilon=TORCHVISION[name][1])
 
 
 def from_torchvision(name: str, weights: str | None = "DEFAULT") -> NetworkModule:

@@ -318,7 +318,7 @@ def test_scale_by_every_way() -> None:
 
 
 def test_show_is_a_network_that_loads() -> None:
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
     from nas.search_spaces.yaml_format import network_from_dict
 
     shown = document("show", "efficientnet_b3")
@@ -327,7 +327,7 @@ def test_show_is_a_network_that_loads() -> None:
     macs, params, weights, activations, memory = (shown.pop(key) for key in names)
     assert (macs, params, weights) == (1_827_141_392, 12_233_232, 4 * 12_233_232)
     assert memory == weights + activations
-    assert network_from_dict(shown) == load_thing("efficientnet_b3")
+    assert network_from_dict(shown) == find_network("efficientnet_b3")
 
 
 def test_profile_explains_other_counters() -> None:
@@ -354,7 +354,7 @@ def test_compare_marks_what_differs() -> None:
 
 
 def test_show_in_block_notation_loads_again() -> None:
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
     from nas.search_spaces.yaml_format import network_from_dict
 
     shown = document("show", "efficientnet_b4", "--blocks")
@@ -362,7 +362,7 @@ def test_show_in_block_notation_loads_again() -> None:
     assert RUNNER.invoke(app, ["show", "efficientnet_b4", "--blocks"]).stdout.splitlines() == shown["blocks"]
     root = {key: shown[key] for key in ("name", "resolution", "classes", "drop_connect", "stem", "head")}
     assert (
-        network_from_dict(root | {"stages": shown["blocks"]}).signature() == load_thing("efficientnet_b4").signature()
+        network_from_dict(root | {"stages": shown["blocks"]}).signature() == find_network("efficientnet_b4").signature()
     )
 
 

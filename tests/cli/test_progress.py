@@ -21,8 +21,8 @@ from nas.cli.display.text_plot import text_plot
 from nas.cli.display.training_progress import TrainingProgress
 from nas.core.records import Architecture, Status, Trial
 from nas.evaluate.objective.pareto import hypervolume
-from nas.search.tally import Standing
-from nas.search.time_budget import Budget, Spending
+from nas.search.tally import Tally
+from nas.search.time_budget import TimeAccount, TimeBudget
 from tests.toys import run_nas
 
 FLOATS = st.floats(-1e9, 1e9, allow_subnormal=False)
@@ -49,8 +49,8 @@ def terminal(height: int = 40, encoding: str = "utf-8") -> Console:
 def test_the_screen_says_how_the_search_stands() -> None:
     console = terminal()
     before = [trial(0, 0.5), trial(1, 0.6, 3.5e8), trial(2, 0.4, status="failed"), trial(3, 0.3, status="pruned")]
-    spending = Spending(Budget.parse("2gpuh"), 0.5)
-    progress = SearchProgress(console, 20, Standing(before, 4e8), spending=spending, gpus_per_worker=0.5)
+    time_account = TimeAccount(TimeBudget.parse("2gpuh"), 0.5)
+    progress = SearchProgress(console, 20, Tally(before, 4e8), time_account=time_account, gpus_per_worker=0.5)
     progress.started(3)
     assert "4/20 done, 3 running, 1 failed, 1 pruned" in screen(progress, console)
     for number, accuracy in enumerate((0.55, 0.62, 0.58), start=4):
@@ -64,18 +64,18 @@ def test_the_screen_says_how_the_search_stands() -> None:
 
 
 def test_small_and_plain_terminals() -> None:
-    standing = Standing([trial(number, 0.5 + number / 100) for number in range(9)])
+    tally = Tally([trial(number, 0.5 + number / 100) for number in range(9)])
     low = terminal(height=12)
-    assert "│" not in screen(SearchProgress(low, 20, standing), low)
+    assert "│" not in screen(SearchProgress(low, 20, tally), low)
     plain = terminal(encoding="ascii")
-    shown = screen(SearchProgress(plain, 20, standing), plain)
+    shown = screen(SearchProgress(plain, 20, tally), plain)
     assert "*" in shown and "●" not in shown and "│" not in shown
 
 
 def test_lines_where_there_is_no_terminal() -> None:
     file = io.StringIO()
     console = Console(file=file, width=200)
-    with SearchProgress(console, 3, Standing([])) as progress:
+    with SearchProgress(console, 3, Tally([])) as progress:
         for number, accuracy in enumerate((0.5, 0.4, 0.6)):
             progress.finished(trial(number, accuracy), "")
             progress.tick()
@@ -122,31 +122,31 @@ def test_a_plot_puts_points_where_they_belong() -> None:
 
 
 def test_standing_is_what_the_trials_come_to() -> None:
-    standing = Standing([], 4e8)
-    assert standing.add(trial(0, 0.5)) and not standing.add(trial(1, 0.4)) and standing.add(trial(2, 0.6, 4e8))
-    assert not standing.add(trial(3, 0.9, status="failed"))
-    assert [one.number for one in standing.front] == [2, 0] and standing.failed == 1 and standing.seconds == 4 * 36
-    assert standing.volume is not None
-    assert math.isclose(standing.volume, 0.5 * 0.25)  # over the last quarter; the other lies at the edge
+    tally = Tally([], 4e8)
+    assert tally.add(trial(0, 0.5)) and not tally.add(trial(1, 0.4)) and tally.add(trial(2, 0.6, 4e8))
+    assert not tally.add(trial(3, 0.9, status="failed"))
+    assert [one.number for one in tally.front] == [2, 0] and tally.failed == 1 and tally.seconds == 4 * 36
+    assert tally.volume is not None
+    assert math.isclose(tally.volume, 0.5 * 0.25)  # over the last quarter; the other lies at the edge
     assert hypervolume([], 1.0) == 0.0
     rows = [{"accuracy": 0.5, "macs": 50}, {"accuracy": 0.8, "macs": 80}]
     assert math.isclose(hypervolume(rows, 100), 0.5 * 0.5 + 0.3 * 0.2)
 
 
 def test_the_front_is_right_while_the_screen_asks_for_it() -> None:
-    standing, over = Standing([], 4e8), threading.Event()
+    tally, over = Tally([], 4e8), threading.Event()
 
     def ask() -> None:
         while not over.is_set():
-            _ = standing.front
+            _ = tally.front
 
     screen_thread = threading.Thread(target=ask)
     screen_thread.start()
     for number in range(3000):  # each costs more and reaches more: all are on the front
-        standing.add(trial(number, 0.5 + number / 10_000, 1e8 + 1e4 * number))
+        tally.add(trial(number, 0.5 + number / 10_000, 1e8 + 1e4 * number))
     over.set()
     screen_thread.join()
-    assert len(standing.front) == 3000
+    assert len(tally.front) == 3000
 
 
 def test_narrow_terminals_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

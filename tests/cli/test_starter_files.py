@@ -13,9 +13,9 @@ from nas.cli.app import app
 from nas.cli.starter_files import LEFT_OUT, field_docs, starter_config
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
-from nas.evaluate.workers.settings import Workers
+from nas.evaluate.workers.settings import WorkerSettings
 from nas.search.config import RunConfig, load_config
-from nas.search.config_sections import Confirmation, Fidelity, Objective, Tracking
+from nas.search.config_sections import ConfirmationSettings, FidelitySettings, ObjectiveSettings, TrackingSettings
 from tests.toys import read_trials
 
 
@@ -31,20 +31,27 @@ def test_the_file_is_a_configuration_and_its_comments_are_the_defaults(tmp_path:
         is_value = (line.strip().startswith("# ") and key in KEYS and plain.strip() != f"{key}:") or plain == f"{key}:"
         freed.append(plain if is_value and line.strip().startswith("# ") else line)
     (tmp_path / "freed.yaml").write_text("\n".join(freed))
-    assert len(yaml.safe_load("\n".join(freed))["workers"]) == len(Workers.model_fields)
+    assert len(yaml.safe_load("\n".join(freed))["workers"]) == len(WorkerSettings.model_fields)
     assert load_config(str(tmp_path / "freed.yaml"), {}, []).model_copy(update={"evaluator": {}}) == written.model_copy(
         update={"evaluator": {}}
     )
 
 
 KEYS = set(RunConfig.model_fields) - set(LEFT_OUT)
-for _section in (Objective, Workers, Fidelity, Confirmation, Tracking):
+for _section in (ObjectiveSettings, WorkerSettings, FidelitySettings, ConfirmationSettings, TrackingSettings):
     KEYS |= set(_section.model_fields)
 KEYS |= {field.name for plain in (DataSettings, ProxySettings) for field in fields(plain)}
 
 
 def test_every_key_has_a_word() -> None:
-    for kind in (RunConfig, Objective, Workers, Fidelity, Confirmation, Tracking):
+    for kind in (
+        RunConfig,
+        ObjectiveSettings,
+        WorkerSettings,
+        FidelitySettings,
+        ConfirmationSettings,
+        TrackingSettings,
+    ):
         sections = ("objective", "data", "fidelity", "confirm", "workers", "tracking")
         assert {name for name in kind.model_fields if name not in sections} <= set(field_docs(kind))
     for plain in (DataSettings, ProxySettings):

@@ -12,7 +12,7 @@ from nas.controllers.objectives import LACKED_LIMIT
 from nas.controllers.registry import CONTROLLERS, check_controller, find_controller, fitted_options, make_controller
 from nas.core.errors import InputError
 from nas.testing.controllers import CHECKS, remarks, run_checks, the_same_in_another_process
-from nas.testing.toy_tasks import Suspect, banded_task, outcome
+from nas.testing.toy_tasks import ControllerSpec, banded_task, outcome
 from tests.toys import TOY_CONTROLLERS
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -23,13 +23,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "predictor": {"initial": 5, "candidates": 400},
 }
 MORE = [
-    Suspect("optuna:TPESampler", {"n_startup_trials": 5}),
-    Suspect("optuna:NSGAIISampler", {"population_size": 6, "objectives": ["accuracy", "macs"]}),
-    Suspect("predictor", {"initial": 5, "candidates": 400, "objectives": ["accuracy", "macs"]}),
-    Suspect("rl", {"batch": 5, "hidden": 16, "algorithm": "reinforce"}),
+    ControllerSpec("optuna:TPESampler", {"n_startup_trials": 5}),
+    ControllerSpec("optuna:NSGAIISampler", {"population_size": 6, "objectives": ["accuracy", "macs"]}),
+    ControllerSpec("predictor", {"initial": 5, "candidates": 400, "objectives": ["accuracy", "macs"]}),
+    ControllerSpec("rl", {"batch": 5, "hidden": 16, "algorithm": "reinforce"}),
 ]
-SUSPECTS = [Suspect(name, SMALL.get(name, {})) for name in dict.fromkeys([*CONTROLLERS, *SMALL])]
-EVERYONE = [*SUSPECTS, *(pytest.param(suspect, marks=pytest.mark.slow) for suspect in MORE)]
+SUSPECTS = [ControllerSpec(name, SMALL.get(name, {})) for name in dict.fromkeys([*CONTROLLERS, *SMALL])]
+EVERYONE = [*SUSPECTS, *(pytest.param(spec, marks=pytest.mark.slow) for spec in MORE)]
 
 
 ANOTHER_PROCESS = pytest.param(the_same_in_another_process, marks=pytest.mark.slow)
@@ -37,19 +37,19 @@ CHECKED = [ANOTHER_PROCESS if check is the_same_in_another_process else check fo
 
 
 @pytest.mark.parametrize("check", CHECKED, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("suspect", EVERYONE, ids=lambda suspect: f"{suspect.name}-{len(suspect.options)}")
-def test_the_contract(suspect: Suspect, check: object) -> None:
-    check(suspect)  # type: ignore[operator]
+@pytest.mark.parametrize("spec", EVERYONE, ids=lambda spec: f"{spec.name}-{len(spec.options)}")
+def test_the_contract(spec: ControllerSpec, check: object) -> None:
+    check(spec)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("suspect", SUSPECTS, ids=lambda suspect: f"{suspect.name}-{len(suspect.options)}")
-def test_wrong_options_are_named(suspect: Suspect) -> None:
+@pytest.mark.parametrize("spec", SUSPECTS, ids=lambda spec: f"{spec.name}-{len(spec.options)}")
+def test_wrong_options_are_named(spec: ControllerSpec) -> None:
     with pytest.raises(InputError, match=r"unknown key 'controller\.colour'"):
-        check_controller(suspect.name, {"colour": 3})
-    for key, default in find_controller(suspect.name).options.items():
-        if isinstance(default, int | float | tuple) and not suspect.name.startswith("optuna"):
+        check_controller(spec.name, {"colour": 3})
+    for key, default in find_controller(spec.name).options.items():
+        if isinstance(default, int | float | tuple) and not spec.name.startswith("optuna"):
             with pytest.raises(InputError, match=rf"controller\.{key}: expected a value of type"):
-                check_controller(suspect.name, {key: "many"})
+                check_controller(spec.name, {key: "many"})
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def toys(tmp_path: Path) -> str:
 
 
 def test_a_users_controller_passes(toys: str) -> None:
-    assert list(run_checks(Suspect(f"{toys}:Good"))) == list(CHECKS)
+    assert list(run_checks(ControllerSpec(f"{toys}:Good"))) == list(CHECKS)
 
 
 def test_what_may_not_be_meant_is_remarked(toys: str) -> None:
-    assert remarks(Suspect(f"{toys}:Good")) == []
-    (remark,) = remarks(Suspect(f"{toys}:Silent"))
+    assert remarks(ControllerSpec(f"{toys}:Good")) == []
+    (remark,) = remarks(ControllerSpec(f"{toys}:Silent"))
     assert "of 40 proposals 40 were drawn at random" in remark
 
 
@@ -224,4 +224,4 @@ def test_states_of_genes_that_do_not_exist_are_refused(name: str) -> None:
 )
 def test_broken_controllers_are_found_out(toys: str, name: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        list(run_checks(Suspect(f"{toys}:{name}")))
+        list(run_checks(ControllerSpec(f"{toys}:{name}")))

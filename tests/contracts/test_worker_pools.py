@@ -312,8 +312,8 @@ def test_a_broken_accelerator_ends_what_runs_in_its_process() -> None:
 def test_confirming_trainings_have_as_much_more_time_as_they_have_epochs() -> None:
     plain = job(0)
     assert plain.time_limit_s(None) is None and plain.time_limit_s(60) == 60
-    assert replace(plain, patience=3.0).time_limit_s(60) == 180
-    assert replace(plain, patience=0.2).time_limit_s(60) == 60
+    assert replace(plain, time_limit_factor=3.0).time_limit_s(60) == 180
+    assert replace(plain, time_limit_factor=0.2).time_limit_s(60) == 60
 
 
 def test_a_trial_has_a_memory_limit_and_the_next_one_is_not_blamed(make_pool: MakePool) -> None:

@@ -18,7 +18,7 @@ from nas.export.card import model_card
 from nas.export.export import FORMATS, available_formats, export
 from nas.export.other_libraries import TIMM, find_counterpart, their_state
 from nas.export.python_source import python_source
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
@@ -94,7 +94,7 @@ def test_names_cannot_break_the_source() -> None:
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_a_network_is_found_by_its_layers_whatever_it_is_called(library: str) -> None:
-    network = replace(load_thing("efficientnet_b0").at(resolution=64, classes=7), name="mine", drop_connect=0.0)
+    network = replace(find_network("efficientnet_b0").at(resolution=64, classes=7), name="mine", drop_connect=0.0)
     found = find_counterpart(network, library)
     assert found is not None and (found.ours, found.theirs) == ("efficientnet_b0", "efficientnet_b0")
     wider = replace(network, stages=(replace(network.stages[0], channels=24), *network.stages[1:]))
@@ -103,7 +103,7 @@ def test_a_network_is_found_by_its_layers_whatever_it_is_called(library: str) ->
 
 @pytest.mark.slow
 def test_torchvisions_model_takes_our_weights(tmp_path: Path) -> None:
-    network = replace(load_thing("mobilenet_v3_small").at(resolution=32, classes=5), norm_epsilon=2e-3)
+    network = replace(find_network("mobilenet_v3_small").at(resolution=32, classes=5), norm_epsilon=2e-3)
     (exported,) = export(network, trained(network), ["torchvision"], tmp_path)
     assert exported.difference <= 1e-4 * exported.scale and "part.eps = 0.002" in exported.snippet
     done = subprocess.run([sys.executable, "-c", exported.snippet], cwd=tmp_path, capture_output=True, check=False)
@@ -114,7 +114,7 @@ def test_torchvisions_model_takes_our_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TIMM)
 def test_timms_models_take_our_weights(name: str) -> None:
     timm = pytest.importorskip("timm")
-    network = load_thing(name).at(resolution=64, classes=5)
+    network = find_network(name).at(resolution=64, classes=5)
     weights, counterpart = trained(network), find_counterpart(network, "timm")
     assert counterpart is not None
     theirs, ours = timm.create_model(counterpart.theirs, num_classes=5).eval(), build(network).eval()
@@ -164,8 +164,8 @@ def test_nobody_elses_files_are_overwritten(name: str, tmp_path: Path) -> None:
 def test_other_libraries_are_offered_only_where_they_have_the_network(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="timm has no model that equals 'odd'"):
         export(ODD, trained(ODD), ["timm"], tmp_path)
-    assert set(available_formats(load_thing("resnet18"))) == set(FORMATS)
-    assert "timm" not in available_formats(load_thing("mobilenet_v3_small"))
+    assert set(available_formats(find_network("resnet18"))) == set(FORMATS)
+    assert "timm" not in available_formats(find_network("mobilenet_v3_small"))
 
 
 @pytest.mark.slow

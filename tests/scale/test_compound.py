@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
 from nas.scale.compound import Rule, Scaling, official_scalings, phi_scaling, round_layers, scale
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.rounding import round_channels
 
@@ -25,7 +25,7 @@ WIDTHS_AND_LAYERS = {
 
 @pytest.mark.parametrize("name", WIDTHS_AND_LAYERS)
 def test_official_members_have_the_released_tables(name: str) -> None:
-    network = load_thing(f"efficientnet_{name}")
+    network = find_network(f"efficientnet_{name}")
     widths = tuple(stage.channels for stage in network.stages)
     layers = tuple(stage.layers for stage in network.stages)
     assert (network.stem.channels, widths, layers, network.head.channels) == WIDTHS_AND_LAYERS[name]
@@ -117,7 +117,7 @@ def test_impossible_coefficients(phi: float, alpha: float) -> None:
 )
 def test_scaled_mobilenets_and_resnets(name: str, width: float, depth: float, resolution: int, billions: float) -> None:
     """The rows of EfficientNet's Table 3, as other counters of the same rules measured them."""
-    scaled = scale(load_thing(name), Scaling("x", width, depth, resolution))
+    scaled = scale(find_network(name), Scaling("x", width, depth, resolution))
     assert network_cost(scaled).macs / 1e9 == pytest.approx(billions, abs=6e-4)
 
 

@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
 from nas.scale.compound import Rule, Scaling, scale
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.scale.to_budget import Ceiling, macs_ceiling, memory_ceiling, scale_to_budget
 from nas.search_spaces.network import Network
 
-B0 = load_thing("efficientnet_b0")
+B0 = find_network("efficientnet_b0")
 
 
 @pytest.mark.parametrize("millions", [50, 100, 200, 500, 1000, 1800, 10_000])
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "resnet50", "mobilenet_v3_large"])
 def test_a_member_uses_its_budget_and_no_more(name: str, millions: int) -> None:
-    network, budget = load_thing(name), millions * 1e6
+    network, budget = find_network(name), millions * 1e6
     found = scale_to_budget(network, [macs_ceiling(budget, f"{millions}M")], Rule())
     assert 0.97 * budget <= network_cost(scale(network, found)).macs <= budget
     assert found.name == f"{name}_{millions}M"

@@ -27,7 +27,7 @@ from nas.search.confirmation import choose, confirm_rounds
 from nas.search.fidelity import RUNGS
 from nas.search.loop import SearchLoop
 from nas.search.run_directory import Run
-from nas.search.time_budget import Budget, Spending
+from nas.search.time_budget import TimeAccount, TimeBudget
 from tests.search.test_loop import FakePool, Killed, Nobody
 from tests.toys import TOY_EVALUATORS
 
@@ -66,12 +66,12 @@ def configure(
 
 
 def search(
-    path: Path, config: RunConfig, pool: FakePool, spending: Spending | None = None
+    path: Path, config: RunConfig, pool: FakePool, time_account: TimeAccount | None = None
 ) -> tuple[Setup, Run, SearchLoop]:
     setup = prepare(config)
     run = Run.open(path) if path.exists() else Run.create(path, config, {}, "now")
     controller = make_controller(config.controller["name"], setup.task, config.seed, config.controller_options)
-    loop = SearchLoop(setup, run, controller, pool, Nobody(), spending)
+    loop = SearchLoop(setup, run, controller, pool, Nobody(), time_account)
     try:
         loop()
     finally:
@@ -238,8 +238,8 @@ def test_where_a_budget_ends_the_run_verdicts_go_by_what_is_expected(
     told: list[int] = []
     monkeypatch.setattr(RegularizedEvolution, "learn", lambda self, trial: told.append(trial.number))
     config = configure(evaluator, trials=1_000_000, expected_trials=60, budget="0.05cpuh")
-    spending = Spending(Budget.parse("0.05cpuh"), 0.0)
-    _, run, _ = search(tmp_path / "run", config, FakePool(1, 0, learning), spending)
+    time_account = TimeAccount(TimeBudget.parse("0.05cpuh"), 0.0)
+    _, run, _ = search(tmp_path / "run", config, FakePool(1, 0, learning), time_account)
     assert len(told) > 0.5 * len(run.trials) > 20
 
 
@@ -257,33 +257,33 @@ def test_where_a_budget_ends_the_run_verdicts_go_by_what_is_expected(
     ],
 )
 def test_budgets_are_read_as_people_write_them(text: str, kind: str, seconds: float) -> None:
-    budget = Budget.parse(text)
+    budget = TimeBudget.parse(text)
     assert (budget.kind, budget.seconds) == (kind, seconds)
 
 
 @pytest.mark.parametrize("text", ["", "2", "0h", "-2h", "2 weeks", "24GPU"])
 def test_other_budgets_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="budget: expected a number with a unit, such as 2h, 90m, 24gpuh or 8cpuh"):
-        Budget.parse(text)
+        TimeBudget.parse(text)
 
 
 def test_gpu_hours_need_a_gpu() -> None:
     with pytest.raises(InputError, match="24gpuh are GPU-hours, but trials use no GPU here; give cpuh"):
-        Spending(Budget.parse("24gpuh"), 0.0)
+        TimeAccount(TimeBudget.parse("24gpuh"), 0.0)
 
 
 def test_what_a_budget_affords() -> None:
-    assert Spending(Budget.parse("1h"), 0.0, trial_s=60).affords(4) in (239, 240)  # the clock runs
-    assert Spending(Budget.parse("1gpuh"), 0.25, trial_s=60).affords(4) == 240
-    assert Spending(Budget.parse("1cpuh"), 0.0, trial_s=60).affords(4) == 60
-    assert Spending(Budget.parse("1h"), 0.0).affords(4) is None
+    assert TimeAccount(TimeBudget.parse("1h"), 0.0, trial_s=60).affords(4) in (239, 240)  # the clock runs
+    assert TimeAccount(TimeBudget.parse("1gpuh"), 0.25, trial_s=60).affords(4) == 240
+    assert TimeAccount(TimeBudget.parse("1cpuh"), 0.0, trial_s=60).affords(4) == 60
+    assert TimeAccount(TimeBudget.parse("1h"), 0.0).affords(4) is None
 
 
 @pytest.mark.parametrize("method", ["full", "asha"])
 def test_a_budget_of_all_workers_together_ends_the_run_in_time(tmp_path: Path, evaluator: str, method: str) -> None:
     config = configure(evaluator, 3, trials=1000, changes={"fidelity.method": method}, budget="0.05cpuh")
-    spending = Spending(Budget.parse("0.05cpuh"), 0.0)  # 180 s: twenty trainings of 9 s
-    _, run, loop = search(tmp_path / "run", config, FakePool(3, 0, learning), spending)
+    time_account = TimeAccount(TimeBudget.parse("0.05cpuh"), 0.0)  # 180 s: twenty trainings of 9 s
+    _, run, loop = search(tmp_path / "run", config, FakePool(3, 0, learning), time_account)
     assert loop.spent
     taken = sum(trial.seconds for trial in run.trials)
     longest = 9 if method == "full" else 6  # of a training; none begins that the mean of those before says is too long
@@ -292,15 +292,19 @@ def test_a_budget_of_all_workers_together_ends_the_run_in_time(tmp_path: Path, e
     if method == "asha":
         assert len(run.trials) > 25
     with pytest.raises(Killed):
-        search(tmp_path / "run", config, FakePool(3, 1, learning, alive=8), Spending(Budget.parse("0.1cpuh"), 0.0))
-    more = Spending(Budget.parse("0.1cpuh"), 0.0)
+        search(
+            tmp_path / "run", config, FakePool(3, 1, learning, alive=8), TimeAccount(TimeBudget.parse("0.1cpuh"), 0.0)
+        )
+    more = TimeAccount(TimeBudget.parse("0.1cpuh"), 0.0)
     _, run, _ = search(tmp_path / "run", config, FakePool(3, 1, learning), more)
     assert 280 <= sum(trial.seconds for trial in run.trials) <= 370  # what was spent before counts
 
 
 def test_a_tiny_budget_still_finds_something(tmp_path: Path, evaluator: str) -> None:
     config = configure(evaluator, trials=1000, budget="1s")
-    _, run, _ = search(tmp_path / "run", config, FakePool(1, 0, learning), Spending(Budget.parse("0.0001cpuh"), 0.0))
+    _, run, _ = search(
+        tmp_path / "run", config, FakePool(1, 0, learning), TimeAccount(TimeBudget.parse("0.0001cpuh"), 0.0)
+    )
     assert [(trial.status, trial.metrics["epochs"]) for trial in run.trials] == [("ok", 9)]
 
 

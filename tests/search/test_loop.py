@@ -15,7 +15,7 @@ from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.contract import Job
 from nas.evaluate.workers.pool import Outcome
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search.assemble import Setup, prepare
 from nas.search.baseline import best_trial, conclude, front_of
 from nas.search.config import RunConfig, load_config
@@ -332,7 +332,7 @@ def test_the_outcome_is_written_and_loads_as_a_thing(tmp_path: Path, evaluator: 
     assert outcome is not None and outcome.network is not None
     best = max(trial.reward for trial in run.trials if trial.reward is not None)
     assert outcome.baseline.reward == best
-    assert load_thing(str(run.path)) == outcome.network
+    assert find_network(str(run.path)) == outcome.network
     assert run.read("result.json")["macs"] == outcome.baseline.metrics["macs"]
     rows = (run.path / "front.csv").read_text().splitlines()
     assert rows[0].startswith("number,reward,accuracy,macs,params,memory_bytes,")

@@ -6,7 +6,7 @@ import pytest
 
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.cost.module import module_cost
-from nas.scale.find_network import load_thing, thing_names
+from nas.scale.find_network import find_network, thing_names
 from nas.search_spaces.catalogue import reference_names, reference_network
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
@@ -44,7 +44,7 @@ def test_every_reference_is_listed() -> None:
 
 @pytest.mark.parametrize("name", EXACT)
 def test_exact_integers_by_arithmetic_and_from_the_module(name: str) -> None:
-    network = load_thing(name)
+    network = find_network(name)
     cost = network_cost(network)
     assert (cost.params, cost.macs) == EXACT[name]
     counted = module_cost(lambda: build(network), network.resolution)

@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 from nas.cli.app import app
 from nas.core.errors import InputError
 from nas.evaluate.cost.latency import timing
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.studies.latency_bench import as_rows, bench
 from nas.studies.paper_tables import TABLE_4, paper_pair
 
-SMALL, LARGE = (load_thing(name).at(resolution=32) for name in ("mobilenet_v3_small", "resnet50"))
+SMALL, LARGE = (find_network(name).at(resolution=32) for name in ("mobilenet_v3_small", "resnet50"))
 
 
 def test_every_backend_measures_every_network() -> None:

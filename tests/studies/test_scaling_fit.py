@@ -12,7 +12,7 @@ from nas.core.errors import InputError
 from nas.evaluate.proxy.evaluator import proxy_resolution
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.scale.compound import Rule
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.scale.grid import ScalingGrid, ScalingSpace
 from nas.search.config import load_config
 from nas.search_spaces import space as spaces
@@ -23,7 +23,7 @@ from nas.studies.scaling_fit import _possible_family, fit_config
 from tests.cli.test_search_killed import start, wait_for_trials
 from tests.toys import read_trials, run_nas
 
-B0 = load_thing("efficientnet_b0")
+B0 = find_network("efficientnet_b0")
 PAPER = Rule(1.2, 1.1, 1.15)
 
 

@@ -14,7 +14,7 @@ from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.workers.pool import WorkerPool
 from nas.scale.compound import Rule, Scaling, scale
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
 from nas.studies.paper_tables import PAPER_ROWS
@@ -23,7 +23,7 @@ from nas.studies.scaling_study import DIMENSIONS, draw_study, make_members, run_
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "resnet50"])
 def test_members_cost_the_same_and_differ_in_one_dimension(name: str) -> None:
-    baseline = load_thing(name)
+    baseline = find_network(name)
     first, *members = make_members(baseline, [2, 4], Rule())
     assert first.network == baseline and [one.dimension for one in members] == [*DIMENSIONS, *DIMENSIONS]
     for one in members:
@@ -40,7 +40,7 @@ def test_members_cost_the_same_and_differ_in_one_dimension(name: str) -> None:
 @pytest.mark.parametrize("budgets", [[], [1], [0.5], [2, 2]])
 def test_budgets_that_are_none(budgets: list[float]) -> None:
     with pytest.raises(InputError, match="--budgets"):
-        make_members(load_thing("efficientnet_b0"), budgets, Rule())
+        make_members(find_network("efficientnet_b0"), budgets, Rule())
 
 
 @pytest.mark.parametrize("row", PAPER_ROWS, ids=lambda row: f"{row.network} {row.label}")
@@ -67,7 +67,7 @@ def test_the_papers_flops_are_ours_or_a_reason_is_given(row: object) -> None:
 )
 def test_what_the_notes_say(name: str, depth: float, width: float, side: int, billions: float) -> None:
     digits = len(str(billions).partition(".")[2])
-    macs = network_cost(scale(load_thing(name), Scaling("x", width, depth, side))).macs
+    macs = network_cost(scale(find_network(name), Scaling("x", width, depth, side))).macs
     assert round(macs / 1e9, digits) == billions
 
 
@@ -85,19 +85,19 @@ def test_trained_alike_and_gone_on_with(tmp_path: Path, tiny_network: Network) -
     from nas.evaluate.proxy.settings import ProxySettings
     from nas.evaluate.recipe import EvaluatorRecipe
     from nas.evaluate.workers.jobs import open_pool
-    from nas.evaluate.workers.settings import Workers
+    from nas.evaluate.workers.settings import WorkerSettings
 
     members = make_members(tiny_network, [2], Rule())
     settings = ProxySettings(epochs=1, batch_size=64, reference_resolution=16, resolution=16)
     images = load_data(DataSettings("digits", 16, fraction=0.3), 0)
     told: list[str] = []
-    with open_pool(EvaluatorRecipe(settings), lambda: images, Workers(), 0) as pool:
+    with open_pool(EvaluatorRecipe(settings), lambda: images, WorkerSettings(), 0) as pool:
         study = run_study(members, 2, 0, tmp_path, "a", pool, told.append)
     assert len(told) == 10 and all(len(own) == 2 for own in study.accuracies) and study.noise is not None
     lines = (tmp_path / "study.jsonl").read_text().splitlines()
     (tmp_path / "study.jsonl").write_text("\n".join(lines[:4]) + "\n" + lines[4][:20])
     told.clear()
-    with open_pool(EvaluatorRecipe(settings), lambda: images, Workers(), 0) as pool:
+    with open_pool(EvaluatorRecipe(settings), lambda: images, WorkerSettings(), 0) as pool:
         again = run_study(members, 2, 0, tmp_path, "a", pool, told.append)
     assert len(told) == 6 and again.accuracies == study.accuracies
 

@@ -205,10 +205,10 @@ def test_a_new_head_stays_as_it_is(tiny_network: Network) -> None:
 
 
 def test_weights_of_another_network_are_refused(tiny_network: Network) -> None:
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
 
     with pytest.raises(InputError, match=r"are of 'mnasnet_a1', another network: 'head.0.weight'"):
-        random_weights(load_thing("mnasnet_a1")).into(build(tiny_network), keep_head=False)
+        random_weights(find_network("mnasnet_a1")).into(build(tiny_network), keep_head=False)
 
 
 def test_weights_of_other_layers_are_refused_whatever_their_shapes(tiny_network: Network, tmp_path: Path) -> None:
@@ -231,11 +231,11 @@ def test_files_that_hold_no_weights(content: bytes, tmp_path: Path, tiny_network
 
 
 def test_batch_norm_belongs_to_the_weights(tiny_network: Network) -> None:
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
     from nas.weights.torchvision import torchvision_network
 
     theirs = random_weights(torchvision_network("efficientnet_b0"))
-    assert with_norm_of(load_thing("efficientnet_b0"), theirs).norm_epsilon == 1e-5
+    assert with_norm_of(find_network("efficientnet_b0"), theirs).norm_epsilon == 1e-5
     assert len(imagenet_classes()) == 1000 and imagenet_classes()[0] == "tench"
     with pytest.raises(InputError, match="torchvision has no weights"):
         find_weights("torchvision", tiny_network)

@@ -38,13 +38,13 @@ def bench(
     """
     from nas.cli.display.output import make_console, print_json, say, say_next
     from nas.core.errors import InputError, WorkError
-    from nas.scale.find_network import load_thing, told_apart
+    from nas.scale.find_network import find_network, told_apart
     from nas.studies.latency_bench import as_rows
     from nas.studies.latency_bench import bench as measure
 
     if device not in ("cpu", "cuda"):
         raise InputError(f"--device: expected cpu or cuda, got '{device}'")
-    networks = told_apart([load_thing(thing).at(resolution=resolution) for thing in things], things)
+    networks = told_apart([find_network(thing).at(resolution=resolution) for thing in things], things)
     console = make_console()
     names = [name.strip() for name in backends.split(",")]
     tell = (lambda _: None) if json else (lambda text: say(console, text))

@@ -91,17 +91,17 @@ def _check_controller(name: str, console: Console, json: bool) -> None:
     from nas.cli.display.output import print_json, say, say_next
     from nas.core.errors import InputError
     from nas.testing.controllers import remarks, run_checks
-    from nas.testing.toy_tasks import Suspect
+    from nas.testing.toy_tasks import ControllerSpec
 
     passed: list[str] = []
     elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()
     try:
         with elsewhere:
-            for check_name in run_checks(suspect := Suspect(name)):
+            for check_name in run_checks(spec := ControllerSpec(name)):
                 passed.append(check_name)
                 if not json:
                     say(console, f"ok    {check_name}")
-            notes = remarks(suspect)
+            notes = remarks(spec)
     except InputError as error:
         if json:
             print_json({"controller": name, "ok": False, "passed": passed, "violation": str(error)})

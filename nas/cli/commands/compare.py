@@ -23,9 +23,9 @@ def compare(first: Thing, second: Thing, json: Json = False) -> None:
     from nas.cli.display.output import describe_network, make_console, print_json, say, say_next, show_table
     from nas.cli.display.side_by_side import part_rows, root_values, side_by_side
     from nas.evaluate.cost.exact import network_cost
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
 
-    networks = load_thing(first), load_thing(second)
+    networks = find_network(first), find_network(second)
     rows = part_rows(*networks)
     costs = [network_cost(network).metrics() for network in networks]
     same = networks[0].signature() == networks[1].signature()

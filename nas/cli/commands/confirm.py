@@ -34,11 +34,11 @@ def confirm(
     from nas.cli.display.output import make_console, print_json, say, say_next
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
     from nas.studies.compare_trained import confirm as train
     from nas.studies.compare_trained import difference
 
-    networks = [load_thing(thing), load_thing(against)]
+    networks = [find_network(thing), find_network(against)]
     console = make_console()
     found = train(
         networks,

@@ -143,7 +143,7 @@ def scale(
     """
     from nas.core.errors import InputError
     from nas.scale.compound import Rule
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
 
     hand = {"width": width, "depth": depth, "resolution": resolution}
     budgets = {"to-flops": to_flops, "to-latency": to_latency}
@@ -156,7 +156,7 @@ def scale(
         return
     if thing is None:
         raise InputError("scale: expected a network, such as efficientnet_b0 or a run's folder")
-    network = load_thing(thing)
+    network = find_network(thing)
     if fit:
         bases = {"alpha": alpha != 1.2, "beta": beta != 1.1, "gamma": gamma != 1.15}
         _only("--fit", members | {name: given or None for name, given in bases.items()})

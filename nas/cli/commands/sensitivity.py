@@ -28,9 +28,9 @@ def sensitivity(
     from nas.evaluate.devices import device_changes
     from nas.evaluate.imagenet.neighbours import neighbours
     from nas.evaluate.imagenet.skeleton import genes_of, skeleton
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
 
-    genes = genes_of(load_thing(thing))
+    genes = genes_of(find_network(thing))
     found = neighbours(genes)
     own = {} if device is None else device_changes(device, skeleton(), genes, [item.genes for item in found])
     rows = [

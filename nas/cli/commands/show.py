@@ -46,11 +46,11 @@ def show(
         show_table,
         stage_table,
     )
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
     from nas.search_spaces.google_blocks import block_strings
     from nas.search_spaces.yaml_format import network_to_dict
 
-    network = load_thing(thing)
+    network = find_network(thing)
     if json:
         print_json(network_to_dict(network) | _costs(network) | ({"blocks": block_strings(network)} if blocks else {}))
         return
@@ -95,12 +95,12 @@ def profile(
     from nas.cli.display.output import make_console, plain_table, print_json, say, say_next, show_table
     from nas.core.errors import InputError
     from nas.evaluate.cost.exact import cost_by_part
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
 
     for name, value in (("resolution", resolution), ("classes", classes)):
         if value is not None and value < 1:
             raise InputError(f"--{name}: expected at least 1, got {value}")
-    network = load_thing(thing).at(resolution=resolution, classes=classes)
+    network = find_network(thing).at(resolution=resolution, classes=classes)
     totals = _costs(network)
     counts = _cross_check(network) if check else []
     predicted, note = _predicted(device, network) if device else ({}, "")

@@ -70,7 +70,7 @@ def scale_study(
     from nas.cli.display.output import make_console, print_json
     from nas.core.errors import InputError
     from nas.scale.compound import Rule
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
     from nas.studies.paper_tables import paper_rows
     from nas.studies.scaling_study import make_members
 
@@ -81,7 +81,7 @@ def scale_study(
         rows = paper_rows()
         print_json([row.as_json() for row in rows]) if json else _print_paper(console, rows)
         return
-    network = load_thing(thing)
+    network = find_network(thing)
     members = make_members(network, _numbers(budgets), Rule(alpha, beta, gamma))
     if data is None and (out is not None or assignments):
         raise InputError("scale-study: --out and --set are for trainings; give --data")

@@ -149,14 +149,14 @@ def _begin(
 ) -> None:
     from nas.cli.display.output import describe_network, say
     from nas.core.errors import InputError
-    from nas.scale.find_network import load_thing
+    from nas.scale.find_network import find_network
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.run import TrainingRun, check_free, trained_network
     from nas.weights.file import find_weights
 
     if changes["workers.gpus_per_worker"] is not None and not changes["workers.count"]:
         raise InputError("--gpus-per-worker: is for processes that share a batch; give --workers N too")
-    network = load_thing(thing)
+    network = find_network(thing)
     values = {"thing": thing, **changes, "resolution": changes["resolution"] or network.resolution}
     config = with_absolute_paths(make_config(values, recipe, assignments))
     folder = out or Path("trained") / network.name

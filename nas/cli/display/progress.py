@@ -16,8 +16,8 @@ from nas.cli.display.output import say
 from nas.cli.display.text_plot import text_plot
 from nas.core.records import Trial
 from nas.core.units import count_words, format_quantity
-from nas.search.tally import Standing
-from nas.search.time_budget import Spending
+from nas.search.tally import Tally
+from nas.search.time_budget import TimeAccount
 
 PLOTTED, MOST_PLOTTED = 5, 2000  # trials from which on there is a picture, and of which it is at most
 PLOT_LINES = 7
@@ -31,9 +31,9 @@ class SearchProgress:
     Args:
         console: where to draw.
         goal: how many trials are asked for; ``None`` where a budget alone ends the search.
-        standing: of the trials that were finished before; it is kept up to date.
+        tally: of the trials that were finished before; it is kept up to date.
         terse: print only what is best so far or failed, as where thousands of trials take seconds.
-        spending: the budget's account.
+        time_account: the budget's account.
         gpus_per_worker: share of a GPU that a trial holds; 0 without.
     """
 
@@ -41,20 +41,20 @@ class SearchProgress:
         self,
         console: Console,
         goal: int | None,
-        standing: Standing,
+        tally: Tally,
         terse: bool = False,
-        spending: Spending | None = None,
+        time_account: TimeAccount | None = None,
         gpus_per_worker: float = 0.0,
     ) -> None:
-        self.console, self.goal, self.terse, self.spending = console, goal, terse, spending
-        self.standing, self.gpus_per_worker, self.running = standing, gpus_per_worker, 0
+        self.console, self.goal, self.terse, self.time_account = console, goal, terse, time_account
+        self.tally, self.gpus_per_worker, self.running = tally, gpus_per_worker, 0
         self._first_done, self._start = self.done, time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
     @property
     def done(self) -> int:
         """How many trials have ended."""
-        return len(self.standing.trials)
+        return len(self.tally.trials)
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -75,7 +75,7 @@ class SearchProgress:
 
     def finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (for the log)
         """Note a trial, and print its line if it is worth one."""
-        improved = self.standing.add(trial)
+        improved = self.tally.add(trial)
         if self.terse and self.done - self._first_done == 1:  # the first of many waits for what is loaded once
             self._first_done, self._start = self.done, time.monotonic()
         quiet = self.terse or self.console.is_terminal
@@ -90,27 +90,27 @@ class SearchProgress:
         """Do nothing: the screen redraws itself."""
 
     def _render(self) -> RenderableType:
-        standing = self.standing
-        pruned = f", {standing.pruned} pruned" if standing.pruned else ""
+        tally = self.tally
+        pruned = f", {tally.pruned} pruned" if tally.pruned else ""
         bar = Table.grid(padding=(0, 1))
-        counts = Text(f"{self._count()} done, {self.running} running, {standing.failed} failed{pruned}")
+        counts = Text(f"{self._count()} done, {self.running} running, {tally.failed} failed{pruned}")
         bar.add_row(ProgressBar(total=1.0, completed=self._share_done(), width=30), counts)
-        lines = [f"Best     {'no trial has succeeded yet' if standing.best is None else trial_line(standing.best)}"]
-        if standing.front:
-            volume = standing.volume
+        lines = [f"Best     {'no trial has succeeded yet' if tally.best is None else trial_line(tally.best)}"]
+        if tally.front:
+            volume = tally.volume
             words = "" if volume is None else f", hypervolume {volume:.4f}"
-            lines.append(f"Front    {count_words(len(standing.front), 'network')}{words}")
+            lines.append(f"Front    {count_words(len(tally.front), 'network')}{words}")
         lines.append(f"Pace     {self._pace().removeprefix('; ') or 'the first trials are running'}{self._spent()}")
         parts = [Text(line, no_wrap=True, overflow="ellipsis") for line in [*lines, *self._plot()]]
         return Group(bar, *parts)
 
     def _plot(self) -> list[str]:
         """Draw accuracy over MACs, the front marked."""
-        newest = [*self.standing.trials[-MOST_PLOTTED:], *self.standing.front]
+        newest = [*self.tally.trials[-MOST_PLOTTED:], *self.tally.front]
         known = [trial for trial in newest if trial.reward is not None and "macs" in trial.metrics]
         if len(known) < PLOTTED or self.console.height < PLOT_LINES + 10:
             return []
-        front = {trial.number for trial in self.standing.front}
+        front = {trial.number for trial in self.tally.front}
         points = [(trial.metrics["macs"], trial.metrics["accuracy"], trial.number in front) for trial in known]
         return text_plot(
             [(macs, accuracy) for macs, accuracy, _ in points],
@@ -125,11 +125,11 @@ class SearchProgress:
     def _spent(self) -> str:
         """Say what the trials took of all workers together, and what is left of the budget."""
         unit = "GPU-hours" if self.gpus_per_worker else "worker-hours"
-        hours = self.standing.seconds * (self.gpus_per_worker or 1.0) / 3600
+        hours = self.tally.seconds * (self.gpus_per_worker or 1.0) / 3600
         left = ""
-        if self.spending is not None:
-            kind = {"clock": "h by the clock", "gpu": "GPU-hours", "cpu": "CPU-hours"}[self.spending.budget.kind]
-            left = f", {max(0.0, self.spending.left_s(self.running)) / 3600:.2f} {kind} left"
+        if self.time_account is not None:
+            kind = {"clock": "h by the clock", "gpu": "GPU-hours", "cpu": "CPU-hours"}[self.time_account.budget.kind]
+            left = f", {max(0.0, self.time_account.left_s(self.running)) / 3600:.2f} {kind} left"
         return f"; {hours:.2f} {unit} spent{left}"
 
     def _pace(self) -> str:
@@ -137,8 +137,8 @@ class SearchProgress:
         if fresh <= 0 or seconds <= 0:
             return ""
         lefts = [] if self.goal is None else [(self.goal - self.done) * seconds / fresh]
-        if self.spending is not None:
-            lefts.append(self.spending.clock_left_s(self.running))
+        if self.time_account is not None:
+            lefts.append(self.time_account.clock_left_s(self.running))
         return f"; {3600 * fresh / seconds:,.0f} trials/h, {format_duration(max(0.0, min(lefts)))} left"
 
     def _count(self) -> str:
@@ -146,8 +146,8 @@ class SearchProgress:
 
     def _share_done(self) -> float:
         shares = [] if self.goal is None else [self.done / self.goal]
-        if self.spending is not None:
-            shares.append(1 - self.spending.left_s() / self.spending.budget.seconds)
+        if self.time_account is not None:
+            shares.append(1 - self.time_account.left_s() / self.time_account.budget.seconds)
         return min(1.0, max(shares))
 
 

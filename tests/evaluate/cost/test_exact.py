@@ -9,7 +9,7 @@ from torch import nn
 from nas.evaluate.cost.cross_check import convolutions_by_thop, cross_check
 from nas.evaluate.cost.exact import Cost, cost_by_part, network_cost
 from nas.evaluate.cost.module import module_cost
-from nas.scale.find_network import load_thing
+from nas.scale.find_network import find_network
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block, ConvNormAct, SqueezeExcitation
 from nas.search_spaces.catalogue import load_space, reference_network, space_names
@@ -62,7 +62,7 @@ def test_any_stage_table_agrees_with_the_built_module(network: Network) -> None:
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v3_small", "resnet18", "mobilenet_v1"])
 def test_other_counters_differ_by_what_is_explained(name: str) -> None:
-    ours, torchs, thops = cross_check(load_thing(name).at(resolution=64))
+    ours, torchs, thops = cross_check(find_network(name).at(resolution=64))
     assert (ours.macs, ours.params) == (torchs.macs, torchs.params)
     assert thops.explained and thops.params == ours.params
     assert thops.macs > ours.macs and "BatchNorm" in thops.note
@@ -119,7 +119,7 @@ def simulated_peak(network: Network) -> int:
     "name", ["efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "resnet18", "resnet50"]
 )
 def test_peak_of_activations_of_the_references(name: str) -> None:
-    network = load_thing(name).at(resolution=64)
+    network = find_network(name).at(resolution=64)
     assert network_cost(network).peak_activation_bytes == simulated_peak(network)
 
 
