@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas.cli.display.output import make_console
-from nas.cli.workers import make_pool, read_images
+from nas.core.callback import SILENT
 from nas.core.journal import read_rows
 from nas.search.assemble import prepare
 from nas.search.config import RunConfig, load_config, with_absolute_paths
+from nas.search.session import read_images, search_pool
 from nas.studies.proxy_ranking import JOURNAL, Plan, draw_networks, judge, measure_trust
 
 SPACE = """
@@ -71,11 +71,10 @@ def measure(
 ) -> None:
     """Train the networks from ``seeds`` seeds by one setting, if that is not done yet."""
     setup = prepare(configure(arguments, space, changes))
-    console = make_console()
     plan = Plan(draw_networks(setup, arguments.networks), epochs, epochs, seeds, 0)
     folder.mkdir(parents=True, exist_ok=True)
-    images = read_images(setup, console, quiet=True)
-    with make_pool(setup, images, console) as pool:
+    images = read_images(setup, SILENT)
+    with search_pool(setup, images, SILENT) as pool:
         try:
             measure_trust(setup, replace(plan, longer_seeds=0), folder, pool)
         except Exception as error:  # one schedule alone has nothing to be compared with

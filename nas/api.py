@@ -11,16 +11,61 @@ Examples:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
+from nas.core.records import Trial
 from nas.results import Family, LoadedNetwork, SearchResult
 from nas.scale.compound import Rule, official_scalings, phi_scaling
 from nas.scale.family import make_family
 from nas.scale.find_network import find_network
+from nas.search.assemble import Setup
+from nas.search.callback import SearchCallback, SearchState, trial_line
+from nas.search.run_directory import Run
 from nas.search_spaces.network import Network
+
+
+class PrintCallback(SearchCallback):
+    """Prints messages, and each trial that is the best so far or failed, as plain lines.
+
+    Args:
+        quiet: print warnings alone, to standard error.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._state: SearchState | None = None
+
+    def message(self, text: str) -> None:
+        """Print a message."""
+        if not self._quiet:
+            print(text)
+
+    def warning(self, text: str) -> None:
+        """Print a warning."""
+        print(f"warning: {text}", file=sys.stderr if self._quiet else sys.stdout)
+
+    def search_prepared(self, setup: Setup, run: Run) -> None:
+        """Print what is searched, and where the run is."""
+        self.message(f"Search   {setup.space.name} by {setup.config.controller['name']}, kept in {run.path}")
+
+    def trials_started(self, state: SearchState) -> None:
+        """Keep the state, whose tally knows the best trial."""
+        self._state = state
+
+    def trial_finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (it is in the log)
+        """Print a trial's line, if it is the best so far or failed."""
+        is_best = self._state is not None and self._state.tally.best is trial
+        if is_best or trial.status == "failed":
+            self.message(trial_line(trial))
+
+    def search_interrupted(self, run: Run, best: Trial | None) -> None:
+        """Print how to resume."""
+        shown = "" if best is None else f"; best so far: {trial_line(best)}"
+        self.message(f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}{shown}")
 
 
 def search(
@@ -37,6 +82,7 @@ def search(
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     quiet: bool = False,
+    callbacks: Sequence[SearchCallback] = (),
 ) -> SearchResult:
     """Search for a network, as ``nas search`` does.
 
@@ -52,12 +98,13 @@ def search(
         workers: Ray workers; 0: this process.
         out: the run's directory; unset: ``runs/SPACE-TIME``.
         settings: any other key of the configuration, dotted: ``{"evaluator.epochs": 5}``.
-        quiet: print nothing but warnings.
+        quiet: print nothing but warnings, to standard error.
+        callbacks: look on at the search: subclasses of ``nas.search.callback.SearchCallback``.
 
     Raises:
         InputError: for a mistake in what was given, before any work.
         WorkError: if the work fails; what has been finished is kept.
-        KeyboardInterrupt: after saving; ``nas search --resume`` goes on.
+        KeyboardInterrupt: after saving; ``nas search --resume`` resumes the run.
 
     Examples:
         >>> import nas
@@ -65,11 +112,10 @@ def search(
         Traceback (most recent call last):
         nas.core.errors.InputError: ...
     """
-    import typer
-
-    from nas.cli.display.output import quietly
-    from nas.cli.search_run import begin
+    from nas.report.page import draw_report
     from nas.search.config import load_config, with_absolute_paths
+    from nas.search.session import begin
+    from nas.tracking.wandb_run import WandbCallback
 
     given = dict(settings or {}) if isinstance(settings, Mapping | None) else {None: settings}
     if not all(isinstance(key, str) for key in given):
@@ -86,11 +132,14 @@ def search(
         **given,
     }
     loaded = load_config(None if config is None else str(config), changes, ())
-    try:
-        with quietly(quiet):
-            run, _ = begin(with_absolute_paths(loaded), None if out is None else Path(out))
-    except typer.Exit:
-        raise KeyboardInterrupt from None
+    lines = PrintCallback(quiet)
+    with WandbCallback(lines) as wandb:
+        run, baseline = begin(
+            with_absolute_paths(loaded), None if out is None else Path(out), [lines, wandb, *callbacks]
+        )
+        if run.config.report:
+            draw_report(run.path, lines)
+    lines.message(f"Baseline {trial_line(baseline.trial)}")
     return SearchResult(run.path)
 
 

@@ -72,13 +72,14 @@ class SearchResult:
 
     @property
     def accuracy(self) -> float:
-        """The baseline's validation accuracy, a fraction; a predicted one is by the fit that searched."""
-        return float(self.facts.result.get("accuracy", self.baseline.metrics["accuracy"]))
+        """The baseline's accuracy, a fraction: the honest figure of ``Result.accuracy``, once the run has ended."""
+        result = self.facts.result
+        return float(self.baseline.metrics["accuracy"] if result is None else result.accuracy)
 
     @property
     def test_accuracy(self) -> float | None:
         """The baseline's accuracy on the test part, a fraction; ``None`` if it was not scored there."""
-        return self.facts.result.get("test_accuracy")
+        return None if self.facts.result is None else self.facts.result.test_accuracy
 
     @property
     def macs(self) -> int | None:

@@ -7,9 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nas.core.callback import Callback
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -144,6 +147,7 @@ class KilledAlways:
 TOY_CONTROLLERS = '''
 import random
 
+from nas.core.callback import Callback
 from nas.controllers.controller import Controller
 from nas.controllers.regularized_evolution import RegularizedEvolution
 from nas.core.records import Architecture
@@ -305,3 +309,17 @@ def read_trials(run: Path) -> list[dict[str, Any]]:
 def comparable(run: Path) -> list[dict[str, Any]]:
     """A journal without what differs between equal runs: the seconds."""
     return [{key: value for key, value in trial.items() if key != "seconds"} for trial in read_trials(run)]
+
+
+class Heard(Callback):
+    """Keeps what a callback hears."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.epochs: list[Mapping[str, Any]] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def epoch_finished(self, row: Mapping[str, Any]) -> None:
+        self.epochs.append(row)

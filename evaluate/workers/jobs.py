@@ -13,6 +13,7 @@ from nas.evaluate.recipe import EvaluatorRecipe
 from nas.evaluate.workers.pool import LocalPool, WorkerPool
 from nas.evaluate.workers.settings import WorkerSettings
 
+PoolStarter = Callable[[], WorkerPool]
 INSTANT_BATCH = 25  # evaluations that are taken, and saved, together where nothing is trained
 POLL_S = 1.0
 
@@ -36,7 +37,7 @@ def open_pool(
     settings: WorkerSettings,
     count: int,
     batch: int = 1,
-) -> Iterator[Callable[[], WorkerPool]]:
+) -> Iterator[PoolStarter]:
     """Yield a function that returns the pool. It starts the pool at the first call; leaving the context closes it.
 
     Args:

@@ -20,8 +20,8 @@ class MemoryWatch:
     """Raises ``MemoryLimitExceeded`` in the main thread when the process has grown by more than a limit.
 
     Growth is measured from the process's size when the watch is made, after the evaluator and its images. It includes
-    what earlier trials left for reuse. If the process shrinks below that size, the smaller size counts. In other threads
-    than the main one the watch does nothing.
+    what earlier trials left for reuse. If the process shrinks below that size, the smaller size counts.
+    The watch does nothing in other threads than the main one.
 
     Args:
         limit_bytes: how much.

@@ -17,7 +17,7 @@ from nas.evaluate.recipe import EvaluatorRecipe
 from nas.evaluate.workers.guard import evaluate_safely
 from nas.evaluate.workers.memory import MemoryWatch
 
-Outcome = tuple[Job, Evaluation]
+Finished = tuple[Job, Evaluation]
 
 
 class WorkerPool(Protocol):
@@ -36,7 +36,7 @@ class WorkerPool(Protocol):
     def submit(self, job: Job) -> None:
         """Take a job; at most ``capacity`` may be unfinished."""
 
-    def gather(self, timeout_s: float) -> list[Outcome]:
+    def gather(self, timeout_s: float) -> list[Finished]:
         """Return what has finished, waiting up to ``timeout_s`` for the first; an empty list if nothing has."""
 
     def forget(self, checkpoints: Sequence[str]) -> None:
@@ -111,7 +111,7 @@ class LocalPool:
         """Queue a job; it runs in ``gather``."""
         self._jobs.append(job)
 
-    def gather(self, timeout_s: float) -> list[Outcome]:  # noqa: ARG002 (no clock decides what is told together)
+    def gather(self, timeout_s: float) -> list[Finished]:  # noqa: ARG002 (no clock decides what is told together)
         """Run every job that is queued and return them.
 
         Raises:

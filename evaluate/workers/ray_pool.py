@@ -26,7 +26,7 @@ from nas.core.records import Evaluation
 from nas.evaluate.contract import Job
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.recipe import EvaluatorRecipe
-from nas.evaluate.workers.pool import Outcome, Worker
+from nas.evaluate.workers.pool import Finished, Worker
 from nas.evaluate.workers.ray_cluster import connect, first_line, fit, send_data
 
 _log = logging.getLogger(__name__)
@@ -136,9 +136,9 @@ class RayPool:
         self._queue.append(_Queued(job))
         self._dispatch()
 
-    def gather(self, timeout_s: float) -> list[Outcome]:
+    def gather(self, timeout_s: float) -> list[Finished]:
         """Return what has finished, waiting up to ``timeout_s`` for the first."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Finished] = []
         end = time.monotonic() + timeout_s
         while not outcomes:
             left = max(0.0, end - time.monotonic())
@@ -230,7 +230,7 @@ class RayPool:
     def _sweep(self, slot: _Slot) -> Any:
         return slot.actor.forget.remote(self._forgotten.pop(slot.node))
 
-    def _finish(self, reference: Any) -> list[Outcome]:
+    def _finish(self, reference: Any) -> list[Finished]:
         """Take a finished reference; a job whose worker died is run again, up to ``retries`` times."""
         running = self._running.pop(reference)
         try:
@@ -251,7 +251,7 @@ class RayPool:
                 self._forgotten[before].append(job.checkpoint)
         return [(job, evaluation)]
 
-    def _died(self, running: _Running, error: Exception) -> list[Outcome]:
+    def _died(self, running: _Running, error: Exception) -> list[Finished]:
         _kill(running.slot)
         queued = running.queued
         lost = isinstance(error, ActorUnavailableError) or running.slot.node not in _alive_nodes()
@@ -269,9 +269,9 @@ class RayPool:
         text = f"its worker died {queued.deaths} times, the last time: {first_line(error)}"
         return [(queued.job, Evaluation(queued.job.architecture, "failed", {}, seconds, text, fault))]
 
-    def _kill_hung(self) -> list[Outcome]:
+    def _kill_hung(self) -> list[Finished]:
         """Kill workers that are past their time limit and did not end the trial themselves."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Finished] = []
         if self._limit_s is None:
             return outcomes
         for reference, running in list(self._running.items()):

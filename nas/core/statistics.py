@@ -16,21 +16,21 @@ class Noise:
     """What chance does to one training.
 
     Attributes:
-        deviation: standard deviation within networks, pooled over them.
+        std: standard deviation within networks, pooled over them.
         freedom: degrees of freedom it is estimated with.
     """
 
-    deviation: float
+    std: float
     freedom: int
 
     def smallest_difference(self, first: int = 1, second: int = 1) -> float:
         """Return the difference of two means that chance exceeds in 5% of cases, for so many trainings of each.
 
-        By Student's t: a deviation that is estimated from few trainings is no certainty itself.
+        By Student's t distribution, because the standard deviation is itself an estimate from few trainings.
         """
         from scipy.stats import t
 
-        return float(t.ppf(0.975, self.freedom)) * self.deviation * math.sqrt(1 / first + 1 / second)
+        return float(t.ppf(0.975, self.freedom)) * self.std * math.sqrt(1 / first + 1 / second)
 
 
 def measure_noise(groups: Iterable[Sequence[float]]) -> Noise | None:

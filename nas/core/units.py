@@ -92,3 +92,12 @@ def _parse(text: str | float, what: str, units: dict[str, float], examples: str)
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"{what}: expected a positive quantity such as {examples}, got '{text}'")
     return value
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as ``0.5 s``, ``45 s``, ``12 min`` or ``3.4 h``."""
+    if 0 < seconds < 3:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from nas.core.callback import SILENT, Callback
 from nas.core.errors import InputError, WorkError
 from nas.core.files import cannot_write, write_bytes_whole, write_whole
 from nas.export.other_libraries import Counterpart, find_counterpart, their_state
@@ -43,7 +44,6 @@ _NAMES = {
     "timm": "timm-{theirs}.safetensors",
 }
 _SCRATCH = ".nas-export-"  # begins the name of a folder in which a file is made and proved
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Exported:
 
 
 def export(
-    network: Network, weights: Weights, kinds: Sequence[str], folder: Path, tell: Tell = lambda _: None
+    network: Network, weights: Weights, kinds: Sequence[str], folder: Path, callback: Callback = SILENT
 ) -> list[Exported]:
     """Write every format and compare each in a process of its own.
 
@@ -81,7 +81,7 @@ def export(
         weights: of it.
         kinds: of ``FORMATS``.
         folder: where the files go; ``weights.safetensors`` always does, beside what reads it.
-        tell: is told each format as it is done.
+        callback: hears of each format as it is done.
 
     Raises:
         InputError: if the network has no counterpart in a library that is asked for, a library is missing, or the
@@ -112,7 +112,7 @@ def export(
                 made.replace(path)
             snippet = counterpart.snippet(network, path.name) if counterpart else ""
             results.append(Exported(kind, path, difference, scale, snippet))
-            tell(f"{kind:<12}{path}: largest difference {difference:.1e} of logits up to {scale:.3g}")
+            callback.message(f"{kind:<12}{path}: largest difference {difference:.1e} of logits up to {scale:.3g}")
     return results
 
 

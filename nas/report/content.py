@@ -72,19 +72,21 @@ def _lead(facts: Facts) -> str:
 
 def _reached(facts: Facts, best: Trial) -> str:
     """Say what the best comes to, by the figure that did not choose it where there is one."""
-    accuracy = facts.result.get("accuracy", best.metrics["accuracy"])
-    if predicted := facts.result.get("predicted"):
-        return f"{predicted['found']['accuracy']:.2%} predicted accuracy ({accuracy:.2%} by the fit that searched)"
+    result = facts.result
+    if result is not None and result.predicted is not None:
+        return f"{result.accuracy:.2%} predicted accuracy ({result.searched_accuracy:.2%} by the fit that searched)"
     kind = "predicted" if facts.config.evaluator["name"] == "imagenet" else "validation"
-    test = facts.result.get("test_accuracy")
+    if result is None:
+        return f"{best.metrics['accuracy']:.2%} {kind} accuracy"
+    test = result.test_accuracy
     tested = "" if test is None else f" ({test:.2%} on the test part, which the search never saw)"
-    mean = " in the mean of its confirming trainings" if facts.result.get("confirmed") else ""
-    return f"{accuracy:.2%} {kind} accuracy{mean}{tested}"
+    mean = "" if result.confirmed is None else " in the mean of its confirming trainings"
+    return f"{result.accuracy:.2%} {kind} accuracy{mean}{tested}"
 
 
 def _cautions(facts: Facts) -> list[str]:
     if facts.config.evaluator["name"] == "imagenet":
-        where = " See the section on trust." if facts.result.get("predicted") else ""
+        where = " See the section on trust." if facts.result is not None and facts.result.predicted is not None else ""
         return [
             "ImageNet accuracies on this page are predicted, by a model of networks that Accel-NASBench trained for 16 "
             "epochs; they are not those of full training. The optimum of a model is an over-estimate by that model."
@@ -98,8 +100,8 @@ def _cautions(facts: Facts) -> list[str]:
 def _budget(facts: Facts) -> Table:
     best, rows = facts.best, list[tuple[str, str, str, str]]()
     metrics = {} if best is None else dict(best.metrics)
-    if "measured_latency_ms" in facts.result:
-        metrics["measured_latency_ms"] = facts.result["measured_latency_ms"]
+    if facts.result is not None and facts.result.measured_latency_ms is not None:
+        metrics["measured_latency_ms"] = facts.result.measured_latency_ms
     said = set()
     for limit in budget(facts.config):
         said.add(limit.metric)
@@ -186,16 +188,16 @@ def _baseline(facts: Facts) -> PageSection | None:
 
 
 def _against_b0(facts: Facts) -> tuple[Table, ...]:
-    predicted = facts.result.get("predicted")
-    if not predicted:
+    if facts.result is None or facts.result.predicted is None:
         return ()
-    sides = [predicted["found"], predicted["efficientnet_b0"]]
-    rows = [("MACs", *(f"{side['macs']:,}" for side in sides)), ("params", *(f"{side['params']:,}" for side in sides))]
-    for key, words in (
-        ("accuracy", "predicted top-1, 16 epochs"),
-        ("accuracy_longer", "predicted top-1, 5.5 times longer"),
-    ):
-        rows.append((words, *(f"{side[key]:.2%} ± {100 * side[f'{key}_std']:.2f}" for side in sides)))
+    sides = [facts.result.predicted.found, facts.result.predicted.efficientnet_b0]
+    longer = (f"{side.accuracy_longer:.2%} ± {100 * side.accuracy_longer_std:.2f}" for side in sides)
+    rows = [
+        ("MACs", *(f"{side.macs:,}" for side in sides)),
+        ("params", *(f"{side.params:,}" for side in sides)),
+        ("predicted top-1, 16 epochs", *(f"{side.accuracy:.2%} ± {100 * side.accuracy_std:.2f}" for side in sides)),
+        ("predicted top-1, 5.5 times longer", *longer),
+    ]
     return (
         Table(
             "Beside EfficientNet-B0, by a fit that did not search",

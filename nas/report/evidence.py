@@ -7,8 +7,7 @@ import re
 import shlex
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from nas.core.program import program
 from nas.core.records import Trial
@@ -19,6 +18,7 @@ from nas.report.choices import option_table
 from nas.report.facts import Facts
 from nas.report.layout import PageSection, Table
 from nas.report.more_charts import trust_chart
+from nas.search.result import CandidateResult
 
 CHOICE_ROWS = 120
 
@@ -51,13 +51,13 @@ def choices_section(facts: Facts) -> PageSection | None:
 def trust_section(facts: Facts) -> PageSection | None:
     """Say what is known of how far the figures can be trusted."""
     text, charts, tables = list[str](), list[Chart](), list[Table]()
-    predicted = facts.result.get("predicted")
-    if predicted:
-        low, high = (100 * value for value in predicted["gain_interval"])
+    predicted = None if facts.result is None else facts.result.predicted
+    if predicted is not None:
+        low, high = (100 * value for value in predicted.gain_interval)
         text.append(
-            f"Gain over EfficientNet-B0: {100 * predicted['gain']:+.2f} points, 95% interval {low:+.2f} to {high:+.2f} "
+            f"Gain over EfficientNet-B0: {100 * predicted.gain:+.2f} points, 95% interval {low:+.2f} to {high:+.2f} "
             "for one training of each. The fit that searched rates its choice "
-            f"{100 * predicted['found']['optimism']:.2f} points higher than a second fit, made from other trainings, "
+            f"{100 * predicted.found.optimism:.2f} points higher than a second fit, made from other trainings, "
             "whose figures are given here."
         )
     if facts.trust is not None:
@@ -73,10 +73,11 @@ def trust_section(facts: Facts) -> PageSection | None:
                 f"A difference of less than {100 * smallest:.2f} points between two trials means nothing: chance alone "
                 "makes a larger one in one case of twenty."
             )
-    if confirmed := facts.result.get("confirmed"):
-        tables.append(_confirmations(confirmed["candidates"]))
-        if len(confirmed["candidates"]) > 1:
-            text.append(_winner(confirmed["tied"]))
+    confirmed = None if facts.result is None else facts.result.confirmed
+    if confirmed is not None:
+        tables.append(_confirmations(confirmed.candidates))
+        if len(confirmed.candidates) > 1:
+            text.append(_winner(confirmed.tied))
     if not text and not charts and _trains_proxies(facts) and facts.succeeded:
         command = f"{program()} trust {shlex.quote(str(facts.path))}"
         text.append(f"Nobody has measured yet how far this proxy can be trusted: {command}")
@@ -89,13 +90,13 @@ def _trains_proxies(facts: Facts) -> bool:
     return facts.config.evaluator["name"] == "proxy" and not facts.scaling
 
 
-def _confirmations(candidates: Sequence[Mapping[str, Any]]) -> Table:
+def _confirmations(candidates: Sequence[CandidateResult]) -> Table:
     rows = [
         (
-            str(one["number"]),
-            "for comparison" if one["spread_out"] else "one of the best",
-            f"{statistics.fmean(one['accuracies']):.2%}",
-            ", ".join(f"{value:.2%}" for value in one["accuracies"]),
+            str(one.number),
+            "for comparison" if one.control else "one of the best",
+            f"{statistics.fmean(one.accuracies):.2%}",
+            ", ".join(f"{value:.2%}" for value in one.accuracies),
         )
         for one in candidates
     ]

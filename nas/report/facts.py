@@ -17,6 +17,7 @@ from nas.search.baseline import best_trial, front_of
 from nas.search.config import METADATA, RunConfig
 from nas.search.confirmation import JOURNAL as CONFIRMATIONS
 from nas.search.loop import SPENT
+from nas.search.result import Result
 from nas.search.run_directory import read_config, read_journal
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
@@ -36,7 +37,7 @@ class Facts:
         created: when it began, ISO 8601; empty if nobody noted it.
         versions: of what a result may depend on.
         trials: finished trials, in the order of the journal.
-        result: the content of ``result.json``; empty while it is not of all trials.
+        result: of ``result.json``; ``None`` while it is not of all trials.
         network: the baseline's stage table; ``None`` while there is no result, or for a space without.
         trust: the content of ``trust.json``, ``None`` if nobody measured it.
         scaling: the content of ``scaling.json``, empty but for a grid search.
@@ -47,7 +48,7 @@ class Facts:
     created: str
     versions: dict[str, str]
     trials: Sequence[Trial]
-    result: dict[str, Any]
+    result: Result | None
     network: Network | None
     trust: dict[str, Any] | None
     scaling: dict[str, Any]
@@ -65,9 +66,9 @@ class Facts:
             raise InputError(f"report: the run '{path}' has no finished trial yet")
         data = read_yaml(path / "config.yaml")
         created, versions = (data.get(key) for key in reversed(METADATA))
-        result = _json(path / "result.json")
-        if sum(result.get("trials", {}).values()) != len(trials):  # of an earlier leg; the run has gone on since
-            result = {}
+        result = Result.read(path)
+        if result is not None and sum(result.trials.values()) != len(trials):  # the run was extended since
+            result = None
         return cls(
             path=path,
             config=config,
@@ -98,7 +99,8 @@ class Facts:
     @cached_property
     def best(self) -> Trial | None:
         """The baseline's trial; while the run has not ended, the best so far."""
-        chosen = [trial for trial in self.trials if trial.number == self.result.get("number")]
+        number = None if self.result is None else self.result.number
+        chosen = [trial for trial in self.trials if trial.number == number]
         return chosen[0] if chosen else best_trial(self.trials)
 
     @property
@@ -115,7 +117,7 @@ class Facts:
     @property
     def has_ended(self) -> bool:
         """Whether the search has come to its end, and was not interrupted."""
-        return bool(self.result) and bool(self.result.get("ended", True))
+        return self.result is not None and self.result.ended
 
     @cached_property
     def decoded(self) -> Network | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from nas.core.callback import Callback
 from nas.core.figures import write_figure
 from nas.core.files import cannot_write, write_whole
+from nas.core.program import program
 from nas.core.records import Trial
 from nas.core.version import package_version
 from nas.report.chart import report_style
@@ -96,3 +99,13 @@ def trials_json(trials: Sequence[Trial]) -> str:
     ]
     data = json.dumps({"decisions": decisions, "values": values, "trials": rows}, separators=(",", ":"))
     return data.replace("<", "\\u003c")
+
+
+def draw_report(run: Path, callback: Callback) -> list[Path]:
+    """Write a run's page, and return its files; warn if it cannot be drawn, because nothing else is lost then."""
+    try:
+        return write_report(run)
+    except Exception as error:
+        again = f"{program()} report {shlex.quote(str(run))}"
+        callback.warning(f"{run / FILE} could not be drawn ({error}); nothing else is lost. Again: {again}")
+        return []

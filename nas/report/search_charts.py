@@ -234,9 +234,9 @@ def _references(axes: Any, facts: Facts, low: float, high: float) -> str:
         axes.annotate(
             name, (macs, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=6.5, ha="right", va="bottom"
         )
-    predicted, diamond = facts.result.get("predicted", {}).get("efficientnet_b0", {}), ""
-    if "efficientnet_b0" in near and "picked_by" in predicted:
-        place = [near["efficientnet_b0"]], [predicted["picked_by"]]
+    diamond, prediction = "", None if facts.result is None else facts.result.predicted
+    if "efficientnet_b0" in near and prediction is not None:
+        place = [near["efficientnet_b0"]], [prediction.efficientnet_b0.picked_by]
         axes.scatter(*place, marker="D", s=26, color=BLACK, zorder=4, label="B0")
         diamond = "The diamond is EfficientNet-B0, predicted by the same fit. "
     where = f"at {facts.decoded.resolution} px and {facts.decoded.classes} classes"

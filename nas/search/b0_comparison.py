@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from nas.evaluate.imagenet.prediction import ALL, shipped_surrogate
 from nas.evaluate.imagenet.skeleton import Genes, b0_genes, genes_of, skeleton_genes
 from nas.evaluate.recipe import IMAGENET
 from nas.search.assemble import Setup
+from nas.search.result import PredictedNetwork, PredictionResult
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.network import Network
 
@@ -36,7 +36,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class AgainstB0:
+class B0Comparison:
     """The comparison.
 
     Attributes:
@@ -58,14 +58,20 @@ class AgainstB0:
     b0_better_than: float | None
     sample: int
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        sides = {name: _plain(side) for name, side in (("found", self.found), ("efficientnet_b0", self.b0))}
-        place = {"b0_inside": self.b0_inside, "b0_better_than": self.b0_better_than, "sample": self.sample}
-        return {**sides, "gain": self.gain, "gain_interval": list(self.gain_interval), **place}
+    def as_result(self) -> PredictionResult:
+        """Return it as ``result.json`` has it."""
+        return PredictionResult(
+            found=_as_result(self.found),
+            efficientnet_b0=_as_result(self.b0),
+            gain=self.gain,
+            gain_interval=self.gain_interval,
+            b0_inside=self.b0_inside,
+            b0_better_than=self.b0_better_than,
+            sample=self.sample,
+        )
 
 
-def against_b0(setup: Setup, network: Network | None, sample: int = SAMPLE) -> AgainstB0 | None:
+def compare_with_b0(setup: Setup, network: Network | None, sample: int = SAMPLE) -> B0Comparison | None:
     """Compare a run's baseline with EfficientNet-B0; ``None`` unless the surrogate scored it."""
     if setup.config.evaluator["name"] != IMAGENET or network is None:
         return None
@@ -74,7 +80,7 @@ def against_b0(setup: Setup, network: Network | None, sample: int = SAMPLE) -> A
     known = {"macs": b0.macs, "params": b0.params, **network_cost(reference).metrics(), **b0.speed}
     inside = setup.limits.admits({limit.metric: np.nan for limit in setup.limits} | known)
     share, drawn = b0_share(setup, b0, sample) if inside else (None, 0)
-    return AgainstB0(
+    return B0Comparison(
         found=found,
         b0=b0,
         gain=found.judgement.accuracy - b0.judgement.accuracy,
@@ -134,6 +140,8 @@ def _speed(setup: Setup, network: Network) -> dict[str, float]:
         return {}
 
 
-def _plain(side: Side) -> dict[str, Any]:
-    judged = asdict(side.judgement)
-    return {"macs": side.macs, "params": side.params, **side.speed, **judged, "optimism": side.judgement.optimism}
+def _as_result(side: Side) -> PredictedNetwork:
+    judged = side.judgement
+    return PredictedNetwork.model_validate(
+        {"macs": side.macs, "params": side.params, **side.speed, **asdict(judged), "optimism": judged.optimism}
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from nas.core.callback import SILENT, Callback
 from nas.core.errors import InputError
 from nas.core.records import Evaluation, Trial
 from nas.evaluate.contract import Job
@@ -20,10 +19,11 @@ from nas.evaluate.workers.jobs import run_jobs
 from nas.evaluate.workers.pool import WorkerPool
 from nas.search.asha import rung_cycles
 from nas.search.assemble import Setup
-from nas.search.b0_comparison import SAMPLE, AgainstB0, against_b0
-from nas.search.confirmation import JOURNAL, Rounds, Tell, confirm_job, confirm_rounds
+from nas.search.b0_comparison import SAMPLE, B0Comparison, compare_with_b0
+from nas.search.confirmation import JOURNAL, Confirmation, confirm_best, confirm_job
 from nas.search.fidelity import RUNGS
 from nas.search.loop import SPENT, make_job
+from nas.search.result import RESULT, Result
 from nas.search.run_directory import Run
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
@@ -33,35 +33,35 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Baseline:
     """A run's result.
 
     Attributes:
-        baseline: the best trial by reward, or by the reward of its confirming trainings.
+        trial: the best one by reward, or by the reward of its confirming trainings.
         network: its stage table; ``None`` for spaces without.
         test_accuracy: its score on the test part; ``None`` if there is none.
         front: the Pareto front, by falling accuracy.
         files: what was written.
-        against_b0: the baseline beside EfficientNet-B0, where the ImageNet surrogate scored it.
+        b0_comparison: the baseline beside EfficientNet-B0, where the ImageNet surrogate scored it.
         neighbours: what every single change of the baseline would do, where the surrogate scored it.
         measured_ms: the baseline's latency on this machine, where a latency table predicted it.
-        rounds: what the confirming trainings came to, where there were any.
+        confirmation: the confirming trainings; ``None`` without any.
     """
 
-    baseline: Trial
+    trial: Trial
     network: Network | None
     test_accuracy: float | None
     front: list[Trial]
     files: list[Path]
-    against_b0: AgainstB0 | None = None
+    b0_comparison: B0Comparison | None = None
     neighbours: list[Neighbour] = field(default_factory=list)
     measured_ms: float | None = None
-    rounds: Rounds | None = None
+    confirmation: Confirmation | None = None
 
     @property
     def reward(self) -> float:
         """The baseline's reward: of its confirming trainings where there were any."""
-        return self.rounds.winner.reward if self.rounds else float(self.baseline.reward or 0.0)
+        return self.confirmation.winner.reward if self.confirmation else float(self.trial.reward or 0.0)
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
@@ -87,8 +87,8 @@ def baseline_network(setup: Setup, run: Run, baseline: Trial) -> Network | None:
 
 
 def conclude(
-    setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, tell: Tell = lambda _: None
-) -> Outcome | None:
+    setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, callback: Callback = SILENT
+) -> Baseline | None:
     """Choose the baseline, score it on the test part once, and write the derived files.
 
     The baseline is trained again as its trial, or its first confirming training, was, so that those never touch the
@@ -98,46 +98,40 @@ def conclude(
         setup: the parts of the run.
         run: with its journal complete or not.
         pool: gives the workers; ``None`` leaves out what needs training, as after an interruption.
-        tell: is told each confirming training.
+        callback: hears of each confirming training.
 
     Returns:
         ``None`` if no trial succeeded.
     """
-    rounds = confirm_rounds(setup, run, pool, tell)
-    baseline = rounds.winner.trial if rounds else best_trial(run.trials)
+    confirmation = confirm_best(setup, run, pool, callback)
+    baseline = confirmation.winner.trial if confirmation else best_trial(run.trials)
     if baseline is None:
         return None
-    known = run.read("result.json")
-    same = known.get("number") == baseline.number and ("confirmed" in known) == (rounds is not None)
-    test_accuracy = known.get("test_accuracy") if same else None
+    known = Result.read(run.path)
+    same = known is not None and known.number == baseline.number and (known.confirmed is None) == (confirmation is None)
+    test_accuracy = known.test_accuracy if known is not None and same else None
     if test_accuracy is None and pool is not None and setup.can_test:
         job = make_job(setup, baseline.number, baseline.architecture)
-        job = confirm_job(setup, baseline, 0) if rounds else replace(job, cycles=rung_cycles(setup.config.rungs))
+        job = confirm_job(setup, baseline, 0) if confirmation else replace(job, cycles=rung_cycles(setup.config.rungs))
         test_accuracy = _score_on_test(job, pool())
     network = baseline_network(setup, run, baseline)
     front = front_of(run.trials)
-    comparison = against_b0(setup, network, sample=0 if pool is None else SAMPLE)
+    comparison = compare_with_b0(setup, network, sample=0 if pool is None else SAMPLE)
     nearby = neighbours(comparison.found.genes) if comparison else []
     measured_ms = _measured_ms(setup, network) if pool is not None else None
+    ended = pool is not None
+    result = _result(run, baseline, test_accuracy, front, comparison, measured_ms, confirmation, ended)
     files = [
         run.path / "config.yaml",
         run.path / "trials.jsonl",
         run.write_front(front),
         run.write("baseline.yaml", network_to_yaml(network) if network else _genotype_yaml(baseline)),
-        run.write(
-            "result.json",
-            json.dumps(
-                _result(run, baseline, test_accuracy, front, comparison, measured_ms, rounds)
-                | {"ended": pool is not None},
-                indent=2,
-            )
-            + "\n",
-        ),
+        run.write(RESULT, result.to_json()),
         *([run.write("neighbours.csv", as_csv(nearby))] if nearby else []),
         run.path / "run.log",
     ]
     files[2:2] = [run.path / name for name in (RUNGS, SPENT, JOURNAL) if (run.path / name).exists()]
-    return Outcome(baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms, rounds)
+    return Baseline(baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms, confirmation)
 
 
 def _measured_ms(setup: Setup, network: Network | None) -> float | None:
@@ -166,34 +160,40 @@ def _score_on_test(job: Job, pool: WorkerPool) -> float | None:
 
 def _result(
     run: Run,
-    baseline: Trial,
+    trial: Trial,
     test_accuracy: float | None,
     front: Sequence[Trial],
-    comparison: AgainstB0 | None,
+    comparison: B0Comparison | None,
     measured_ms: float | None,
-    rounds: Rounds | None,
-) -> dict[str, Any]:
+    confirmation: Confirmation | None,
+    ended: bool,
+) -> Result:
     statuses = [trial.status for trial in run.trials]
-    return {
-        "number": baseline.number,
-        "test_accuracy": test_accuracy,
-        "accuracy": rounds.winner.mean if rounds else baseline.metrics["accuracy"],
-        "macs": baseline.metrics.get("macs"),
-        "params": baseline.metrics.get("params"),
-        "reward": rounds.winner.reward if rounds else baseline.reward,
-        "genes": list(baseline.architecture.genes),
-        "choices": dict(baseline.choices),
-        "space": baseline.architecture.space,
-        "target_flops": run.config.objective.target_flops,
-        "trials": {status: statuses.count(status) for status in ("ok", "failed", "pruned")},
-        "front": [trial.number for trial in front],
-        "seconds": round(sum(trial.seconds for trial in run.trials), 3),
-        "seed": run.config.seed,
-        **{name: baseline.metrics[name] for name in ("latency_ms", "throughput") if name in baseline.metrics},
-        **({} if measured_ms is None else {"measured_latency_ms": measured_ms}),
-        **({"predicted": comparison.as_json()} if comparison else {}),
-        **({"confirmed": rounds.as_json()} if rounds else {}),
-    }
+    searched = trial.metrics["accuracy"]
+    honest = comparison.found.judgement.accuracy if comparison else searched
+    return Result(
+        number=trial.number,
+        accuracy=confirmation.winner.mean if confirmation else honest,
+        searched_accuracy=searched,
+        test_accuracy=test_accuracy,
+        macs=trial.metrics.get("macs"),
+        params=trial.metrics.get("params"),
+        reward=confirmation.winner.reward if confirmation else trial.reward,
+        genes=trial.architecture.genes,
+        choices=dict(trial.choices),
+        space=trial.architecture.space,
+        target_flops=run.config.objective.target_flops,
+        trials={status: statuses.count(status) for status in ("ok", "failed", "pruned")},
+        front=tuple(member.number for member in front),
+        seconds=round(sum(member.seconds for member in run.trials), 3),
+        seed=run.config.seed,
+        latency_ms=trial.metrics.get("latency_ms"),
+        throughput=trial.metrics.get("throughput"),
+        measured_latency_ms=measured_ms,
+        predicted=comparison.as_result() if comparison else None,
+        confirmed=confirmation.as_result() if confirmation else None,
+        ended=ended,
+    )
 
 
 def _genotype_yaml(baseline: Trial) -> str:

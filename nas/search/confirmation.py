@@ -9,10 +9,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from nas.core.callback import Callback
 from nas.core.records import Evaluation, Trial
 from nas.core.statistics import Noise, measure_noise
 from nas.evaluate.contract import Job
@@ -21,11 +21,11 @@ from nas.evaluate.workers.jobs import check_images, run_jobs
 from nas.evaluate.workers.pool import WorkerPool
 from nas.search.assemble import Setup
 from nas.search.loop import make_job
+from nas.search.result import CandidateResult, ConfirmationResult
 from nas.search.run_directory import Run
 
 JOURNAL = "confirm.jsonl"
 LONGER = 3  # times the evaluator's epochs, where nothing else is asked for
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Candidate:
         trial: as the search saw it.
         accuracies: of its confirming trainings, fractions, in the order of rounds.
         reward: of their mean accuracy.
-        spread_out: whether it is here for comparison and not as one of the best.
+        is_control: whether it was trained for comparison, not as one of the best.
     """
 
     trial: Trial
     accuracies: tuple[float, ...]
     reward: float
-    spread_out: bool
+    is_control: bool
 
     @property
     def mean(self) -> float:
@@ -51,7 +51,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
+class Confirmation:
     """What the rounds came to.
 
     Attributes:
@@ -80,34 +80,33 @@ class Rounds:
             return list(others[: max(1, len(others) // 2)])
         return [one for one in others if not _is_beaten(one, self.winner, noise)]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain values, for ``result.json``."""
-        return {
-            "epochs": self.epochs,
-            "accuracy": self.winner.mean,
-            "reward": self.winner.reward,
-            "seed_deviation": None if self.noise is None else self.noise.deviation,
-            "tied": [one.trial.number for one in self.tied],
-            "candidates": [
-                {
-                    "number": one.trial.number,
-                    "accuracies": list(one.accuracies),
-                    "reward": one.reward,
-                    "spread_out": one.spread_out,
-                }
+    def as_result(self) -> ConfirmationResult:
+        """Return it as ``result.json`` has it."""
+        return ConfirmationResult(
+            epochs=self.epochs,
+            accuracy=self.winner.mean,
+            reward=self.winner.reward,
+            seed_std=None if self.noise is None else self.noise.std,
+            tied=tuple(one.trial.number for one in self.tied),
+            candidates=tuple(
+                CandidateResult(
+                    number=one.trial.number, accuracies=one.accuracies, reward=one.reward, control=one.is_control
+                )
                 for one in self.candidates
-            ],
-        }
+            ),
+        )
 
 
-def confirm_rounds(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, tell: Tell) -> Rounds | None:
+def confirm_best(
+    setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, callback: Callback
+) -> Confirmation | None:
     """Train the candidates in rounds, and take up what an earlier process trained.
 
     Args:
         setup: the parts of the run.
         run: with its trials.
         pool: gives the workers; ``None`` trains nothing more.
-        tell: is told each training as it ends.
+        callback: hears of each training as it ends.
 
     Returns:
         ``None`` if nothing is to be confirmed, or nothing succeeded.
@@ -129,8 +128,8 @@ def confirm_rounds(setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None
             break  # a round that is not complete decides nothing
         if missing:
             assert pool is not None
-            _train(setup, run, pool(), missing, number, scores, tell)
-        found = _rounds(setup, best, others, scores, number)
+            _train(setup, run, pool(), missing, number, scores, callback)
+        found = _judge(setup, best, others, scores, number)
         contenders = [] if found is None else [found.winner.trial, *(one.trial for one in found.tied)]
         if len(contenders) < 2:
             break
@@ -182,7 +181,7 @@ def _train(
     trials: Sequence[Trial],
     number: int,
     scores: dict[int, dict[int, float | None]],
-    tell: Tell,
+    callback: Callback,
 ) -> None:
     def ended(job: Job, evaluation: Evaluation) -> None:
         check_images(evaluation)
@@ -200,18 +199,18 @@ def _train(
         run.append_row(JOURNAL, row)
         scores[job.number][number] = accuracy
         shown = f"failed: {evaluation.error}" if accuracy is None else f"{accuracy:.2%}"
-        tell(f"confirm  trial {job.number:>3}, round {number + 1}: {shown}  ({evaluation.seconds:.1f} s)")
+        callback.message(f"confirm  trial {job.number:>3}, round {number + 1}: {shown}  ({evaluation.seconds:.1f} s)")
 
     run_jobs([confirm_job(setup, trial, number) for trial in trials], pool, ended)
 
 
-def _rounds(
+def _judge(
     setup: Setup,
     best: Sequence[Trial],
     others: Sequence[Trial],
     scores: dict[int, dict[int, float | None]],
     last: int,
-) -> Rounds | None:
+) -> Confirmation | None:
     """Judge by the rounds up to ``last``, so that a kill within a later one changes nothing."""
     candidates = []
     for trial in [*best, *others]:
@@ -226,7 +225,7 @@ def _rounds(
     candidates.sort(
         key=lambda one: (len(one.accuracies) < most, -one.reward, one.trial.metrics.get("macs", 0), one.trial.number)
     )
-    return Rounds(tuple(candidates), confirm_epochs(setup), measure_noise(one.accuracies for one in candidates))
+    return Confirmation(tuple(candidates), confirm_epochs(setup), measure_noise(one.accuracies for one in candidates))
 
 
 def _is_beaten(one: Candidate, winner: Candidate, noise: Noise) -> bool:

@@ -8,17 +8,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from nas.controllers.controller import Controller
+from nas.core.callback import Callback
 from nas.core.errors import InputError, WorkError
 from nas.core.program import program
 from nas.core.records import Architecture, Evaluation, Status, Trial
 from nas.core.user_code import describe
 from nas.evaluate.contract import Job
-from nas.evaluate.workers.pool import Outcome, WorkerPool
+from nas.evaluate.workers.pool import Finished, WorkerPool
 from nas.search.assemble import Setup
 from nas.search.fidelity import Pending, make_fidelity
 from nas.search.run_directory import Run
@@ -29,19 +30,6 @@ _log = logging.getLogger(__name__)
 POLL_S = 0.25
 SPENT = "spent.json"
 SAME_ERROR_LIMIT = 3
-
-
-class Watcher(Protocol):
-    """Who looks on: the terminal's display, or nobody."""
-
-    def started(self, running: int) -> None:
-        """So many trials are running now."""
-
-    def finished(self, trial: Trial, details: str) -> None:
-        """A trial is in the journal; ``details`` is the traceback of an exception."""
-
-    def tick(self) -> None:
-        """Called several times a second."""
 
 
 class SearchLoop:
@@ -56,7 +44,7 @@ class SearchLoop:
         run: the directory; its journal and checkpoint are where the loop starts.
         controller: who proposes.
         pool: who evaluates.
-        watcher: who looks on.
+        callback: looks on.
         time_account: what the run may take; ``None``: whatever its trials take.
 
     Attributes:
@@ -70,10 +58,10 @@ class SearchLoop:
         run: Run,
         controller: Controller,
         pool: WorkerPool,
-        watcher: Watcher,
+        callback: Callback,
         time_account: TimeAccount | None = None,
     ) -> None:
-        self.setup, self.run, self.controller, self.pool, self.watcher = setup, run, controller, pool, watcher
+        self.setup, self.run, self.controller, self.pool, self.callback = setup, run, controller, pool, callback
         self.goal = setup.config.trials
         self.lag = max(1, setup.config.worker_count) if setup.config.workers.deterministic else None
         self.exhausted, self.spent, self.time_account = False, False, time_account
@@ -100,7 +88,7 @@ class SearchLoop:
                 if not self._in_flight:
                     break
                 self._record(self.pool.gather(POLL_S))
-                self.watcher.tick()
+                self.callback.tick()
         finally:
             with suppress(WorkError):  # a full disk has been told by then
                 self._save_spent()
@@ -131,9 +119,9 @@ class SearchLoop:
                 return
             self._in_flight[pending.number] = pending
             self.pool.submit(self.fidelity.job(make_job(self.setup, pending.number, pending.architecture)))
-            self.watcher.started(len(self._in_flight))
+            self.callback.trials_running(len(self._in_flight))
 
-    def _record(self, outcomes: Sequence[Outcome]) -> None:
+    def _record(self, outcomes: Sequence[Finished]) -> None:
         """Write what has ended to the journal, all of it together."""
         if not outcomes:
             return
@@ -150,7 +138,7 @@ class SearchLoop:
                 details[trial.number] = evaluation.details
         trials += self._pruned(self.fidelity.verdicts(self._left() <= 0 and not self._waiting))
         self._write(trials, details)
-        self.watcher.started(len(self._in_flight))
+        self.callback.trials_running(len(self._in_flight))
         self._check_same_error(outcomes)
 
     def _write(self, trials: Sequence[Trial], details: Mapping[int, str] = MappingProxyType({})) -> None:
@@ -160,7 +148,7 @@ class SearchLoop:
         self.run.append(trials)
         for trial in trials:
             self._finished[trial.number] = trial
-            self.watcher.finished(trial, details.get(trial.number, ""))
+            self.callback.trial_finished(trial, details.get(trial.number, ""))
         if checkpoints := self.fidelity.let_go([trial.number for trial in trials]):
             self.pool.forget(checkpoints)
 
@@ -199,7 +187,7 @@ class SearchLoop:
             choices=spaces.choices(self.setup.space, pending.architecture),
         )
 
-    def _check_same_error(self, outcomes: Sequence[Outcome]) -> None:
+    def _check_same_error(self, outcomes: Sequence[Finished]) -> None:
         """Stop early when the first trials all fail with the same exception: it is in the code, not in the networks.
 
         Stop at once when the images are gone: no network is to blame for that, and none could be trained.

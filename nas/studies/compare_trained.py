@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas.core.callback import SILENT, Callback
 from nas.core.errors import WorkError
 from nas.core.records import Architecture, Evaluation
 from nas.evaluate.contract import Job
@@ -18,7 +19,6 @@ from nas.evaluate.workers.jobs import open_pool, run_jobs
 from nas.evaluate.workers.settings import WorkerSettings
 from nas.search_spaces.network import Network
 
-Tell = Callable[[str], None]
 SPACE = "confirm"
 
 
@@ -46,7 +46,7 @@ def confirm(
     settings: ProxySettings,
     seeds: int,
     workers: int = 0,
-    tell: Tell = lambda _: None,
+    callback: Callback = SILENT,
 ) -> list[Confirmed]:
     """Train every network once for each seed, all alike.
 
@@ -72,7 +72,7 @@ def confirm(
         else:
             faults[index].append(str(evaluation.error))
             shown = f"failed: {evaluation.error}"
-        tell(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
+        callback.message(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
 
     with open_pool(EvaluatorRecipe(settings), lambda: load_data(data, 0), WorkerSettings(), workers) as pool:
         run_jobs(jobs, pool(), ended)

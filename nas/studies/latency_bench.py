@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.core.callback import SILENT, Callback
 from nas.core.errors import InputError, nearest_name
 from nas.evaluate.cost.latency.timing import EVERY_BACKEND, fixed_threads, interleaved_medians, runner
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 
-Tell = Callable[[str], None]
 _log = logging.getLogger(__name__)
 
 
@@ -42,7 +42,7 @@ def bench(
     threads: int = 1,
     batch: int = 1,
     rounds: int = 15,
-    tell: Tell = lambda _: None,
+    callback: Callback = SILENT,
 ) -> list[Latencies]:
     """Measure networks in turns, one backend after the other.
 
@@ -53,7 +53,7 @@ def bench(
         threads: of the CPU.
         batch: images at once.
         rounds: turns through all networks; the median counts.
-        tell: is told which backend is measured.
+        callback: hears which backend is measured.
 
     Raises:
         InputError: for an unknown backend, or a device that is not there.
@@ -63,7 +63,7 @@ def bench(
             raise InputError(f"--backends: no backend is named '{backend}'{nearest_name(backend, EVERY_BACKEND)}")
     results = []
     for backend in backends:
-        tell(f"{backend} ...")
+        callback.message(f"{backend} ...")
         results.append(_measured(networks, backend, device, threads, batch, rounds))
     return results
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.core.callback import SILENT, Callback
 from nas.core.errors import WorkError
 from nas.core.journal import read_rows
 from nas.core.records import Architecture, Evaluation
@@ -31,7 +32,6 @@ from nas.studies.journal import save_training
 JOURNAL, REPORT = "trust.jsonl", "trust.json"
 RESAMPLED = 1000
 SCHEDULES = ("proxy", "longer")
-Tell = Callable[[str], None]
 Accuracies = Mapping[str, Mapping[tuple[int, ...], Sequence[float]]]
 
 
@@ -129,7 +129,7 @@ def draw_networks(setup: Setup, count: int) -> tuple[Architecture, ...]:
 
 
 def measure_trust(
-    setup: Setup, plan: Plan, folder: Path, pool: Callable[[], WorkerPool], tell: Tell = lambda _: None
+    setup: Setup, plan: Plan, folder: Path, pool: Callable[[], WorkerPool], callback: Callback = SILENT
 ) -> Trust:
     """Run the trainings that are not in ``folder`` yet, and judge.
 
@@ -163,7 +163,9 @@ def measure_trust(
         known[_key(row["kind"], job)] = row
         shown = f"{row['accuracy']:.2%}" if ok else f"failed: {evaluation.error}"
         left = len(jobs) - sum(_key(kind, one) in known for kind, one in jobs)
-        tell(f"{row['kind']:<6} {row['epochs']} epochs  {shown}  ({evaluation.seconds:.1f} s, {left} to go)")
+        callback.message(
+            f"{row['kind']:<6} {row['epochs']} epochs  {shown}  ({evaluation.seconds:.1f} s, {left} to go)"
+        )
 
     if missing:
         run_jobs(missing, pool(), ended)
@@ -217,8 +219,8 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
         tau_of_means=kendall(proxy_means, means),
         tau_between_seeds=_between(columns),
         tau_longer_seeds=_between(_columns(longer)),
-        deviation=None if noise is None else noise.deviation,
-        longer_deviation=None if longer_noise is None else longer_noise.deviation,
+        deviation=None if noise is None else noise.std,
+        longer_deviation=None if longer_noise is None else longer_noise.std,
         smallest_difference=None if noise is None else noise.smallest_difference(),
         accuracy=float(proxy_means.mean()),
         longer_accuracy=float(means.mean()),

@@ -7,7 +7,7 @@ in common, and with what each choice did to the accuracy of really trained netwo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.controllers.registry import make_controller
+from nas.core.callback import SILENT, Callback
 from nas.core.files import write_whole
-from nas.core.records import Trial
 from nas.core.version import versions
 from nas.evaluate.cost.table import CostTable
 from nas.evaluate.imagenet.judgement import QUANTILE
@@ -26,7 +26,7 @@ from nas.evaluate.imagenet.prediction import shipped_surrogate
 from nas.evaluate.imagenet.skeleton import KINDS, Genes, b0_genes, gene_sizes, skeleton, skeleton_genes, thermometer
 from nas.evaluate.workers.pool import LocalPool
 from nas.search.assemble import Setup, prepare
-from nas.search.b0_comparison import against_b0, b0_reward, predicted_rewards, sample_inside
+from nas.search.b0_comparison import b0_reward, compare_with_b0, predicted_rewards, sample_inside
 from nas.search.baseline import conclude
 from nas.search.config import RunConfig, validate_config
 from nas.search.loop import SearchLoop
@@ -40,7 +40,6 @@ FORMS: dict[str, dict[str, Any]] = {
 BEST = 0.01
 TOKENS = tuple(token for token in range(4 * 7) if KINDS[token % 4] != "se")  # B0's 21 choices
 BATCH = 25
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class Effect:
 
 
 def rediscover(
-    out: Path, target: float, seeds: int, trials: int, sample: int, tell: Tell = lambda _: None
+    out: Path, target: float, seeds: int, trials: int, sample: int, callback: Callback = SILENT
 ) -> tuple[list[Form], list[Effect]]:
     """Search in every form, with SE free and on, once a seed; runs go to ``out/runs``.
 
@@ -122,7 +121,7 @@ def rediscover(
     forms = []
     for name, objective in FORMS.items():
         for se, space in (("free", "efficientnet"), ("on", str(se_on))):
-            tell(f"{name}, SE {se}: {seeds} searches of {trials} trials, {sample:,} architectures sampled")
+            callback.message(f"{name}, SE {se}: {seeds} searches of {trials} trials, {sample:,} architectures sampled")
             forms.append(_form(out, name, se, space, {**objective, "target_flops": target}, seeds, trials, sample))
     return forms, effects()
 
@@ -206,25 +205,12 @@ def _search(setup: Setup, path: Path) -> Any:
             setup.config.controller["name"], setup.task, setup.config.seed, setup.config.controller_options
         )
         pool = LocalPool(setup.recipe, None, BATCH)
-        SearchLoop(setup, run, controller, pool, _Nobody())()
-        outcome = conclude(setup, run, None)
+        SearchLoop(setup, run, controller, pool, SILENT)()
+        baseline = conclude(setup, run, None)
     finally:
         run.close()
-    assert outcome is not None and outcome.network is not None
-    return against_b0(setup, outcome.network, sample=0)
-
-
-class _Nobody:
-    """Looks on at nothing."""
-
-    def started(self, running: int) -> None:
-        """Ignore."""
-
-    def finished(self, trial: Trial, details: str) -> None:
-        """Ignore."""
-
-    def tick(self) -> None:
-        """Ignore."""
+    assert baseline is not None and baseline.network is not None
+    return compare_with_b0(setup, baseline.network, sample=0)
 
 
 def _with_se_everywhere() -> str:

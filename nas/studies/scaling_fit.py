@@ -14,7 +14,7 @@ from nas.core.records import Architecture, Trial
 from nas.scale.compound import Rule, Scaling, phi_scaling
 from nas.scale.family import Member, make_family, write_family
 from nas.scale.grid import ScalingSpace
-from nas.search.baseline import Outcome
+from nas.search.baseline import Baseline
 from nas.search.config import RunConfig, load_config, validate_config, with_absolute_paths
 from nas.search.run_directory import Run
 from nas.search_spaces.network import Network
@@ -111,7 +111,7 @@ def fit_config(
     return with_absolute_paths(validate_config(config.model_dump(mode="json"), "the command line"))
 
 
-def conclude_fit(run: Run, outcome: Outcome) -> Fit:
+def conclude_fit(run: Run, baseline: Baseline) -> Fit:
     """Write ``scaling.json`` and the family of the best triple.
 
     Raises:
@@ -119,26 +119,26 @@ def conclude_fit(run: Run, outcome: Outcome) -> Fit:
     """
     assert run.config.scaling is not None
     space = ScalingSpace(run.config.scaling)
-    winner = _rule(space, outcome.baseline)
-    triples = _ranked(space, run, outcome)
-    network = space.decode(outcome.baseline.architecture).signature()
+    winner = _rule(space, baseline.trial)
+    triples = _ranked(space, run, baseline)
+    network = space.decode(baseline.trial.architecture).signature()
     alike = [
         rule
         for place, rule in enumerate(space.rules)
         if rule != winner and space.decode(Architecture(space.name, (place,))).signature() == network
     ]
-    noise = outcome.rounds.noise if outcome.rounds else None
+    noise = baseline.confirmation.noise if baseline.confirmation else None
     family = _possible_family(space, winner)
     files = write_family(run.path / FAMILY, family)
     report = {
         **triples[0].as_json(),
-        "noise": None if noise is None else noise.deviation,
+        "noise": None if noise is None else noise.std,
         "same_network": [[rule.alpha, rule.beta, rule.gamma] for rule in alike],
         "triples": [triple.as_json() for triple in triples],
         "family": [member.row() for member in family],
     }
     files.insert(0, run.write(REPORT, json.dumps(report, indent=2) + "\n"))
-    return Fit(triples, alike, None if noise is None else noise.deviation, family, files)
+    return Fit(triples, alike, None if noise is None else noise.std, family, files)
 
 
 def _possible_family(space: ScalingSpace, rule: Rule) -> list[Member]:
@@ -153,15 +153,15 @@ def _possible_family(space: ScalingSpace, rule: Rule) -> list[Member]:
     return make_family(space.baseline, scalings, rule)
 
 
-def _ranked(space: ScalingSpace, run: Run, outcome: Outcome) -> list[Triple]:
+def _ranked(space: ScalingSpace, run: Run, baseline: Baseline) -> list[Triple]:
     """Return the winner first, then those that were confirmed, then the others by the accuracy of their trial."""
-    rounds = outcome.rounds
+    rounds = baseline.confirmation
     confirmed = {one.trial.number: one.accuracies for one in rounds.candidates} if rounds else {}
     tied = {one.trial.number for one in rounds.tied} if rounds else set()
     finished = [trial for trial in run.trials if trial.status == "ok"]
     finished.sort(
         key=lambda trial: (
-            trial.number != outcome.baseline.number,
+            trial.number != baseline.trial.number,
             -len(confirmed.get(trial.number, ())),
             -statistics.fmean(confirmed.get(trial.number, (trial.metrics["accuracy"],))),
             trial.number,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.core.callback import SILENT, Callback
 from nas.core.errors import InputError
 from nas.core.figures import new_figure, write_figure
 from nas.core.journal import read_rows
@@ -31,7 +32,6 @@ from nas.studies.journal import save_training
 JOURNAL, REPORT = "study.jsonl", "study.json"
 DIMENSIONS = ("depth", "width", "resolution", "compound")
 BASELINE = "baseline"
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def run_study(
     folder: Path,
     of: str,
     pool: Callable[[], WorkerPool],
-    tell: Tell = lambda _: None,
+    callback: Callback = SILENT,
 ) -> Study:
     """Train every member from every seed, but for what is in the folder's journal, and compare.
 
@@ -123,7 +123,7 @@ def run_study(
         folder: holds the journal.
         of: stands for all that decides a training beside its network and seed; lines of another are left out.
         pool: gives the workers.
-        tell: is told each training.
+        callback: hears of each training.
 
     Raises:
         WorkError: if the journal cannot be written, or the images are gone.
@@ -148,7 +148,7 @@ def run_study(
         save_training(path, row)
         known[row["member"], job.seed] = row
         shown = f"{row['accuracy']:.2%}" if ok else f"failed: {evaluation.error}"
-        tell(f"{row['member']}  {shown}  ({evaluation.seconds:.1f} s, {len(jobs) - len(known)} to go)")
+        callback.message(f"{row['member']}  {shown}  ({evaluation.seconds:.1f} s, {len(jobs) - len(known)} to go)")
 
     if missing:
         run_jobs([job for _, job in missing], pool(), ended)
@@ -174,7 +174,7 @@ def draw_study(study: Study, path: Path) -> None:
         macs, means = [row["macs"] / 1e6 for row in own], [100 * row["accuracy"] for row in own]
         noise = None
         if study.noise is not None:
-            noise = [100 * study.noise.deviation / math.sqrt(len(row["accuracies"])) for row in own]
+            noise = [100 * study.noise.std / math.sqrt(len(row["accuracies"])) for row in own]
         axes.errorbar(macs, means, yerr=noise, marker=marker, capsize=3, label=f"{dimension}", markersize=7)
     axes.set(xscale="log", xlabel="MACs, millions", ylabel="validation accuracy, %")
     axes.set_title(f"Scaling {study.members[0].network.name} from {start['macs'] / 1e6:,.3g}M MACs")

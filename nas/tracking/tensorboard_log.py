@@ -8,16 +8,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.core.callback import Callback, CallbackList
+
 if TYPE_CHECKING:
     from nas.training.run import TrainingRun
-    from nas.training.trainer import Watcher
 
 _log = logging.getLogger(__name__)
 FOLDER = "tensorboard"
 _GROUPS = {"loss": "loss", "raw": "validation", "ema": "validation-average"}
 
 
-class TensorBoardLog:
+class TensorBoardLog(Callback):
     """Writes a row of figures an epoch; a file that cannot be written stops nothing.
 
     Args:
@@ -32,7 +33,7 @@ class TensorBoardLog:
             str(folder / FOLDER), purge_step=epoch if epoch > 1 else None, filename_suffix=f".from-epoch-{epoch}"
         )
 
-    def ended(self, row: Mapping[str, Any]) -> None:
+    def epoch_finished(self, row: Mapping[str, Any]) -> None:
         """Write an epoch's row; its keys become ``validation/top1`` and the like."""
         epoch = int(row["epoch"])
         try:
@@ -55,30 +56,19 @@ def _tag(key: str) -> str:
     return f"{group}/{rest or 'train'}" if group else f"training/{key}"
 
 
-class _Both:
-    """Tells the terminal and TensorBoard."""
-
-    def __init__(self, first: Watcher, log: TensorBoardLog) -> None:
-        self._first, self._log, self.stepped = first, log, first.stepped
-
-    def ended(self, row: dict[str, Any]) -> None:
-        self._first.ended(row)
-        self._log.ended(row)
-
-
 @contextmanager
-def events_of(run: TrainingRun, watcher: Watcher) -> Iterator[Watcher]:
-    """Give a watcher that writes events too, where the training asks for them."""
+def events_of(run: TrainingRun, callback: Callback) -> Iterator[Callback]:
+    """Yield a callback that also writes events, if the training's configuration asks for them."""
     if not run.config.tensorboard:
-        yield watcher
+        yield callback
         return
     try:
         log = TensorBoardLog(run.path, len(run.history()) + 1)
     except OSError as error:
         _log.warning("TensorBoard's events cannot be written (%s); the training goes on without", error)
-        yield watcher
+        yield callback
         return
     try:
-        yield _Both(watcher, log)
+        yield CallbackList([callback, log])
     finally:
         log.close()

@@ -15,10 +15,15 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from types import TracebackType
+from typing import Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
+from nas.core.callback import Callback
 from nas.core.records import Trial
+from nas.search.assemble import Setup
+from nas.search.callback import SearchCallback
+from nas.search.result import Result
 from nas.search.run_directory import Run
 from nas.search.tally import Tally, most_macs
 
@@ -27,11 +32,12 @@ STATE = "wandb.json"
 HOST = "https://api.wandb.ai"
 START_S, FINISH_S = 30, 60
 Mode = Literal["online", "offline", "disabled", "shared"]
+FILES = ("config.yaml", "trials.jsonl", "front.csv", "baseline.yaml", "result.json", "report.html")
 NUMBERS = ("accuracy", "macs", "params", "latency_ms", "throughput", "memory_bytes", "epochs")
 
 
-class WandbRun:
-    """Watches a search; ``close`` hands over the tables and files.
+class WandbRun(Callback):
+    """Logs the trials of a search; ``close`` logs the tables and files.
 
     Args:
         run: the directory; the log lies in ``wandb`` in it, and its id in ``wandb.json``, so that a search that goes on
@@ -53,13 +59,7 @@ class WandbRun:
         self._thread.start()
         self._waiting.put(self._begin)
 
-    def started(self, running: int) -> None:
-        """Nothing is logged of trials that have not ended."""
-
-    def tick(self) -> None:
-        """Nothing is to be done."""
-
-    def finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (a watcher's)
+    def trial_finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002
         """Log a trial."""
         self._waiting.put(lambda: self._log(trial))
 
@@ -148,10 +148,10 @@ class WandbRun:
         import wandb
 
         self._wandb.log({"trials": _table(trials), "front": _table(self._tally.front)})
-        result = self.run.read("result.json")
+        result = Result.read(self.run.path)
         for name in ("accuracy", "test_accuracy", "macs", "params", "reward"):
-            if result.get(name) is not None:
-                self._wandb.summary[f"baseline_{name}"] = result[name]
+            if (value := getattr(result, name, None)) is not None:
+                self._wandb.summary[f"baseline_{name}"] = value
         artifact = wandb.Artifact(f"search-{self._wandb.id}", type="search")
         for file in files:
             if file.is_file():
@@ -162,6 +162,44 @@ class WandbRun:
 
     def _save(self, logged: int) -> None:
         self.run.write(STATE, json.dumps({"id": self._wandb.id, "logged": logged}) + "\n")
+
+
+class WandbCallback(SearchCallback):
+    """Logs a search to Weights & Biases, if its configuration asks for that; a context manager around the search.
+
+    Args:
+        outcome: hears in the end where the log is, or why there is none.
+    """
+
+    def __init__(self, outcome: Callback) -> None:
+        self._outcome = outcome
+        self._log: WandbRun | None = None
+
+    def __enter__(self) -> Self:
+        """Do nothing: the log begins with the run."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Log the run's tables and files, whatever ended the search."""
+        if self._log is None:
+            return
+        told = self._log.close([self._log.run.path / name for name in FILES])
+        if self._log.fault:
+            self._outcome.warning(told)
+        elif told:
+            self._outcome.message(told)
+
+    def search_prepared(self, setup: Setup, run: Run) -> None:  # noqa: ARG002
+        """Begin the log."""
+        if run.config.tracking.wandb:
+            self._log = WandbRun(run)
+
+    def trial_finished(self, trial: Trial, details: str) -> None:
+        """Log a trial."""
+        if self._log is not None:
+            self._log.trial_finished(trial, details)
 
 
 def choose_mode() -> Mode:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from nas.core.callback import SILENT, Callback
 from nas.core.errors import InputError, WorkError
 from nas.core.files import write_whole
 from nas.evaluate.data.image_data import ImageData
@@ -28,15 +29,13 @@ STOP, FAILED, RAY_FOLDER = "stop", "failed.json", ".ray"
 change; and what Ray Train keeps of a run."""
 
 
-def train_together(
-    run: TrainingRun, data: ImageData, ended: Callable[[Row], None], is_over: Callable[[], bool]
-) -> None:
+def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_over: Callable[[], bool]) -> None:
     """Train with as many processes as the configuration says; one that dies is started again from the checkpoint.
 
     Args:
         run: the folder, which every node has to see at the same path.
         data: the images.
-        ended: is told each epoch's row, values as text.
+        callback: hears of each epoch; the values of its row are text.
         is_over: whether to save and stop now.
 
     Raises:
@@ -67,7 +66,7 @@ def train_together(
                 stop.touch()
             count, rows = _rows(run.path / HISTORY)
             for row in rows[told:]:
-                ended(row)
+                callback.epoch_finished(row)
             told = count
         _raise_told(run.path / FAILED)
         if failures and run.result() is None:
@@ -123,7 +122,7 @@ def _train_in_process(settings: dict[str, Any]) -> None:
     world = World(torch.distributed.get_rank(), torch.distributed.get_world_size())
     stop = run.path / STOP
     try:
-        train(run, data, get_device(), _Silent(), stop.exists, world)
+        train(run, data, get_device(), SILENT, stop.exists, world)
     except KeyboardInterrupt:
         return
     except (InputError, WorkError) as error:
@@ -141,16 +140,6 @@ def _raise_told(path: Path) -> None:
     with contextlib.suppress(OSError):
         told = json.loads(path.read_text(encoding="utf-8"))
         raise (InputError if told["input"] else WorkError)(told["message"])
-
-
-class _Silent:
-    """Looks on and says nothing: the driver reads the history."""
-
-    def stepped(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
-        """Say nothing."""
-
-    def ended(self, row: Row) -> None:
-        """Say nothing."""
 
 
 def _fit(trainer: Any, failures: list[BaseException]) -> None:

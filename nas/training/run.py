@@ -21,6 +21,7 @@ from typing import Any
 import torch
 import yaml
 
+from nas.core.callback import Callback
 from nas.core.cpu_tuning import tune_for_training
 from nas.core.errors import InputError
 from nas.core.files import cannot_write, hold, write_whole
@@ -34,7 +35,7 @@ from nas.search_spaces.yaml_format import load_network, network_to_yaml, read_ya
 from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.config import TrainConfig, validate
 from nas.training.curves import write_curves
-from nas.training.trainer import Trainer, Watcher
+from nas.training.trainer import Trainer
 from nas.training.world import World
 from nas.weights.file import RESULT, WEIGHTS, Weights, find_weights, with_norm_of
 
@@ -177,7 +178,7 @@ def train(
     run: TrainingRun,
     data: ImageData,
     device: torch.device,
-    watcher: Watcher,
+    callback: Callback,
     is_over: Callable[[], bool],
     world: World,
 ) -> None:
@@ -200,7 +201,7 @@ def train(
         if ended:
             write_whole(run.path / HISTORY, _table(trainer.history))
 
-    trainer.run(watcher, save, is_over)
+    trainer.run(callback, save, is_over)
     if world.leads:
         _conclude(run, data, trainer)
 

@@ -12,13 +12,14 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from nas.core.callback import Callback
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.proxy.augmentation import mix
@@ -37,16 +38,6 @@ from nas.training.world import World
 
 _log = logging.getLogger(__name__)
 _ORDER, _STEP = 11, 12  # what seeds are drawn for
-
-
-class Watcher(Protocol):
-    """Who looks on while a network is trained."""
-
-    def stepped(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
-        """A step of an epoch is done; called a few times a second."""
-
-    def ended(self, row: dict[str, Any]) -> None:
-        """An epoch is done, scored and saved."""
 
 
 class Trainer:
@@ -108,12 +99,12 @@ class Trainer:
         self._batches = max(1, len(self._train) // recipe.batch_size)
 
     def run(
-        self, watcher: Watcher, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float = 600.0
+        self, callback: Callback, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float = 600.0
     ) -> None:
         """Train what is left.
 
         Args:
-            watcher: who looks on.
+            callback: looks on.
             save: writes a checkpoint; called after every epoch, and now and then within.
             is_over: whether to save and stop now; asked after every step.
             save_every_s: seconds between checkpoints within an epoch.
@@ -123,11 +114,11 @@ class Trainer:
             WorkError: if the loss is no longer finite; the last checkpoint stays.
         """
         while self.epoch < self.recipe.epochs:
-            self._run_epoch(watcher, save, is_over, save_every_s)
+            self._run_epoch(callback, save, is_over, save_every_s)
             self.history.append(self._row())
             self.epoch, self.step, self._loss_sum = self.epoch + 1, 0, 0.0
             save()
-            watcher.ended(self.history[-1])
+            callback.epoch_finished(self.history[-1])
             if self._agreed(is_over()) and self.epoch < self.recipe.epochs:
                 raise KeyboardInterrupt
 
@@ -195,7 +186,7 @@ class Trainer:
             self._step.scaler.load_state_dict(values["scaler"])
 
     def _run_epoch(
-        self, watcher: Watcher, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float
+        self, callback: Callback, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float
     ) -> None:
         order = torch.randperm(len(self._train), generator=self._generator(_ORDER, 0))
         batches = order.tensor_split(self._batches)
@@ -210,7 +201,9 @@ class Trainer:
             now = time.monotonic()
             self._seconds += now - start
             if now - told > 0.2 or self.step == self._batches:
-                watcher.stepped(self.epoch, self.step, self._batches, self._loss_sum / self.step, done / (now - saved))
+                callback.step_finished(
+                    self.epoch, self.step, self._batches, self._loss_sum / self.step, done / (now - saved)
+                )
                 told = now
             if self.step == self._batches:
                 return

@@ -21,6 +21,7 @@ from nas.cli.display.text_plot import text_plot
 from nas.cli.display.training_progress import TrainingProgress
 from nas.core.records import Architecture, Status, Trial
 from nas.evaluate.objective.pareto import hypervolume
+from nas.search.callback import SearchState
 from nas.search.tally import Tally
 from nas.search.time_budget import TimeAccount, TimeBudget
 from tests.toys import run_nas
@@ -41,6 +42,11 @@ def screen(progress: SearchProgress | TrainingProgress, console: Console) -> str
     return captured.get()
 
 
+def show(progress: SearchProgress, one: Trial) -> None:
+    progress.tally.add(one)
+    progress.finished(one)
+
+
 def terminal(height: int = 40, encoding: str = "utf-8") -> Console:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     return Console(file=file, force_terminal=True, width=100, height=height, color_system=None)
@@ -50,11 +56,13 @@ def test_the_screen_says_how_the_search_stands() -> None:
     console = terminal()
     before = [trial(0, 0.5), trial(1, 0.6, 3.5e8), trial(2, 0.4, status="failed"), trial(3, 0.3, status="pruned")]
     time_account = TimeAccount(TimeBudget.parse("2gpuh"), 0.5)
-    progress = SearchProgress(console, 20, Tally(before, 4e8), time_account=time_account, gpus_per_worker=0.5)
-    progress.started(3)
+    progress = SearchProgress(
+        console, SearchState(20, Tally(before, 4e8), time_account=time_account, gpus_per_worker=0.5)
+    )
+    progress.running = 3
     assert "4/20 done, 3 running, 1 failed, 1 pruned" in screen(progress, console)
     for number, accuracy in enumerate((0.55, 0.62, 0.58), start=4):
-        progress.finished(trial(number, accuracy), "")
+        show(progress, trial(number, accuracy))
     shown = screen(progress, console)
     assert "7/20 done" in shown and "accuracy 62.0%" in shown and "reward 0.6200" in shown
     assert "Front    1 network, hypervolume" in shown  # 62% at the fewest MACs beats all
@@ -66,19 +74,18 @@ def test_the_screen_says_how_the_search_stands() -> None:
 def test_small_and_plain_terminals() -> None:
     tally = Tally([trial(number, 0.5 + number / 100) for number in range(9)])
     low = terminal(height=12)
-    assert "│" not in screen(SearchProgress(low, 20, tally), low)
+    assert "│" not in screen(SearchProgress(low, SearchState(20, tally)), low)
     plain = terminal(encoding="ascii")
-    shown = screen(SearchProgress(plain, 20, tally), plain)
+    shown = screen(SearchProgress(plain, SearchState(20, tally)), plain)
     assert "*" in shown and "●" not in shown and "│" not in shown
 
 
 def test_lines_where_there_is_no_terminal() -> None:
     file = io.StringIO()
     console = Console(file=file, width=200)
-    with SearchProgress(console, 3, Tally([])) as progress:
+    with SearchProgress(console, SearchState(3, Tally([]))) as progress:
         for number, accuracy in enumerate((0.5, 0.4, 0.6)):
-            progress.finished(trial(number, accuracy), "")
-            progress.tick()
+            show(progress, trial(number, accuracy))
     lines = file.getvalue().splitlines()
     assert len(lines) == 3 and ["[best]" in line for line in lines] == [True, False, True]
     assert "(2/3; " in lines[1] and "\x1b" not in file.getvalue()
@@ -88,9 +95,9 @@ def test_a_training_shows_its_best_and_its_curve() -> None:
     console = terminal()
     rows = [{"epoch": n, "raw_top1": 0.1 * n, "raw_top5": 0.9, "loss": 1.0, "learning_rate": 0.1} for n in range(1, 7)]
     progress = TrainingProgress(console, 10, [{key: str(value) for key, value in row.items()} for row in rows[:5]])
-    progress.stepped(5, 3, 10, 0.7, 812.0)
+    progress.step_finished(5, 3, 10, 0.7, 812.0)
     assert "epoch 6/10" in screen(progress, console) and "812 images/s" in screen(progress, console)
-    progress.ended(rows[5])
+    progress.epoch_finished(rows[5])
     shown = screen(progress, console)
     assert "Best     top-1 60.00% on validation, in epoch 6" in shown and "epoch 1" in shown and "●" in shown
 
@@ -121,7 +128,7 @@ def test_a_plot_puts_points_where_they_belong() -> None:
     ]
 
 
-def test_standing_is_what_the_trials_come_to() -> None:
+def test_the_tally_counts_and_finds_the_front() -> None:
     tally = Tally([], 4e8)
     assert tally.add(trial(0, 0.5)) and not tally.add(trial(1, 0.4)) and tally.add(trial(2, 0.6, 4e8))
     assert not tally.add(trial(3, 0.9, status="failed"))

@@ -14,7 +14,7 @@ from nas.core.records import Architecture
 from nas.core.user_code import UserCode
 from nas.evaluate.contract import Job
 from nas.evaluate.recipe import EvaluatorRecipe
-from nas.evaluate.workers.pool import LocalPool, Outcome, WorkerPool
+from nas.evaluate.workers.pool import Finished, LocalPool, WorkerPool
 from tests.conftest import write_images
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
@@ -31,8 +31,8 @@ def job(number: int, *genes: int) -> Job:
     return Job(number, Architecture("space", genes or (number,)), None, seed=number)
 
 
-def gather(pool: WorkerPool, count: int, seconds: float = 60) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def gather(pool: WorkerPool, count: int, seconds: float = 60) -> list[Finished]:
+    outcomes: list[Finished] = []
     end = time.monotonic() + seconds
     while len(outcomes) < count and time.monotonic() < end:
         outcomes += pool.gather(0.2)

@@ -112,7 +112,7 @@ def test_an_earlier_legs_result_is_not_told_of_a_run_that_has_gone_on(predicted_
     lines = (run / "trials.jsonl").read_text().splitlines(keepends=True)
     (run / "trials.jsonl").write_text("".join(lines[:60]))  # the result is of 120
     facts = Facts.read(run)
-    assert facts.result == {} and facts.network is None and not facts.has_ended
+    assert facts.result is None and facts.network is None and not facts.has_ended
     best = max((trial for trial in facts.succeeded), key=lambda trial: trial.reward or 0)
     assert facts.best == best and facts.decoded is not None and facts.decoded.resolution == 224
     assert "has not come to its end" in write_report(run)[0].read_text()

@@ -11,11 +11,12 @@ from nas.core.records import Architecture
 from nas.evaluate.imagenet.judgement import judge
 from nas.evaluate.imagenet.skeleton import b0_genes, skeleton
 from nas.search.assemble import Setup, prepare
-from nas.search.b0_comparison import against_b0, b0_share, predicted_rewards, sample_inside
+from nas.search.b0_comparison import b0_share, compare_with_b0, predicted_rewards, sample_inside
 from nas.search.config import RunConfig, load_config
 from nas.search_spaces.catalogue import reference_network
 from nas.studies.rediscovery import TOKENS, choice_name, effects, rediscover
 from nas.studies.rediscovery_page import page
+from tests.toys import Heard
 
 B0 = reference_network("efficientnet_b0")
 
@@ -25,23 +26,23 @@ def setup_for(**objective: object) -> Setup:
 
 
 def test_b0_beside_itself() -> None:
-    found = against_b0(setup_for(target_flops="400M"), B0, sample=3000)
+    found = compare_with_b0(setup_for(target_flops="400M"), B0, sample=3000)
     assert found is not None and found.gain == 0 and found.gain_interval[0] == -found.gain_interval[1]
     assert found.b0_inside and found.sample == 3000 and found.b0_better_than is not None
     assert found.b0_better_than > 0.99 and found.found.macs == 385_814_752
-    assert found.as_json()["efficientnet_b0"]["accuracy"] == judge(b0_genes()).accuracy
+    assert found.as_result().efficientnet_b0.accuracy == judge(b0_genes()).accuracy
 
 
 def test_b0_outside_the_limits_is_said() -> None:
-    found = against_b0(setup_for(target_flops="200M"), B0, sample=100)
+    found = compare_with_b0(setup_for(target_flops="200M"), B0, sample=100)
     assert found is not None and not found.b0_inside
-    slow = against_b0(setup_for(device="vck190", **{"limits.latency_ms": "3ms"}), B0, sample=100)
+    slow = compare_with_b0(setup_for(device="vck190", **{"limits.latency_ms": "3ms"}), B0, sample=100)
     assert slow is not None and not slow.b0_inside and slow.found.speed["latency_ms"] > 3
 
 
 def test_only_the_surrogate_s_runs_are_compared() -> None:
-    assert against_b0(prepare(load_config("digits", {}, [])), B0) is None
-    assert against_b0(setup_for(target_flops="400M"), None) is None
+    assert compare_with_b0(prepare(load_config("digits", {}, [])), B0) is None
+    assert compare_with_b0(setup_for(target_flops="400M"), None) is None
 
 
 def test_rewards_of_many_are_the_rewards_of_each() -> None:
@@ -58,7 +59,7 @@ def test_rewards_of_many_are_the_rewards_of_each() -> None:
 
 def test_where_b0_stands_is_a_share_of_what_keeps_to_the_limits() -> None:
     setup = setup_for(target_flops="400M")
-    found = against_b0(setup, B0, sample=1)
+    found = compare_with_b0(setup, B0, sample=1)
     assert found is not None
     share, count = b0_share(setup, found.b0, 4000, seed=3)
     genes = sample_inside(setup, 4000, np.random.default_rng(3))
@@ -77,8 +78,8 @@ def test_effects_are_of_b0_s_21_choices_and_have_intervals() -> None:
 
 
 def test_a_rediscovery_in_small(tmp_path: Path) -> None:
-    said: list[str] = []
-    forms, found = rediscover(tmp_path / "r", 400e6, seeds=2, trials=60, sample=400, tell=said.append)
+    said = Heard()
+    forms, found = rediscover(tmp_path / "r", 400e6, seeds=2, trials=60, sample=400, callback=said)
     assert [(form.name, form.se) for form in forms] == [
         (name, se) for name in ("soft, no band", "soft, band", "hard, no band") for se in ("free", "on")
     ]
@@ -86,7 +87,7 @@ def test_a_rediscovery_in_small(tmp_path: Path) -> None:
         assert len(form.choices) == 21 and len(form.macs) == len(form.gains) == len(form.matches) == 2
         assert 1 <= form.b0_rank <= 401 and form.sample == 400
         assert "no band" in form.name or all(360e6 <= macs <= 400e6 for macs in form.macs)
-    assert len(list((tmp_path / "r" / "runs").iterdir())) == 12 and len(said) == 6
+    assert len(list((tmp_path / "r" / "runs").iterdir())) == 12 and len(said.messages) == 6
     text = page(forms, found, 400e6)
     assert text.count("stage3.kernel=5") == 2 and "rank" in text and "95% interval" in text
 

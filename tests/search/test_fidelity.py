@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from nas.cli.display.search_summary import print_outcome
+from nas.cli.display.search_summary import print_baseline
 from nas.controllers.registry import make_controller
+from nas.core.callback import SILENT
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.contract import Job
@@ -23,13 +24,13 @@ from nas.evaluate.proxy.paused import checkpoint_key
 from nas.search.assemble import Setup, prepare
 from nas.search.baseline import conclude
 from nas.search.config import RunConfig, load_config
-from nas.search.confirmation import choose, confirm_rounds
+from nas.search.confirmation import choose, confirm_best
 from nas.search.fidelity import RUNGS
 from nas.search.loop import SearchLoop
 from nas.search.run_directory import Run
 from nas.search.time_budget import TimeAccount, TimeBudget
-from tests.search.test_loop import FakePool, Killed, Nobody
-from tests.toys import TOY_EVALUATORS
+from tests.search.test_loop import FakePool, Killed
+from tests.toys import TOY_EVALUATORS, Heard
 
 
 def worth(genes: tuple[int, ...]) -> float:
@@ -71,7 +72,7 @@ def search(
     setup = prepare(config)
     run = Run.open(path) if path.exists() else Run.create(path, config, {}, "now")
     controller = make_controller(config.controller["name"], setup.task, config.seed, config.controller_options)
-    loop = SearchLoop(setup, run, controller, pool, Nobody(), time_account)
+    loop = SearchLoop(setup, run, controller, pool, SILENT, time_account)
     try:
         loop()
     finally:
@@ -345,16 +346,16 @@ def test_the_winner_is_chosen_by_rounds_and_not_by_one_lucky_trial(tmp_path: Pat
         path = tmp_path / f"run{seed}"
         setup, run, _ = search(path, config, FakePool(1, 0, noisy))
         run = Run.open(path)
-        told: list[str] = []
-        rounds = confirm_rounds(setup, run, lambda: FakePool(2, 0, noisy), told.append)
+        told = Heard()
+        rounds = confirm_best(setup, run, lambda: FakePool(2, 0, noisy), told)
         run.close()
-        assert rounds is not None and len(rounds.candidates) == 8 and len(told) >= 8
+        assert rounds is not None and len(rounds.candidates) == 8 and len(told.messages) >= 8
         first = max(run.trials, key=lambda one: one.reward or 0)
         lucky.append(worth(first.architecture.genes))
         confirmed.append(worth(rounds.winner.trial.architecture.genes))
         counts = {len(one.accuracies) for one in rounds.candidates}
         assert len(rounds.winner.accuracies) == max(counts) >= min(counts) == 1  # the beaten are left alone
-        assert rounds.noise is None or rounds.noise.deviation < 0.01
+        assert rounds.noise is None or rounds.noise.std < 0.01
     assert np.mean(confirmed) > np.mean(lucky) + 0.005
 
 
@@ -364,30 +365,30 @@ def test_rounds_go_on_after_a_kill_and_decide_the_baseline(tmp_path: Path, evalu
     setup, _, _ = search(tmp_path / "run", config, FakePool(1, 0, noisy))
     run = Run.open(tmp_path / "run")
     with pytest.raises(Killed):
-        confirm_rounds(setup, run, lambda: FakePool(1, 0, noisy, alive=5), lambda _: None)
+        confirm_best(setup, run, lambda: FakePool(1, 0, noisy, alive=5), SILENT)
     done = len(run.rows("confirm.jsonl"))
     assert 0 < done < 6
     with (tmp_path / "run" / "confirm.jsonl").open("a") as file:
         file.write('{"number"')
     pool = FakePool(1, 0, noisy)
-    outcome = conclude(setup, run, lambda: pool)
+    baseline = conclude(setup, run, lambda: pool)
     rows = run.rows("confirm.jsonl")
     assert len({(row["number"], row["round"]) for row in rows}) == len(rows) > done
-    assert outcome is not None and outcome.rounds is not None
-    assert outcome.baseline.number == outcome.rounds.winner.trial.number
+    assert baseline is not None and baseline.confirmation is not None
+    assert baseline.trial.number == baseline.confirmation.winner.trial.number
     result = run.read("result.json")
-    assert result["number"] == outcome.baseline.number
-    assert result["confirmed"]["candidates"][0]["number"] == outcome.baseline.number
+    assert result["number"] == baseline.trial.number
+    assert result["confirmed"]["candidates"][0]["number"] == baseline.trial.number
     again = conclude(setup, run, lambda: FakePool(1, 0, noisy, alive=0))  # all is known: nothing is trained
     run.close()
-    assert again is not None and again.rounds == outcome.rounds
+    assert again is not None and again.confirmation == baseline.confirmation
 
 
 def test_even_one_candidate_and_its_rival_are_trained_until_chance_is_known(tmp_path: Path, evaluator: str) -> None:
     changes = {"fidelity.method": "full", "confirm.candidates": 1, "confirm.epochs": 27}
     setup, run, _ = search(tmp_path / "run", configure(evaluator, trials=6, changes=changes), FakePool(1, 0, noisy))
     run = Run.open(tmp_path / "run")
-    rounds = confirm_rounds(setup, run, lambda: FakePool(1, 0, noisy), lambda _: None)
+    rounds = confirm_best(setup, run, lambda: FakePool(1, 0, noisy), SILENT)
     run.close()
     assert rounds is not None and [len(one.accuracies) >= 2 for one in rounds.candidates] == [True, True]
     assert rounds.noise is not None
@@ -397,12 +398,12 @@ def test_candidates_of_a_run_that_is_extended_stay_candidates(tmp_path: Path, ev
     changes = {"fidelity.method": "full", "confirm.candidates": 2, "confirm.epochs": 27}
     setup, run, _ = search(tmp_path / "run", configure(evaluator, trials=8, changes=changes), FakePool(1, 0, noisy))
     run = Run.open(tmp_path / "run")
-    before = confirm_rounds(setup, run, lambda: FakePool(1, 0, noisy), lambda _: None)
+    before = confirm_best(setup, run, lambda: FakePool(1, 0, noisy), SILENT)
     run.close()
     longer = configure(evaluator, trials=20, changes=changes)
     setup, run, _ = search(tmp_path / "run", longer, FakePool(1, 0, noisy))
     run = Run.open(tmp_path / "run")
-    after = confirm_rounds(setup, run, lambda: FakePool(1, 0, noisy), lambda _: None)
+    after = confirm_best(setup, run, lambda: FakePool(1, 0, noisy), SILENT)
     run.close()
     assert before is not None and after is not None
     assert {one.trial.number for one in before.candidates} <= {one.trial.number for one in after.candidates}
@@ -423,15 +424,15 @@ def test_a_kill_within_a_round_changes_no_winner(tmp_path: Path, evaluator: str,
     for path in (whole_path, cut_path):
         shutil.copytree(tmp_path / "run", path)
     run = Run.open(whole_path)
-    whole = confirm_rounds(setup, run, lambda: FakePool(2, 0, close), lambda _: None)
+    whole = confirm_best(setup, run, lambda: FakePool(2, 0, close), SILENT)
     run.close()
     run = Run.open(cut_path)
     pool = FakePool(2, 1, close, alive=alive)
     with contextlib.suppress(Killed):
-        confirm_rounds(setup, run, lambda: pool, lambda _: None)
-    before = confirm_rounds(setup, run, None, lambda _: None)  # as after Ctrl-C
+        confirm_best(setup, run, lambda: pool, SILENT)
+    before = confirm_best(setup, run, None, SILENT)  # as after Ctrl-C
     later = FakePool(2, 2, close)
-    assert confirm_rounds(setup, run, lambda: later, lambda _: None) == whole
+    assert confirm_best(setup, run, lambda: later, SILENT) == whole
     run.close()
     assert whole is not None and (before is None or before.winner.accuracies)
 
@@ -448,14 +449,14 @@ def test_a_pruned_trial_may_win_the_rounds_and_is_shown_with_its_confirmed_rewar
         accuracy = 0.95 if job.number == pruned else 0.3
         return Evaluation(job.architecture, "ok", {"accuracy": accuracy + 1e-4 * (job.seed % 7)}, 1.0)
 
-    outcome = conclude(setup, run, lambda: FakePool(1, 0, upset))
-    assert outcome is not None and outcome.baseline.number == pruned and outcome.reward > 0.9
+    baseline = conclude(setup, run, lambda: FakePool(1, 0, upset))
+    assert baseline is not None and baseline.trial.number == pruned and baseline.reward > 0.9
     console = Console(width=200, record=True, file=io.StringIO())
-    print_outcome(outcome, run, console)
+    print_baseline(baseline, run, console)
     run.close()
-    assert f"Reward          {outcome.reward:.4f}, of the confirming trainings" in console.export_text()
+    assert f"Reward          {baseline.reward:.4f}, of the confirming trainings" in console.export_text()
     result = run.read("result.json")
-    assert result["reward"] == outcome.reward and result["accuracy"] > 0.9
+    assert result["reward"] == baseline.reward and result["accuracy"] > 0.9
 
 
 def test_candidates_that_cannot_be_trained_again_are_no_winners(tmp_path: Path, evaluator: str) -> None:
@@ -469,6 +470,6 @@ def test_candidates_that_cannot_be_trained_again_are_no_winners(tmp_path: Path, 
             return Evaluation(job.architecture, "failed", {}, 1.0, "out of memory", "out_of_memory")
         return noisy(job)
 
-    rounds = confirm_rounds(setup, run, lambda: FakePool(1, 0, breaks), lambda _: None)
+    rounds = confirm_best(setup, run, lambda: FakePool(1, 0, breaks), SILENT)
     run.close()
     assert rounds is not None and best not in [one.trial.number for one in rounds.candidates]

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from nas.controllers.registry import make_controller
+from nas.core.callback import SILENT
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.contract import Job
-from nas.evaluate.workers.pool import Outcome
+from nas.evaluate.workers.pool import Finished
 from nas.scale.find_network import find_network
 from nas.search.assemble import Setup, prepare
 from nas.search.baseline import best_trial, conclude, front_of
@@ -24,12 +25,6 @@ from nas.search.run_directory import Run
 from tests.toys import TOY_CONTROLLERS, TOY_EVALUATORS
 
 Score = Callable[[Job], Evaluation]
-
-
-class Nobody:
-    def started(self, running: int) -> None: ...
-    def finished(self, trial: Trial, details: str) -> None: ...
-    def tick(self) -> None: ...
 
 
 class Killed(Exception):
@@ -51,7 +46,7 @@ class FakePool:
         self._jobs.append(job)
         self.submitted.append(job)
 
-    def gather(self, timeout_s: float) -> list[Outcome]:  # noqa: ARG002
+    def gather(self, timeout_s: float) -> list[Finished]:  # noqa: ARG002
         if self._alive == 0:
             raise Killed
         self._alive -= 1
@@ -94,7 +89,7 @@ def search(path: Path, config: RunConfig, pool: FakePool) -> tuple[Setup, Run, S
     setup = prepare(config)
     run = Run.open(path) if path.exists() else Run.create(path, config, {}, "now")
     controller = make_controller(config.controller["name"], setup.task, config.seed, config.controller_options)
-    loop = SearchLoop(setup, run, controller, pool, Nobody())
+    loop = SearchLoop(setup, run, controller, pool, SILENT)
     try:
         loop()
     finally:
@@ -328,15 +323,15 @@ def test_exceptions_that_differ_or_other_faults_do_not_stop_it(tmp_path: Path, e
 
 def test_the_outcome_is_written_and_loads_as_a_thing(tmp_path: Path, evaluator: str) -> None:
     setup, run, _ = search(tmp_path / "run", configure(evaluator, trials=25), FakePool(1, 0, sine))
-    outcome = conclude(setup, run, None)
-    assert outcome is not None and outcome.network is not None
+    baseline = conclude(setup, run, None)
+    assert baseline is not None and baseline.network is not None
     best = max(trial.reward for trial in run.trials if trial.reward is not None)
-    assert outcome.baseline.reward == best
-    assert find_network(str(run.path)) == outcome.network
-    assert run.read("result.json")["macs"] == outcome.baseline.metrics["macs"]
+    assert baseline.trial.reward == best
+    assert find_network(str(run.path)) == baseline.network
+    assert run.read("result.json")["macs"] == baseline.trial.metrics["macs"]
     rows = (run.path / "front.csv").read_text().splitlines()
     assert rows[0].startswith("number,reward,accuracy,macs,params,memory_bytes,")
-    assert len(rows) == 1 + len(outcome.front)
+    assert len(rows) == 1 + len(baseline.front)
 
 
 def test_ties_go_to_the_cheaper_then_the_earlier() -> None:

@@ -11,15 +11,16 @@ from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.network import Network
 from nas.studies.compare_trained import Confirmed, confirm, difference
+from tests.toys import Heard
 
 DATA = DataSettings(resolution=16, fraction=0.1)
 
 
 def test_every_network_is_trained_with_every_seed(tiny_network: Network) -> None:
     wider = replace(tiny_network, name="wider", head=replace(tiny_network.head, channels=64))
-    said: list[str] = []
-    found = confirm([tiny_network, wider], DATA, ProxySettings(epochs=1), seeds=2, tell=said.append)
-    assert [item.name for item in found] == [tiny_network.name, "wider"] and len(said) == 4
+    said = Heard()
+    found = confirm([tiny_network, wider], DATA, ProxySettings(epochs=1), seeds=2, callback=said)
+    assert [item.name for item in found] == [tiny_network.name, "wider"] and len(said.messages) == 4
     assert all(len(item.accuracies) == 2 and not item.failures for item in found)
     again = confirm([tiny_network], DATA, ProxySettings(epochs=1), seeds=2)
     assert again[0].accuracies == found[0].accuracies

@@ -18,7 +18,7 @@ from nas.search.assemble import Setup, prepare
 from nas.search.config import load_config
 from nas.studies.proxy_ranking import JOURNAL, Plan, draw_networks, judge, kendall, measure_trust, plan_from_run
 from tests.search.test_loop import FakePool, Killed
-from tests.toys import run_nas
+from tests.toys import Heard, run_nas
 
 
 def rows(proxy: list[list[float]], longer: list[list[float]]) -> list[dict[str, Any]]:
@@ -118,9 +118,9 @@ def test_failures_are_left_out(tmp_path: Path, setup: Setup) -> None:
             return Evaluation(job.architecture, "failed", {}, 0.1, "diverged: loss is nan", "diverged")
         return score(job)
 
-    said: list[str] = []
-    trust = measure_trust(setup, Plan(networks, 1, 5, 1, 1), tmp_path, lambda: FakePool(1, 0, partly), said.append)
-    assert trust.networks == 3 and sum("failed: diverged" in line for line in said) == 2
+    said = Heard()
+    trust = measure_trust(setup, Plan(networks, 1, 5, 1, 1), tmp_path, lambda: FakePool(1, 0, partly), said)
+    assert trust.networks == 3 and sum("failed: diverged" in line for line in said.messages) == 2
 
 
 def test_a_runs_own_networks_come_first_spread_over_its_ranking(setup: Setup) -> None:

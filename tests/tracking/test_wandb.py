@@ -82,7 +82,7 @@ def ended(tmp_path: Path) -> Path:
 def test_faults_of_wandb_stop_nothing(fails: str, ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "wandb", Broken(fails))
     follower = WandbRun(Run.open(ended))
-    follower.finished(follower.run.trials[0], "")
+    follower.trial_finished(follower.run.trials[0], "")
     told = follower.close()
     assert told.startswith("wandb: ") and told.endswith("the search lost nothing") and "\n" not in told
 

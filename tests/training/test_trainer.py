@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from nas.core.callback import SILENT
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.search_spaces.module import NetworkModule, build
@@ -23,17 +24,6 @@ from nas.weights.file import random_weights
 RECIPE = Recipe(
     epochs=3, batch_size=8, learning_rate=0.05, warmup_epochs=1, ema=0.9, crop="padded", crop_padding=1, augment="rand"
 )
-
-
-class Watcher:
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def stepped(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
-        pass
-
-    def ended(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
 
 
 def part(count: int, side: int, seed: int) -> Part:
@@ -63,7 +53,7 @@ def run(one: Trainer, folder: Path, steps: int | None = None) -> None:
         taken += 1
         return steps is not None and taken >= steps
 
-    one.run(Watcher(), lambda: one.state().save(folder), is_over)
+    one.run(SILENT, lambda: one.state().save(folder), is_over)
 
 
 def final(one: Trainer) -> dict[str, torch.Tensor]:

@@ -36,6 +36,7 @@ def bench(
     Examples:
       nas bench resnet152 efficientnet_b1
     """
+    from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say, say_next
     from nas.core.errors import InputError, WorkError
     from nas.scale.find_network import find_network, told_apart
@@ -47,8 +48,7 @@ def bench(
     networks = told_apart([find_network(thing).at(resolution=resolution) for thing in things], things)
     console = make_console()
     names = [name.strip() for name in backends.split(",")]
-    tell = (lambda _: None) if json else (lambda text: say(console, text))
-    results = measure(networks, names, device, threads, batch, rounds, tell)
+    results = measure(networks, names, device, threads, batch, rounds, ConsoleCallback(console, quiet=json))
     if all(found.error for found in results):
         reasons = "; ".join(f"{found.backend}: {found.error}" for found in results)
         raise WorkError(f"nothing could be measured: {reasons}")

@@ -31,6 +31,7 @@ def confirm(
     """
     import statistics
 
+    from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say, say_next
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
@@ -46,7 +47,7 @@ def confirm(
         ProxySettings(epochs=epochs, batch_size=32),
         seeds,
         workers,
-        lambda text: None if json else say(console, text),
+        ConsoleCallback(console, quiet=json),
     )
     gap = difference(*found)
     if json:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +12,7 @@ from nas.cli.display.output import Quiet, show_table
 from nas.cli.guard import guarded
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from nas.evaluate.data.writing import Progress
+    pass
 
 app = typer.Typer(help="Images to train on: what can be named, and decoding it once.", no_args_is_help=True)
 
@@ -72,6 +68,7 @@ def prepare(
 
       nas data prepare cifar10 --download --resolution 32
     """
+    from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
     from nas.evaluate.data.load import find_source, prepare
@@ -80,8 +77,8 @@ def prepare(
         raise InputError(f"--resolution: expected at least 1 pixel, got {resolution}")
     source = find_source(data, root, download)
     console = make_console()
-    with progress_bar(console, quiet=json) as progress:
-        prepared, fresh = prepare(source, resolution, out, progress)
+    with ConsoleCallback(console, quiet=json) as callback:
+        prepared, fresh = prepare(source, resolution, out, callback.images_decoded)
     counts = {part: len(labels) for part, labels in prepared.labels.items()}
     summary: dict[str, Any] = {
         "path": str(prepared.path),
@@ -105,24 +102,3 @@ def prepare(
     say_files(console, [f"{prepared.path} ({summary['megabytes']:,} MB)"])
     chosen = [] if resolution == 32 else ["--set", f"data.resolution={resolution}"]
     say_next(console, "search", "--data", out or data, *chosen)
-
-
-@contextmanager
-def progress_bar(console: Console, quiet: bool = False) -> Iterator[Progress]:
-    """Give what draws a bar of decoded images, from the first call on; nothing where there is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("Decoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bar = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
-    task = bar.add_task("decode", start=False)
-
-    def show(done: int, total: int) -> None:
-        if not bar.live.is_started and not bar.disable:
-            bar.start()
-            bar.start_task(task)
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        bar.stop()

@@ -45,7 +45,8 @@ def export(
     """
     from dataclasses import replace
 
-    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.display.console_callback import ConsoleCallback
+    from nas.cli.display.output import make_console, print_json, say_files, say_next
     from nas.core.files import write_whole
     from nas.export.card import model_card
     from nas.export.export import CARD, available_formats
@@ -60,8 +61,7 @@ def export(
     console = make_console()
     if not trained:
         typer.echo(f"warning: '{thing}' has no weights; initial ones are exported (--weights)", err=True)
-    tell = (lambda _: None) if json else (lambda text: say(console, text))
-    exported = write(network, found, kinds or available_formats(network), folder, tell)
+    exported = write(network, found, kinds or available_formats(network), folder, ConsoleCallback(console, quiet=json))
     flags = {"--weights": weights, "--resolution": resolution, "--out": folder}
     given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
     command = shlex.join(["nas", "export", thing, *kinds, *given])

@@ -10,12 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from nas.cli import search_run
-from nas.cli.commands.report import draw_report
+from nas.cli.display.console_callback import ConsoleCallback
 from nas.cli.display.output import make_console, plain_table, say, say_files, say_next, show_table
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
+from nas.report.page import draw_report
 from nas.scale.family import Member
-from nas.search.baseline import Outcome
+from nas.search.baseline import Baseline
 from nas.search.run_directory import Run, read_config
 from nas.search_spaces.network import Network
 from nas.studies.scaling_fit import FAMILY, SHOWN, Fit, conclude_fit, fit_config
@@ -40,11 +41,11 @@ def go_on(path: Path, changes: dict[str, Any]) -> Path:
     """
     if (path / "config.yaml").is_file() and read_config(path).scaling is None:
         raise InputError(f"--resume: '{path}' is a search of networks; go on with: nas search --resume {path}")
-    return _report(*search_run.go_on(path, {key: value for key, value in changes.items() if value is not None}))
+    return _report(*search_run.resume(path, {key: value for key, value in changes.items() if value is not None}))
 
 
-def _report(run: Run, outcome: Outcome) -> Path:
-    found, console = conclude_fit(run, outcome), make_console()
+def _report(run: Run, baseline: Baseline) -> Path:
+    found, console = conclude_fit(run, baseline), make_console()
     best = found.triples[0].rule
     console.print()
     say(console, f"Best triple     alpha {best.alpha:g}, beta {best.beta:g}, gamma {best.gamma:g}")
@@ -55,7 +56,11 @@ def _report(run: Run, outcome: Outcome) -> Path:
     say(console, f"Seed noise      {noise} (standard deviation of one confirming training)")
     _print_triples(console, found)
     _print_family(console, found.family)
-    files = [found.files[0], run.path / FAMILY, *(draw_report(run.path, console) if run.config.report else [])]
+    files = [
+        found.files[0],
+        run.path / FAMILY,
+        *(draw_report(run.path, ConsoleCallback(console)) if run.config.report else []),
+    ]
     say_files(console, files, 16)
     if found.family:
         say_next(

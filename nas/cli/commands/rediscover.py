@@ -30,6 +30,7 @@ def rediscover(
     """
     import json as json_library
 
+    from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.files import write_whole
     from nas.core.units import parse_count
@@ -41,7 +42,7 @@ def rediscover(
     target = parse_count(target_flops, "--target-flops")
     check_free(out)
     console = make_console()
-    forms, effects = run(out, target, seeds, trials, sample, lambda text: None if json else say(console, text))
+    forms, effects = run(out, target, seeds, trials, sample, ConsoleCallback(console, quiet=json))
     document = as_json(forms, effects)
     text = page(forms, effects, target)
     write_whole(out / "rediscovery.md", text)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @guarded
@@ -48,18 +44,3 @@ def report(
     say_files(console, files)
     if (run / "baseline.yaml").is_file():
         say_next(console, "show", run)
-
-
-def draw_report(run: Path, console: Console) -> list[Path]:
-    """Write a run's page; one that cannot be drawn takes nothing from what has been done."""
-    from nas.cli.display.output import warn
-    from nas.core.program import program
-
-    try:
-        from nas.report.page import write_report
-
-        return write_report(run)
-    except Exception as error:
-        again = f"{program()} report {shlex.quote(str(run))}"
-        warn(console, f"{run / 'report.html'} could not be drawn ({error}); nothing else is lost. Again: {again}")
-        return []

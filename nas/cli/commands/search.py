@@ -244,4 +244,4 @@ def search(
             "--resume: a run goes on as it was configured; it takes only "
             f"--{', --'.join(_RESUMABLE).replace('_', '-')}, not {', '.join(wrong)}"
         )
-    search_run.go_on(resume, {key: value for key, value in changes.items() if value is not None})
+    search_run.resume(resume, {key: value for key, value in changes.items() if value is not None})

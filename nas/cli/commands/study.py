@@ -103,8 +103,8 @@ def _train(
     thing: str,
     json: bool,
 ) -> None:
-    from nas.cli.commands.data import progress_bar
-    from nas.cli.display.output import print_json, say, say_files, say_next
+    from nas.cli.display.console_callback import ConsoleCallback
+    from nas.cli.display.output import print_json, say_files, say_next
     from nas.core.errors import InputError
     from nas.core.files import hold, write_whole
     from nas.evaluate.data.load import load_data
@@ -113,8 +113,9 @@ def _train(
     from nas.studies.journal import digest
     from nas.studies.scaling_study import JOURNAL, REPORT, draw_study, run_study
 
-    with progress_bar(console, json) as progress:
-        images = load_data(config.data, config.seed, progress)
+    callback = ConsoleCallback(console, quiet=json)
+    with callback:
+        images = load_data(config.data, config.seed, callback.images_decoded)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: expected a folder, but '{folder}' is a file")
     if folder.exists() and any(folder.iterdir()) and not (folder / JOURNAL).exists():
@@ -122,16 +123,12 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     lock = hold(folder / JOURNAL, "scale-study")
 
-    def tell(text: str) -> None:
-        if not json:
-            say(console, text)
-
-    tell(f"Study    {len(members)} networks, {seeds} trainings each, kept in {folder}; {images.describe()}")
+    callback.message(f"Study    {len(members)} networks, {seeds} trainings each, kept in {folder}; {images.describe()}")
     recipe = proxy_recipe(config)
     of = digest(config, [member.network for member in members])
     try:
         with open_pool(recipe, lambda: images, config.workers, config.worker_count) as pool:
-            study = run_study(members, seeds, config.seed, folder, of, pool, tell)
+            study = run_study(members, seeds, config.seed, folder, of, pool, callback)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what was trained is in {folder}: the same command goes on with it", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -140,7 +137,7 @@ def _train(
     noise = study.noise
     report: dict[str, Any] = {
         "network": members[0].network.name,
-        "noise": None if noise is None else noise.deviation,
+        "noise": None if noise is None else noise.std,
         "smallest_difference": None if noise is None else noise.smallest_difference(seeds, seeds),
         "rows": study.rows(),
     }
@@ -174,7 +171,7 @@ def _print_study(console: Console, study: Study, seeds: int) -> None:
     show_table(console, table)
     if (noise := study.noise) is not None:
         smallest = 100 * noise.smallest_difference(seeds, seeds)
-        say(console, f"Noise    ± {100 * noise.deviation:.2f} points from seed to seed (standard deviation)")
+        say(console, f"Noise    ± {100 * noise.std:.2f} points from seed to seed (standard deviation)")
         say(console, f"         means of {seeds} that differ by less than {smallest:.2f} points are not told apart")
 
 

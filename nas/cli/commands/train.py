@@ -201,12 +201,12 @@ def _check_device(device: str) -> None:
 
 
 def _load(config: Any, console: Console) -> Any:
-    from nas.cli.commands.data import progress_bar
+    from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import say
     from nas.evaluate.data.load import load_data
 
-    with progress_bar(console) as progress:
-        images = load_data(config.data_settings(), config.seed, progress)
+    with ConsoleCallback(console) as callback:
+        images = load_data(config.data_settings(), config.seed, callback.images_decoded)
     crops = f", of which {config.resolution} px are seen" if config.recipe.crop == "resized" else ""
     say(console, f"Data     {config.data.source}: {images.describe()}{crops}")
     for line in images.skipped[:10]:
@@ -230,12 +230,12 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
         run.check_images(images)
     say(console, f"Training {config.recipe.epochs} epochs in {run.path}; Ctrl-C saves, --resume goes on")
     try:
-        watching = TrainingProgress(console, config.recipe.epochs, run.history())
-        with wish_to_stop() as is_over, events_of(run, watching) as watcher, watching:
+        progress = TrainingProgress(console, config.recipe.epochs, run.history())
+        with wish_to_stop() as is_over, events_of(run, progress) as callback, progress:
             if config.workers.count:
                 from nas.training.distributed import train_together
 
-                train_together(run, images, watcher.ended, is_over)
+                train_together(run, images, callback, is_over)
             else:
                 import torch
 
@@ -243,7 +243,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
                 from nas.training.world import World
 
                 device = torch.device(choose_device(config.workers.train_device))
-                train_here(run, images, device, watcher, is_over, World())
+                train_here(run, images, device, callback, is_over, World())
     except KeyboardInterrupt:
         say(console, f"interrupted; {run.progress()} is saved; go on with: {run.resume_command}")
         raise typer.Exit(INTERRUPTED) from None

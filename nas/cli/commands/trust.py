@@ -72,11 +72,12 @@ def trust(
 
       nas trust small-images --data DIR --networks 24 --set evaluator.epochs=5
     """
-    from nas.cli.commands.report import draw_report
-    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
-    from nas.cli.workers import make_pool, read_images
+    from nas.cli.display.console_callback import ConsoleCallback
+    from nas.cli.display.output import make_console, print_json, say_files, say_next
     from nas.core.files import write_whole
+    from nas.report.page import draw_report
     from nas.search.assemble import prepare
+    from nas.search.session import read_images, search_pool
     from nas.studies.proxy_ranking import REPORT, Plan, draw_networks, measure_trust, plan_from_run
 
     run = Path(what).expanduser()
@@ -93,10 +94,12 @@ def trust(
     console = make_console()
     if not json:
         _announce(console, plan, folder)
-    images = read_images(setup, console, quiet=json)
+    callback = ConsoleCallback(console, quiet=json)
+    with callback:
+        images = read_images(setup, callback)
     try:
-        with make_pool(setup, images, console) as pool:
-            found = measure_trust(setup, plan, folder, pool, lambda text: None if json else say(console, text))
+        with search_pool(setup, images, callback) as pool:
+            found = measure_trust(setup, plan, folder, pool, callback)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; what was trained is in {folder}: the same command goes on with it", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -108,7 +111,7 @@ def trust(
     print_trust(console, found, plan)
     files = [folder / "trust.jsonl", folder / REPORT]
     if is_run and (run / "report.html").exists():
-        files += draw_report(run, console)
+        files += draw_report(run, callback)
     say_files(console, files, 16)
     if is_run:
         say_next(console, "report", run, column=16)

@@ -11,13 +11,13 @@ from nas.cli.display.output import plain_table, say, show_table
 from nas.cli.display.side_by_side import side_by_side
 from nas.core.units import format_quantity
 from nas.evaluate.imagenet.neighbours import Neighbour
-from nas.search.b0_comparison import AgainstB0, Side
+from nas.search.b0_comparison import B0Comparison, Side
 
 SHOWN = 3
 LEAST_SAVING = 2_000_000  # MACs; what saves less is no saving
 
 
-def print_against_b0(found: AgainstB0, nearby: Sequence[Neighbour], console: Console) -> None:
+def print_b0_comparison(found: B0Comparison, nearby: Sequence[Neighbour], console: Console) -> None:
     """Print both stage tables, costs and predictions, where B0 stands, and the most telling single changes."""
     b0 = replace(found.b0.network, name="efficientnet_b0")
     show_table(console, side_by_side(found.found.network, b0, console.width))

@@ -15,9 +15,8 @@ from rich.text import Text
 from nas.cli.display.output import say
 from nas.cli.display.text_plot import text_plot
 from nas.core.records import Trial
-from nas.core.units import count_words, format_quantity
-from nas.search.tally import Tally
-from nas.search.time_budget import TimeAccount
+from nas.core.units import count_words, format_duration, format_quantity
+from nas.search.callback import SearchState, trial_line
 
 PLOTTED, MOST_PLOTTED = 5, 2000  # trials from which on there is a picture, and of which it is at most
 PLOT_LINES = 7
@@ -26,28 +25,17 @@ PLOT_LINES = 7
 class SearchProgress:
     """One calm screen: how many trials are done, the best, the front, the pace, and a small picture of them.
 
-    Where there is no terminal, a line a trial instead.
+    Without a terminal it prints a line a trial instead; of instant trials, only the failed and the best ones.
 
     Args:
         console: where to draw.
-        goal: how many trials are asked for; ``None`` where a budget alone ends the search.
-        tally: of the trials that were finished before; it is kept up to date.
-        terse: print only what is best so far or failed, as where thousands of trials take seconds.
-        time_account: the budget's account.
-        gpus_per_worker: share of a GPU that a trial holds; 0 without.
+        state: of the search. Its tally is up to date whenever a trial is shown.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        goal: int | None,
-        tally: Tally,
-        terse: bool = False,
-        time_account: TimeAccount | None = None,
-        gpus_per_worker: float = 0.0,
-    ) -> None:
-        self.console, self.goal, self.terse, self.time_account = console, goal, terse, time_account
-        self.tally, self.gpus_per_worker, self.running = tally, gpus_per_worker, 0
+    def __init__(self, console: Console, state: SearchState) -> None:
+        self.console, self.goal, self.terse = console, state.goal, state.is_instant
+        self.time_account, self.tally = state.time_account, state.tally
+        self.gpus_per_worker, self.running = state.gpus_per_worker, 0
         self._first_done, self._start = self.done, time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
@@ -69,13 +57,9 @@ class SearchProgress:
         """Stop drawing."""
         self._live.stop()
 
-    def started(self, running: int) -> None:
-        """Note how many trials are running."""
-        self.running = running
-
-    def finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (for the log)
-        """Note a trial, and print its line if it is worth one."""
-        improved = self.tally.add(trial)
+    def finished(self, trial: Trial) -> None:
+        """Print a trial's line, if it is worth one."""
+        improved = self.tally.best is trial
         if self.terse and self.done - self._first_done == 1:  # the first of many waits for what is loaded once
             self._first_done, self._start = self.done, time.monotonic()
         quiet = self.terse or self.console.is_terminal
@@ -85,9 +69,6 @@ class SearchProgress:
         if not self.console.is_terminal:
             line += f"  ({self._count()}{self._pace()})"
         say(self.console, line, style="red" if trial.status == "failed" else "")
-
-    def tick(self) -> None:
-        """Do nothing: the screen redraws itself."""
 
     def _render(self) -> RenderableType:
         tally = self.tally
@@ -149,31 +130,3 @@ class SearchProgress:
         if self.time_account is not None:
             shares.append(1 - self.time_account.left_s() / self.time_account.budget.seconds)
         return min(1.0, max(shares))
-
-
-def trial_line(trial: Trial) -> str:
-    """Describe a trial in one line."""
-    if trial.status == "pruned":
-        accuracy, epochs = trial.metrics.get("accuracy", 0.0), trial.metrics.get("epochs", 0)
-        return f"trial {trial.number:>3}  pruned at {accuracy:.1%} after {epochs:g} epochs, {trial.seconds:.1f} s"
-    if trial.status != "ok":
-        return f"trial {trial.number:>3}  {trial.status} after {trial.seconds:.1f} s: {trial.error}"
-    metrics = trial.metrics
-    costs = "".join(f"  {format_quantity(metrics[name]):>6} {label}" for name, label in _COSTS if name in metrics)
-    costs += f"  {metrics['latency_ms']:.2f} ms" if "latency_ms" in metrics else ""
-    costs += f"  {metrics['throughput']:,.0f} images/s" if "throughput" in metrics else ""
-    seconds = f"  {trial.seconds:.1f} s" if trial.seconds >= _INSTANT_S else ""
-    return f"trial {trial.number:>3}  accuracy {metrics['accuracy']:.1%}{costs}  reward {trial.reward:.4f}{seconds}"
-
-
-def format_duration(seconds: float) -> str:
-    """Write a duration as ``0.5 s``, ``45 s``, ``12 min`` or ``3.4 h``."""
-    if 0 < seconds < 3:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-_INSTANT_S = 0.05
-_COSTS = (("macs", "MACs"), ("params", "params"))

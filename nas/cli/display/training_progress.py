@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.display.output import plain_table, say, say_files, say_next, show_table
-from nas.cli.display.progress import PLOT_LINES, PLOTTED, format_duration
+from nas.cli.display.progress import PLOT_LINES, PLOTTED
 from nas.cli.display.text_plot import text_plot
+from nas.core.callback import Callback
+from nas.core.units import format_duration
 from nas.studies.paper_tables import TransferRow, table_5
 from nas.tracking.tensorboard_log import FOLDER
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from nas.training.run import TrainingRun
 
 
-class TrainingProgress:
+class TrainingProgress(Callback):
     """One calm screen of a training: the epoch, the best so far, the pace, and accuracy over epochs.
 
     Where there is no terminal, a line an epoch; those are printed above the screen too.
@@ -54,13 +56,13 @@ class TrainingProgress:
         """Stop drawing."""
         self._live.stop()
 
-    def stepped(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
-        """Note a step."""
+    def step_finished(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
+        """Show a step."""
         self._now, self._share = epoch + 1, step / steps
         self._words = f"loss {loss:.4f}  {images_per_s:,.0f} images/s"
 
-    def ended(self, row: Mapping[str, Any]) -> None:
-        """Note an epoch, and print its line."""
+    def epoch_finished(self, row: Mapping[str, Any]) -> None:
+        """Print an epoch's line."""
         epoch = int(row["epoch"])
         self.rows.append({key: float(value) for key, value in row.items()})
         self._first = self._first or epoch

@@ -1,0 +1,300 @@
+"""A search from beginning to end: begin or resume a run, run its trials, conclude. It prints nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nas.controllers.controller import Controller
+from nas.controllers.registry import make_controller
+from nas.core.callback import Callback, CallbackList
+from nas.core.errors import InputError, WorkError
+from nas.core.records import Trial
+from nas.core.units import format_duration
+from nas.core.version import versions
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.load import load_data
+from nas.evaluate.workers.jobs import INSTANT_BATCH, PoolStarter, open_pool
+from nas.evaluate.workers.pool import WorkerPool
+from nas.search.assemble import Setup, prepare
+from nas.search.baseline import Baseline, conclude
+from nas.search.callback import SearchCallback, SearchState, fitted_words
+from nas.search.config import OPEN_ENDED, RunConfig, validate_config
+from nas.search.estimate import ESTIMATED, estimate_trial
+from nas.search.loop import SearchLoop
+from nas.search.run_directory import Run, check_free
+from nas.search.run_log import LogCallback, log_file, termination_as_interrupt
+from nas.search.tally import Tally, most_macs
+from nas.search.time_budget import TimeAccount, TimeBudget
+from nas.search_spaces import space as spaces
+
+_log = logging.getLogger("nas")
+FEW_IMAGES = 100  # of which one more or less tells two networks apart
+MOST_LISTED = 10  # unreadable images that are named in messages
+UNKNOWN_TRIALS = 100  # what an open-ended run prepares for where the duration of a trial is not known
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """Somebody interrupted a search. Its finished trials are saved, and the callbacks know."""
+
+
+def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallback] = ()) -> tuple[Run, Baseline]:
+    """Begin a run and conclude it.
+
+    Args:
+        config: with absolute paths.
+        out: the run's directory, which must be empty or absent; ``None``: ``runs/SPACE-TIME``.
+        callbacks: those who look on.
+
+    Raises:
+        InputError: for a mistake in the configuration, before any work.
+        WorkError: if the work fails; the finished trials are kept.
+        SearchInterrupted: after saving.
+    """
+    config = config.model_copy(update={"workers": config.workers.model_copy(update={"count": config.worker_count})})
+    now = datetime.now().astimezone()
+    setup = prepare(config)
+    path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
+    check_free(path)
+    _make_controller(setup)  # its mistakes are told before anything is written
+    check_time_budget(config)
+    data = read_images(setup, CallbackList(callbacks))
+    run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
+    try:
+        return run, _run_and_conclude(setup, run, data, callbacks)
+    except InputError:
+        run.discard()
+        raise
+
+
+def resume(path: Path, changes: Mapping[str, Any], callbacks: Sequence[SearchCallback] = ()) -> tuple[Run, Baseline]:
+    """Run what is missing of a run, and conclude it anew.
+
+    Args:
+        path: the run's directory.
+        changes: what differs from the run's configuration, by section: ``{"trials": 200, "workers": {"count": 4}}``.
+        callbacks: those who look on.
+
+    Raises:
+        InputError: if there is no run, or the changes do not fit it.
+        WorkError, SearchInterrupted: as ``begin``.
+    """
+    run = Run.open(path)
+    config = _changed(run.config, changes)
+    if config.trials < len(run.trials):
+        raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
+    setup = prepare(config, resumed=True)
+    _check_space(setup, run)
+    kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "report", "tracking")}
+    if any(getattr(run.config, name) != value for name, value in kept.items()):
+        run.update_config(run.config.model_copy(update=kept))  # where trials run is for this time alone
+    callback = CallbackList(callbacks)
+    count = "" if config.is_open_ended else f" of {config.trials}"
+    callback.message(f"Resuming {run.path}: {len(run.trials)}{count} trials are done")
+    data = read_images(setup, callback) if len(run.trials) < config.trials else None
+    return run, _run_and_conclude(setup, run, data, callbacks)
+
+
+def read_images(setup: Setup, callback: Callback) -> ImageData | None:
+    """Load the images if the evaluator trains; the callback hears of the progress and of unreadable files.
+
+    Raises:
+        InputError: if they cannot be used.
+    """
+    if not setup.needs_data:
+        return None
+    data = load_data(setup.config.data, setup.config.seed, callback.images_decoded)
+    callback.message(f"Data     {setup.config.data.source}: {data.describe()}")
+    if data.skipped:
+        lines = [f"{len(data.skipped)} unreadable images are left out:", *data.skipped[:MOST_LISTED]]
+        if len(data.skipped) > MOST_LISTED:
+            lines.append(f"... all {len(data.skipped)} are in run.log")
+        callback.warning("\n         ".join(lines))
+    return data
+
+
+def search_pool(setup: Setup, data: ImageData | None, callback: Callback) -> AbstractContextManager[PoolStarter]:
+    """Return the workers of a search, which start when they are first asked for."""
+    config = setup.config
+
+    def images() -> ImageData | None:
+        return read_images(setup, callback) if data is None else data
+
+    batch = INSTANT_BATCH if config.is_instant else 1
+    return open_pool(setup.recipe, images, config.workers, config.worker_count, batch)
+
+
+def check_time_budget(config: RunConfig) -> None:
+    """Check that GPU-hours are not asked for where this machine's trials use no GPU.
+
+    What a cluster has is known when it is joined.
+
+    Raises:
+        InputError: if they are.
+    """
+    if config.budget is None:
+        return
+    budget = TimeBudget.parse(config.budget)
+    if budget.kind != "gpu" or config.workers.address is not None:
+        return
+    used = not config.is_instant and config.workers.train_device != "cpu" and config.workers.gpus_per_worker != 0
+    if used:
+        from nas.evaluate.proxy.evaluator import choose_device
+
+        used = choose_device("auto") == "cuda"
+    TimeAccount(budget, float(used))
+
+
+def _make_controller(setup: Setup) -> Controller:
+    name = setup.config.controller["name"]
+    return make_controller(name, setup.task, setup.config.seed, setup.controller_options)
+
+
+def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    data = config.model_dump(mode="json")
+    for key, value in changes.items():
+        data[key] = {**data[key], **value} if isinstance(value, Mapping) else value
+    if "budget" in changes and config.budget is None and "trials" not in changes:
+        data["trials"] = OPEN_ENDED
+    changed = validate_config(data, "--resume")
+    if config.workers.deterministic and changed.worker_count != config.worker_count:
+        raise InputError(f"--workers: a deterministic run keeps its {config.worker_count} workers")
+    return changed
+
+
+def _check_space(setup: Setup, run: Run) -> None:
+    """Check that the space is still the one that the run's trials belong to.
+
+    Raises:
+        InputError: with the first trial that does not fit it.
+    """
+    for trial in run.trials:
+        try:
+            spaces.check(setup.space, trial.architecture)
+            now = json.loads(json.dumps(spaces.choices(setup.space, trial.architecture)))
+            if now != trial.choices:
+                changed = sorted(key for key in {*now, *trial.choices} if now.get(key) != trial.choices.get(key))
+                raise InputError(f"its choices were others: {', '.join(changed[:3])}")
+        except InputError as error:
+            raise InputError(
+                f"resume: space '{setup.config.space}' has changed since this run began: trial {trial.number}: "
+                f"{error}. Put it back, or begin a new run, if you like with --warm-start"
+            ) from None
+
+
+def _run_and_conclude(setup: Setup, run: Run, data: ImageData | None, callbacks: Sequence[SearchCallback]) -> Baseline:
+    callback = CallbackList([LogCallback(setup.config.is_instant), *callbacks])
+    with log_file(run, callback), termination_as_interrupt(), search_pool(setup, data, callback) as pool:
+        for line in data.skipped if data else ():
+            _log.info("unreadable image left out: %s", line)
+        _log.info("run of %d trials in %s, versions %s", setup.config.trials, run.path, versions())
+        _log.info("controller %s with %s", setup.config.controller["name"], setup.controller_options)
+        for one in callbacks:
+            one.search_prepared(setup, run)
+        try:
+            if reason := _run_trials(setup, run, pool, callback, callbacks):
+                callback.message(f"{reason}: the search ends after {len(run.trials)} trials")
+            baseline = conclude(setup, run, pool, callback)
+        except KeyboardInterrupt:
+            best = conclude(setup, run, None)
+            for one in callbacks:
+                one.search_interrupted(run, None if best is None else best.trial)
+            raise SearchInterrupted from None
+        except WorkError as error:
+            hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
+            raise WorkError(f"{error}{hint}") from None
+        if not run.trials:
+            raise WorkError(f"no network of space '{setup.space.name}' can be evaluated; {run.path}/run.log says why")
+        if baseline is None:
+            reasons = sorted({str(trial.error) for trial in run.trials})
+            raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
+        if data is not None and setup.recipe.proxy is not None:
+            _warn_of_chance(baseline.trial.metrics["accuracy"], data, callback)
+    return baseline
+
+
+def _run_trials(
+    setup: Setup, run: Run, pool: PoolStarter, callback: Callback, callbacks: Sequence[SearchCallback]
+) -> str:
+    """Run what is missing. Returns why the trials ended before all were done; empty if they did not."""
+    config = setup.config
+    if len(run.trials) >= config.trials:
+        return ""
+    workers = pool()
+    time_account = _open_time_account(setup, run, workers, callback) if config.budget else None
+    setup = replace(setup, config=run.config) if config.budget else setup
+    controller = _make_controller(setup)
+    goal = None if config.is_open_ended else config.trials
+    tally = Tally(run.trials, most_macs(config))
+    state = SearchState(goal, tally, config.is_instant, time_account, workers.gpus_per_worker)
+    loop = SearchLoop(setup, run, controller, workers, CallbackList([_Counter(tally), callback]), time_account)
+    for one in callbacks:
+        one.trials_started(state)
+    try:
+        loop()
+    finally:
+        for one in callbacks:
+            one.trials_ended()
+    if loop.spent:
+        return f"The budget of {config.budget} allows no further trial (a larger --budget with --resume does)"
+    if not loop.exhausted or len(run.trials) >= config.trials:
+        return ""
+    listed = setup.domain.listable is not None
+    what = "The space holds no further network" if listed else "No further network was found by random draws"
+    return f"{what} in the band"
+
+
+def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Callback) -> TimeAccount:
+    """Time a few trainings, tell how many trials the time budget allows, and keep that in the run's configuration."""
+    config = run.config
+    assert config.budget is not None
+    account = TimeAccount(TimeBudget.parse(config.budget), workers.gpus_per_worker)
+    if config.expected_trials is not None:  # the run is resumed
+        return account
+    callback.message("Estimate timing a few steps of some networks ...")
+    account.trial_s = estimate_trial(setup, workers) or 0.0
+    affordable = account.affords(workers.capacity)
+    if affordable is None:
+        if config.is_open_ended:
+            run.update_config(config.model_copy(update={"expected_trials": UNKNOWN_TRIALS}))
+        return account
+    trials = min(affordable, config.trials)
+    parallel, kind = workers.capacity, "GPUs" if 0 < workers.gpus_per_worker == 1 else "workers"
+    clock_s = trials * account.trial_s / parallel
+    callback.message(
+        f"Estimate ≈ {trials:,} trials × {format_duration(account.trial_s)} / {parallel} {kind} = "
+        f"{format_duration(clock_s)}, by a few steps of {max(ESTIMATED, parallel)} networks; budget {config.budget}"
+    )
+    run.update_config(config.model_copy(update={"expected_trials": trials}))
+    if words := fitted_words(replace(setup, config=run.config)):
+        callback.message(f"         {config.controller['name']}{words}")
+    return account
+
+
+def _warn_of_chance(accuracy: float, data: ImageData, callback: Callback) -> None:
+    """Warn if the best network is no better than guessing, or if accuracies come from very few images."""
+    chance, images = 1 / len(data.classes), len(data.validation.labels)
+    if accuracy < chance + 2 * math.sqrt(chance * (1 - chance) / images):
+        callback.warning(
+            f"the best network's {accuracy:.1%} is no better than guessing ({chance:.1%} of {images} images): train "
+            "longer (--set evaluator.epochs=10), or on more images"
+        )
+    elif images < FEW_IMAGES:
+        callback.warning(f"accuracies are of {images} validation images: one more or less is {1 / images:.1%}")
+
+
+class _Counter(Callback):
+    """Keeps the tally up to date."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def trial_finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002
+        self._tally.add(trial)
