@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.callback import SILENT
+from nas.core.changes import nested
 from nas.core.journal import read_rows
 from nas.search.assemble import prepare
 from nas.search.config import RunConfig, load_config, with_absolute_paths
@@ -63,7 +64,7 @@ def configure(arguments: argparse.Namespace, space: Path, changes: Mapping[str, 
         "evaluator.batch_size": 64,
     }
     others = {key: value for key, value in changes.items() if key != "data.fraction"}
-    return with_absolute_paths(load_config("proxy", {**fixed, **others}, []))
+    return with_absolute_paths(load_config("proxy", nested({**fixed, **others}), []))
 
 
 def measure(

@@ -16,7 +16,12 @@ class Evaluator(Protocol):
     """What a user writes.
 
     If ``evaluate`` has a parameter ``seed``, it gets the trial's; with a parameter ``epochs`` it can be asked for less
-    than its full schedule, as successive halving does.
+    than its full schedule, as successive halving does. With a method ``test`` of the same parameters, which returns
+    ``test_accuracy`` too, the winner is scored on images that the search never used.
+
+    A class may say of itself, by attributes:
+        needs_data: it trains on the images of ``--data``; its constructor gets them as ``data``, an ``ImageData``.
+        is_instant: it trains nothing, so that worker processes are not worth starting.
     """
 
     def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:

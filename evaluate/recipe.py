@@ -14,14 +14,6 @@ from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.catalogue import instantiate_space
 
-PROXY, IMAGENET, TABLE = "proxy", "imagenet", "table"
-INSTANT = (IMAGENET, TABLE)  # answer at once, so that no worker processes are worth starting
-EVALUATORS = {
-    PROXY: "trains each network for a few epochs and scores it on the validation part",
-    IMAGENET: "predicts ImageNet accuracy of networks on EfficientNet-B0's skeleton, from thousands that were trained",
-    TABLE: "looks metrics up in a JSON file: --set evaluator.path=FILE.json, a map from comma-joined genes to metrics",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class EvaluatorRecipe:
@@ -30,7 +22,7 @@ class EvaluatorRecipe:
     Attributes:
         proxy: the shipped proxy's settings, or
         code: the user's class, made with
-        options: these keyword arguments, or
+        options: these keyword arguments, and ``data`` if it needs images; or
         ready: an evaluator that travels as it is.
         space_source: what makes a user's space, for those whose ``build`` makes the modules.
         device: where proxies train: ``auto``, ``cpu`` or ``cuda``.
@@ -59,7 +51,8 @@ class EvaluatorRecipe:
         if self.ready is not None:
             return self.ready
         if self.code is not None:
-            evaluator: Evaluator = self.code.load()(**self.options)
+            own = {"data": data} if getattr(self.code.load(), "needs_data", False) else {}
+            evaluator: Evaluator = self.code.load()(**self.options, **own)
             if not callable(getattr(evaluator, "evaluate", None)):
                 raise InputError(f"evaluator {self.code.class_name}: needs a method evaluate(architecture, network)")
             return evaluator

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.core.changes import nested
 from nas.core.errors import InputError
 from nas.core.records import Trial
 from nas.results import Family, LoadedNetwork, SearchResult
@@ -117,10 +118,9 @@ def search(
     from nas.search.session import begin
     from nas.tracking.wandb_run import WandbCallback
 
-    given = dict(settings or {}) if isinstance(settings, Mapping | None) else {None: settings}
-    if not all(isinstance(key, str) for key in given):
+    if not isinstance(settings, Mapping | None) or not all(isinstance(key, str) for key in settings or {}):
         raise InputError(f"settings: expected a mapping such as {{'evaluator.epochs': 5}}, got {settings!r}")
-    changes = {
+    arguments = {
         "objective.target_flops": target_flops,
         "space": space,
         "data.source": None if data is None else str(data),
@@ -129,9 +129,9 @@ def search(
         "evaluator.name": evaluator,
         "seed": seed,
         "workers.count": workers,
-        **given,
     }
-    loaded = load_config(None if config is None else str(config), changes, ())
+    given = {key: value for key, value in arguments.items() if value is not None} | dict(settings or {})
+    loaded = load_config(None if config is None else str(config), nested(given), ())
     lines = PrintCallback(quiet)
     with WandbCallback(lines) as wandb:
         run, baseline = begin(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,14 @@ settings.load_profile("shared-machine")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Decoded images and paused trainings go to folders of the tests' own, in the programs that they start too."""
     os.environ["NAS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def exact_floats() -> Iterator[None]:
+    """Undo the flush of denormals that training sets; Hypothesis refuses to draw subnormal floats under it."""
+    yield
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_flush_denormal(False)
 
 
 @pytest.fixture

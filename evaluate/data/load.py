@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import InputError, nearest_name
+from nas.core.files import absolute_path
 from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.data.image_files import LAYOUTS
@@ -28,6 +29,13 @@ CHECKED_BYTES = 2**30  # checksums of more than this are left to `nas data prepa
 def data_names() -> tuple[str, ...]:
     """Return the names that data settings may give as their source."""
     return DIGITS, *NAMED
+
+
+def absolute_data(settings: DataSettings) -> DataSettings:
+    """Return settings whose folder or zip, if they name one, is found from any working directory."""
+    if settings.source in data_names():
+        return settings
+    return settings.model_copy(update={"source": absolute_path(settings.source)})
 
 
 def load_data(settings: DataSettings, seed: int, progress: Progress = no_progress) -> ImageData:

@@ -97,7 +97,7 @@ class ProxyEvaluator:
 
     def estimate(self, architecture: Architecture, network: Network | None, seed: int = 0) -> dict[str, float]:
         """Return the ``seconds`` that ``evaluate`` would take, from a few steps of it; ``accuracy`` is 0."""
-        settings = replace(self.settings, epochs=1, cuda_graph=False)
+        settings = self.settings.model_copy(update={"epochs": 1, "cuda_graph": False})
         count = min(TIMED_STEPS * settings.batch_size, len(self._train))
         some = Images(self._train.pixels, self._train.rows[:count], self._train.labels[:count])
         with self._own_state(seed):
@@ -126,7 +126,7 @@ class ProxyEvaluator:
             except Diverged:
                 if notes.get("retried_fp32") or choose_precision(settings, self.device) is None:
                     raise
-                settings, notes = replace(settings, precision="fp32"), {**notes, "retried_fp32": 1}
+                settings, notes = settings.model_copy(update={"precision": "fp32"}), {**notes, "retried_fp32": 1}
             except torch.OutOfMemoryError:
                 if notes.get("retried_half_batch"):
                     raise
@@ -198,7 +198,7 @@ class ProxyEvaluator:
     ) -> Training:
         module = self._build(architecture, network).to(self.device).to(memory_format=torch.channels_last)
         if network is None:
-            settings = replace(settings, cuda_graph=False)
+            settings = settings.model_copy(update={"cuda_graph": False})
         generator = torch.Generator().manual_seed(seed)
         mirrored = self.data.mirrored if settings.flip is None else settings.flip
         return Training(module, images, self._normalise, settings, mirrored, generator)

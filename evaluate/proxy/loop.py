@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -165,4 +164,4 @@ def accuracy(
 def half_micro_batch(settings: ProxySettings) -> ProxySettings:
     """Return the settings with half the images at once: the same batches, in less memory."""
     whole = settings.micro_batch or settings.batch_size
-    return replace(settings, micro_batch=max(1, whole // 2))
+    return settings.model_copy(update={"micro_batch": max(1, whole // 2)})

@@ -98,9 +98,16 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "init": init_command.init,
     },
 }
+_CLASSES = {  # of commands that take options of a configuration
+    "search": search_command.SearchCommand,
+    "trust": trust_command.TrustCommand,
+    "scale": scale_command.ScaleCommand,
+    "scale-study": study_command.StudyCommand,
+    "train": train_command.TrainCommand,
+}
 for _panel, _commands in _COMMANDS.items():
     for _name, _command in _commands.items():
-        app.command(_name, rich_help_panel=_panel)(_command)
+        app.command(_name, cls=_CLASSES.get(_name), rich_help_panel=_panel)(_command)
 app.add_typer(data_commands.app, name="data", rich_help_panel=_KNOW)
 app.add_typer(latency_command.app, name="latency", rich_help_panel=_KNOW)
 app.add_typer(surrogate_commands.app, name="surrogate", rich_help_panel=_KNOW)

@@ -33,7 +33,7 @@ def _controllers() -> Iterable[str]:
 
 
 def _evaluators() -> Iterable[str]:
-    from nas.evaluate.recipe import EVALUATORS
+    from nas.evaluate.kinds import EVALUATORS
 
     return EVALUATORS
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search.config import RunConfig
 
@@ -77,51 +75,35 @@ def starter_config(path: str, space: str | None = None) -> str:
         active |= {"evaluator.name": "proxy", "evaluator.epochs": 4, "evaluator.batch_size": 32}
         active |= {"data.source": "digits", "data.resolution": 32}
     lines = [_FIRST.format(path=path)]
-    docs = field_docs(RunConfig)
-    for name, default in _defaults(RunConfig).items():
+    for name, field in RunConfig.model_fields.items():
         if name in LEFT_OUT:
             continue
-        section = _section(name, default)
+        words, section = field.description or "", _section(name)
         if section is None:
-            lines += [*_comment(docs.get(name, ""), ""), _entry(name, default, active.get(name), "")]
+            lines += [*_comment(words, ""), _entry(name, _default(field), active.get(name), "")]
             continue
         own = {key: value for key, value in active.items() if key.startswith(f"{name}.")}
         if name == "evaluator" and active["evaluator.name"] != "proxy":
             section = {}
-        lines += ["", *_comment(docs.get(name, ""), ""), f"{name}:"]
+        lines += ["", *_comment(words, ""), f"{name}:"]
         inner = dict.fromkeys((key.partition(".")[2] for key in own), ("", None)) | section
         for key, (doc, value) in inner.items():
             lines += [*_comment(doc, "  "), _entry(key, value, own.get(f"{name}.{key}"), "  ")]
     return "\n".join(lines) + "\n"
 
 
-def field_docs(kind: type) -> dict[str, str]:
-    """Return the words under each field of a class, by name."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(definition, ast.ClassDef)
-    found = {}
-    for statement, after in zip(definition.body, definition.body[1:], strict=False):
-        is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and is_text:
-            found[statement.target.id] = " ".join(str(after.value.value).split())  # type: ignore[attr-defined]
-    return found
-
-
-def _section(name: str, default: Any) -> dict[str, tuple[str, Any]] | None:
+def _section(name: str) -> dict[str, tuple[str, Any]] | None:
     """Return a section's keys with their words and defaults; ``None`` for a plain value."""
-    kind = {"evaluator": ProxySettings, "data": DataSettings}.get(name, type(default))
     if name == "controller":
         return {}
-    if not (is_dataclass(kind) or hasattr(kind, "model_fields")):
+    kind = ProxySettings if name == "evaluator" else RunConfig.model_fields[name].annotation
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return None
-    docs, values = field_docs(kind), _defaults(kind)
-    return {key: (docs.get(key, ""), value) for key, value in values.items()}
+    return {key: (field.description or "", _default(field)) for key, field in kind.model_fields.items()}
 
 
-def _defaults(kind: Any) -> Mapping[str, Any]:
-    if hasattr(kind, "model_fields"):
-        return {name: field.get_default(call_default_factory=True) for name, field in kind.model_fields.items()}
-    return {field.name: field.default for field in fields(kind)}
+def _default(field: FieldInfo) -> Any:
+    return field.get_default(call_default_factory=True)
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:

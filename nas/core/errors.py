@@ -30,25 +30,27 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return f"{hint} Known: {', '.join(names) or 'none'}"
 
 
-def explain(error: ValidationError, root: Any, source: str) -> str:
+def explain(error: ValidationError, root: Any, source: str, prefix: str = "") -> str:
     """Word a pydantic error as one message: the key, what was expected, what was got, the nearest valid name.
 
     Args:
         error: what pydantic raised.
         root: the type that was validated (a pydantic model or a dataclass), to find the valid names.
         source: where the data came from, for instance a file's path.
+        prefix: what stands before every key, such as ``evaluator.``.
     """
     lines, missing = list[str](), list[str]()
     unknown: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for item in error.errors():
         location = item["loc"]
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        key = prefix + key
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             owner = _type_at(root, location[:-1])
             names = (*_field_types(owner), *getattr(owner, "SHORTHANDS", ()))
             unknown.setdefault(names, []).append((key, str(location[-1])))
         elif item["type"] in ("missing", "missing_argument"):
-            missing.append(f"'{key}'")
+            missing.append(f"'{key}'{_described(_type_at(root, location[:-1]), location[-1])}")
         elif item["type"] == "value_error":
             text = item["msg"].removeprefix("Value error, ")
             lines.append(f"{key}: {text}" if key else text)
@@ -60,6 +62,12 @@ def explain(error: ValidationError, root: Any, source: str) -> str:
     if (more := len(lines) - MOST_TOLD) > 0:
         lines[MOST_TOLD:] = [f"and {more} more of the kind"]
     return f"{source}: " + "; ".join(lines)
+
+
+def _described(owner: Any, name: int | str) -> str:
+    """Return a field's description in brackets, if it has one."""
+    field = getattr(owner, "model_fields", {}).get(name)
+    return f" ({' '.join(field.description.split()).rstrip('.')})" if field is not None and field.description else ""
 
 
 def _unknown_keys(keys: Sequence[tuple[str, str]], names: Sequence[str]) -> str:

@@ -44,6 +44,27 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
         raise cannot_write(path, error) from None
 
 
+def absolute_path(path: str | Path) -> str:
+    """Return a path as seen from the root, with ``~`` resolved."""
+    return str(Path(path).expanduser().resolve())
+
+
+def check_empty(path: Path, resume_command: str = "") -> None:
+    """Check that something new may be written into a folder.
+
+    Args:
+        path: the folder.
+        resume_command: what continues the work that lies there; empty if none does.
+
+    Raises:
+        InputError: if it is a file, or a folder that is not empty.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        what = "is not empty" if path.is_dir() else "is a file"
+        known = f", or go on with: {resume_command}" if resume_command else ""
+        raise InputError(f"--out: '{path}' {what}; choose another --out{known}")
+
+
 def hold(path: Path, what: str) -> int:
     """Keep other processes out by a lock on a file, made if need be, for as long as the returned handle is open.
 

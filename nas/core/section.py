@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from nas.core.errors import InputError, explain
 from nas.core.units import parse_bytes, parse_count, parse_milliseconds, parse_seconds
 
 
 class Section(BaseModel):
     """A part of a configuration. Unknown keys, infinities and NaN are refused."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, frozen=True)
+
+
+SectionType = TypeVar("SectionType", bound=BaseModel)
+
+
+def validated(kind: type[SectionType], values: Any, source: str, prefix: str = "") -> SectionType:
+    """Return values as a section.
+
+    Args:
+        kind: of section.
+        values: by key.
+        source: where they came from, for the message.
+        prefix: what stands before every key in the message, such as ``evaluator.``.
+
+    Raises:
+        InputError: naming the key, what was expected, what was got and the nearest valid name.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, kind, source, prefix)) from None
 
 
 def _quantity(parse: Callable[[Any, str], float], name: str) -> BeforeValidator:

@@ -75,7 +75,7 @@ def _reached(facts: Facts, best: Trial) -> str:
     result = facts.result
     if result is not None and result.predicted is not None:
         return f"{result.accuracy:.2%} predicted accuracy ({result.searched_accuracy:.2%} by the fit that searched)"
-    kind = "predicted" if facts.config.evaluator["name"] == "imagenet" else "validation"
+    kind = "predicted" if facts.config.evaluator_kind.is_predicted else "validation"
     if result is None:
         return f"{best.metrics['accuracy']:.2%} {kind} accuracy"
     test = result.test_accuracy
@@ -85,14 +85,14 @@ def _reached(facts: Facts, best: Trial) -> str:
 
 
 def _cautions(facts: Facts) -> list[str]:
-    if facts.config.evaluator["name"] == "imagenet":
+    if facts.config.evaluator_kind.is_predicted:
         where = " See the section on trust." if facts.result is not None and facts.result.predicted is not None else ""
         return [
             "ImageNet accuracies on this page are predicted, by a model of networks that Accel-NASBench trained for 16 "
             "epochs; they are not those of full training. The optimum of a model is an over-estimate by that model."
             + where
         ]
-    if facts.best is not None and facts.config.evaluator["name"] == "proxy":
+    if facts.best is not None and facts.config.proxy is not None:
         return ["Accuracies are those of short proxy trainings, not of full training; to train in full: nas train."]
     return []
 

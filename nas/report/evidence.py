@@ -87,7 +87,7 @@ def trust_section(facts: Facts) -> PageSection | None:
 
 
 def _trains_proxies(facts: Facts) -> bool:
-    return facts.config.evaluator["name"] == "proxy" and not facts.scaling
+    return facts.config.proxy is not None and not facts.scaling
 
 
 def _confirmations(candidates: Sequence[CandidateResult]) -> Table:

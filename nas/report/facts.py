@@ -106,7 +106,7 @@ class Facts:
     @property
     def is_predicted(self) -> bool:
         """Whether accuracies are not from trainings."""
-        return self.config.is_instant
+        return self.config.evaluator_kind.is_instant
 
     @property
     def clock_s(self) -> float | None:

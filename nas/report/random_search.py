@@ -13,7 +13,6 @@ from nas.controllers.registry import fitted_options
 from nas.core.errors import InputError
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
-from nas.evaluate.recipe import IMAGENET, TABLE
 from nas.report.facts import Facts
 from nas.search.assemble import Setup, prepare
 from nas.search.b0_comparison import sample_inside
@@ -110,8 +109,8 @@ def random_search(facts: Facts, against: Facts | None = None) -> RandomSearch | 
 
 def _looked_up(setup: Setup) -> NDArray[np.float64] | None:
     """Return the rewards of random architectures, by the run's own evaluator."""
-    generator, name = np.random.default_rng(0), setup.config.evaluator["name"]
-    if name == IMAGENET:
+    generator = np.random.default_rng(0)
+    if setup.evaluator.is_predicted:
         from nas.evaluate.imagenet.prediction import SEARCH, shipped_surrogate
         from nas.evaluate.imagenet.skeleton import skeleton_genes
 
@@ -121,7 +120,6 @@ def _looked_up(setup: Setup) -> NDArray[np.float64] | None:
         accuracy = shipped_surrogate().accuracy(skeleton_genes(setup.space, genes), SEARCH)[0]
         columns = {**setup.costs.columns(genes), "accuracy": accuracy.astype(np.float64) / 100}
         return np.asarray(setup.reward.many(columns), dtype=np.float64)
-    assert name == TABLE
     ready = setup.recipe.ready
     assert ready is not None
     drawn: list[Architecture] = []

@@ -185,7 +185,7 @@ def _left_out(count: int, floor: float) -> str:
 
 
 def _accuracy_words(facts: Facts) -> str:
-    return "predicted accuracy" if facts.config.evaluator["name"] == "imagenet" else "validation accuracy"
+    return "predicted accuracy" if facts.config.evaluator_kind.is_predicted else "validation accuracy"
 
 
 def _band(axes: Any, facts: Facts) -> None:

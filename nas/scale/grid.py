@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from nas.core.errors import InputError
+from nas.core.flag import Flag
 from nas.core.records import Architecture
 from nas.core.section import Section
 from nas.evaluate.cost.exact import network_cost
@@ -93,14 +94,19 @@ class ScalingGrid(Section):
 
     network: dict[str, Any]
     """The baseline, in its YAML form."""
-    step: float = Field(default=0.05, ge=0.01, le=1)
+    step: Annotated[float, Flag("--step", help="of the grid (default: 0.05).")] = Field(default=0.05, ge=0.01, le=1)
     """Between two values of alpha, of beta and of gamma, from 1 on."""
     largest: float = Field(default=2.0, gt=1, le=8)
     """Of any of them."""
-    budget: Literal["nominal", "macs"] = "nominal"
+    budget: Annotated[
+        Literal["nominal", "macs"],
+        Flag("--by", help="nominal, alpha*beta^2*gamma^2 = 2; or macs, real MACs doubled."),
+    ] = "nominal"
     """What is about 2: ``nominal``, alpha * beta^2 * gamma^2, as in the paper; ``macs``, the real MACs over the
     baseline's."""
-    tolerance: float = Field(default=0.08, ge=0, lt=1)
+    tolerance: Annotated[float, Flag("--tolerance", help="how far from 2 (default: 0.08).")] = Field(
+        default=0.08, ge=0, lt=1
+    )
     """How far it may be from 2; 0.08 admits the paper's 1.2, 1.1, 1.15."""
     keep_stem_and_head: bool = False
     """Scale neither the channels of stem and head nor the layers of the first and last stage."""

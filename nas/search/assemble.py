@@ -22,9 +22,11 @@ from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.devices import load_device
 from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
 from nas.evaluate.imagenet.skeleton import covers
+from nas.evaluate.kinds import EvaluatorKind, TableSettings, kind_of_class
 from nas.evaluate.objective.limits import Limits
 from nas.evaluate.objective.reward import Reward
-from nas.evaluate.recipe import EVALUATORS, IMAGENET, PROXY, TABLE, EvaluatorRecipe
+from nas.evaluate.proxy.settings import ProxySettings
+from nas.evaluate.recipe import EvaluatorRecipe
 from nas.evaluate.table import TableEvaluator
 from nas.scale.grid import ScalingSpace
 from nas.search.config import RunConfig
@@ -52,9 +54,8 @@ class Setup:
         reward: metrics in, number out.
         recipe: how workers make the evaluator.
         limits: what must hold before anything is trained.
-        needs_data: whether the evaluator trains on ``config.data``.
+        evaluator: what the evaluator says of itself.
         earlier: trials of an earlier run that the controller begins with, worth what this run's reward says.
-        can_test: whether the evaluator can score the winner on a test part.
     """
 
     config: RunConfig
@@ -64,8 +65,7 @@ class Setup:
     reward: Reward
     recipe: EvaluatorRecipe
     limits: Limits
-    needs_data: bool
-    can_test: bool
+    evaluator: EvaluatorKind
     earlier: Sequence[Trial] = ()
 
     @property
@@ -74,6 +74,11 @@ class Setup:
         config = self.config
         trials = len(self.earlier) + (config.expected_trials or config.trials)
         return fitted_options(config.controller["name"], trials, config.controller_options)
+
+    @property
+    def worker_count(self) -> int:
+        """Workers, with the default resolved by what the evaluator says of itself."""
+        return self.config.workers.count_for(self.evaluator.is_instant)
 
     @property
     def task(self) -> Task:
@@ -124,8 +129,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         reward=maximised,
         recipe=recipe,
         limits=limits,
-        needs_data=recipe.proxy is not None,
-        can_test=recipe.proxy is not None or (recipe.code is not None and hasattr(recipe.code.load(), "test")),
+        evaluator=config.evaluator_kind if recipe.code is None else kind_of_class(recipe.code),
         earlier=_earlier_trials(config, space, costs, maximised, resumed),
     )
 
@@ -179,17 +183,17 @@ def _valued(trial: Trial, costs: KnownCosts, maximised: Reward) -> Trial:
 
 
 def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
-    name = config.evaluator["name"]
-    if name == PROXY:
+    limits, settings = _worker_limits(config), config.evaluator_settings
+    if isinstance(settings, ProxySettings):
         return replace(proxy_recipe(config), space_source=space_source(config.space))
-    limits = _worker_limits(config)
-    if name == IMAGENET:
+    if isinstance(settings, TableSettings):
+        return EvaluatorRecipe(ready=TableEvaluator.read(Path(settings.path), space), **limits)
+    if settings is not None:
         return EvaluatorRecipe(ready=_surrogate(space), **limits)
-    if name == TABLE:
-        return EvaluatorRecipe(ready=TableEvaluator.read(Path(config.evaluator["path"]), space), **limits)
+    name = config.evaluator["name"]
     code = UserCode.read(name, "evaluator")
     if code is None:
-        raise InputError(f"evaluator: expected {', '.join(EVALUATORS)} or FILE.py:Class, got '{name}'")
+        raise InputError(f"evaluator: expected FILE.py:Class, got '{name}'")
     key = "fidelity.method" if config.rungs else "confirm.epochs" if config.confirm.epochs is not None else ""
     _check_evaluator(code, config.evaluator_options, key)
     return EvaluatorRecipe(code=code, options=config.evaluator_options, **limits)
@@ -197,7 +201,7 @@ def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
 
 def proxy_recipe(config: RunConfig) -> EvaluatorRecipe:
     """Return the proxy with a configuration's settings and its workers' limits, for networks that need no space."""
-    return EvaluatorRecipe(config.proxy_settings(), device=config.workers.train_device, **_worker_limits(config))
+    return EvaluatorRecipe(config.proxy, device=config.workers.train_device, **_worker_limits(config))
 
 
 def _worker_limits(config: RunConfig) -> dict[str, Any]:
@@ -228,7 +232,8 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any], key: str) -> No
             "for that"
         )
     try:
-        inspect.signature(kind).bind(**options)
+        given = {**options, "data": None} if kind_of_class(code).needs_data else options
+        inspect.signature(kind).bind(**given)
     except TypeError as error:
         taken = list(inspect.signature(kind).parameters)
         raise InputError(

@@ -13,7 +13,6 @@ from nas.evaluate.devices import network_speed
 from nas.evaluate.imagenet.judgement import Judgement, gain_interval, judge
 from nas.evaluate.imagenet.prediction import ALL, shipped_surrogate
 from nas.evaluate.imagenet.skeleton import Genes, b0_genes, genes_of, skeleton_genes
-from nas.evaluate.recipe import IMAGENET
 from nas.search.assemble import Setup
 from nas.search.result import PredictedNetwork, PredictionResult
 from nas.search_spaces.catalogue import reference_network
@@ -73,7 +72,7 @@ class B0Comparison:
 
 def compare_with_b0(setup: Setup, network: Network | None, sample: int = SAMPLE) -> B0Comparison | None:
     """Compare a run's baseline with EfficientNet-B0; ``None`` unless the surrogate scored it."""
-    if setup.config.evaluator["name"] != IMAGENET or network is None:
+    if not setup.evaluator.is_predicted or network is None:
         return None
     reference = reference_network("efficientnet_b0")
     found, b0 = _side(setup, network, genes_of(network)), _side(setup, reference, b0_genes())

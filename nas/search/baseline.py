@@ -110,7 +110,7 @@ def conclude(
     known = Result.read(run.path)
     same = known is not None and known.number == baseline.number and (known.confirmed is None) == (confirmation is None)
     test_accuracy = known.test_accuracy if known is not None and same else None
-    if test_accuracy is None and pool is not None and setup.can_test:
+    if test_accuracy is None and pool is not None and setup.evaluator.can_test:
         job = make_job(setup, baseline.number, baseline.architecture)
         job = confirm_job(setup, baseline, 0) if confirmation else replace(job, cycles=rung_cycles(setup.config.rungs))
         test_accuracy = _score_on_test(job, pool())

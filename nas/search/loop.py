@@ -63,7 +63,7 @@ class SearchLoop:
     ) -> None:
         self.setup, self.run, self.controller, self.pool, self.callback = setup, run, controller, pool, callback
         self.goal = setup.config.trials
-        self.lag = max(1, setup.config.worker_count) if setup.config.workers.deterministic else None
+        self.lag = max(1, setup.worker_count) if setup.config.workers.deterministic else None
         self.exhausted, self.spent, self.time_account = False, False, time_account
         self._told = 0
         self._in_flight: dict[int, Pending] = {}

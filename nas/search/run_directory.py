@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from nas.core.errors import InputError, WorkError, nearest_name
-from nas.core.files import cannot_write, hold, write_whole
+from nas.core.files import cannot_write, check_empty, hold, write_whole
 from nas.core.journal import append_lines, read_rows, whole_lines
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
@@ -174,11 +174,8 @@ def check_free(path: Path) -> None:
     Raises:
         InputError: if it is a file or a directory that is not empty.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        what = "is not empty" if path.is_dir() else "is a file"
-        go_on = f", or go on with: {program()} {_command(path)} --resume {shlex.quote(str(path))}"
-        known = go_on if (path / "trials.jsonl").is_file() else ""
-        raise InputError(f"--out: '{path}' {what}; choose another --out{known}")
+    known = (path / "trials.jsonl").is_file()
+    check_empty(path, f"{program()} {_command(path)} --resume {shlex.quote(str(path))}" if known else "")
 
 
 def _command(path: Path) -> str:

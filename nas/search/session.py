@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from nas.controllers.controller import Controller
 from nas.controllers.registry import make_controller
 from nas.core.callback import Callback, CallbackList
+from nas.core.changes import Changes, laid_over
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Trial
 from nas.core.units import format_duration
@@ -58,9 +58,11 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
         WorkError: if the work fails; the finished trials are kept.
         SearchInterrupted: after saving.
     """
-    config = config.model_copy(update={"workers": config.workers.model_copy(update={"count": config.worker_count})})
     now = datetime.now().astimezone()
     setup = prepare(config)
+    workers = config.workers.model_copy(update={"count": setup.worker_count})
+    config = config.model_copy(update={"workers": workers})
+    setup = replace(setup, config=config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
     check_free(path)
     _make_controller(setup)  # its mistakes are told before anything is written
@@ -74,7 +76,7 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
         raise
 
 
-def resume(path: Path, changes: Mapping[str, Any], callbacks: Sequence[SearchCallback] = ()) -> tuple[Run, Baseline]:
+def resume(path: Path, changes: Changes, callbacks: Sequence[SearchCallback] = ()) -> tuple[Run, Baseline]:
     """Run what is missing of a run, and conclude it anew.
 
     Args:
@@ -108,7 +110,7 @@ def read_images(setup: Setup, callback: Callback) -> ImageData | None:
     Raises:
         InputError: if they cannot be used.
     """
-    if not setup.needs_data:
+    if not setup.evaluator.needs_data:
         return None
     data = load_data(setup.config.data, setup.config.seed, callback.images_decoded)
     callback.message(f"Data     {setup.config.data.source}: {data.describe()}")
@@ -127,8 +129,8 @@ def search_pool(setup: Setup, data: ImageData | None, callback: Callback) -> Abs
     def images() -> ImageData | None:
         return read_images(setup, callback) if data is None else data
 
-    batch = INSTANT_BATCH if config.is_instant else 1
-    return open_pool(setup.recipe, images, config.workers, config.worker_count, batch)
+    batch = INSTANT_BATCH if setup.evaluator.is_instant else 1
+    return open_pool(setup.recipe, images, config.workers, setup.worker_count, batch)
 
 
 def check_time_budget(config: RunConfig) -> None:
@@ -144,7 +146,11 @@ def check_time_budget(config: RunConfig) -> None:
     budget = TimeBudget.parse(config.budget)
     if budget.kind != "gpu" or config.workers.address is not None:
         return
-    used = not config.is_instant and config.workers.train_device != "cpu" and config.workers.gpus_per_worker != 0
+    used = (
+        not config.evaluator_kind.is_instant
+        and config.workers.train_device != "cpu"
+        and config.workers.gpus_per_worker != 0
+    )
     if used:
         from nas.evaluate.proxy.evaluator import choose_device
 
@@ -157,10 +163,8 @@ def _make_controller(setup: Setup) -> Controller:
     return make_controller(name, setup.task, setup.config.seed, setup.controller_options)
 
 
-def _changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
-    data = config.model_dump(mode="json")
-    for key, value in changes.items():
-        data[key] = {**data[key], **value} if isinstance(value, Mapping) else value
+def _changed(config: RunConfig, changes: Changes) -> RunConfig:
+    data = laid_over(config.model_dump(mode="json"), changes)
     if "budget" in changes and config.budget is None and "trials" not in changes:
         data["trials"] = OPEN_ENDED
     changed = validate_config(data, "--resume")
@@ -190,7 +194,7 @@ def _check_space(setup: Setup, run: Run) -> None:
 
 
 def _run_and_conclude(setup: Setup, run: Run, data: ImageData | None, callbacks: Sequence[SearchCallback]) -> Baseline:
-    callback = CallbackList([LogCallback(setup.config.is_instant), *callbacks])
+    callback = CallbackList([LogCallback(setup.evaluator.is_instant), *callbacks])
     with log_file(run, callback), termination_as_interrupt(), search_pool(setup, data, callback) as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
@@ -233,7 +237,7 @@ def _run_trials(
     controller = _make_controller(setup)
     goal = None if config.is_open_ended else config.trials
     tally = Tally(run.trials, most_macs(config))
-    state = SearchState(goal, tally, config.is_instant, time_account, workers.gpus_per_worker)
+    state = SearchState(goal, tally, setup.evaluator.is_instant, time_account, workers.gpus_per_worker)
     loop = SearchLoop(setup, run, controller, workers, CallbackList([_Counter(tally), callback]), time_account)
     for one in callbacks:
         one.trials_started(state)

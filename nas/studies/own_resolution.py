@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nas.core.errors import InputError
-from nas.evaluate.recipe import PROXY
 from nas.search.config import RunConfig
 from nas.search_spaces.network import Network
 
@@ -22,16 +21,17 @@ def train_at_own_resolution(config: RunConfig, baseline: Network, networks: Iter
     Raises:
         InputError: if networks are not trained by the proxy.
     """
-    if config.evaluator["name"] != PROXY:
+    if config.proxy is None:
         raise InputError(f"evaluator: '{config.evaluator['name']}' trains no scaled networks; use the proxy")
     evaluator = {**config.evaluator, "reference_resolution": baseline.resolution}
     if "resolution" in config.evaluator:
         return config.model_copy(update={"evaluator": evaluator})
-    from dataclasses import replace
-
     seen = config.data.resolution
     largest = max(round(seen * network.resolution / baseline.resolution) for network in networks)
     kept = seen if config.data.source in SMALL_IMAGES else max(seen, largest)
     return config.model_copy(
-        update={"evaluator": {**evaluator, "resolution": seen}, "data": replace(config.data, resolution=kept)}
+        update={
+            "evaluator": {**evaluator, "resolution": seen},
+            "data": config.data.model_copy(update={"resolution": kept}),
+        }
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.core.changes import Changes, laid_over
 from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
 from nas.scale.compound import Rule, Scaling, phi_scaling
@@ -78,35 +79,29 @@ class Fit:
     files: list[Path]
 
 
-def fit_config(
-    baseline: Network, changes: dict[str, Any], grid: dict[str, Any], assignments: Sequence[str]
-) -> RunConfig:
+def fit_config(baseline: Network, changes: Changes, assignments: Sequence[str]) -> RunConfig:
     """Return the run that trains every triple of the grid.
 
     Args:
         baseline: the network that is scaled.
-        changes: of the configuration, from flags, by dotted key.
-        grid: of the grid, by key.
+        changes: of the configuration, the grid's keys included, by section.
         assignments: ``key.path=value``; ``scaling.step`` and the like too.
 
     Raises:
         InputError: naming the key that is wrong.
     """
-    own = {f"scaling.{key}": value for key, value in grid.items() if value is not None}
     first = {
         "space": f"{baseline.name}-scaling",
-        "controller.name": "random",
-        "confirm.candidates": CONFIRMED,
-        "scaling.network": network_to_dict(baseline),
-        **own,
+        "controller": {"name": "random"},
+        "confirm": {"candidates": CONFIRMED},
+        "scaling": {"network": network_to_dict(baseline)},
     }
-    given = {key: value for key, value in changes.items() if value is not None}
-    config = load_config("proxy", {**first, **given}, assignments)
+    config = load_config("proxy", laid_over(first, changes), assignments)
     assert config.scaling is not None
     space = ScalingSpace(config.scaling)
     rows = list(space.distinct())
     config = train_at_own_resolution(config, baseline, map(space.decode, rows))
-    if "trials" not in given and not any(item.startswith("trials=") for item in assignments):
+    if "trials" not in changes and not any(item.startswith("trials=") for item in assignments):
         config = config.model_copy(update={"trials": len(rows)})
     return with_absolute_paths(validate_config(config.model_dump(mode="json"), "the command line"))
 

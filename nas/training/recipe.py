@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from yaml import safe_load
 
-from nas.core.errors import InputError, explain, nearest_name
-from nas.core.section import Section
+from nas.core.errors import InputError, nearest_name
+from nas.core.flag import Flag
+from nas.core.section import Section, validated
 from nas.evaluate.data.settings import CROP_SHARE
 from nas.search_spaces.yaml_format import read_yaml
 
@@ -21,9 +22,11 @@ LEARNING_RATE_BATCH = 256  # images a step that recipes state their learning rat
 class Recipe(Section):
     """A schedule, an optimizer and an augmentation; ``configs/recipes`` has them ready-made."""
 
-    epochs: int = Field(default=100, ge=1)
+    epochs: Annotated[int, Flag("--epochs", help="Passes over the images (default: the recipe's).")] = Field(
+        default=100, ge=1
+    )
     """Passes over the training images."""
-    batch_size: int = Field(default=256, ge=1)
+    batch_size: Annotated[int, Flag("--batch-size", help="Of all processes together.")] = Field(default=256, ge=1)
     """Images a step, of all processes together."""
     micro_batch: int | None = Field(default=None, ge=1)
     """At most so many images at once in each process, gradients added up to the batch; unset: all of them."""
@@ -120,7 +123,4 @@ def make_recipe(values: dict[str, Any], source: str) -> Recipe:
     Raises:
         InputError: naming the key that is unknown or wrong.
     """
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        raise InputError(explain(error, Recipe, source)) from None
+    return validated(Recipe, values, source)

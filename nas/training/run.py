@@ -24,7 +24,7 @@ import yaml
 from nas.core.callback import Callback
 from nas.core.cpu_tuning import tune_for_training
 from nas.core.errors import InputError
-from nas.core.files import cannot_write, hold, write_whole
+from nas.core.files import cannot_write, check_empty, hold, write_whole
 from nas.core.program import program
 from nas.core.version import versions
 from nas.evaluate.cost.exact import network_cost
@@ -154,10 +154,8 @@ def check_free(path: Path) -> None:
     Raises:
         InputError: if there is something in it.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        what = "is not empty" if path.is_dir() else "is a file"
-        go_on = f", or go on with: {program()} train --resume {shlex.quote(str(path))}"
-        raise InputError(f"--out: '{path}' {what}; choose another --out{go_on if (path / CONFIG).is_file() else ''}")
+    known = (path / CONFIG).is_file()
+    check_empty(path, f"{program()} train --resume {shlex.quote(str(path))}" if known else "")
 
 
 def trained_network(network: Network, config: TrainConfig, classes: int, weights: Weights | None) -> Network:

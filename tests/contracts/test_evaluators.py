@@ -15,8 +15,9 @@ from nas.evaluate.contract import Evaluator, Job, check_metrics
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
+from nas.evaluate.kinds import EVALUATORS
 from nas.evaluate.proxy.settings import ProxySettings
-from nas.evaluate.recipe import EVALUATORS, IMAGENET, INSTANT, PROXY, TABLE, EvaluatorRecipe
+from nas.evaluate.recipe import EvaluatorRecipe
 from nas.evaluate.table import TableEvaluator
 from nas.evaluate.workers.guard import evaluate_safely
 from nas.search_spaces import space as spaces
@@ -45,11 +46,23 @@ def table(folder: Path) -> tuple[Evaluator, SearchSpace]:
     return EvaluatorRecipe(ready=TableEvaluator.read(folder / "t.json", space)).make(None), space
 
 
-MAKERS: dict[str, Callable[[Path], tuple[Evaluator, SearchSpace]]] = {PROXY: proxy, IMAGENET: imagenet, TABLE: table}
+MAKERS: dict[str, Callable[[Path], tuple[Evaluator, SearchSpace]]] = {
+    "proxy": proxy,
+    "imagenet": imagenet,
+    "table": table,
+}
 
 
 def test_all_are_held_to_it() -> None:
-    assert set(MAKERS) == set(EVALUATORS) and set(INSTANT) < set(EVALUATORS)
+    assert set(MAKERS) == set(EVALUATORS)
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
+def test_what_is_said_of_an_evaluator_holds_for_it(name: str, tmp_path: Path) -> None:
+    evaluator, kind = MAKERS[name](tmp_path)[0], EVALUATORS[name]
+    assert callable(getattr(evaluator, "test", None)) == kind.can_test
+    assert hasattr(evaluator, "data") == kind.needs_data
+    assert kind.is_instant != kind.needs_data
 
 
 @pytest.mark.parametrize("name", EVALUATORS)

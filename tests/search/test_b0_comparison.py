@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.core.changes import nested
 from nas.core.records import Architecture
 from nas.evaluate.imagenet.judgement import judge
 from nas.evaluate.imagenet.skeleton import b0_genes, skeleton
@@ -22,7 +23,7 @@ B0 = reference_network("efficientnet_b0")
 
 
 def setup_for(**objective: object) -> Setup:
-    return prepare(load_config(None, {f"objective.{key}": value for key, value in objective.items()}, []))
+    return prepare(load_config(None, nested({f"objective.{key}": value for key, value in objective.items()}), []))
 
 
 def test_b0_beside_itself() -> None:

@@ -1,28 +1,29 @@
 from __future__ import annotations
 
-import dataclasses
-import re
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
+from nas.core.changes import nested
 from nas.core.errors import InputError
-from nas.evaluate.data.settings import DataSettings
+from nas.evaluate.kinds import TableSettings
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search.assemble import prepare
 from nas.search.config import RunConfig, config_names, load_config, validate_config, with_absolute_paths
+from nas.training.config import TrainConfig
 
 
 @pytest.mark.parametrize("name", config_names())
 def test_shipped_configurations_are_valid(name: str) -> None:
-    config = load_config(name, {"data.source": "digits"}, [])
+    config = load_config(name, nested({"data.source": "digits"}), [])
     assert prepare(config).space.name == config.space
     assert config.data.source == "digits"
 
 
 def test_the_default_is_b0s_space_with_digits_at_32_px() -> None:
-    config = load_config(None, {"objective.target_flops": "400M"}, [])
+    config = load_config(None, nested({"objective.target_flops": "400M"}), [])
     assert (config.space, config.data.source, config.data.resolution) == ("efficientnet", "digits", 32)
     assert config.objective.target_flops == 4e8 and config.objective.tolerance == 0.1
 
@@ -30,14 +31,14 @@ def test_the_default_is_b0s_space_with_digits_at_32_px() -> None:
 def test_flags_lie_over_the_file_and_set_over_both(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("trials: 3\nseed: 4\ncontroller: {name: evolution, population: 9, sample: 2}\n")
-    config = load_config(str(file), {"trials": 5, "seed": None}, ["evaluator.epochs=7", "trials=6"])
-    assert (config.trials, config.seed, config.proxy_settings().epochs) == (6, 4, 7)
+    config = load_config(str(file), {"trials": 5}, ["evaluator.epochs=7", "trials=6"])
+    assert (config.trials, config.seed, config.proxy and config.proxy.epochs) == (6, 4, 7)
     assert config.controller_options == {"population": 9, "sample": 2}
-    assert load_config(str(file), {"controller.name": "random"}, []).controller_options == {}
+    assert load_config(str(file), nested({"controller.name": "random"}), []).controller_options == {}
 
 
 def test_none_lifts_the_band() -> None:
-    assert load_config(None, {"objective.tolerance": "none"}, []).objective.tolerance is None
+    assert load_config(None, nested({"objective.tolerance": "none"}), []).objective.tolerance is None
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_mistakes_name_the_key_the_expectation_and_the_way_out(
     changes: dict[str, object], assignments: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        load_config(None, changes, assignments)
+        load_config(None, nested(changes), assignments)
 
 
 def test_references_that_do_not_exist(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_references_that_do_not_exist(tmp_path: Path) -> None:
 
 
 def test_the_written_form_is_the_same_configuration() -> None:
-    config = load_config("digits", {"workers.trial_timeout": "10m"}, [])
+    config = load_config("digits", nested({"workers.trial_timeout": "10m"}), [])
     assert config.workers.trial_timeout == 600
     assert validate_config(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json"))), "file") == config
 
@@ -106,7 +107,7 @@ def test_the_written_form_is_the_same_configuration() -> None:
 def test_files_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     changes = {"space": "s.yaml", "evaluator.name": "e.py:Mine", "data.source": "images"}
-    config = with_absolute_paths(load_config(None, changes, []))
+    config = with_absolute_paths(load_config(None, nested(changes), []))
     assert config.space == str(tmp_path / "s.yaml")
     assert config.evaluator["name"] == f"{tmp_path}/e.py:Mine"
     assert config.data.source == str(tmp_path / "images")
@@ -115,16 +116,13 @@ def test_files_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_key_is_explained() -> None:
-    def explained(model: type) -> None:
-        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
-            nested = field.annotation
-            if isinstance(nested, type) and hasattr(nested, "model_fields"):
-                explained(nested)
-            elif nested not in (DataSettings,):
+    def explained(model: type[BaseModel]) -> None:
+        for name, field in model.model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                explained(kind)
+            else:
                 assert field.description, f"{model.__name__}.{name}"
 
-    explained(RunConfig)
-    for settings in (DataSettings, ProxySettings):
-        source = Path(__import__(settings.__module__, fromlist=["x"]).__file__ or "").read_text()
-        for item in dataclasses.fields(settings):
-            assert re.search(rf'^    {item.name}: .*\n    """', source, re.MULTILINE), item.name
+    for model in (RunConfig, ProxySettings, TrainConfig, TableSettings):
+        explained(model)

@@ -17,6 +17,7 @@ from rich.console import Console
 from nas.cli.display.search_summary import print_baseline
 from nas.controllers.registry import make_controller
 from nas.core.callback import SILENT
+from nas.core.changes import nested
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.contract import Job
@@ -63,7 +64,7 @@ def configure(
         "fidelity.max_epochs": 9,
         "controller": {"name": "evolution", "population": 5, "sample": 3},
     }
-    return load_config(None, fixed | dict(changes) | more, [])
+    return load_config(None, nested(fixed | dict(changes) | more), [])
 
 
 def search(

@@ -12,6 +12,7 @@ import pytest
 
 from nas.controllers.registry import make_controller
 from nas.core.callback import SILENT
+from nas.core.changes import nested
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation, Trial
 from nas.evaluate.contract import Job
@@ -82,7 +83,7 @@ def configure(evaluator: str, workers: int = 1, **changes: Any) -> RunConfig:
         "objective.target_flops": "300M",
         "controller": {"name": "evolution", "population": 5, "sample": 3},
     }
-    return load_config(None, fixed | changes, [])
+    return load_config(None, nested(fixed | changes), [])
 
 
 def search(path: Path, config: RunConfig, pool: FakePool) -> tuple[Setup, Run, SearchLoop]:
@@ -291,7 +292,7 @@ def test_seeds_depend_on_the_number_alone(tmp_path: Path, evaluator: str) -> Non
 def test_a_small_space_ends_the_search_early(tmp_path: Path, evaluator: str) -> None:
     (tmp_path / "two.py").write_text("class Two:\n    name = 'two'\n    gene_sizes = (2, 3)\n")
     changes = {"space": f"{tmp_path}/two.py:Two", "objective.target_flops": None, "trials": 50}
-    config = load_config(None, {"evaluator.name": evaluator, "workers.count": 2} | changes, [])
+    config = load_config(None, nested({"evaluator.name": evaluator, "workers.count": 2} | changes), [])
     _, run, loop = search(tmp_path / "run", config, FakePool(2, 0, sine))
     assert len(run.trials) == 6 and loop.exhausted
 

@@ -34,7 +34,7 @@ def test_what_diverges_is_told(tiny_network: Network) -> None:
 def test_images_that_are_too_small_are_refused_before_any_work(tiny_network: Network) -> None:
     deep = replace(tiny_network, stages=tuple(replace(stage, stride=2) for stage in tiny_network.stages))
     with pytest.raises(InputError, match="stride"):
-        confirm([deep], replace(DATA, resolution=4), ProxySettings(epochs=1), seeds=1)
+        confirm([deep], DATA.model_copy(update={"resolution": 4}), ProxySettings(epochs=1), seeds=1)
 
 
 def test_the_difference_by_welch() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, t
 
+from nas.core.changes import nested
 from nas.core.errors import WorkError
 from nas.core.records import Evaluation
 from nas.core.statistics import measure_noise
@@ -81,7 +82,7 @@ def test_too_few_networks_make_no_ranking() -> None:
 
 @pytest.fixture
 def setup() -> Setup:
-    return prepare(load_config("digits", {"workers.count": 0}, []))
+    return prepare(load_config("digits", nested({"workers.count": 0}), []))
 
 
 def score(job: Job) -> Evaluation:
@@ -163,7 +164,7 @@ def test_images_that_are_gone_stop_it_and_nothing_is_written_for_them(tmp_path: 
 def test_trainings_of_another_configuration_are_not_taken_for_these(tmp_path: Path) -> None:
     pools = []
     for changes in ({}, {"data.fraction": 0.5}, {"evaluator.batch_size": 16}, {"data.classes": 5}, {}):
-        setup = prepare(load_config("digits", {"workers.count": 0, **changes}, []))
+        setup = prepare(load_config("digits", nested({"workers.count": 0, **changes}), []))
         pools.append(FakePool(1, 0, score))
         measure_trust(setup, Plan(draw_networks(setup, 3), 1, 5, 1, 1), tmp_path, lambda: pools[-1])
     assert [len(pool.submitted) for pool in pools] == [6, 6, 6, 6, 0]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nas.core.changes import nested
 from nas.core.errors import InputError
 from nas.evaluate.proxy.evaluator import proxy_resolution
 from nas.evaluate.proxy.settings import ProxySettings
@@ -71,12 +72,14 @@ def test_networks_train_at_their_own_resolution() -> None:
 
 def test_images_are_kept_at_the_largest_side_but_for_small_ones(tmp_path: Path) -> None:
     networks = [B0, B0.at(resolution=448)]
-    photos = load_config("proxy", {"data.source": str(tmp_path)}, [])
+    photos = load_config("proxy", nested({"data.source": str(tmp_path)}), [])
     kept = train_at_own_resolution(photos, B0, networks)
     assert kept.data.resolution == 64 and kept.evaluator["resolution"] == 32
-    digits = train_at_own_resolution(load_config("proxy", {"data.source": "digits"}, []), B0, networks)
+    digits = train_at_own_resolution(load_config("proxy", nested({"data.source": "digits"}), []), B0, networks)
     assert digits.data.resolution == 32
-    asked = load_config("proxy", {"data.source": str(tmp_path)}, ["evaluator.resolution=48", "data.resolution=80"])
+    asked = load_config(
+        "proxy", nested({"data.source": str(tmp_path)}), ["evaluator.resolution=48", "data.resolution=80"]
+    )
     kept = train_at_own_resolution(asked, B0, networks)
     assert (kept.data.resolution, kept.evaluator["resolution"]) == (80, 48)
     with pytest.raises(InputError, match="trains no scaled networks"):
@@ -84,12 +87,16 @@ def test_images_are_kept_at_the_largest_side_but_for_small_ones(tmp_path: Path) 
 
 
 def test_the_run_says_everything_that_decides_it() -> None:
-    config = fit_config(B0, {"seed": 3, "objective.limits.memory_bytes": "80MB"}, {"step": 0.1}, ["evaluator.epochs=2"])
+    config = fit_config(
+        B0,
+        {"seed": 3, "objective": {"limits": {"memory_bytes": "80MB"}}, "scaling": {"step": 0.1}},
+        ["evaluator.epochs=2"],
+    )
     assert config.scaling is not None and config.scaling.step == 0.1 and config.seed == 3
     assert config.trials == len(list(ScalingSpace(config.scaling).distinct()))
     assert config.objective.limits == {"memory_bytes": 80e6} and config.confirm.candidates == 3
     with pytest.raises(InputError, match=r"scaling\.tolerance"):
-        fit_config(B0, {}, {"tolerance": 3.0}, [])
+        fit_config(B0, {"scaling": {"tolerance": 3.0}}, [])
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_trained_alike_and_gone_on_with(tmp_path: Path, tiny_network: Network) -
 
     members = make_members(tiny_network, [2], Rule())
     settings = ProxySettings(epochs=1, batch_size=64, reference_resolution=16, resolution=16)
-    images = load_data(DataSettings("digits", 16, fraction=0.3), 0)
+    images = load_data(DataSettings(source="digits", resolution=16, fraction=0.3), 0)
     told = Heard()
     with open_pool(EvaluatorRecipe(settings), lambda: images, WorkerSettings(), 0) as pool:
         study = run_study(members, 2, 0, tmp_path, "a", pool, told)

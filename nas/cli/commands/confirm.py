@@ -33,6 +33,7 @@ def confirm(
 
     from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say, say_next
+    from nas.core.section import validated
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
     from nas.scale.find_network import find_network
@@ -43,7 +44,7 @@ def confirm(
     console = make_console()
     found = train(
         networks,
-        DataSettings(data, resolution, fraction=fraction),
+        validated(DataSettings, {"source": data, "resolution": resolution, "fraction": fraction}, "the command line"),
         ProxySettings(epochs=epochs, batch_size=32),
         seeds,
         workers,

@@ -12,6 +12,7 @@ from rich.console import Console
 from nas.cli import search_run
 from nas.cli.display.console_callback import ConsoleCallback
 from nas.cli.display.output import make_console, plain_table, say, say_files, say_next, show_table
+from nas.core.changes import Changes
 from nas.core.errors import InputError
 from nas.core.units import format_quantity
 from nas.report.page import draw_report
@@ -21,19 +22,29 @@ from nas.search.run_directory import Run, read_config
 from nas.search_spaces.network import Network
 from nas.studies.scaling_fit import FAMILY, SHOWN, Fit, conclude_fit, fit_config
 
+RESUMABLE = ("trials", "workers")  # options that a resumed grid search takes
 
-def fit(
-    baseline: Network, changes: dict[str, Any], grid: dict[str, Any], assignments: Sequence[str], out: Path | None
-) -> Path:
+
+def fit_changes(given: Changes, max_memory: str | None, keep_stem_head: bool) -> dict[str, Any]:
+    """Return what a grid search is given, the two options included that members take too."""
+    own = dict(given)
+    if max_memory is not None:
+        own["objective"] = {"limits": {"memory_bytes": max_memory}}
+    if keep_stem_head:
+        own["scaling"] = {**own.get("scaling", {}), "keep_stem_and_head": True}
+    return own
+
+
+def fit(baseline: Network, changes: Changes, assignments: Sequence[str], out: Path | None) -> Path:
     """Train every triple of the grid, name the best, write its family; return the report's file.
 
     Raises:
         InputError, WorkError: as ``nas search``.
     """
-    return _report(*search_run.begin(fit_config(baseline, changes, grid, assignments), out))
+    return _report(*search_run.begin(fit_config(baseline, changes, assignments), out))
 
 
-def go_on(path: Path, changes: dict[str, Any]) -> Path:
+def go_on(path: Path, changes: Changes) -> Path:
     """Go on with a grid search; return the report's file.
 
     Raises:
@@ -41,7 +52,7 @@ def go_on(path: Path, changes: dict[str, Any]) -> Path:
     """
     if (path / "config.yaml").is_file() and read_config(path).scaling is None:
         raise InputError(f"--resume: '{path}' is a search of networks; go on with: nas search --resume {path}")
-    return _report(*search_run.resume(path, {key: value for key, value in changes.items() if value is not None}))
+    return _report(*search_run.resume(path, changes))
 
 
 def _report(run: Run, baseline: Baseline) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nas.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -109,13 +111,11 @@ def evaluators(json: Json = False) -> None:
       nas evaluators
     """
     from nas.cli.display.output import make_console, plain_table, print_json, say, say_next, show_table
-    from nas.evaluate.proxy.settings import ProxySettings
-    from nas.evaluate.recipe import EVALUATORS, INSTANT, PROXY, TABLE
+    from nas.evaluate.kinds import EVALUATORS
 
-    options: dict[str, dict[str, Any]] = {PROXY: asdict(ProxySettings()), TABLE: {"path": None}}
     rows: list[dict[str, Any]] = [
-        {"name": name, "summary": summary, "instant": name in INSTANT, "options": options.get(name, {})}
-        for name, summary in EVALUATORS.items()
+        {"name": name, "summary": kind.summary, "instant": kind.is_instant, "options": _defaults(kind.settings)}
+        for name, kind in EVALUATORS.items()
     ]
     if json:
         print_json(rows)
@@ -126,6 +126,15 @@ def evaluators(json: Json = False) -> None:
     console = make_console()
     show_table(console, table)
     say(console, "FILE.py:Class: your own, a class with evaluate(self, architecture, network) -> dict")
-    shown = ", ".join(f"{key}={value}" for key, value in options[PROXY].items())
-    say(console, f"options of proxy: {shown}")
+    for row in rows:
+        if row["options"]:
+            shown = ", ".join(f"{key}={value}" for key, value in row["options"].items())
+            say(console, f"options of {row['name']}: {shown}")
     say_next(console, "search", "--data", "digits", "--set", "evaluator.epochs=4")
+
+
+def _defaults(settings: type[BaseModel] | None) -> dict[str, Any]:
+    """Return a section's keys with their defaults; ``None`` where a value has to be given."""
+    if settings is None:
+        return {}
+    return {name: None if field.is_required() else field.default for name, field in settings.model_fields.items()}

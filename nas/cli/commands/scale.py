@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import completion
+from nas.cli.config_options import given, given_options, run_config, with_config_options
 from nas.cli.display.output import Quiet, show_table
 from nas.cli.guard import guarded
 
@@ -25,8 +26,18 @@ if TYPE_CHECKING:
 _MEMBERS, _BUDGETS, _FIT = "Members", "Members within a budget", "A grid search of alpha, beta, gamma"
 
 
+ScaleCommand = with_config_options(
+    run_config,
+    dict.fromkeys(
+        ("data.source", "workers.count", "trials", "seed", "scaling.step", "scaling.budget", "scaling.tolerance"), _FIT
+    ),
+    before_help="For --fit: ",
+)
+
+
 @guarded
 def scale(
+    context: typer.Context,
     thing: Annotated[
         str | None,
         typer.Argument(
@@ -97,30 +108,6 @@ def scale(
             "--fit", help="Search alpha, beta and gamma on a grid, each trained at phi = 1.", rich_help_panel=_FIT
         ),
     ] = False,
-    data: Annotated[
-        str | None, typer.Option(help="For --fit: images to train on (default: digits).", rich_help_panel=_FIT)
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="For --fit: Ray workers; 0: this process.", rich_help_panel=_FIT)
-    ] = None,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="For --fit: at most so many triples.", rich_help_panel=_FIT)
-    ] = None,
-    step: Annotated[
-        float | None, typer.Option(help="For --fit: of the grid (default: 0.05).", rich_help_panel=_FIT)
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="For --fit: nominal, alpha*beta^2*gamma^2 = 2; or macs, real MACs doubled.", rich_help_panel=_FIT
-        ),
-    ] = None,
-    tolerance: Annotated[
-        float | None, typer.Option(help="For --fit: how far from 2 (default: 0.08).", rich_help_panel=_FIT)
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="For --fit: one seed, one result.", rich_help_panel=_FIT)
-    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with a folder of --fit.", rich_help_panel=_FIT)] = None,
     assignments: Annotated[
         list[str] | None,
@@ -141,6 +128,7 @@ def scale(
 
       nas scale runs/NAME --fit --data DIR --workers 2 --set evaluator.epochs=5
     """
+    from nas.cli.commands import fit_run
     from nas.core.errors import InputError
     from nas.scale.compound import Rule
     from nas.scale.find_network import find_network
@@ -148,24 +136,23 @@ def scale(
     hand = {"width": width, "depth": depth, "resolution": resolution}
     budgets = {"to-flops": to_flops, "to-latency": to_latency}
     members = {"official": official, "phi": phi, **hand, **budgets}
-    grid = {"step": step, "by": by, "tolerance": tolerance}
-    training = {"data": data, "seed": seed, "set": assignments}
+    fitted = [option.name.removeprefix("--") for option in given_options(context)]
     if resume is not None:
-        _only("--resume", {"network": thing, **members, **grid, **training, "max-memory": max_memory, "out": out})
-        _go_on(resume, {"workers.count": workers, "trials": trials}, json)
+        new = [name for name in fitted if name not in fit_run.RESUMABLE]
+        others = {"network": thing, **members, **dict.fromkeys(new, True), "set": assignments}
+        _only("--resume", {**others, "max-memory": max_memory, "out": out})
+        _as_json(json, lambda: fit_run.go_on(resume, given(context)))
         return
     if thing is None:
         raise InputError("scale: expected a network, such as efficientnet_b0 or a run's folder")
     network = find_network(thing)
     if fit:
         bases = {"alpha": alpha != 1.2, "beta": beta != 1.1, "gamma": gamma != 1.15}
-        _only("--fit", members | {name: given or None for name, given in bases.items()})
-        changes = {"data.source": data, "workers.count": workers, "trials": trials, "seed": seed}
-        changes["objective.limits.memory_bytes"] = max_memory
-        shape = {"step": step, "budget": by, "tolerance": tolerance, "keep_stem_and_head": keep_stem_head or None}
-        _fit(network, changes, shape, assignments or [], out, json)
+        _only("--fit", members | {name: True for name, changed in bases.items() if changed})
+        changes = fit_run.fit_changes(given(context), max_memory, keep_stem_head)
+        _as_json(json, lambda: fit_run.fit(network, changes, assignments or [], out))
         return
-    _only("without --fit", {**grid, **training, "workers": workers, "trials": trials})
+    _only("without --fit", {**dict.fromkeys(fitted, True), "set": assignments})
     rule = Rule(alpha, beta, gamma, keep_stem_head)
     ceilings = _budgets(to_flops, to_latency, max_memory, device, threads)
     _family(network, rule, official, phi, hand, ceilings, out, json)
@@ -230,25 +217,6 @@ def _only(what: str, others: dict[str, Any]) -> None:
     if given:
         names = ", ".join("a network" if name == "network" else f"--{name}" for name in given)
         raise InputError(f"scale: {what} takes no {names}")
-
-
-def _fit(
-    network: Network,
-    changes: dict[str, Any],
-    grid: dict[str, Any],
-    assignments: list[str],
-    out: Path | None,
-    json: bool,
-) -> None:
-    from nas.cli.commands import fit_run
-
-    _as_json(json, lambda: fit_run.fit(network, changes, grid, assignments, out))
-
-
-def _go_on(folder: Path, changes: dict[str, Any], json: bool) -> None:
-    from nas.cli.commands import fit_run
-
-    _as_json(json, lambda: fit_run.go_on(folder, changes))
 
 
 def _as_json(json: bool, work: Callable[[], Path]) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from nas.cli import completion
 from nas.cli.commands.show import Json
+from nas.cli.config_options import given, run_config, with_config_options
 from nas.cli.display.output import Quiet, show_table
 from nas.cli.guard import INTERRUPTED, guarded
 
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 _SCALED, _TRAININGS = "How networks are scaled", "Trainings"
 
 
+StudyCommand = with_config_options(run_config, dict.fromkeys(("data.source", "seed", "workers.count"), _TRAININGS))
+
+
 @guarded
 def scale_study(
+    context: typer.Context,
     thing: Annotated[
         str | None,
         typer.Argument(
@@ -36,18 +41,11 @@ def scale_study(
             autocompletion=completion.networks,
         ),
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="Images to train on; without, only costs are shown.", rich_help_panel=_TRAININGS)
-    ] = None,
     budgets: Annotated[str, typer.Option(help="Multiples of the network's MACs.", rich_help_panel=_SCALED)] = "2,4",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.", rich_help_panel=_TRAININGS)] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="One seed, one result.", rich_help_panel=_TRAININGS)] = 0,
     alpha: Annotated[float, typer.Option(help="Compound: depth is alpha^phi.", rich_help_panel=_SCALED)] = 1.2,
     beta: Annotated[float, typer.Option(help="Compound: width is beta^phi.", rich_help_panel=_SCALED)] = 1.1,
     gamma: Annotated[float, typer.Option(help="Compound: resolution is gamma^phi.", rich_help_panel=_SCALED)] = 1.15,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.", rich_help_panel=_TRAININGS)
-    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the trainings (default: study/NAME).", rich_help_panel=_TRAININGS)
     ] = None,
@@ -60,7 +58,7 @@ def scale_study(
 ) -> None:
     """Scale a network by depth, width, resolution and all three to equal real MACs, and train them alike.
 
-    Given again, the same command goes on with what was trained before.
+    Without --data, only costs are shown. Given again, the same command goes on with what was trained before.
 
     Examples:
       nas scale-study
@@ -74,7 +72,8 @@ def scale_study(
     from nas.studies.paper_tables import paper_rows
     from nas.studies.scaling_study import make_members
 
-    console = make_console()
+    console, changes = make_console(), given(context)
+    data = changes.get("data", {}).get("source")
     if thing is None:
         if data is not None:
             raise InputError("scale-study: expected a network to train, such as efficientnet_b0 or a run's folder")
@@ -88,7 +87,6 @@ def scale_study(
     if data is None:
         _show_costs(console, members, paper_rows(network.name), json)
         return
-    changes = {"data.source": data, "workers.count": workers, "seed": seed}
     config = _config(network, members, changes, assignments or [])
     folder = out or Path("study") / network.name
     _train(console, config, members, seeds, folder, thing, json)

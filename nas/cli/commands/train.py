@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import completion
+from nas.cli.config_options import given, given_options, with_config_options
 from nas.cli.display.output import Quiet
 from nas.cli.guard import INTERRUPTED, guarded
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.console import Console
 
     from nas.training.run import TrainingRun
@@ -22,21 +24,38 @@ _ONLY_NEW = "resume: a training goes on as it was begun; leave out "
 _WHAT, _WHERE, _RUN = "What to train", "Where it runs", "The training"
 
 
+def _train_config() -> type[BaseModel]:
+    from nas.training.config import TrainConfig
+
+    return TrainConfig
+
+
+TrainCommand = with_config_options(
+    _train_config,
+    {
+        "data.source": _WHAT,
+        "init": _WHAT,
+        "resolution": _WHAT,
+        "recipe.epochs": _WHAT,
+        "recipe.batch_size": _WHAT,
+        "seed": _WHAT,
+        "workers.count": _WHERE,
+        "workers.gpus_per_worker": _WHERE,
+        "workers.address": _WHERE,
+        "workers.train_device": _WHERE,
+        "tensorboard": _RUN,
+    },
+)
+
+
 @guarded
 def train(
+    context: typer.Context,
     thing: Annotated[
         str | None,
         typer.Argument(
             help="A run directory, a network's YAML file, or a reference name.",
             autocompletion=completion.networks,
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="A name of nas data list, or a folder or zip of images.",
-            rich_help_panel=_WHAT,
-            autocompletion=completion.data,
         ),
     ] = None,
     recipe: Annotated[
@@ -47,35 +66,6 @@ def train(
             autocompletion=completion.recipes,
         ),
     ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            help="Weights to start from: a .safetensors file, a training's folder, torchvision.", rich_help_panel=_WHAT
-        ),
-    ] = None,
-    resolution: Annotated[
-        int | None, typer.Option(min=1, help="In pixels (default: the network's own).", rich_help_panel=_WHAT)
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the images (default: the recipe's).", rich_help_panel=_WHAT)
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Of all processes together.", rich_help_panel=_WHAT)
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Processes of Ray Train that share a batch; 0: this process alone.", rich_help_panel=_WHERE
-        ),
-    ] = None,
-    gpus_per_worker: Annotated[float | None, typer.Option(help="GPUs of each process.", rich_help_panel=_WHERE)] = None,
-    address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster that sees the folder.", rich_help_panel=_WHERE)
-    ] = None,
-    train_device: Annotated[
-        str | None, typer.Option(help="Without Ray: auto, cpu or cuda.", rich_help_panel=_WHERE)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="One seed, one result.", rich_help_panel=_WHAT)] = None,
     out: Annotated[
         Path | None, typer.Option(help="The training's folder (default: trained/NAME).", rich_help_panel=_RUN)
     ] = None,
@@ -86,10 +76,6 @@ def train(
         list[str] | None,
         typer.Option("--set", help="recipe.KEY=VALUE or data.KEY=VALUE; repeatable.", rich_help_panel=_RUN),
     ] = None,
-    tensorboard: Annotated[
-        bool,
-        typer.Option("--tensorboard", help="Write events for TensorBoard into the folder.", rich_help_panel=_RUN),
-    ] = False,
     quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
 ) -> None:
     """Train a network in full, or fine-tune it from weights; interrupted, it goes on bit for bit.
@@ -105,27 +91,12 @@ def train(
     from nas.core.errors import InputError
     from nas.training.run import TrainingRun
 
-    changes = {
-        "data.source": data,
-        "init": init,
-        "resolution": resolution,
-        "recipe.epochs": epochs,
-        "recipe.batch_size": batch_size,
-        "workers.count": workers,
-        "workers.gpus_per_worker": gpus_per_worker,
-        "workers.address": address,
-        "workers.train_device": train_device,
-        "seed": seed,
-        "tensorboard": tensorboard or None,
-    }
     console = make_console()
     if resume is not None:
-        flags = {"source": "data", "count": "workers"}
-        keys = (key.rpartition(".")[2] for key, value in changes.items() if value is not None)
-        given = [f"--{flags.get(key, key).replace('_', '-')}" for key in keys]
-        given += [*(assignments or []), *([thing] if thing else []), *(["--recipe"] if recipe else [])]
-        if given or out is not None:
-            raise InputError(_ONLY_NEW + ", ".join([*given, *(["--out"] if out else [])]))
+        wrong = [option.name for option in given_options(context)]
+        wrong += [*(assignments or []), *([thing] if thing else []), *(["--recipe"] if recipe else [])]
+        if wrong or out is not None:
+            raise InputError(_ONLY_NEW + ", ".join([*wrong, *(["--out"] if out else [])]))
         run = TrainingRun.open(resume)
         if (result := run.result()) is not None:
             say(console, f"'{run.path}' has ended: test top-1 {result['test_top1']:.2%}. To train anew: another --out")
@@ -134,7 +105,8 @@ def train(
         return
     if thing is None:
         raise InputError("train: expected a network, such as efficientnet_b0 or a run's folder, or --resume FOLDER")
-    if data is None and not any(item.startswith("data.source=") for item in assignments or []):
+    changes = given(context)
+    if "data" not in changes and not any(item.startswith("data.source=") for item in assignments or []):
         raise InputError("train: --data is missing: a name that nas data list shows, or a folder or zip of images")
     _begin(thing, changes, recipe, assignments or [], out, console)
 
@@ -154,11 +126,11 @@ def _begin(
     from nas.training.run import TrainingRun, check_free, trained_network
     from nas.weights.file import find_weights
 
-    if changes["workers.gpus_per_worker"] is not None and not changes["workers.count"]:
+    if "gpus_per_worker" in changes.get("workers", {}) and not changes["workers"].get("count"):
         raise InputError("--gpus-per-worker: is for processes that share a batch; give --workers N too")
     network = find_network(thing)
-    values = {"thing": thing, **changes, "resolution": changes["resolution"] or network.resolution}
-    config = with_absolute_paths(make_config(values, recipe, assignments))
+    changes = {"thing": thing, "resolution": network.resolution, **changes}
+    config = with_absolute_paths(make_config(changes, recipe, assignments))
     folder = out or Path("trained") / network.name
     check_free(folder)
     _check_device(config.workers.train_device)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli import completion
 from nas.cli.commands.list import Json
+from nas.cli.config_options import given, given_options, run_config, with_config_options
 from nas.cli.display.output import Quiet
 from nas.cli.guard import INTERRUPTED, guarded
 
@@ -23,20 +23,15 @@ FEW_NETWORKS = 8
 _TRAININGS, _SPACE = "Trainings", "For a space"
 
 
+TrustCommand = with_config_options(
+    run_config, {"data.source": _SPACE, "objective.target_flops": _SPACE, "workers.count": None}
+)
+
+
 @guarded
 def trust(
+    context: typer.Context,
     what: Annotated[str, typer.Argument(help="A run's folder, or a space: its name, FILE.yaml or FILE.py:Class.")],
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="Images to train on, for a space (default: digits).",
-            rich_help_panel=_SPACE,
-            autocompletion=completion.data,
-        ),
-    ] = None,
-    target_flops: Annotated[
-        str | None, typer.Option(help="For a space: only networks inside this budget's band.", rich_help_panel=_SPACE)
-    ] = None,
     networks: Annotated[
         int, typer.Option(min=3, help="How many networks are trained.", rich_help_panel=_TRAININGS)
     ] = 16,
@@ -50,7 +45,6 @@ def trust(
     longer_seeds: Annotated[
         int, typer.Option(min=1, help="Longer trainings of each network.", rich_help_panel=_TRAININGS)
     ] = 2,
-    workers: Annotated[int | None, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the trainings (default: the run's, or trust/SPACE).")
     ] = None,
@@ -82,10 +76,10 @@ def trust(
 
     run = Path(what).expanduser()
     is_run = (run / "trials.jsonl").is_file()
-    changes = {"data.source": data, "objective.target_flops": target_flops, "workers.count": workers}
-    config = _run_config(run, changes, assignments or []) if is_run else _space_config(what, changes, assignments or [])
+    config = _run_config(run, context, assignments or []) if is_run else _space_config(what, context, assignments or [])
     setup = prepare(config, resumed=is_run)
-    epochs = config.full_epochs or config.proxy_settings().epochs
+    epochs = config.full_epochs
+    assert epochs is not None  # the proxy says them
     plan = Plan(draw_networks(setup, networks), epochs, longer or 5 * epochs, seeds, longer_seeds)
     if is_run:
         plan = plan_from_run(setup, plan, _ranked(run))
@@ -116,7 +110,7 @@ def trust(
     if is_run:
         say_next(console, "report", run, column=16)
     else:
-        say_next(console, "search", "--space", what, "--data", data or "digits", column=16)
+        say_next(console, "search", "--space", what, "--data", setup.config.data.source, column=16)
 
 
 def print_trust(console: Console, found: Trust, plan: Plan) -> None:
@@ -163,41 +157,31 @@ def _announce(console: Console, plan: Plan, folder: Path) -> None:
     )
 
 
-def _space_config(space: str, changes: dict[str, Any], assignments: list[str]) -> RunConfig:
+def _space_config(space: str, context: typer.Context, assignments: list[str]) -> RunConfig:
     from nas.search.config import load_config, with_absolute_paths
 
-    config = with_absolute_paths(load_config("proxy", {"space": space, **changes}, assignments))
-    return _counted(config)
+    return with_absolute_paths(load_config("proxy", {"space": space, **given(context)}, assignments))
 
 
-def _run_config(run: Path, changes: dict[str, Any], assignments: list[str]) -> RunConfig:
+def _run_config(run: Path, context: typer.Context, assignments: list[str]) -> RunConfig:
     """Take a run's configuration; only where its trainings run may differ.
 
     Raises:
         InputError: if something else is to be changed, or the run trained nothing.
     """
     from nas.core.errors import InputError
-    from nas.evaluate.recipe import PROXY
     from nas.search.run_directory import read_config
 
-    given = [name for name in ("data.source", "objective.target_flops") if changes[name] is not None]
-    if given or assignments:
+    fixed = [option.name for option in given_options(context) if option.path[0] != "workers"]
+    if fixed or assignments:
         raise InputError(
-            f"trust: a run is judged as it was configured; leave out {', '.join([*given, *assignments])}, or name its "
+            f"trust: a run is judged as it was configured; leave out {', '.join([*fixed, *assignments])}, or name its "
             "space instead of the run"
         )
     config = read_config(run)
-    if config.evaluator["name"] != PROXY:
+    if config.proxy is None:
         raise InputError(f"trust: the run '{run}' trained no proxies; its evaluator is '{config.evaluator['name']}'")
-    if changes["workers.count"] is not None:
-        config = config.model_copy(
-            update={"workers": config.workers.model_copy(update={"count": changes["workers.count"]})}
-        )
-    return _counted(config)
-
-
-def _counted(config: RunConfig) -> RunConfig:
-    workers = config.workers.model_copy(update={"count": config.worker_count})
+    workers = config.workers.model_copy(update=given(context).get("workers", {}))
     return config.model_copy(update={"workers": workers})
 
 

@@ -12,7 +12,6 @@ from nas.cli.display.output import say, say_files, say_next, show_table, stage_t
 from nas.core.program import program
 from nas.core.records import Trial
 from nas.core.units import count_words, format_duration, format_quantity
-from nas.evaluate.recipe import IMAGENET, PROXY
 from nas.search.assemble import Setup
 from nas.search.baseline import Baseline
 from nas.search.callback import fitted_words, trial_line
@@ -31,7 +30,7 @@ SURROGATE = (
 def announce(setup: Setup, run: Run, console: Console) -> None:
     """Say what is about to be done, and where."""
     config, objective = setup.config, setup.config.objective
-    if config.evaluator["name"] == IMAGENET:
+    if config.evaluator_kind.is_predicted:
         say(console, SURROGATE)
     size = spaces.size(setup.space)
     say(console, f"Space    {setup.space.name}: {size:,} architectures")
@@ -104,7 +103,7 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
     say(console, f"Pareto front    {count_words(len(baseline.front), 'network')} (accuracy, MACs, params)")
     say_files(console, [*baseline.files, *([run.path / REPORT] if trust is not None else [])], _COLUMN)
     if baseline.network is not None and run.config.scaling is None:
-        if run.config.evaluator["name"] == PROXY:
+        if run.config.proxy is not None:
             say_next(console, "train", run.path, "--data", run.config.data.source, column=_COLUMN)
         say_next(console, "scale", run.path, "--phi", "1,2,3", "--out", "family", column=_COLUMN)
     if baseline.b0_comparison is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from nas.core.errors import InputError
 from nas.evaluate.data.image_data import ImageData
@@ -18,7 +19,7 @@ from tests.conftest import write_images
 
 
 def load(source: Path, seed: int = 0, **settings: Any) -> ImageData:
-    return load_data(DataSettings(str(source), resolution=8, **settings), seed)
+    return load_data(DataSettings(source=str(source), resolution=8, **settings), seed)
 
 
 def sizes(data: ImageData) -> tuple[int, int, int]:
@@ -163,7 +164,7 @@ def test_a_fraction_keeps_every_class(image_folder: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"validation": 0.0}, {"test": 0.6}, {"fraction": 0.0}, {"resolution": 0}])
 def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=next(iter(settings))):
+    with pytest.raises(ValidationError, match=next(iter(settings))):
         DataSettings(**settings)  # type: ignore[arg-type]
 
 
@@ -203,6 +204,6 @@ CIFAR = Path(__file__).resolve().parents[4] / "shared" / "data" / "cifar10.zip"
 
 @pytest.mark.skipif(not CIFAR.exists(), reason="the CIFAR-10 archive is not on this machine")
 def test_cifar10_as_a_zip_of_an_image_folder() -> None:
-    data = load_data(DataSettings(str(CIFAR), resolution=32, fraction=0.01), 0)
+    data = load_data(DataSettings(source=str(CIFAR), resolution=32, fraction=0.01), 0)
     assert len(data.classes) == 10 and not data.skipped
     assert sizes(data) == (400, 10_000, 10_000)

@@ -30,7 +30,7 @@ def own_cache_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(folder: Path, seed: int = 0, **settings: object) -> ImageData:
-    return load_data(DataSettings(str(folder), resolution=8, **settings), seed)  # type: ignore[arg-type]
+    return load_data(DataSettings(source=str(folder), resolution=8, **settings), seed)  # type: ignore[arg-type]
 
 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -126,7 +126,7 @@ def test_a_prepared_folder_is_data_wherever_it_is_moved(tmp_path: Path, image_fo
     moved = load(tmp_path / "moved")
     assert np.array_equal(moved.test.images, from_images.test.images) and moved.classes == from_images.classes
     with pytest.raises(InputError, match=r"was prepared at 8 px, but 16 px are asked for; use --set data.resolution=8"):
-        load_data(DataSettings(str(tmp_path / "moved"), resolution=16), 0)
+        load_data(DataSettings(source=str(tmp_path / "moved"), resolution=16), 0)
     (tmp_path / "moved" / "all.labels.npy").unlink()
     with pytest.raises(InputError, match="no usable folder of prepared images"):
         load(tmp_path / "moved")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from nas.core.errors import InputError
@@ -26,7 +27,7 @@ HERE = Architecture("tiny", (0,))
 
 @pytest.fixture
 def data(image_folder: Path) -> ImageData:
-    return load_data(DataSettings(str(image_folder), resolution=16), 0)
+    return load_data(DataSettings(source=str(image_folder), resolution=16), 0)
 
 
 def evaluator(data: ImageData, **settings: object) -> ProxyEvaluator:
@@ -167,5 +168,5 @@ def test_devices() -> None:
     "change", [{"epochs": 0}, {"learning_rate": 0.0}, {"label_smoothing": 2.0}, {"crop_padding": -1}]
 )
 def test_impossible_settings_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=next(iter(change))):
+    with pytest.raises(ValidationError, match=next(iter(change))):
         ProxySettings(**change)  # type: ignore[arg-type]

@@ -1,0 +1,99 @@
+"""The evaluators that can be named, and what is known of each before one is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from nas.core.errors import InputError, nearest_name
+from nas.core.section import Section
+from nas.core.user_code import UserCode
+from nas.evaluate.proxy.settings import ProxySettings
+
+DEFAULT = "proxy"
+
+
+class NoSettings(Section):
+    """The evaluator has no options."""
+
+
+class TableSettings(Section):
+    """Which table of metrics is read."""
+
+    path: str = Field(min_length=1)
+    """FILE.json: a map from comma-joined genes to metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatorKind:
+    """What an evaluator says of itself.
+
+    Attributes:
+        summary: what it does.
+        settings: its options; ``None``: a user's class, whose constructor takes them.
+        needs_data: whether it is made with images.
+        can_test: whether it has ``test``, which scores a network on images that the search never used.
+        is_instant: whether it trains nothing, so that workers are not worth starting.
+        is_predicted: whether accuracies are those of a model of ImageNet trainings.
+    """
+
+    summary: str
+    settings: type[Section] | None = None
+    needs_data: bool = False
+    can_test: bool = False
+    is_instant: bool = False
+    is_predicted: bool = False
+
+
+EVALUATORS: dict[str, EvaluatorKind] = {
+    "proxy": EvaluatorKind(
+        "trains each network for a few epochs and scores it on the validation part",
+        ProxySettings,
+        needs_data=True,
+        can_test=True,
+    ),
+    "imagenet": EvaluatorKind(
+        "predicts ImageNet accuracy of networks on EfficientNet-B0's skeleton, from thousands that were trained",
+        NoSettings,
+        is_instant=True,
+        is_predicted=True,
+    ),
+    "table": EvaluatorKind(
+        "looks metrics up in a JSON file: --set evaluator.path=FILE.json, a map from comma-joined genes to metrics",
+        TableSettings,
+        is_instant=True,
+    ),
+}
+USERS_OWN = EvaluatorKind("a class of the user's own")
+"""What is assumed of FILE.py:Class before the file is read."""
+
+
+def evaluator_kind(name: str) -> EvaluatorKind:
+    """Return what is known of an evaluator by its name alone, without running a user's file.
+
+    Raises:
+        InputError: if there is none of that name.
+    """
+    if ".py" in name:
+        return USERS_OWN
+    if name not in EVALUATORS:
+        raise InputError(
+            f"evaluator: expected FILE.py:Class or a shipped one, got '{name}'{nearest_name(name, EVALUATORS)}"
+        )
+    return EVALUATORS[name]
+
+
+def kind_of_class(code: UserCode) -> EvaluatorKind:
+    """Return what a user's class says of itself, by its attributes ``needs_data`` and ``is_instant``.
+
+    Raises:
+        InputError: if the file cannot be read or run, or has no such class.
+    """
+    kind = code.load()
+    return EvaluatorKind(
+        summary=USERS_OWN.summary,
+        needs_data=bool(getattr(kind, "needs_data", False)),
+        can_test=callable(getattr(kind, "test", None)),
+        is_instant=bool(getattr(kind, "is_instant", False)),
+    )

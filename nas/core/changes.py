@@ -1,0 +1,83 @@
+"""Changes of a configuration: values by section, laid over it. Dotted keys are read here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from nas.core.errors import InputError
+
+Changes = Mapping[str, Any]
+"""Values by section: ``{"trials": 40, "objective": {"target_flops": "400M"}}``."""
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by section, from values by dotted key.
+
+    Raises:
+        InputError: if a key lies inside another's plain value.
+    """
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        changes = laid_over(changes, _at(key, value))
+    return changes
+
+
+def laid_over(
+    data: Mapping[str, Any], changes: Changes, default_names: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return a configuration with changes laid over it.
+
+    Args:
+        data: the configuration.
+        changes: what differs.
+        default_names: sections whose keys depend on their ``name``, with the name that holds where none is given;
+            another name drops the keys of the one before.
+
+    Raises:
+        InputError: if a key lies inside a plain value.
+    """
+    laid = dict(data)
+    for key, value in changes.items():
+        if not isinstance(value, Mapping):
+            laid[key] = value
+            continue
+        inner = {} if laid.get(key) is None else laid[key]
+        if not isinstance(inner, Mapping):
+            raise InputError(f"'{key}' holds the plain value {inner!r}, no keys")
+        if key in default_names and "name" in value and value["name"] != inner.get("name", default_names[key]):
+            inner = {}
+        laid[key] = laid_over(inner, value)
+    return laid
+
+
+def with_assignments(
+    data: Mapping[str, Any], assignments: Sequence[str], default_names: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return a configuration with ``key.path=value`` laid over it, one after another; values are YAML.
+
+    Raises:
+        InputError: if one is not of that form.
+    """
+    laid = dict(data)
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or not key:
+            raise InputError(f"--set: expected key.path=value, got '{assignment}'")
+        try:
+            value = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError):  # a ValueError is YAML's for impossible dates
+            raise InputError(f"--set: the value of '{assignment}' is no valid YAML") from None
+        if isinstance(value, Mapping):  # replaces what stands there
+            laid = laid_over(laid, _at(key, None))
+        laid = laid_over(laid, _at(key, value), default_names)
+    return laid
+
+
+def _at(key: str, value: Any) -> dict[str, Any]:
+    """Return one value under its dotted key."""
+    first, _, rest = key.partition(".")
+    return {first: _at(rest, value) if rest else value}
