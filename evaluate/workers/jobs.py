@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from nas.core.errors import WorkError
 from nas.core.records import Evaluation
 from nas.evaluate.contract import Job
 from nas.evaluate.data.image_data import ImageData
@@ -81,13 +80,3 @@ def _start_pool(
         retries=settings.retries,
         shared_files=settings.shared_files,
     )
-
-
-def check_images(evaluation: Evaluation) -> None:
-    """Stop where the images are gone: that is no network's failure, and nothing is written down for it.
-
-    Raises:
-        WorkError: saying so.
-    """
-    if evaluation.fault == "data":
-        raise WorkError(f"{evaluation.error}. Put them back, and give the same command again")

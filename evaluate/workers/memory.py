@@ -29,6 +29,7 @@ class MemoryWatch:
 
     def __init__(self, limit_bytes: float) -> None:
         self.limit_bytes = limit_bytes
+        _trim()  # what was freed before, and would be reused, is no part of the size
         self._before = resident_bytes()
         self._exceeded = False
 
@@ -78,6 +79,7 @@ def _on_signal(_: int, __: FrameType | None) -> None:
 
 
 def _trim() -> None:
+    """Return freed memory to the system; elsewhere than on glibc this does nothing."""
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)

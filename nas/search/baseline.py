@@ -20,7 +20,7 @@ from nas.evaluate.workers.pool import WorkerPool
 from nas.search.asha import rung_cycles
 from nas.search.assemble import Setup
 from nas.search.b0_comparison import SAMPLE, B0Comparison, compare_with_b0
-from nas.search.confirmation import JOURNAL, Confirmation, confirm_best, confirm_job
+from nas.search.confirmation import JOURNAL, Confirmation, confirm_best, confirm_training
 from nas.search.fidelity import RUNGS
 from nas.search.loop import SPENT, make_job
 from nas.search.result import RESULT, Result
@@ -111,8 +111,11 @@ def conclude(
     same = known is not None and known.number == baseline.number and (known.confirmed is None) == (confirmation is None)
     test_accuracy = known.test_accuracy if known is not None and same else None
     if test_accuracy is None and pool is not None and setup.evaluator.can_test:
-        job = make_job(setup, baseline.number, baseline.architecture)
-        job = confirm_job(setup, baseline, 0) if confirmation else replace(job, cycles=rung_cycles(setup.config.rungs))
+        if confirmation:
+            job = confirm_training(setup, baseline, 0).job
+        else:
+            job = make_job(setup, baseline.number, baseline.architecture)
+            job = replace(job, cycles=rung_cycles(setup.config.rungs))
         test_accuracy = _score_on_test(job, pool())
     network = baseline_network(setup, run, baseline)
     front = front_of(run.trials)

@@ -7,18 +7,18 @@ all of them once; then, again and again, those that may still be the best.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nas.core.callback import Callback
-from nas.core.records import Evaluation, Trial
+from nas.core.records import Trial
 from nas.core.statistics import Noise, measure_noise
-from nas.evaluate.contract import Job
 from nas.evaluate.objective.reward import Reward
-from nas.evaluate.workers.jobs import check_images, run_jobs
+from nas.evaluate.workers.jobs import PoolStarter
 from nas.evaluate.workers.pool import WorkerPool
+from nas.evaluate.workers.training_journal import Row, Training, TrainingJournal, outcome
 from nas.search.assemble import Setup
 from nas.search.loop import make_job
 from nas.search.result import CandidateResult, ConfirmationResult
@@ -97,9 +97,7 @@ class Confirmation:
         )
 
 
-def confirm_best(
-    setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, callback: Callback
-) -> Confirmation | None:
+def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callback) -> Confirmation | None:
     """Train the candidates in rounds, and take up what an earlier process trained.
 
     Args:
@@ -115,21 +113,23 @@ def confirm_best(
     if not settings.candidates:
         return None
     best, others = choose(run.trials, settings.candidates, setup.reward)
-    rows = [row for row in run.rows(JOURNAL) if row["epochs"] == confirm_epochs(setup)]
+    journal = TrainingJournal(run.path / JOURNAL, ["number", "round"], resume=run.resume_command)
+    rows = [row for row in journal.rows if row["epochs"] == confirm_epochs(setup)]
     known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
     others += [trial for trial in run.trials if trial.number in known]  # candidates before the run was extended
-    scores: dict[int, dict[int, float | None]] = {trial.number: {} for trial in [*best, *others]}
-    for row in rows:
-        scores[int(row["number"])][int(row["round"])] = row["accuracy"]
+
+    def ended(row: Row, left: int) -> None:  # noqa: ARG001
+        callback.message(
+            f"confirm  trial {row['number']:>3}, round {row['round'] + 1}: {outcome(row)}  ({row['seconds']:.1f} s)"
+        )
+
     contenders, found = [*best, *others], None
     for number in range(settings.rounds):
-        missing = [trial for trial in contenders if number not in scores[trial.number]]
-        if missing and pool is None:
+        trainings = [confirm_training(setup, trial, number) for trial in contenders]
+        if pool is None and journal.missing(trainings):
             break  # a round that is not complete decides nothing
-        if missing:
-            assert pool is not None
-            _train(setup, run, pool(), missing, number, scores, callback)
-        found = _judge(setup, best, others, scores, number)
+        journal.run(trainings, pool or _no_pool, ended)
+        found = _judge(setup, best, others, journal.rows, number)
         contenders = [] if found is None else [found.winner.trial, *(one.trial for one in found.tied)]
         if len(contenders) < 2:
             break
@@ -155,15 +155,15 @@ def choose(trials: Sequence[Trial], count: int, reward: Reward) -> tuple[list[Tr
     return best, [rest[place] for place in places]
 
 
-def confirm_job(setup: Setup, trial: Trial, number: int) -> Job:
+def confirm_training(setup: Setup, trial: Trial, number: int) -> Training:
     """Return a trial's training of a round: longer, and from a seed of its own."""
     sequence = np.random.SeedSequence([setup.config.seed, 3, trial.number, number])
     job = make_job(setup, trial.number, trial.architecture)
     epochs, full = confirm_epochs(setup), setup.config.full_epochs
     job = replace(job, seed=int(sequence.generate_state(1)[0]))
-    if epochs is None:
-        return job
-    return replace(job, cycles=(epochs,), time_limit_factor=LONGER if full is None else epochs / full)
+    if epochs is not None:
+        job = replace(job, cycles=(epochs,), time_limit_factor=LONGER if full is None else epochs / full)
+    return Training({"number": trial.number, "round": number}, job)
 
 
 def confirm_epochs(setup: Setup) -> int | None:
@@ -174,48 +174,23 @@ def confirm_epochs(setup: Setup) -> int | None:
     return None if full is None else LONGER * full
 
 
-def _train(
-    setup: Setup,
-    run: Run,
-    pool: WorkerPool,
-    trials: Sequence[Trial],
-    number: int,
-    scores: dict[int, dict[int, float | None]],
-    callback: Callback,
-) -> None:
-    def ended(job: Job, evaluation: Evaluation) -> None:
-        check_images(evaluation)
-        accuracy = evaluation.metrics["accuracy"] if evaluation.status == "ok" else None
-        row = {
-            "number": job.number,
-            "round": number,
-            "seed": job.seed,
-            "epochs": sum(job.cycles) or None,
-            "status": evaluation.status,
-            "accuracy": accuracy,
-            "seconds": round(evaluation.seconds, 3),
-            "error": evaluation.error,
-        }
-        run.append_row(JOURNAL, row)
-        scores[job.number][number] = accuracy
-        shown = f"failed: {evaluation.error}" if accuracy is None else f"{accuracy:.2%}"
-        callback.message(f"confirm  trial {job.number:>3}, round {number + 1}: {shown}  ({evaluation.seconds:.1f} s)")
-
-    run_jobs([confirm_job(setup, trial, number) for trial in trials], pool, ended)
+def _no_pool() -> WorkerPool:
+    raise AssertionError("nothing is missing")
 
 
 def _judge(
     setup: Setup,
     best: Sequence[Trial],
     others: Sequence[Trial],
-    scores: dict[int, dict[int, float | None]],
+    rows: Sequence[Row],
     last: int,
 ) -> Confirmation | None:
     """Judge by the rounds up to ``last``, so that a kill within a later one changes nothing."""
-    candidates = []
+    epochs, candidates = confirm_epochs(setup), []
+    scores = {(int(row["number"]), int(row["round"])): row["accuracy"] for row in rows if row["epochs"] == epochs}
     for trial in [*best, *others]:
-        known = scores[trial.number]
-        accuracies = tuple(v for place in sorted(known) if place <= last and (v := known[place]) is not None)
+        own = (scores.get((trial.number, number)) for number in range(last + 1))
+        accuracies = tuple(accuracy for accuracy in own if accuracy is not None)
         if accuracies:
             metrics = {**trial.metrics, "accuracy": statistics.fmean(accuracies)}
             candidates.append(Candidate(trial, accuracies, setup.reward(metrics), trial in others))
@@ -225,7 +200,7 @@ def _judge(
     candidates.sort(
         key=lambda one: (len(one.accuracies) < most, -one.reward, one.trial.metrics.get("macs", 0), one.trial.number)
     )
-    return Confirmation(tuple(candidates), confirm_epochs(setup), measure_noise(one.accuracies for one in candidates))
+    return Confirmation(tuple(candidates), epochs, measure_noise(one.accuracies for one in candidates))
 
 
 def _is_beaten(one: Candidate, winner: Candidate, noise: Noise) -> bool:

@@ -6,11 +6,10 @@ relation). The spread of one network's trainings from seed to seed gives the sma
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,13 @@ import numpy as np
 
 from nas.core.callback import SILENT, Callback
 from nas.core.errors import WorkError
-from nas.core.journal import read_rows
-from nas.core.records import Architecture, Evaluation
+from nas.core.records import Architecture
 from nas.core.statistics import measure_noise
 from nas.evaluate.contract import Job
-from nas.evaluate.workers.jobs import check_images, run_jobs
-from nas.evaluate.workers.pool import WorkerPool
+from nas.evaluate.workers.jobs import PoolStarter
+from nas.evaluate.workers.training_journal import Row, Training, TrainingJournal, digest, outcome
 from nas.search.assemble import Setup
 from nas.search_spaces import space as spaces
-from nas.studies.journal import save_training
 
 JOURNAL, REPORT = "trust.jsonl", "trust.json"
 RESAMPLED = 1000
@@ -53,21 +50,23 @@ class Plan:
     seeds: int = 2
     longer_seeds: int = 2
 
-    def jobs(self, setup: Setup) -> list[tuple[str, Job]]:
-        """Return the trainings with the name of their schedule, one seed of all networks after the other."""
-        found: list[tuple[str, Job]] = []
+    def trainings(self, setup: Setup) -> list[Training]:
+        """Return the trainings of both schedules, one seed of all networks after the other."""
+        found: list[Training] = []
         sizes = {"proxy": (self.epochs, self.seeds), "longer": (self.longer_epochs, self.longer_seeds)}
         for kind, (epochs, seeds) in sizes.items():
             for seed in range(seeds):
                 for place, architecture in enumerate(self.networks):
                     sequence = np.random.SeedSequence([setup.config.seed, 5, SCHEDULES.index(kind), seed, place])
-                    number = len(found)
-                    drawn = int(sequence.generate_state(1)[0])
-                    network = spaces.decode(setup.space, architecture)
                     job = Job(
-                        number, architecture, network, drawn, cycles=(epochs,), time_limit_factor=epochs / self.epochs
+                        len(found),
+                        architecture,
+                        spaces.decode(setup.space, architecture),
+                        seed=int(sequence.generate_state(1)[0]),
+                        cycles=(epochs,),
+                        time_limit_factor=epochs / self.epochs,
                     )
-                    found.append((kind, job))
+                    found.append(Training({"kind": kind, "genes": list(architecture.genes)}, job))
         return found
 
 
@@ -128,49 +127,21 @@ def draw_networks(setup: Setup, count: int) -> tuple[Architecture, ...]:
     return tuple(found.values())
 
 
-def measure_trust(
-    setup: Setup, plan: Plan, folder: Path, pool: Callable[[], WorkerPool], callback: Callback = SILENT
-) -> Trust:
+def measure_trust(setup: Setup, plan: Plan, folder: Path, pool: PoolStarter, callback: Callback = SILENT) -> Trust:
     """Run the trainings that are not in ``folder`` yet, and judge.
 
     Raises:
         WorkError: if fewer than three networks could be trained by both schedules, or nothing can be written.
     """
-    path, of = folder / JOURNAL, _digest(setup)
-    known = {
-        (row["kind"], tuple(row["genes"]), row["seed"], row["epochs"]): row
-        for row in read_rows(path, cut=True)
-        if row.get("of") == of
-    }
-    jobs = plan.jobs(setup)
-    kinds = {job.number: kind for kind, job in jobs}
-    missing = [job for kind, job in jobs if _key(kind, job) not in known]
+    journal = TrainingJournal(folder / JOURNAL, ["kind", "genes"], _settings_digest(setup))
 
-    def ended(job: Job, evaluation: Evaluation) -> None:
-        check_images(evaluation)
-        ok = evaluation.status == "ok"
-        row: dict[str, Any] = {
-            "kind": kinds[job.number],
-            "of": of,
-            "genes": list(job.architecture.genes),
-            "seed": job.seed,
-            "epochs": sum(job.cycles),
-            "accuracy": evaluation.metrics["accuracy"] if ok else None,
-            "seconds": round(evaluation.seconds, 3),
-            "error": evaluation.error,
-        }
-        save_training(path, row)
-        known[_key(row["kind"], job)] = row
-        shown = f"{row['accuracy']:.2%}" if ok else f"failed: {evaluation.error}"
-        left = len(jobs) - sum(_key(kind, one) in known for kind, one in jobs)
+    def ended(row: Row, left: int) -> None:
         callback.message(
-            f"{row['kind']:<6} {row['epochs']} epochs  {shown}  ({evaluation.seconds:.1f} s, {left} to go)"
+            f"{row['kind']:<6} {row['epochs']} epochs  {outcome(row)}  ({row['seconds']:.1f} s, {left} to go)"
         )
 
-    if missing:
-        run_jobs(missing, pool(), ended)
-    rows = [row for kind, job in jobs if (row := known[_key(kind, job)])["accuracy"] is not None]
-    return judge(rows)
+    rows = journal.run(plan.trainings(setup), pool, ended)
+    return judge([row for row in rows if row["accuracy"] is not None])
 
 
 def read_trust(folder: Path) -> dict[str, Any] | None:
@@ -249,17 +220,12 @@ def plan_from_run(setup: Setup, plan: Plan, ranked: Sequence[Architecture]) -> P
     return replace(plan, networks=tuple([*own, *drawn][:count]))
 
 
-def _digest(setup: Setup) -> str:
+def _settings_digest(setup: Setup) -> str:
     """Return what stands for all that decides a training beside its network, seed and epochs."""
     config = setup.config
     options = {key: value for key, value in config.evaluator_options.items() if key != "epochs"}
     data = config.model_dump(mode="json")["data"]
-    text = json.dumps([setup.space.name, config.seed, config.evaluator["name"], options, data], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _key(kind: str, job: Job) -> tuple[str, tuple[int, ...], int, int]:
-    return kind, job.architecture.genes, job.seed, sum(job.cycles)
+    return digest(setup.space.name, config.seed, config.evaluator["name"], options, data)
 
 
 def _columns(groups: Sequence[Sequence[float]]) -> list[np.ndarray[Any, Any]]:

@@ -17,17 +17,17 @@ import numpy as np
 from nas.core.callback import SILENT, Callback
 from nas.core.errors import InputError
 from nas.core.figures import new_figure, write_figure
-from nas.core.journal import read_rows
-from nas.core.records import Architecture, Evaluation
+from nas.core.records import Architecture
 from nas.core.statistics import Noise, measure_noise
 from nas.evaluate.contract import Job
 from nas.evaluate.cost.exact import network_cost
-from nas.evaluate.workers.jobs import check_images, run_jobs
-from nas.evaluate.workers.pool import WorkerPool
+from nas.evaluate.workers.jobs import PoolStarter
+from nas.evaluate.workers.training_journal import Row, Training, TrainingJournal, digest, outcome
 from nas.scale.compound import LARGEST_FACTOR, Rule, Scaling, scale
 from nas.scale.to_budget import macs_ceiling, scale_to_budget
+from nas.search.config import RunConfig
 from nas.search_spaces.network import Network
-from nas.studies.journal import save_training
+from nas.search_spaces.yaml_format import network_to_dict
 
 JOURNAL, REPORT = "study.jsonl", "study.json"
 DIMENSIONS = ("depth", "width", "resolution", "compound")
@@ -111,7 +111,7 @@ def run_study(
     seed: int,
     folder: Path,
     of: str,
-    pool: Callable[[], WorkerPool],
+    pool: PoolStarter,
     callback: Callback = SILENT,
 ) -> Study:
     """Train every member from every seed, but for what is in the folder's journal, and compare.
@@ -128,34 +128,16 @@ def run_study(
     Raises:
         WorkError: if the journal cannot be written, or the images are gone.
     """
-    path = folder / JOURNAL
-    known = {(row["member"], row["seed"]): row for row in read_rows(path, cut=True) if row.get("of") == of}
-    jobs = _jobs(members, seeds, seed)
-    missing = [(name, job) for name, job in jobs if (name, job.seed) not in known]
-    names = {job.number: name for name, job in jobs}
+    journal = TrainingJournal(folder / JOURNAL, ["member"], of)
+    trainings = _trainings(members, seeds, seed)
 
-    def ended(job: Job, evaluation: Evaluation) -> None:
-        check_images(evaluation)
-        ok = evaluation.status == "ok"
-        row: dict[str, Any] = {
-            "member": names[job.number],
-            "of": of,
-            "seed": job.seed,
-            "accuracy": evaluation.metrics["accuracy"] if ok else None,
-            "seconds": round(evaluation.seconds, 3),
-            "error": evaluation.error,
-        }
-        save_training(path, row)
-        known[row["member"], job.seed] = row
-        shown = f"{row['accuracy']:.2%}" if ok else f"failed: {evaluation.error}"
-        callback.message(f"{row['member']}  {shown}  ({evaluation.seconds:.1f} s, {len(jobs) - len(known)} to go)")
+    def ended(row: Row, left: int) -> None:
+        callback.message(f"{row['member']}  {outcome(row)}  ({row['seconds']:.1f} s, {left} to go)")
 
-    if missing:
-        run_jobs([job for _, job in missing], pool(), ended)
     groups: dict[str, list[float]] = {_key(one): [] for one in members}
-    for name, job in jobs:
-        if (accuracy := known[name, job.seed]["accuracy"]) is not None:
-            groups[name].append(accuracy)
+    for row in journal.run(trainings, pool, ended):
+        if row["accuracy"] is not None:
+            groups[row["member"]].append(row["accuracy"])
     accuracies = tuple(tuple(groups[_key(one)]) for one in members)
     return Study(tuple(members), accuracies, measure_noise(accuracies))
 
@@ -186,13 +168,20 @@ def draw_study(study: Study, path: Path) -> None:
     write_figure(path, figure)
 
 
-def _jobs(members: Sequence[StudyMember], seeds: int, seed: int) -> list[tuple[str, Job]]:
+def settings_digest(config: RunConfig, members: Sequence[StudyMember]) -> str:
+    """Return what stands for all that decides the trainings beside their seeds: settings, images and networks."""
+    tables = [network_to_dict(member.network) for member in members]
+    return digest(config.seed, config.evaluator, config.model_dump(mode="json")["data"], tables)
+
+
+def _trainings(members: Sequence[StudyMember], seeds: int, seed: int) -> list[Training]:
     """Return the trainings, one seed of all members after the other: whenever it ends, all were trained alike."""
-    found: list[tuple[str, Job]] = []
+    found: list[Training] = []
     for number in range(seeds):
         for place, one in enumerate(members):
             own = int(np.random.SeedSequence([seed, 9, number, place]).generate_state(1)[0])
-            found.append((_key(one), Job(len(found), Architecture("study", (place, number)), one.network, own)))
+            job = Job(len(found), Architecture("study", (place, number)), one.network, own)
+            found.append(Training({"member": _key(one)}, job))
     return found
 
 

@@ -46,7 +46,7 @@ def test_none_lifts_the_band() -> None:
     [
         ({}, ["trails=3"], "unknown key 'trails'; did you mean 'trials'"),
         ({}, ["data.resolutoin=3"], "unknown key 'data.resolutoin'; did you mean 'resolution'"),
-        ({}, ["evaluator.epoch=3"], "unknown key 'epoch'; did you mean 'epochs'"),
+        ({}, ["evaluator.epoch=3"], "unknown key 'evaluator.epoch'; did you mean 'epochs'"),
         ({}, ["controller.populaton=3"], "unknown key 'controller.populaton'; did you mean 'population'"),
         ({}, ["workers.cuont=3"], "unknown key 'workers.cuont'; did you mean 'count'"),
         ({}, ["trials"], "--set: expected key.path=value, got 'trials'"),

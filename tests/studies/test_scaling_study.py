@@ -112,6 +112,21 @@ def test_trained_alike_and_gone_on_with(tmp_path: Path, tiny_network: Network) -
     assert "compound" in (tmp_path / "study.svg").read_text()
 
 
+def test_the_command_keeps_to_the_workers_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_network: Network
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(network_to_yaml(tiny_network))
+    flags = ["--data", "digits", "--budgets", "2", "--workers", "0", "--seeds", "1", "--out", "study"]
+    flags += ["--set", "workers.trial_timeout=0.001", "--set", "data.resolution=16"]
+    CliRunner().invoke(app, ["scale-study", "small.yaml", *flags])
+    rows = [json.loads(line) for line in Path("study/study.jsonl").read_text().splitlines()]
+    assert len(rows) == 5 and all("time" in row["error"] for row in rows)
+    unreachable = ["--set", "workers.address=127.0.0.1:1", "--workers", "1", "--out", "other"]
+    result = CliRunner().invoke(app, ["scale-study", "small.yaml", *flags, *unreachable])
+    assert result.exit_code != 0 and "127.0.0.1:1" in result.output
+
+
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_network: Network) -> None:
     monkeypatch.chdir(tmp_path)
     Path("small.yaml").write_text(network_to_yaml(tiny_network))

@@ -108,8 +108,7 @@ def _train(
     from nas.evaluate.data.load import load_data
     from nas.evaluate.workers.jobs import open_pool
     from nas.search.assemble import proxy_recipe
-    from nas.studies.journal import digest
-    from nas.studies.scaling_study import JOURNAL, REPORT, draw_study, run_study
+    from nas.studies.scaling_study import JOURNAL, REPORT, draw_study, run_study, settings_digest
 
     callback = ConsoleCallback(console, quiet=json)
     with callback:
@@ -123,7 +122,7 @@ def _train(
 
     callback.message(f"Study    {len(members)} networks, {seeds} trainings each, kept in {folder}; {images.describe()}")
     recipe = proxy_recipe(config)
-    of = digest(config, [member.network for member in members])
+    of = settings_digest(config, members)
     try:
         with open_pool(recipe, lambda: images, config.workers, config.worker_count) as pool:
             study = run_study(members, seeds, config.seed, folder, of, pool, callback)

@@ -1,0 +1,123 @@
+"""Trainings that are written down as they end, so that the same command goes on with what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.core.errors import WorkError
+from nas.core.journal import append_lines, read_rows
+from nas.core.records import Evaluation
+from nas.evaluate.contract import Job
+from nas.evaluate.workers.jobs import PoolStarter, run_jobs
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training of a study.
+
+    Attributes:
+        labels: what tells it from the others of the study, beside its seed and epochs; plain values.
+        job: what is trained.
+    """
+
+    labels: Mapping[str, Any]
+    job: Job
+
+
+class TrainingJournal:
+    """A file with one JSON line for each training that has ended, failed ones too.
+
+    A line holds the training's labels, ``seed``, ``epochs`` (``null``: the evaluator's own), ``status``, ``accuracy``
+    (a fraction; ``null`` if it failed), ``seconds`` and ``error``.
+
+    Args:
+        path: the file; need not exist.
+        labels: the names of every training's labels.
+        of: stands for all else that decides a training (see ``digest``); lines of another are ignored. ``None``: the
+            folder belongs to one configuration.
+        resume: how a person goes on after a fault, for messages.
+    """
+
+    def __init__(
+        self, path: Path, labels: Sequence[str], of: str | None = None, resume: str = "give the same command again"
+    ) -> None:
+        self.path, self._names, self._of, self._resume = path, (*labels, "seed", "epochs"), of, resume
+        self._rows: dict[str, Row] = {self._key(row): row for row in read_rows(path, cut=True) if row.get("of") == of}
+
+    @property
+    def rows(self) -> list[Row]:
+        """The trainings that have ended, in the order of the file."""
+        return list(self._rows.values())
+
+    def missing(self, trainings: Sequence[Training]) -> list[Training]:
+        """Return the trainings that have not ended yet."""
+        return [one for one in trainings if self._key(_row(one)) not in self._rows]
+
+    def run(self, trainings: Sequence[Training], pool: PoolStarter, ended: Callable[[Row, int], None]) -> list[Row]:
+        """Run the trainings that are missing.
+
+        Args:
+            trainings: with different job numbers.
+            pool: gives the workers; not called if nothing is missing.
+            ended: called after each with its line and how many are left.
+
+        Returns:
+            The lines of all ``trainings``, in their order.
+
+        Raises:
+            WorkError: if a line cannot be written, or the images are gone.
+        """
+        missing = {one.job.number: one for one in self.missing(trainings)}
+
+        def record(job: Job, evaluation: Evaluation) -> None:
+            if evaluation.fault == "data":  # no network is to blame: nothing is written down
+                raise WorkError(f"{evaluation.error}. Put them back, then: {self._resume}")
+            row = _row(missing.pop(job.number)) | {
+                "status": evaluation.status,
+                "accuracy": evaluation.metrics["accuracy"] if evaluation.status == "ok" else None,
+                "seconds": round(evaluation.seconds, 3),
+                "error": evaluation.error,
+            }
+            if self._of is not None:
+                row["of"] = self._of
+            self._append(row)
+            ended(row, len(missing))
+
+        if missing:
+            run_jobs([one.job for one in missing.values()], pool(), record)
+        return [self._rows[self._key(_row(one))] for one in trainings]
+
+    def _append(self, row: Row) -> None:
+        try:
+            append_lines(self.path, [row])
+        except OSError as error:
+            raise WorkError(
+                f"{self.path}: a training could not be saved ({error.strerror}); what is there is safe. Free space, "
+                f"then: {self._resume}"
+            ) from None
+        self._rows[self._key(row)] = row
+
+    def _key(self, row: Row) -> str:
+        return json.dumps([row.get(name) for name in self._names])
+
+
+def digest(*parts: Any) -> str:
+    """Return 16 hexadecimal digits that stand for plain values, such as the settings of a study's trainings."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def outcome(row: Row) -> str:
+    """Return what a training came to in words: its accuracy, or why it failed."""
+    return f"failed: {row['error']}" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
+
+
+def _row(training: Training) -> dict[str, Any]:
+    job = training.job
+    return {**training.labels, "seed": job.seed, "epochs": sum(job.cycles) or None}
