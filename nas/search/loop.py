@@ -21,7 +21,7 @@ from nas.core.user_code import describe
 from nas.evaluate.contract import Job
 from nas.evaluate.workers.pool import Finished, WorkerPool
 from nas.search.assemble import Setup
-from nas.search.fidelity import Pending, make_fidelity
+from nas.search.fidelity import Pending, Verdicts, make_fidelity
 from nas.search.run_directory import Run
 from nas.search.time_budget import TimeAccount
 from nas.search_spaces import space as spaces
@@ -68,7 +68,8 @@ class SearchLoop:
         self._told = 0
         self._in_flight: dict[int, Pending] = {}
         self._waiting: list[Pending] = []
-        self.fidelity = make_fidelity(setup.config, run, setup.reward)
+        self._paused: dict[int, Pending] = {}
+        self._fidelity = make_fidelity(setup.config, run, setup.reward)
         self._finished = {trial.number: trial for trial in run.trials}
         self._used_before: set[int] = set(self._finished)
         self._number = self._unused(0)
@@ -92,7 +93,8 @@ class SearchLoop:
         finally:
             with suppress(WorkError):  # a full disk has been told by then
                 self._save_spent()
-        self._write(self._pruned(list(self.fidelity.paused.values())))
+        checkpoints = [pending.checkpoint for pending in self._paused.values()]
+        self._write([self._pruned(number) for number in list(self._paused)], checkpoints)
 
     def _ask(self) -> None:
         """Propose for as many trials as workers are free, after telling what has ended."""
@@ -113,53 +115,74 @@ class SearchLoop:
                 self._checkpoint()
 
     def _submit(self) -> None:
-        """Start paused trials that go on, then waiting proposals, on free workers."""
-        while len(self._in_flight) < self.pool.capacity:
-            if not self._affords() or (pending := self.fidelity.next(self._waiting, self._left() <= 0)) is None:
+        """Start promoted trials, then waiting proposals, on free workers."""
+        while len(self._in_flight) < self.pool.capacity and self._affords():
+            if promoted := self._verdicts().promoted:
+                pending = self._paused.pop(promoted[0])
+            elif self._waiting:
+                pending = self._waiting.pop(0)
+            else:
                 return
+            job = self._fidelity.job(make_job(self.setup, pending.number, pending.architecture))
+            pending.checkpoint = job.checkpoint
             self._in_flight[pending.number] = pending
-            self.pool.submit(self.fidelity.job(make_job(self.setup, pending.number, pending.architecture)))
+            self.pool.submit(job)
             self.callback.trials_running(len(self._in_flight))
 
     def _record(self, outcomes: Sequence[Finished]) -> None:
-        """Write what has ended to the journal, all of it together."""
+        """Write the trials that are final to the journal, all of them together."""
         if not outcomes:
             return
         if self.time_account is not None:
             self.time_account.took(*(evaluation.seconds for _, evaluation in outcomes))
             self._save_spent()
-        trials, details = [], {}
+        trials, details, checkpoints = [], {}, []
         for job, evaluation in outcomes:
             pending = self._in_flight.pop(job.number)
             pending.seconds += evaluation.seconds
-            trial = self._trial(pending, evaluation)
-            if not self.fidelity.takes(pending, trial):
+            trial = self._trial(pending, job, evaluation)
+            if self._fidelity.record(trial):
+                pending.metrics = trial.metrics
+                self._paused[job.number] = pending
+            else:
                 trials.append(trial)
                 details[trial.number] = evaluation.details
-        trials += self._pruned(self.fidelity.verdicts(self._left() <= 0 and not self._waiting))
-        self._write(trials, details)
+                checkpoints.append(pending.checkpoint)
+        for number in self._verdicts().pruned:
+            checkpoints.append(self._paused[number].checkpoint)
+            trials.append(self._pruned(number))
+        self._write(trials, checkpoints, details)
         self.callback.trials_running(len(self._in_flight))
         self._check_same_error(outcomes)
 
-    def _write(self, trials: Sequence[Trial], details: Mapping[int, str] = MappingProxyType({})) -> None:
-        """Write trials that are over to the journal, and let their checkpoints go."""
+    def _write(
+        self, trials: Sequence[Trial], checkpoints: Sequence[str], details: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
+        """Write trials that are final to the journal, and delete their checkpoints."""
         if not trials:
             return
         self.run.append(trials)
         for trial in trials:
             self._finished[trial.number] = trial
             self.callback.trial_finished(trial, details.get(trial.number, ""))
-        if checkpoints := self.fidelity.let_go([trial.number for trial in trials]):
-            self.pool.forget(checkpoints)
+        if keys := [key for key in checkpoints if key]:
+            self.pool.forget(keys)
 
-    def _pruned(self, paused: Sequence[Pending]) -> list[Trial]:
-        return [self._finished_trial(pending, "pruned", pending.metrics) for pending in paused]
+    def _pruned(self, number: int) -> Trial:
+        """Take a trial out of the paused ones and return it as pruned."""
+        pending = self._paused.pop(number)
+        trial = self._finished_trial(pending, "pruned", pending.metrics)
+        self._fidelity.record(trial)
+        return trial
 
-    def _trial(self, pending: Pending, evaluation: Evaluation) -> Trial:
+    def _verdicts(self) -> Verdicts:
+        return self._fidelity.verdicts(none_to_come=self._left() <= 0 and not self._waiting)
+
+    def _trial(self, pending: Pending, job: Job, evaluation: Evaluation) -> Trial:
         metrics = {**evaluation.metrics, **self.setup.costs(pending.architecture)}
         status, error, reward = evaluation.status, evaluation.error, None
         if status == "ok":
-            metrics |= self.fidelity.metrics(pending.number)
+            metrics |= {"epochs": sum(job.cycles)} if job.cycles else {}
             try:
                 reward = self.setup.reward(metrics)
             except KeyError as missing:
@@ -198,7 +221,7 @@ class SearchLoop:
         if any(evaluation.fault != "exception" for _, evaluation in outcomes):
             return
         errors = {trial.error for trial in self.run.trials}
-        if not self.fidelity.paused and len(errors) == 1 and len(self.run.trials) >= min(SAME_ERROR_LIMIT, self.goal):
+        if not self._paused and len(errors) == 1 and len(self.run.trials) >= min(SAME_ERROR_LIMIT, self.goal):
             raise WorkError(
                 f"the first {len(self.run.trials)} trials all failed with the same error: {errors.pop()}\n"
                 f"{outcomes[-1][1].details.rstrip()}\nMend it, then: {self.run.resume_command}"
@@ -215,32 +238,31 @@ class SearchLoop:
                 return False
             trials = [finished[number] for number in numbers]
         with self._named("tell"):
-            self.controller.tell([self.fidelity.told(trial) for trial in trials])
+            self.controller.tell([self._fidelity.told(trial) for trial in trials])
         self._told += len(trials)
         return True
 
     def _left(self) -> int:
         """How many trials are still to be proposed."""
-        begun = len(self._in_flight) + len(self._waiting) + len(self.fidelity.paused)
+        begun = len(self._in_flight) + len(self._waiting) + len(self._paused)
         return 0 if self.exhausted or self.spent else self.goal - len(self.run.trials) - begun
 
     def _affords(self) -> bool:
-        """Say whether the budget allows one more training; without any success, the best goes on all the same."""
+        """Return whether the time budget allows one more training; without any success, the best trial is promoted."""
         if self.time_account is None:
             return True
         if not self.time_account.allows(len(self._in_flight)):
             self.spent = True
-            self._waiting.clear()  # they stand in the checkpoint, for a larger budget
+            self._waiting.clear()  # the checkpoint holds them, for a larger budget
         if not self.spent:
             return True
         succeeded = any(trial.status == "ok" for trial in self.run.trials)
-        return not succeeded and not self._in_flight and self.fidelity.ready(none_to_come=True) > 0
+        return not succeeded and not self._in_flight and bool(self._verdicts().promoted)
 
     def _free(self) -> int:
-        """For how many trials there are free workers and no others that come before."""
-        left = self._left()
-        busy = len(self._in_flight) + len(self._waiting) + self.fidelity.ready(left <= 0 and not self._waiting)
-        return min(self.pool.capacity - busy, left)
+        """Return how many proposals to ask for: workers that no running, waiting or promoted trial needs."""
+        busy = len(self._in_flight) + len(self._waiting) + len(self._verdicts().promoted)
+        return min(self.pool.capacity - busy, self._left())
 
     def _unused(self, number: int) -> int:
         """Return the smallest number from ``number`` on that was not used before this process began."""
@@ -249,7 +271,7 @@ class SearchLoop:
         return number
 
     def _checkpoint(self) -> None:
-        proposals = [*self._in_flight.values(), *self.fidelity.paused.values(), *self._waiting]
+        proposals = [*self._in_flight.values(), *self._paused.values(), *self._waiting]
         with self._named("state_dict"):
             self.run.save_checkpoint(
                 {
@@ -292,7 +314,7 @@ class SearchLoop:
         if self.time_account is not None:
             self.time_account.before_s = float(self.run.read(SPENT).get("clock_s", 0.0))
             self.time_account.took(*(trial.seconds for trial in self.run.trials))
-            self.time_account.took(*(pending.seconds for pending in self.fidelity.paused.values()))
+            self.time_account.took(*(pending.seconds for pending in self._paused.values()))
 
     def _restore(self) -> None:
         """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
@@ -300,7 +322,7 @@ class SearchLoop:
             self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
         if checkpoint is None:
-            self.fidelity.restore([], self._finished.values())
+            self._fidelity.restore([], self._finished.values())
             self._restore_time_account()
             with self._named("warm_start"):
                 self.controller.warm_start(self.setup.earlier)
@@ -317,10 +339,11 @@ class SearchLoop:
             ) from None
         self.controller.remember([pending.architecture for pending in self._waiting])
         waiting = sorted(self._waiting, key=lambda pending: pending.number)
-        waiting = self.fidelity.restore(waiting, self._finished.values())
+        self._used_before |= {pending.number for pending in waiting}
+        self._paused = self._fidelity.restore(waiting, self._finished.values())
         self._restore_time_account()
-        self._waiting = waiting[: max(0, self.goal - len(self.run.trials) - len(self.fidelity.paused))]
-        self._used_before |= {pending.number for pending in waiting} | set(self.fidelity.paused)
+        waiting = [pending for pending in waiting if pending.number not in self._paused]
+        self._waiting = waiting[: max(0, self.goal - len(self.run.trials) - len(self._paused))]
         self._number = self._unused(0)
 
     def _unfinished(self, pending: Sequence[Sequence[Any]]) -> list[Pending]:
