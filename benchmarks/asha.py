@@ -44,7 +44,7 @@ def search(folder: Path, fidelity: str, arguments: argparse.Namespace) -> dict[s
         "seconds": sum(trial["seconds"] for trial in trials),
         "number": winner["number"],
         "accuracies": winner["accuracies"],
-        "noise": result["confirmed"]["seed_deviation"],
+        "noise": result["confirmed"]["seed_std"],
         "statuses": result["trials"],
         "test": result["test_accuracy"],
     }

@@ -108,13 +108,13 @@ def main() -> None:
         found[name] = trust.as_json()
         print(
             f"{name:<42} {trust.accuracy:>8.1%} {trust.tau:>5.2f} {trust.tau_low:>6.2f} to {trust.tau_high:>4.2f} "
-            f"{trust.tau_of_means:>5.2f} {trust.tau_between_seeds or 0:>5.2f} {100 * (trust.deviation or 0):>6.2f} "
+            f"{trust.tau_of_means:>5.2f} {trust.tau_between_seeds or 0:>5.2f} {100 * (trust.std or 0):>6.2f} "
             f"{trust.seconds / trust.longer_seconds:>6.1%}",
             flush=True,
         )
     print(
         f"longer: {arguments.longer} epochs, {trust.longer_accuracy:.1%} in the mean, tau between its seeds "
-        f"{trust.tau_longer_seeds:.2f}, noise {100 * (trust.longer_deviation or 0):.2f} points"
+        f"{trust.tau_longer_seeds:.2f}, noise {100 * (trust.longer_std or 0):.2f} points"
     )
     (arguments.out / "table.json").write_text(json.dumps(found, indent=1))
 

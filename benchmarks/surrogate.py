@@ -29,7 +29,7 @@ def main() -> None:
         ours = predictions_per_second(surrogate.accuracy, genes)
         devices = predictions_per_second(surrogate.device, genes)
         theirs = predictions_per_second(lambda rows: trees.predict(thermometer(rows)), genes)
-    print(f"accuracy and its deviation   {ours:>9,} a second")
+    print(f"accuracy and its std         {ours:>9,} a second")
     print(f"eight device columns         {devices:>9,} a second")
     print(f"{arguments.trees:,} boosted trees         {theirs:>9,} a second, accuracy alone")
     print(f"ratio                        {ours / theirs:.1f}x")

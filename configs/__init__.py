@@ -1,1 +1,3 @@
 """Ready-made run files."""
+
+__all__: list[str] = []

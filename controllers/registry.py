@@ -93,7 +93,7 @@ def installed_controllers() -> dict[str, EntryPoint]:
     return {name: found[name] for name in sorted(found) if name not in CONTROLLERS}
 
 
-def check_controller(name: str, options: Mapping[str, Any]) -> None:
+def check_options(name: str, options: Mapping[str, Any]) -> None:
     """Check a controller's name and options before any work.
 
     Raises:
@@ -130,7 +130,7 @@ def make_controller(name: str, task: Task, seed: int, options: Mapping[str, Any]
     Raises:
         InputError: if there is no such controller, or it does not take these options.
     """
-    check_controller(name, options)
+    check_options(name, options)
     kind = find_controller(name)
     try:
         return kind.make(task, seed, **options)

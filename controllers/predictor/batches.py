@@ -25,7 +25,7 @@ class Beliefs:
         self.means, self._covariances, self._noises = means, covariances, noises
 
     @property
-    def deviations(self) -> dict[str, Numbers]:
+    def stds(self) -> dict[str, Numbers]:
         """The uncertainty that is left, by metric, ``(n,)``."""
         return {name: np.sqrt(np.maximum(np.diag(covariance), 0.0)) for name, covariance in self._covariances.items()}
 
@@ -41,13 +41,13 @@ def pick(beliefs: Beliefs, value: Value, count: int, accept: Accept = lambda _: 
 
     Args:
         beliefs: about the candidates.
-        value: makes numbers to maximise, ``(n,)``, of the deviations by metric; ``-inf`` where one must not be picked.
+        value: makes numbers to maximise, ``(n,)``, of the stds by metric; ``-inf`` where one must not be picked.
         count: how many are wanted.
         accept: has the last word on each.
     """
     picked: list[int] = []
     closed: list[int] = []
-    values = value(beliefs.deviations)
+    values = value(beliefs.stds)
     while len(picked) < count and len(closed) < len(values):
         values[closed] = -np.inf
         best = int(np.argmax(values))
@@ -57,7 +57,7 @@ def pick(beliefs: Beliefs, value: Value, count: int, accept: Accept = lambda _: 
         if accept(best):
             picked.append(best)
             beliefs.observe(best)
-            values = value(beliefs.deviations)
+            values = value(beliefs.stds)
     return picked
 
 
@@ -73,8 +73,8 @@ def pick_spread(
         beliefs.observe(place)
     closed = list(taken)
 
-    def left(deviations: dict[str, Numbers]) -> Numbers:
-        values = deviations[""].copy()
+    def left(stds: dict[str, Numbers]) -> Numbers:
+        values = stds[""].copy()
         values[closed] = -np.inf
         return values
 

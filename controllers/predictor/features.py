@@ -57,21 +57,21 @@ class Features:
         return np.concatenate([*columns, np.stack(known, axis=1)], axis=1)
 
     def standardise(self, features: Numbers, spread: Numbers) -> Numbers:
-        """Return features whose costs have the mean and deviation ``(2, costs)`` of ``spread`` taken out."""
+        """Return features whose costs have the mean and std ``(2, costs)`` of ``spread`` taken out."""
         standard = features.copy()
         standard[:, -len(COSTS) :] = (features[:, -len(COSTS) :] - spread[0]) / spread[1]
         return standard
 
 
 def spread_of(features: Numbers) -> Numbers:
-    """Return the mean and the deviation of each cost ``(2, costs)`` over ``features``; 1 where a cost never differs."""
+    """Return the mean and the std of each cost ``(2, costs)`` over ``features``; 1 where a cost never differs."""
     costs = features[:, -len(COSTS) :]
-    deviation = costs.std(axis=0)
-    return np.stack([costs.mean(axis=0), np.where(deviation > 1e-9, deviation, 1.0)])
+    std = costs.std(axis=0)
+    return np.stack([costs.mean(axis=0), np.where(std > 1e-9, std, 1.0)])
 
 
 def _thermometer(options: int) -> Numbers:
-    """Return ``(options, steps)``: is the index at least 1, 2, ...; of mean 0 and deviation 1 over options.
+    """Return ``(options, steps)``: is the index at least 1, 2, ...; of mean 0 and std 1 over options.
 
     Of a gene with more options than ``MOST_STEPS`` only so many steps are taken, evenly spread.
     """

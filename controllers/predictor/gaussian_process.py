@@ -36,11 +36,11 @@ class Posterior:
 
     Attributes:
         mean: ``(n,)``.
-        deviation: of the accuracy itself, the noise of a training left out, ``(n,)``.
+        std: of the accuracy itself, the noise of a training left out, ``(n,)``.
     """
 
     mean: Numbers
-    deviation: Numbers
+    std: Numbers
 
 
 class GaussianProcess:
@@ -57,7 +57,7 @@ class GaussianProcess:
     def __init__(self, features: Features, rises: bool = True) -> None:
         self.features, self.rises = features, rises
         self.modes = np.concatenate([MODES, np.zeros(features.weights)])
-        self.deviations = np.concatenate([DEVIATIONS, np.full(features.weights, WEIGHT_DEVIATION)])
+        self.stds = np.concatenate([DEVIATIONS, np.full(features.weights, WEIGHT_DEVIATION)])
         self.hyperparameters = self.modes.copy()
 
     def learn_hyperparameters(self, rows: Numbers, accuracies: Numbers, steps: int) -> None:
@@ -70,7 +70,7 @@ class GaussianProcess:
         def objective(hyperparameters: Numbers) -> tuple[float, Numbers]:
             return self._negative_log_posterior(hyperparameters, standard, targets)
 
-        bounds = [(mode - 4 * width, mode + 4 * width) for mode, width in zip(self.modes, self.deviations, strict=True)]
+        bounds = [(mode - 4 * width, mode + 4 * width) for mode, width in zip(self.modes, self.stds, strict=True)]
         found = minimize(
             objective, self.hyperparameters, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": steps}
         )
@@ -110,8 +110,8 @@ class GaussianProcess:
     def predict(self, rows: Numbers) -> Posterior:
         """Predict accuracies for features ``(n, features)``, some thousand at a time."""
         parts = [self._predict(rows[start : start + AT_ONCE]) for start in range(0, max(len(rows), 1), AT_ONCE)]
-        means, deviations = zip(*((part.mean, part.deviation) for part in parts), strict=True)
-        return Posterior(np.concatenate(means), np.concatenate(deviations))
+        means, stds = zip(*((part.mean, part.std) for part in parts), strict=True)
+        return Posterior(np.concatenate(means), np.concatenate(stds))
 
     def _predict(self, rows: Numbers) -> Posterior:
         points = self._weighted(rows)
@@ -190,7 +190,7 @@ class GaussianProcess:
         factor = _robust_cholesky(covariance)
         coefficients = _solved(factor, targets)
         inverse = _solved(factor, np.eye(count))
-        away = (hyperparameters - self.modes) / self.deviations
+        away = (hyperparameters - self.modes) / self.stds
         value = 0.5 * targets @ coefficients + np.log(np.diag(factor)).sum() + 0.5 * away @ away
 
         outer = 0.5 * (inverse - np.outer(coefficients, coefficients))  # of the value by the covariance
@@ -198,7 +198,7 @@ class GaussianProcess:
         by_norms = -(outer * smooths).sum(axis=1)  # |u|^2 / genes stands in its row and its column, halved in each
         by_points = ((by_products + by_products.T) @ points + 2 * by_norms[:, None] * points) / genes
         by_scales = (by_points * points).sum(axis=0)  # of the value by the logarithm of each feature's scale
-        gradient = away / self.deviations
+        gradient = away / self.stds
         gradient[LINEAR] += (outer * products).sum() * linear
         gradient[QUADRATIC] += (outer * products**2).sum() * quadratic
         gradient[SMOOTH] += (outer * smooths).sum()
@@ -213,7 +213,7 @@ def _norms(points: Numbers) -> Numbers:
 
 
 def _standardised(accuracies: Numbers, rises: bool = True) -> tuple[Numbers, float, float]:
-    """Return accuracies with mean 0 and deviation 1, the mean and the deviation; outliers are pulled in.
+    """Return accuracies with mean 0 and std 1, the mean and the std; outliers are pulled in.
 
     Those that are low, or high where less is better.
 

@@ -200,9 +200,9 @@ class Predictor(Controller):
             {name: process.noise_variance for name, process in self.model.processes.items()},
         )
 
-        def value(deviations: dict[str, Numbers]) -> Numbers:
+        def value(stds: dict[str, Numbers]) -> Numbers:
             weights = weightings[0] if single else scale.draw(self.generator)
-            return scale(self._optimistic(costs, beliefs.means, deviations), weights) - discouraged
+            return scale(self._optimistic(costs, beliefs.means, stds), weights) - discouraged
 
         return self._pick(lambda accept: pick(beliefs, value, count, accept), pool)
 
@@ -214,8 +214,8 @@ class Predictor(Controller):
             rows = self.model.features.of(genes, costs)
             found = self.model.predict(rows)
             means = {name: posterior.mean for name, posterior in found.items()}
-            deviations = {name: posterior.deviation for name, posterior in found.items()}
-            values = scale(self._optimistic(costs, means, deviations), weights)
+            stds = {name: posterior.std for name, posterior in found.items()}
+            values = scale(self._optimistic(costs, means, stds), weights)
             return values - DISCOURAGED * scale.unit * self.model.doubt(rows)
 
         key = cache(self._network) if self._has_copies else None
@@ -242,11 +242,11 @@ class Predictor(Controller):
             return None
         return None if key in self._proposed else key
 
-    def _optimistic(self, costs: Columns, means: dict[str, Numbers], deviations: dict[str, Numbers]) -> Numbers:
+    def _optimistic(self, costs: Columns, means: dict[str, Numbers], stds: dict[str, Numbers]) -> Numbers:
         """Return the objectives ``(n, objectives)``, all to maximise, of what is hoped for."""
         columns = dict(costs)
         for name, mean in means.items():
-            columns[name] = mean + self._rising.get(name, 1) * self.kappa * deviations[name]
+            columns[name] = mean + self._rising.get(name, 1) * self.kappa * stds[name]
         values = [self.task.reward.many(columns) if name == REWARD else columns[name] for name in self.objectives.names]
         hoped: Numbers = np.stack(values, axis=1) * np.asarray(self.objectives.signs)
         return hoped

@@ -1,1 +1,3 @@
 """Reinforcement learning: the papers' controller."""
+
+__all__: list[str] = []

@@ -14,7 +14,7 @@ LEAST_SCALE = 1e-6  # of advantages, below which they are rounding
 def advantages(rewards: Tensor, baseline: float, normalise: bool) -> Tensor:
     """Return by how much each reward ``(batch,)`` exceeds the baseline, divided by their root mean square if asked.
 
-    The deviation of the rewards alone would not do: where all are alike it is nothing but rounding.
+    The std of the rewards alone would not do: where all are alike it is nothing but rounding.
     """
     above = rewards - baseline
     scale = float(above.square().mean().sqrt())

@@ -163,22 +163,6 @@ class CostTable:
             high = np.where(possible, combine(own, high[following]), -none).max(axis=1)
         return int(low[0]), int(high[0])
 
-    def extreme(self, largest: bool) -> tuple[int, ...]:
-        """Return the genes of a network with the fewest MACs, or the most."""
-        sign, none = (-1 if largest else 1), np.iinfo(np.int64).max // 4
-        best = [np.zeros(1, dtype=np.int64)]
-        for segment in reversed(self.segments):
-            following = best[0][np.where(segment.possible, segment.next_state, 0)]
-            best.insert(0, np.where(segment.possible, sign * segment.macs + following, none).min(axis=1))
-        genes, state = np.zeros((1, len(self.space.gene_sizes)), dtype=np.int64), 0
-        for segment, after in zip(self.segments, best[1:], strict=True):
-            reached = np.where(segment.possible[state], segment.next_state[state], 0)
-            scores = np.where(segment.possible[state], sign * segment.macs[state] + after[reached], none)
-            option = int(scores.argmin())
-            segment.write_genes(np.array([option]), genes)
-            state = int(reached[option])
-        return tuple(genes[0].tolist())
-
     def _costs(self, genes: Ints) -> Ints:
         state = np.zeros(len(genes), dtype=np.int64)
         sums = np.zeros((len(genes), 2), dtype=np.int64)

@@ -103,7 +103,7 @@ def fit_surrogate(
     tell(f"out of fold: {_words(about['out_of_fold'])}")
     numbers |= _distilled(ALL, Stack(STACK).fit(genes, top1), drawn, seed, tell) | _spread(ALL, genes, residuals)
     for name, other in ((SEARCH, REPORT), (REPORT, SEARCH)):
-        tell(f"accuracy, {name}: {len(halves[name])} rows, deviation from the other {len(halves[other])}")
+        tell(f"accuracy, {name}: {len(halves[name])} rows, std from the other {len(halves[other])}")
         stack = Stack(STACK).fit(genes[halves[name]], top1[halves[name]])
         numbers |= _distilled(name, stack, drawn, seed, tell)
         unseen = halves[other]
@@ -183,10 +183,10 @@ def _words(found: Mapping[str, float]) -> str:
 
 
 def _spread(name: str, genes: Genes, residuals: Array) -> dict[str, Array]:
-    """Fit the logarithm of the deviation of unseen rows, linear in the features, by Gaussian likelihood.
+    """Fit the logarithm of the std of unseen rows, linear in the features, by Gaussian likelihood.
 
     Fisher scoring with a small ridge: the logarithm of squared residuals' scale has constant information 2. Below its
-    lower decile over the rows the deviation is not trusted.
+    lower decile over the rows the std is not trusted.
     """
     features = np.concatenate([np.ones((len(genes), 1)), thermometer(genes)], axis=1)
     weights = np.zeros(features.shape[1])
@@ -226,7 +226,7 @@ def _seen(genes: Genes) -> dict[str, Array]:
 
 
 def _line(longer: Array | None) -> Array:
-    """Return intercept, slope and residual deviation of the longer schedule's top-1 against the proxy's."""
+    """Return intercept, slope and residual std of the longer schedule's top-1 against the proxy's."""
     if longer is None:
         from nas.evaluate.imagenet.prediction import shipped_surrogate
 

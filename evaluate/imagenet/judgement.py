@@ -24,7 +24,7 @@ class Judgement:
         accuracy: after the benchmark's 16-epoch schedule, by the fit that did not pick the network.
         accuracy_std: standard deviation of one real training around that.
         accuracy_longer: after its about 5.5 times longer schedule; not full training either.
-        accuracy_longer_std: deviation of one such training.
+        accuracy_longer_std: std of one such training.
         picked_by: what the fit that the search used predicts.
         extrapolated: whether the network is further out than any the surrogate learned from.
     """

@@ -45,7 +45,7 @@ class Surrogate:
     def accuracy(self, genes: Genes, fit: str = ALL) -> tuple[Floats, Floats]:
         """Return predicted top-1 in percent and its standard deviation, each ``(n,)``.
 
-        The deviation is that of one new training from the prediction, seed noise included.
+        The std is that of one new training from the prediction, seed noise included.
         """
         mean, spread = np.empty((2, len(genes)), dtype=np.float32)
         slope = self.numbers[f"{fit}.spread"]
@@ -57,7 +57,7 @@ class Surrogate:
         return mean, np.maximum(spread, self.numbers[f"{fit}.least_spread"].astype(np.float32))
 
     def longer(self, top1: Floats, spread: Floats) -> tuple[Floats, Floats]:
-        """Return top-1 after the benchmark's about 5.5 times longer schedule, from the proxy's, and its deviation.
+        """Return top-1 after the benchmark's about 5.5 times longer schedule, from the proxy's, and its std.
 
         A straight line through 117 architectures that were trained both ways, three times each; it says nothing
         of still longer recipes.

@@ -2,3 +2,5 @@
 
 Imports nothing but torch and numpy (and torchvision for RandAugment alone), so that it runs wherever torch does.
 """
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
 """The commands a person types."""
+
+__all__: list[str] = []

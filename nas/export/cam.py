@@ -134,8 +134,8 @@ def _look_at(image: Image.Image, weights: Weights) -> Pixels:
 
 
 def _normalise(pixels: Pixels, weights: Weights) -> Tensor:
-    mean, deviation = torch.tensor(weights.mean), torch.tensor(weights.deviation)
-    return ((torch.tensor(pixels).float() - mean) / deviation).permute(2, 0, 1)[None]
+    mean, std = torch.tensor(weights.mean), torch.tensor(weights.std)
+    return ((torch.tensor(pixels).float() - mean) / std).permute(2, 0, 1)[None]
 
 
 def _grad_cam(module: NetworkModule, images: Tensor, label: int) -> Tensor:

@@ -119,12 +119,12 @@ def _cells(part: Stem | Stage | Head) -> list[str]:
 
 
 def _inputs(network: Network, weights: Weights) -> str:
-    mean, deviation = (", ".join(f"{value:.3f}" for value in values) for values in (weights.mean, weights.deviation))
+    mean, std = (", ".join(f"{value:.3f}" for value in values) for values in (weights.mean, weights.std))
     side = round(network.resolution / weights.crop_share)
     classes = ", ".join(weights.classes[:20]) + (", ..." if len(weights.classes) > 20 else "")
     return (
         f"RGB images: the shorter side scaled to {side} px, the middle {network.resolution} px cropped, values of "
-        f"0..255 less ({mean}), divided by ({deviation}); as float32 `(batch, 3, height, width)`. Out come logits "
+        f"0..255 less ({mean}), divided by ({std}); as float32 `(batch, 3, height, width)`. Out come logits "
         f"`(batch, {network.classes})`" + (f" of: {classes}." if classes else ".")
     )
 

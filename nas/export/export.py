@@ -202,7 +202,7 @@ def onnx_bytes(module: nn.Module, network: Network, weights: Weights) -> bytes:
             dynamic_shapes=({0: batch},),
         )
     proto = program.model_proto
-    about = {"name": network.name, "classes": weights.classes, "mean": weights.mean, "deviation": weights.deviation}
+    about = {"name": network.name, "classes": weights.classes, "mean": weights.mean, "std": weights.std}
     for key, value in {**about, "crop_share": weights.crop_share}.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value if isinstance(value, str) else json.dumps(value)

@@ -128,8 +128,8 @@ def preprocess(pixels: Tensor) -> Tensor:
     image = functional.interpolate(image, size=size, mode="bilinear", antialias=True)
     top, left = ((length - resolution) // 2 for length in image.shape[2:])
     image = image[:, :, top : top + resolution, left : left + resolution]
-    mean, deviation = (torch.tensor(NETWORK[key]).reshape(1, 3, 1, 1) for key in ("mean", "deviation"))
-    return (image - mean) / deviation
+    mean, std = (torch.tensor(NETWORK[key]).reshape(1, 3, 1, 1) for key in ("mean", "std"))
+    return (image - mean) / std
 
 
 def main() -> None:

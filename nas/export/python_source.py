@@ -33,7 +33,7 @@ def _table(network: Network, weights: Weights) -> dict[str, Any]:
         "side": round(network.resolution / weights.crop_share),
         "classes": list(weights.classes),
         "mean": list(weights.mean),
-        "deviation": list(weights.deviation),
+        "std": list(weights.std),
         "epsilon": network.norm_epsilon,
         "stem": [INPUT_CHANNELS, stem.channels, stem.kernel, stem.stride, 1, stem.activation],
         "stem_pool": stem.pool == "max",

@@ -15,7 +15,6 @@ from nas.core.records import Trial
 from nas.search.assemble import space_of
 from nas.search.baseline import best_trial, front_of
 from nas.search.config import METADATA, RunConfig
-from nas.search.confirmation import JOURNAL as CONFIRMATIONS
 from nas.search.loop import SPENT
 from nas.search.result import Result
 from nas.search.run_directory import read_config, read_journal
@@ -151,10 +150,6 @@ class Facts:
     def trust_trainings(self) -> list[dict[str, Any]]:
         """Return the trainings that trust was measured by."""
         return [row for row in read_rows(self.path / TRAININGS) if row.get("accuracy") is not None]
-
-    def confirmations(self) -> list[dict[str, Any]]:
-        """Return the confirming trainings."""
-        return read_rows(self.path / CONFIRMATIONS)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -24,11 +24,11 @@ def trust_chart(trust: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]
         return None
     figure, axes = new_chart(3.0)
     axes.scatter([proxy for proxy, _ in pairs], [longer for _, longer in pairs], s=22, color=BLUE)
-    if trust.get("deviation"):
+    if trust.get("std"):
         axes.errorbar(
             [proxy for proxy, _ in pairs],
             [longer for _, longer in pairs],
-            xerr=trust["deviation"],
+            xerr=trust["std"],
             fmt="none",
             ecolor=GREY,
             elinewidth=0.7,
@@ -41,7 +41,7 @@ def trust_chart(trust: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]
         f"{trust['networks']} networks trained both ways. Kendall's tau {trust['tau']:.2f} (95% interval "
         f"{trust['tau_low']:.2f} to {trust['tau_high']:.2f}): 1 is the same ranking, 0 none."
     )
-    if trust.get("deviation"):
+    if trust.get("std"):
         caption += " Bars are ± one standard deviation from seed to seed."
     return Chart("trust", "Does the proxy rank as longer training does?", caption, figure, caption)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from nas.controllers.registry import check_controller
+from nas.controllers.registry import check_options
 from nas.core.changes import Changes, laid_over, with_assignments
 from nas.core.errors import InputError, nearest_name
 from nas.core.files import absolute_path
@@ -250,7 +250,7 @@ def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
         InputError: as ``load_config``.
     """
     config = validated(RunConfig, data, source)
-    check_controller(config.controller["name"], config.controller_options)
+    check_options(config.controller["name"], config.controller_options)
     _check_fidelity(config)
     _check_confirmation(config)
     _ = config.evaluator_settings  # raises where an option is wrong

@@ -29,7 +29,6 @@ from nas.search_spaces import space as spaces
 JOURNAL, REPORT = "trust.jsonl", "trust.json"
 RESAMPLED = 1000
 SCHEDULES = ("proxy", "longer")
-Accuracies = Mapping[str, Mapping[tuple[int, ...], Sequence[float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ class Trust:
         tau_of_means: the same with the mean of all proxy trainings of a network.
         tau_between_seeds: between two proxy trainings of the same networks; ``None`` with one seed.
         tau_longer_seeds: between two longer trainings of the same networks; ``None`` with one seed.
-        deviation: standard deviation of a proxy accuracy from seed to seed; ``None`` with one seed.
-        longer_deviation: of the longer schedule's.
+        std: standard deviation of a proxy accuracy from seed to seed; ``None`` with one seed.
+        longer_std: of the longer schedule's.
         smallest_difference: of two proxy trainings that chance exceeds in one of twenty cases.
         accuracy: mean of the proxy's.
         longer_accuracy: mean of the longer schedule's.
@@ -100,8 +99,8 @@ class Trust:
     tau_of_means: float
     tau_between_seeds: float | None
     tau_longer_seeds: float | None
-    deviation: float | None
-    longer_deviation: float | None
+    std: float | None
+    longer_std: float | None
     smallest_difference: float | None
     accuracy: float
     longer_accuracy: float
@@ -150,7 +149,9 @@ def read_trust(folder: Path) -> dict[str, Any] | None:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return report if isinstance(report, dict) and "tau" in report else None
+    if not isinstance(report, dict) or "tau" not in report:
+        return None
+    return {name.replace("deviation", "std"): value for name, value in report.items()}  # as before 0.1.0
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
@@ -190,8 +191,8 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
         tau_of_means=kendall(proxy_means, means),
         tau_between_seeds=_between(columns),
         tau_longer_seeds=_between(_columns(longer)),
-        deviation=None if noise is None else noise.std,
-        longer_deviation=None if longer_noise is None else longer_noise.std,
+        std=None if noise is None else noise.std,
+        longer_std=None if longer_noise is None else longer_noise.std,
         smallest_difference=None if noise is None else noise.smallest_difference(),
         accuracy=float(proxy_means.mean()),
         longer_accuracy=float(means.mean()),

@@ -10,8 +10,9 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from nas.controllers.controller import Controller
@@ -24,7 +25,7 @@ from nas.testing.toy_tasks import (
     ask,
     banded_task,
     guarded,
-    outcome,
+    made_up_trial,
     play,
     require,
     tell,
@@ -42,13 +43,29 @@ DIFFERS = (
 ELSEWHERE = "import sys; from nas.testing.controllers import print_proposals; print_proposals(*sys.argv[1:])"
 
 
-def run_checks(spec: ControllerSpec) -> Iterator[str]:
+def check_controller(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
+    """Run every check of the contract on a controller.
+
+    Args:
+        name: as ``nas search --controller`` takes it: a shipped name, ``optuna:SAMPLER`` or FILE.py:Class.
+        options: of the controller.
+
+    Returns:
+        The names of the checks, all of which passed.
+
+    Raises:
+        InputError: at the first violation.
+    """
+    return list(run_controller_checks(ControllerSpec(name, options)))
+
+
+def run_controller_checks(spec: ControllerSpec) -> Iterator[str]:
     """Run every check and yield the name of each that is passed.
 
     Raises:
         InputError: at the first violation.
     """
-    for name, check in CHECKS.items():
+    for name, check in CONTROLLER_CHECKS.items():
         try:
             check(spec)
         except InputError as error:
@@ -120,7 +137,7 @@ def looking_changes_nothing(spec: ControllerSpec) -> None:
         guarded("state_dict()", partial(_state, looked_at))
         require(proposals[0] == proposals[1], f"after {number} trials it depends on whether state_dict() was called")
         for controller, (architecture,) in zip((looked_at, other), proposals, strict=True):
-            tell(controller, [outcome(task, number, architecture)])
+            tell(controller, [made_up_trial(task, number, architecture)])
 
 
 def _restore(spec: ControllerSpec, task: Task, trials: int) -> None:
@@ -147,11 +164,11 @@ def restored_with_trials_outstanding(spec: ControllerSpec) -> None:
     task = banded_task()
     first = spec.make(task, 1)
     asked = ask(first, 8)
-    tell(first, [outcome(task, number, one) for number, one in enumerate(asked[:3])])
+    tell(first, [made_up_trial(task, number, one) for number, one in enumerate(asked[:3])])
     second = _restored(spec, task, first, asked)
     proposals = []
     for controller in (first, second):
-        tell(controller, [outcome(task, number + 3, one) for number, one in enumerate(asked[3:])])
+        tell(controller, [made_up_trial(task, number + 3, one) for number, one in enumerate(asked[3:])])
         proposals.append(play(controller, task, 20, start=8))
     require(proposals[0] == proposals[1], "restored with trials outstanding it proposes something else")
 
@@ -173,7 +190,7 @@ def sixty_four_outstanding(spec: ControllerSpec) -> None:
     proposed = ask(controller, OUTSTANDING)
     keys = {task.domain.key(architecture) for architecture in proposed}
     require(len(keys) == OUTSTANDING, f"asked for {OUTSTANDING} at once it gave {len(keys)} different networks")
-    tell(controller, [outcome(task, number, one) for number, one in enumerate(proposed)][::-1])
+    tell(controller, [made_up_trial(task, number, one) for number, one in enumerate(proposed)][::-1])
     again = keys & {task.domain.key(architecture) for architecture in ask(controller, OUTSTANDING)}
     require(not again, f"{len(again)} networks are proposed a second time")
 
@@ -197,7 +214,7 @@ def a_small_space_is_proposed_whole(spec: ControllerSpec) -> None:
         controller = spec.make(task)
         proposed: list[Architecture] = []
         while new := ask(controller, batch):
-            tell(controller, [outcome(task, len(proposed) + index, one) for index, one in enumerate(new)])
+            tell(controller, [made_up_trial(task, len(proposed) + index, one) for index, one in enumerate(new)])
             proposed += new
             require(len(proposed) <= 24, "a space of 24 networks gave more than 24 proposals")
         require(len(proposed) == 24, f"of a space of 24 networks it proposed only {len(proposed)}")
@@ -213,7 +230,7 @@ def it_pickles(spec: ControllerSpec) -> None:
     require(play(copy, task, 10, 10) == play(controller, task, 10, 10), "its unpickled copy proposes something else")
 
 
-CHECKS: dict[str, Callable[[ControllerSpec], None]] = {
+CONTROLLER_CHECKS: dict[str, Callable[[ControllerSpec], None]] = {
     "in the space, in the band, never twice": in_space_in_band_never_twice,
     "one seed, one result": one_seed_one_result,
     "the same in another process": the_same_in_another_process,

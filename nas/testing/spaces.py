@@ -49,6 +49,23 @@ class Probe:
         return next((name for name in ("decode", "build") if hasattr(self.space, name)), "nothing")
 
 
+def check_space(space: SearchSpace, samples: int = 20, seed: int = 0) -> list[str]:
+    """Run every check of the contract on a space.
+
+    Args:
+        space: an object of your class, or what ``nas.search_spaces.load_space`` returns.
+        samples: random genotypes, beside the corners and every option of every gene.
+        seed: of the random genotypes.
+
+    Returns:
+        The names of the checks, all of which passed.
+
+    Raises:
+        InputError: at the first violation, with the genotype that shows it.
+    """
+    return list(run_space_checks(take_samples(space, samples, seed)))
+
+
 def take_samples(space: SearchSpace, count: int, seed: int) -> Probe:
     """Return the first and the last genotype, every option of every gene (up to 24), and ``count`` random ones."""
     generator = np.random.default_rng(seed)
@@ -161,7 +178,7 @@ def check_costs(probe: Probe) -> None:
                 raise _at(architecture, f"costs: {name} is {metrics.get(name)} alone but {value} among other genotypes")
 
 
-CHECKS: dict[str, Callable[[Probe], None]] = {
+SPACE_CHECKS: dict[str, Callable[[Probe], None]] = {
     "names and choices": check_names,
     "genotypes round-trip": check_genotypes,
     "decodes to stage tables": check_decoding,
@@ -170,13 +187,13 @@ CHECKS: dict[str, Callable[[Probe], None]] = {
 }
 
 
-def run_checks(probe: Probe) -> Iterator[str]:
+def run_space_checks(probe: Probe) -> Iterator[str]:
     """Yield the name of every check that holds.
 
     Raises:
         InputError: at the first violation, with the check's name and the genotype that shows it.
     """
-    for name, check in CHECKS.items():
+    for name, check in SPACE_CHECKS.items():
         try:
             check(probe)
         except InputError as error:

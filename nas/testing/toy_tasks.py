@@ -86,7 +86,7 @@ def tiny_task() -> Task:
     return Task(TinyDomain(TinyTable()))
 
 
-def outcome(task: Task, number: int, architecture: Architecture) -> Trial:
+def made_up_trial(task: Task, number: int, architecture: Architecture) -> Trial:
     """Return a trial's result, which depends on its genes; every seventh fails."""
     if number % 7 == 3:
         return Trial(number, architecture, "failed", error="diverged: loss is nan")
@@ -108,7 +108,7 @@ def play(controller: Controller, task: Task, count: int, start: int = 0) -> list
         new = ask(controller, 1)
         require(len(new) == 1, f"asked for one network it gave {len(new)}, after {number}")
         proposed += new
-        tell(controller, [outcome(task, number, new[0])])
+        tell(controller, [made_up_trial(task, number, new[0])])
     return proposed
 
 

@@ -222,7 +222,7 @@ def _make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world
     if weights is not None:
         weights.into(module, keep_head=weights.classes == data.classes)
     module = module.to(device).to(memory_format=torch.channels_last)
-    normalisation = None if weights is None else (weights.mean, weights.deviation)
+    normalisation = None if weights is None else (weights.mean, weights.std)
     trainer = Trainer(module, data, config.recipe, config.resolution, normalisation, config.seed, world)
     if checkpoint is not None:
         trainer.restore(checkpoint)
@@ -230,10 +230,10 @@ def _make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world
 
 
 def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weights:
-    mean, deviation = trainer.normalisation
+    mean, std = trainer.normalisation
     tensors = trainer.tensors(_better(trainer.history[-1]))
     share = run.config.resolution / run.config.recipe.stored_resolution(run.config.resolution)
-    return Weights(run.network, tensors, data.classes, mean, deviation, share, str(run.path))
+    return Weights(run.network, tensors, data.classes, mean, std, share, str(run.path))
 
 
 def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:

@@ -48,7 +48,7 @@ class Trainer:
         data: at ``recipe.stored_resolution(resolution)`` pixels.
         recipe: how.
         resolution: what the network sees, in pixels.
-        normalisation: mean and deviation of each channel in 0..255; ``None`` measures the training images.
+        normalisation: mean and std of each channel in 0..255; ``None`` measures the training images.
         seed: of every draw.
         world: who trains together.
 
@@ -142,7 +142,7 @@ class Trainer:
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and deviation of each channel, in 0..255."""
+        """Mean and std of each channel, in 0..255."""
         return tuple(self.normalise.mean.tolist()), tuple((1 / self.normalise.scale).tolist())
 
     def state(self) -> Checkpoint:
@@ -317,5 +317,5 @@ class Trainer:
         return bool(self.world.sum(torch.tensor(float(wish), device=self.device)) > 0)
 
 
-def _normalisation(mean: tuple[float, ...], deviation: tuple[float, ...], device: torch.device) -> Normalisation:
-    return Normalisation(torch.tensor(mean, device=device), 1 / torch.tensor(deviation, device=device))
+def _normalisation(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> Normalisation:
+    return Normalisation(torch.tensor(mean, device=device), 1 / torch.tensor(std, device=device))

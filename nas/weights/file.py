@@ -25,7 +25,7 @@ ABOUT, FORMAT = "mnas", "mnas-weights-1"
 TORCHVISION = "torchvision"
 HEAD = ("classifier.weight", "classifier.bias")
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
+IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Weights:
         tensors: by the name they have in our module.
         classes: names of the classes; empty where they are not known.
         mean: of each channel in 0..255 that images are normalised with.
-        deviation: likewise.
+        std: likewise.
         crop_share: of an image's shorter side, the share in its middle that the network sees.
         origin: where they come from, for people.
     """
@@ -46,7 +46,7 @@ class Weights:
     tensors: Mapping[str, Tensor]
     classes: tuple[str, ...]
     mean: tuple[float, ...] = IMAGENET_MEAN
-    deviation: tuple[float, ...] = IMAGENET_DEVIATION
+    std: tuple[float, ...] = IMAGENET_STD
     crop_share: float = CROP_SHARE
     origin: str = ""
 
@@ -67,7 +67,7 @@ class Weights:
             "network": network_to_dict(self.network),
             "classes": self.classes,
             "mean": self.mean,
-            "deviation": self.deviation,
+            "std": self.std,
             "crop_share": self.crop_share,
         }
         metadata = {ABOUT: json.dumps(about)}  # one entry: their order in the file is left to chance
@@ -92,8 +92,9 @@ class Weights:
             if about["format"] != FORMAT:
                 raise ValueError(f"its format is {about['format']!r}, expected {FORMAT!r}")
             network = network_from_dict(about["network"], str(path))
-            classes, mean, deviation = (tuple(about[name]) for name in ("classes", "mean", "deviation"))
-            return cls(network, tensors, classes, mean, deviation, float(about["crop_share"]), str(path))
+            about.setdefault("std", about.get("deviation"))  # as files of before 0.1.0 name it
+            classes, mean, std = (tuple(about[name]) for name in ("classes", "mean", "std"))
+            return cls(network, tensors, classes, mean, std, float(about["crop_share"]), str(path))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from nas.controllers.objectives import LACKED_LIMIT
-from nas.controllers.registry import CONTROLLERS, check_controller, find_controller, fitted_options, make_controller
+from nas.controllers.registry import CONTROLLERS, check_options, find_controller, fitted_options, make_controller
 from nas.core.errors import InputError
-from nas.testing.controllers import CHECKS, remarks, run_checks, the_same_in_another_process
-from nas.testing.toy_tasks import ControllerSpec, banded_task, outcome
+from nas.testing.controllers import CONTROLLER_CHECKS, remarks, run_controller_checks, the_same_in_another_process
+from nas.testing.toy_tasks import ControllerSpec, banded_task, made_up_trial
 from tests.toys import TOY_CONTROLLERS
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -33,7 +33,7 @@ EVERYONE = [*SUSPECTS, *(pytest.param(spec, marks=pytest.mark.slow) for spec in 
 
 
 ANOTHER_PROCESS = pytest.param(the_same_in_another_process, marks=pytest.mark.slow)
-CHECKED = [ANOTHER_PROCESS if check is the_same_in_another_process else check for check in CHECKS.values()]
+CHECKED = [ANOTHER_PROCESS if check is the_same_in_another_process else check for check in CONTROLLER_CHECKS.values()]
 
 
 @pytest.mark.parametrize("check", CHECKED, ids=lambda check: check.__name__)
@@ -45,11 +45,11 @@ def test_the_contract(spec: ControllerSpec, check: object) -> None:
 @pytest.mark.parametrize("spec", SUSPECTS, ids=lambda spec: f"{spec.name}-{len(spec.options)}")
 def test_wrong_options_are_named(spec: ControllerSpec) -> None:
     with pytest.raises(InputError, match=r"unknown key 'controller\.colour'"):
-        check_controller(spec.name, {"colour": 3})
+        check_options(spec.name, {"colour": 3})
     for key, default in find_controller(spec.name).options.items():
         if isinstance(default, int | float | tuple) and not spec.name.startswith("optuna"):
             with pytest.raises(InputError, match=rf"controller\.{key}: expected a value of type"):
-                check_controller(spec.name, {key: "many"})
+                check_options(spec.name, {key: "many"})
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def toys(tmp_path: Path) -> str:
 
 
 def test_a_users_controller_passes(toys: str) -> None:
-    assert list(run_checks(ControllerSpec(f"{toys}:Good"))) == list(CHECKS)
+    assert list(run_controller_checks(ControllerSpec(f"{toys}:Good"))) == list(CONTROLLER_CHECKS)
 
 
 def test_what_may_not_be_meant_is_remarked(toys: str) -> None:
@@ -113,7 +113,7 @@ def test_what_may_not_be_meant_is_remarked(toys: str) -> None:
 @pytest.mark.parametrize("name", CONTROLLERS)
 def test_options_that_fit_a_run_are_possible(name: str, trials: int) -> None:
     options = fitted_options(name, trials, {})
-    check_controller(name, options)
+    check_options(name, options)
     make_controller(name, banded_task(), 0, options)
 
 
@@ -162,12 +162,14 @@ def test_a_metric_that_nobody_measures_is_told_soon(
     name: str, options: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = banded_task()
-    earlier = [outcome(task, number, one) for number, one in enumerate(make_controller("random", task, 1, {}).ask(9))]
+    earlier = [
+        made_up_trial(task, number, one) for number, one in enumerate(make_controller("random", task, 1, {}).ask(9))
+    ]
     controller = make_controller(name, task, 0, options)
     controller.warm_start(earlier)  # an earlier run may have measured something else
     with pytest.raises(InputError, match=f"{words}.*--warm-start"):
         for number in range(4):
-            controller.tell([outcome(task, 7 * number, one) for one in controller.ask(1)])
+            controller.tell([made_up_trial(task, 7 * number, one) for one in controller.ask(1)])
     assert number == LACKED_LIMIT - 1
     assert len(caplog.records) == 1
 
@@ -178,7 +180,7 @@ def test_a_metric_that_some_lack_stops_nothing(name: str, options: dict[str, Any
     controller = make_controller(name, task, 0, options)
     for number in range(9):
         (proposed,) = controller.ask(1)
-        trial = outcome(task, 7 * number, proposed)
+        trial = made_up_trial(task, 7 * number, proposed)
         extra = {} if number else {"acuracy": 0.5, "latency_mss": 2.0}
         controller.tell([replace(trial, metrics={**trial.metrics, **extra})])
         if not number:
@@ -224,4 +226,4 @@ def test_states_of_genes_that_do_not_exist_are_refused(name: str) -> None:
 )
 def test_broken_controllers_are_found_out(toys: str, name: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        list(run_checks(ControllerSpec(f"{toys}:{name}")))
+        list(run_controller_checks(ControllerSpec(f"{toys}:{name}")))

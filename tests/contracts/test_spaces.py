@@ -13,7 +13,7 @@ from nas.cli.app import app
 from nas.core.errors import InputError
 from nas.evaluate.cost.space_statistics import survey
 from nas.search_spaces.catalogue import load_space, space_names
-from nas.testing.spaces import CHECKS, run_checks, take_samples
+from nas.testing.spaces import SPACE_CHECKS, run_space_checks, take_samples
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
 RUNNER = CliRunner()
@@ -22,7 +22,7 @@ RUNNER = CliRunner()
 @pytest.mark.parametrize("name", space_names())
 def test_shipped_spaces_keep_the_contract(name: str) -> None:
     probe = take_samples(load_space(name), 3, seed=1)
-    assert list(run_checks(probe)) == list(CHECKS) and not probe.notes and not probe.unusable
+    assert list(run_space_checks(probe)) == list(SPACE_CHECKS) and not probe.notes and not probe.unusable
 
 
 def test_samples_hold_every_option_of_every_gene() -> None:
@@ -80,12 +80,12 @@ def test_a_users_space_that_keeps_it(tmp_path: Path) -> None:
     result = RUNNER.invoke(app, ["check", python_space(tmp_path), "--targets", "400K,40M", "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
-    assert document["ok"] and document["architectures"] == 6 and document["passed"] == list(CHECKS)
+    assert document["ok"] and document["architectures"] == 6 and document["passed"] == list(SPACE_CHECKS)
     assert document["ranges"]["params"][0] == 8 * 28 + 2 * (8 * 8 * 9 + 8) + 90
 
 
 DECODED = """
-from nas.search_spaces.network import Head, Network, Stage, Stem
+from nas.search_spaces import Head, Network, Stage, Stem
 
 class Space:
     name, gene_sizes = "decoded", (2, 2)

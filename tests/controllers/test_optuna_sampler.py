@@ -13,7 +13,7 @@ from nas.controllers.task import Task
 from nas.core.errors import InputError
 from nas.core.records import Trial
 from nas.search_spaces.domain import Domain
-from nas.testing.toy_tasks import banded_task, outcome, play
+from nas.testing.toy_tasks import banded_task, made_up_trial, play
 from tests.toys import PlainSpace
 
 TINY = Task(Domain(PlainSpace("plain", (3, 2, 4))))
@@ -107,7 +107,7 @@ def test_a_state_of_another_sampler_is_refused() -> None:
 def test_a_warm_start_is_told_to_the_study() -> None:
     controller = make_controller("optuna:TPESampler", TINY, 0, {})
     earlier = play(make_controller("random", TINY, 1, {}), TINY, 6)
-    controller.warm_start([outcome(TINY, number, one) for number, one in enumerate(earlier)])
+    controller.warm_start([made_up_trial(TINY, number, one) for number, one in enumerate(earlier)])
     assert len(controller.own_state()["trials"]) == 5
 
 

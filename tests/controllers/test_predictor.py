@@ -18,7 +18,7 @@ from nas.controllers.predictor.scalarisation import Scalarisation
 from nas.controllers.task import Numbers, Task
 from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Columns, Domain, Genes
-from nas.testing.toy_tasks import banded_task, outcome, play
+from nas.testing.toy_tasks import banded_task, made_up_trial, play
 from tests.toys import PlainSpace
 
 SIZES = (3, 2, 4, 1, 5)
@@ -59,10 +59,10 @@ def test_the_posterior_is_the_textbooks() -> None:
     mean = covariance[9:, :9] @ inverse @ targets
     variance = np.diag(covariance[9:, 9:] - covariance[9:, :9] @ inverse @ covariance[:9, 9:])
     assert np.allclose(found.mean, centre + scale * mean)
-    assert np.allclose(found.deviation, scale * np.sqrt(variance))
+    assert np.allclose(found.std, scale * np.sqrt(variance))
     joint_mean, joint = process.joint(rows[9:])
     assert np.allclose(joint_mean, found.mean)
-    assert np.allclose(np.sqrt(np.diag(joint)), found.deviation)
+    assert np.allclose(np.sqrt(np.diag(joint)), found.std)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -85,8 +85,8 @@ def test_what_is_pending_takes_uncertainty_away_and_leaves_the_mean() -> None:
     process.condition(rows[:10], values[:10], rows[10:15])
     after = process.predict(rows[10:])
     assert np.allclose(after.mean, before.mean)
-    assert (after.deviation[:5] < 0.3 * before.deviation[:5]).all()
-    assert (after.deviation <= before.deviation + 1e-9).all()
+    assert (after.std[:5] < 0.3 * before.std[:5]).all()
+    assert (after.std <= before.std + 1e-9).all()
 
 
 def test_hyperparameters_tell_what_matters() -> None:
@@ -142,7 +142,7 @@ def test_distinct_rows_are_the_first_of_each(rows: list[list[int]]) -> None:
 def test_a_batch_is_no_cluster_of_near_copies() -> None:
     near = np.array([[1.0, 0.95, 0.0], [0.95, 1.0, 0.0], [0.0, 0.0, 1.0]])
     beliefs = Beliefs({"accuracy": np.array([1.0, 0.99, 0.5])}, {"accuracy": near.copy()}, {"accuracy": 1e-3})
-    assert pick(beliefs, lambda deviations: beliefs.means["accuracy"] + deviations["accuracy"], 2) == [0, 2]
+    assert pick(beliefs, lambda stds: beliefs.means["accuracy"] + stds["accuracy"], 2) == [0, 2]
     assert pick_spread(near.copy(), 1e-3, [0], 1) == [2]
 
 
@@ -221,7 +221,7 @@ def test_sixty_four_at_once_are_spread() -> None:
     blind = np.array([architecture.genes for architecture in controller.ask(64)])
     assert np.min([(blind[one] != blind[:one]).sum(axis=1).min() for one in range(1, 64)]) >= 5
     for number, row in enumerate(blind[:30]):
-        controller.tell([outcome(task, number, controller.architecture(row))])
+        controller.tell([made_up_trial(task, number, controller.architecture(row))])
     informed = np.array([architecture.genes for architecture in controller.ask(30)])
     assert np.mean([(informed[one] != informed[:one]).sum(axis=1).mean() for one in range(1, 30)]) > 3
 
@@ -272,7 +272,7 @@ def test_a_metric_that_is_not_known_before_is_learned_too() -> None:
     assert controller.model.metrics == ("accuracy", "energy")
     for number in range(9):
         (architecture,) = controller.ask(1)
-        trial = outcome(task, number, architecture)
+        trial = made_up_trial(task, number, architecture)
         metrics = {**trial.metrics, "energy": float(sum(architecture.genes))}
         controller.tell([Trial(number, architecture, trial.status, metrics, trial.reward)])
     assert len(controller.ask(2)) == 2

@@ -14,7 +14,7 @@ from nas.controllers.task import Task
 from nas.core.records import Trial
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.space import SearchSpace
-from nas.testing.toy_tasks import banded_task, outcome, play
+from nas.testing.toy_tasks import banded_task, made_up_trial, play
 from tests.toys import PlainSpace
 
 
@@ -157,7 +157,7 @@ def test_failures_and_what_it_did_not_draw_teach_nothing() -> None:
         controller.tell([Trial(number, architecture, "failed", error="diverged")])
     drawn = task.domain.sample(np.random.default_rng(7))
     assert drawn is not None
-    controller.tell([outcome(task, 4, drawn), outcome(task, 5, drawn)])
+    controller.tell([made_up_trial(task, 4, drawn), made_up_trial(task, 5, drawn)])
     assert controller.own_state()["weights"] == before
     play(controller, task, 4, start=8)
     assert controller.own_state()["weights"] != before

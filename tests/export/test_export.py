@@ -81,7 +81,7 @@ def test_the_python_file_needs_nothing_of_ours(tmp_path: Path) -> None:
     assert shape == "(1, 3, 24, 24"
     module = build(ODD).eval()
     weights.into(module)
-    black = (-torch.tensor(weights.mean) / torch.tensor(weights.deviation)).reshape(1, 3, 1, 1).expand(1, 3, 24, 24)
+    black = (-torch.tensor(weights.mean) / torch.tensor(weights.std)).reshape(1, 3, 1, 1).expand(1, 3, 24, 24)
     assert json.loads(logits) == pytest.approx(module(black)[0].tolist(), abs=1e-5)
     shown = subprocess.run([sys.executable, "model.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "class" in shown.stdout and shown.stdout.count("%") == 4

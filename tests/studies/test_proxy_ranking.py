@@ -36,7 +36,7 @@ def rows(proxy: list[list[float]], longer: list[list[float]]) -> list[dict[str, 
 def test_a_perfect_proxy() -> None:
     trust = judge(rows([[0.1], [0.2], [0.3], [0.4]], [[0.5], [0.6], [0.7], [0.8]]))
     assert (trust.networks, trust.tau, trust.tau_low, trust.tau_high, trust.best_kept) == (4, 1.0, 1.0, 1.0, 1.0)
-    assert trust.deviation is None and trust.smallest_difference is None and trust.tau_between_seeds is None
+    assert trust.std is None and trust.smallest_difference is None and trust.tau_between_seeds is None
     assert (trust.seconds, trust.longer_seconds) == (1.0, 2.0)
 
 
@@ -50,7 +50,7 @@ def test_seeds_are_compared_and_pooled() -> None:
     longer = [[0.5, 0.52], [0.6, 0.61], [0.7, 0.72], [0.81, 0.80]]
     trust = judge(rows(proxy, longer))
     expected = np.sqrt(np.mean([np.var(own, ddof=1) for own in proxy]))
-    assert trust.deviation == pytest.approx(expected)
+    assert trust.std == pytest.approx(expected)
     assert trust.smallest_difference == pytest.approx(t.ppf(0.975, 4) * np.sqrt(2) * expected)
     assert trust.tau_between_seeds == trust.tau_longer_seeds == trust.tau_of_means == 1.0
 
@@ -103,8 +103,8 @@ def test_trainings_are_kept_and_a_killed_report_goes_on(tmp_path: Path, setup: S
     pool = FakePool(2, 0, score)
     trust = measure_trust(setup, plan, tmp_path, lambda: pool)
     assert len(pool.submitted) == 40 - done and trust.networks == 8
-    assert trust.tau > 0.3 and trust.longer_deviation is not None and trust.deviation is not None
-    assert trust.longer_deviation < trust.deviation
+    assert trust.tau > 0.3 and trust.longer_std is not None and trust.std is not None
+    assert trust.longer_std < trust.std
     nobody = FakePool(1, 0, score, alive=0)
     assert measure_trust(setup, plan, tmp_path, lambda: nobody) == trust  # all is known
     more = measure_trust(setup, Plan(networks, 1, 10, 4, 2), tmp_path, lambda: pool)

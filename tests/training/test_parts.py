@@ -184,7 +184,7 @@ def test_weights_come_back_with_what_they_are_of(tiny_network: Network, tmp_path
     saved = Weights(tiny_network, weights.tensors, ("a", "b", "c"), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
     saved.save(tmp_path / "w.safetensors")
     read = find_weights(str(tmp_path / "w.safetensors"), tiny_network)
-    assert (read.network, read.classes, read.mean, read.deviation) == (
+    assert (read.network, read.classes, read.mean, read.std) == (
         tiny_network,
         ("a", "b", "c"),
         (1.0, 2.0, 3.0),

@@ -242,6 +242,6 @@ def test_a_network_that_breaks_at_the_end_of_an_epoch_is_not_saved(
 
 def test_given_normalisation_is_kept(tiny_network: Network) -> None:
     weights = random_weights(tiny_network)
-    one = Trainer(build(tiny_network), data(), RECIPE, 16, (weights.mean, weights.deviation))
-    mean, deviation = one.normalisation
-    assert mean == pytest.approx(weights.mean) and deviation == pytest.approx(weights.deviation)
+    one = Trainer(build(tiny_network), data(), RECIPE, 16, (weights.mean, weights.std))
+    mean, std = one.normalisation
+    assert mean == pytest.approx(weights.mean) and std == pytest.approx(weights.std)

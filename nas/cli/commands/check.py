@@ -50,7 +50,7 @@ def check(
     from nas.core.units import parse_count
     from nas.evaluate.cost.space_statistics import survey
     from nas.search_spaces.catalogue import installed_spaces, load_space, space_names
-    from nas.testing.spaces import run_checks, take_samples
+    from nas.testing.spaces import run_space_checks, take_samples
 
     wanted = [parse_count(target, "--targets") for target in targets.split(",") if target]
     for name, value in (("samples", samples), ("seed", seed)):
@@ -68,7 +68,7 @@ def check(
     try:
         with elsewhere:
             probe = take_samples(load_space(thing), samples, seed)
-            for name in run_checks(probe):
+            for name in run_space_checks(probe):
                 passed.append(name)
                 if not json:
                     say(console, f"ok    {name}")
@@ -90,14 +90,14 @@ def _check_controller(name: str, console: Console, json: bool) -> None:
     """Run the contract suite on a controller."""
     from nas.cli.display.output import print_json, say, say_next
     from nas.core.errors import InputError
-    from nas.testing.controllers import remarks, run_checks
+    from nas.testing.controllers import remarks, run_controller_checks
     from nas.testing.toy_tasks import ControllerSpec
 
     passed: list[str] = []
     elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()
     try:
         with elsewhere:
-            for check_name in run_checks(spec := ControllerSpec(name)):
+            for check_name in run_controller_checks(spec := ControllerSpec(name)):
                 passed.append(check_name)
                 if not json:
                     say(console, f"ok    {check_name}")

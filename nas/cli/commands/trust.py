@@ -140,8 +140,8 @@ def print_trust(console: Console, found: Trust, plan: Plan) -> None:
     if found.networks < FEW_NETWORKS:
         say(console, f"                of {found.networks} networks: too few for a ranking (--networks 16)")
     say(console, f"Best third      the proxy's holds {found.best_kept:.0%} of the longer training's")
-    if found.deviation is not None and found.smallest_difference is not None:
-        say(console, f"Seed noise      ± {100 * found.deviation:.2f} points (standard deviation of a proxy accuracy)")
+    if found.std is not None and found.smallest_difference is not None:
+        say(console, f"Seed noise      ± {100 * found.std:.2f} points (standard deviation of a proxy accuracy)")
         smallest = 100 * found.smallest_difference
         say(console, f"Means nothing   a difference of two proxy accuracies below {smallest:.2f} points")
 

@@ -1,1 +1,3 @@
 """What people see: tables, progress, summaries."""
+
+__all__: list[str] = []
