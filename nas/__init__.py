@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas.api import load, scale, search
     from nas.results import Family, LoadedNetwork, SearchResult
+    from nas.search.callback import SearchCallback, SearchState
 
-__all__ = ["Family", "LoadedNetwork", "SearchResult", "load", "scale", "search"]
+__all__ = ["Family", "LoadedNetwork", "SearchCallback", "SearchResult", "SearchState", "load", "scale", "search"]
 
 
 def __getattr__(name: str) -> Any:

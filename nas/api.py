@@ -100,7 +100,7 @@ def search(
         out: the run's directory; unset: ``runs/SPACE-TIME``.
         settings: any other key of the configuration, dotted: ``{"evaluator.epochs": 5}``.
         quiet: print nothing but warnings, to standard error.
-        callbacks: look on at the search: subclasses of ``nas.search.callback.SearchCallback``.
+        callbacks: look on at the search: subclasses of ``nas.SearchCallback``.
 
     Raises:
         InputError: for a mistake in what was given, before any work.

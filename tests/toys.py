@@ -323,3 +323,8 @@ class Heard(Callback):
 
     def epoch_finished(self, row: Mapping[str, Any]) -> None:
         self.epochs.append(row)
+
+
+def heed_interrupts() -> None:
+    """Let a child process be interrupted although the tests run in the background, where SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

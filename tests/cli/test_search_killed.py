@@ -15,13 +15,19 @@ import psutil
 import pytest
 
 from nas.report.page import write_report
-from tests.toys import read_trials, run_nas
+from tests.toys import heed_interrupts, read_trials, run_nas
 
 
 def start(*arguments: str, cwd: Path, command: str = "search") -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "nas", command, *arguments]
     return subprocess.Popen(
-        words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        words,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
 
 

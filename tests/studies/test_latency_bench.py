@@ -10,7 +10,7 @@ from nas.cli.app import app
 from nas.core.errors import InputError
 from nas.evaluate.cost.latency import timing
 from nas.scale.find_network import find_network
-from nas.studies.latency_bench import as_rows, bench
+from nas.studies.latency_bench import Latencies, as_rows, bench
 from nas.studies.paper_tables import TABLE_4, paper_pair
 
 SMALL, LARGE = (find_network(name).at(resolution=32) for name in ("mobilenet_v3_small", "resnet50"))
@@ -53,9 +53,14 @@ def test_an_unknown_backend_and_a_missing_device() -> None:
             bench([SMALL], ("eager",), device="cuda")
 
 
-def test_the_command_prints_ratios_and_the_papers() -> None:
+def test_the_command_prints_ratios_and_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
     command = ["bench", "resnet152", "efficientnet_b1", "--resolution", "32", "--rounds", "3", "--backends", "eager"]
-    shown = CliRunner().invoke(app, command).stdout
-    assert "x efficientnet_b1" in shown and "5.7x" in shown
     rows = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert [row["name"] for row in rows] == ["resnet152", "efficientnet_b1"]
+    assert rows[0]["ratio"] == pytest.approx(rows[0]["latency_ms"] / rows[1]["latency_ms"])
+    fixed = [Latencies("eager", (90.0, 12.0))]
+    monkeypatch.setattr("nas.studies.latency_bench.bench", lambda *_, **__: fixed)
+    lines = CliRunner().invoke(app, command).stdout.splitlines()
+    (large,) = [line.split() for line in lines if line.split()[:2] == ["eager", "resnet152"]]
+    assert large[-2:] == ["90.00", "7.50"]
+    assert any("Table 4" in line and line.endswith("5.7x") for line in lines)

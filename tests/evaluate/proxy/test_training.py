@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -374,15 +375,25 @@ def test_a_capture_that_fails_is_a_broken_device(
     """Seen on an H200: nothing that draws random numbers works in a process whose capture failed."""
     from nas.evaluate.proxy import step as steps
 
-    class NoStream: ...
+    class Stream:
+        def wait_stream(self, other: object) -> None: ...
 
-    monkeypatch.setattr(torch.cuda, "Stream", NoStream)
-    monkeypatch.setattr(steps.GraphedStep, "_aside", lambda self, images, labels: self._step(images, labels))
-
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    monkeypatch.setattr(steps.GraphedStep, "_capture", refuse)
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    steps_run: list[int] = []
+    whole = steps.EagerStep.__call__
+
+    def counted(self: steps.EagerStep, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        steps_run.append(len(labels))
+        return whole(self, images, labels)
+
+    monkeypatch.setattr(steps.EagerStep, "__call__", counted)
 
     class Graphed:
         def evaluate(self, architecture: Architecture, network: Network | None) -> dict[str, float]:  # noqa: ARG002
@@ -394,6 +405,7 @@ def test_a_capture_that_fails_is_a_broken_device(
     found = evaluate_safely(Graphed(), Job(0, HERE, None, 0), None)
     assert (found.status, found.fault) == ("failed", "device")
     assert "cuda_graph=false" in str(found.error)
+    assert len(steps_run) == steps.WARM_UP_STEPS  # none after the capture has failed
 
 
 @pytest.mark.parametrize("graphs", [True, False])
