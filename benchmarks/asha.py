@@ -1,9 +1,9 @@
-"""Successive halving against training every trial in full: epochs spent, and what the winners are really worth.
+"""Successive halving against full training of every trial: epochs spent, and the winners' confirmed accuracy.
 
     python -m benchmarks.asha --data cifar10.zip --trials 27 --epochs 9
 
-Both searches draw the same networks (random search, one seed); the winners are then trained again alike, from seeds of
-their own, by each search's own confirmation rounds.
+Both searches draw the same networks (random search, one seed). The winners are then trained again with the same
+settings and other seeds, in each search's confirmation rounds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.proxy_trust import SPACE
 
 
 def search(folder: Path, fidelity: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run one search and return what it spent and found."""
+    """Run one search and return its epochs and seconds, its winner and the winner's accuracies."""
     sets = {
         "data.fraction": arguments.images / 48_000,
         "data.validation": 2000,
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--trials", type=int, default=27)
     parser.add_argument("--epochs", type=int, default=9)
-    parser.add_argument("--images", type=int, default=2400, help="training images of CIFAR-10's 48,000")
+    parser.add_argument("--images", type=int, default=2400, help="number of training images, out of CIFAR-10's 48,000")
     parser.add_argument("--confirm", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -70,7 +70,7 @@ def main() -> None:
             mean = statistics.fmean(one["accuracies"])
             print(
                 f"{fidelity:<5} {one['epochs']:>5} epochs, {one['seconds']:>6.0f} s of trials, {one['statuses']}; "
-                f"winner: trial {one['number']}, {mean:.2%} in the mean of {len(one['accuracies'])} trainings "
+                f"winner: trial {one['number']}, {mean:.2%} as the mean of {len(one['accuracies'])} trainings "
                 f"(noise {100 * (one['noise'] or 0):.2f} points), test {one['test']:.2%}",
                 flush=True,
             )

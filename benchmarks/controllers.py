@@ -1,12 +1,13 @@
-"""Controllers by the evaluations they need, beside Optuna's samplers and pymoo, in one run.
+"""Compare controllers with Optuna's samplers and pymoo by the evaluations they need, in one run.
 
     python -m benchmarks.controllers --problems imagenet-hard-400M --players predictor,evolution,random,TPE
     python -m benchmarks.controllers --hypervolume
 
-Regret is 100 times the difference between the best reward known and the best that was found so far, in points of
-accuracy; medians and quartiles over seeds. All players but the raw ones propose inside the same band and no network
-twice. With ``--workers 64`` so many evaluations run at once and end in random order. With ``--hypervolume`` the problem
-has two objectives, accuracy and MACs, and the figure is the share of the hypervolume of the best front known.
+Regret is 100 times the difference between the best known reward and the best reward found so far, in points of
+accuracy; the table shows medians and quartiles over seeds. All players except the raw ones propose only networks inside
+the same band, and no network twice. With ``--workers 64``, 64 evaluations run at once and end in random order. With
+``--hypervolume`` the problem has two objectives, accuracy and MACs, and the table shows the lost share of the best
+known hypervolume, in percent.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from benchmarks.problems import Problem, load_problem
 from nas.controllers.task import Numbers
 
 CHECKPOINTS = (25, 50, 100, 200, 300, 500, 1000, 2000, 4000, 8000)
-CLOSE = 0.05  # points of the best known
+CLOSE = 0.05  # points from the best known reward that count as close
 SINGLE = "random,evolution,local,predictor,TPE,NSGA-II"
 DOUBLE = "predictor, 2 objectives;nsga2, 2 objectives;NSGA-II, 2 objectives;MOTPE;pymoo NSGA-II"
-REFERENCE = (0.4, 900e6)  # accuracy and MACs of the point from which hypervolumes are measured
+REFERENCE = (0.4, 900e6)  # accuracy and MACs of the hypervolume's reference point
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def compare(name: str, arguments: argparse.Namespace) -> None:
-    """Play one problem and print, draw and store what came of it."""
+    """Run all players on one problem and print, draw and store the results."""
     labels = arguments.players or (DOUBLE if arguments.hypervolume else SINGLE)
     chosen = players(labels.split(";" if ";" in labels or arguments.hypervolume else ","))
     problem = load_problem(name)
@@ -55,7 +56,7 @@ def compare(name: str, arguments: argparse.Namespace) -> None:
             curves[player.label] = np.array([measure(problem, course, arguments.evaluations) for course in courses])
             spent = [course.seconds / len(course.rewards) for course in courses]
             seconds[player.label] = float(np.median(spent))
-            print(f"{name}: {player.label} has played", file=sys.stderr, flush=True)
+            print(f"{name}: {player.label} has finished", file=sys.stderr, flush=True)
     best = problem.best if problem.best is not None else max(float(curve.max()) for curve in curves.values())
     what = "lost share of the hypervolume, percent" if arguments.hypervolume else "regret, points"
     losses = {label: 100 * (best - curve) / (best if arguments.hypervolume else 1) for label, curve in curves.items()}
@@ -74,9 +75,9 @@ def _play(name: str, label: str, evaluations: int, workers: int, seed: int) -> C
 
 
 def _best_so_far(_: Problem, course: Course, evaluations: int) -> Numbers:
-    """Return the reward of the best after each evaluation: the true one of what looked best, if there is noise.
+    """Return the best reward after each evaluation; with noise, the true reward of the best measured genotype.
 
-    The last one holds on if the space was exhausted.
+    If the space was exhausted before the last evaluation, the last value is repeated.
     """
     leads = course.measured >= np.maximum.accumulate(course.measured)
     best = course.rewards[np.maximum.accumulate(np.where(leads, np.arange(len(leads)), 0))]
@@ -119,7 +120,7 @@ def _quartiles(values: Numbers) -> str:
 
 
 def _reached(loss: Numbers) -> str:
-    """Return the median of the evaluations until the regret is small, and how many seeds got there."""
+    """Return the median number of evaluations until the regret is small, and the number of seeds that reached it."""
     close = loss <= CLOSE
     first = np.where(close.any(axis=1), close.argmax(axis=1) + 1, np.inf)
     median = float(np.median(first))
@@ -153,7 +154,7 @@ def _arguments(given: Sequence[str] | None = None) -> Any:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--evaluations", type=int, default=500)
     parser.add_argument("--workers", type=int, default=1, help="evaluations that run at once")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that play, a seed each")
+    parser.add_argument("--jobs", type=int, default=1, help="parallel processes, each with one seed")
     parser.add_argument("--hypervolume", action="store_true", help="two objectives, accuracy and MACs")
     parser.add_argument("--out", type=Path, help="folder for pictures and curves")
     return parser.parse_args(given)

@@ -1,13 +1,14 @@
-"""Counting a network's cost: ours beside thop, torch's FlopCounterMode, fvcore and ptflops, in one run.
+"""Time of counting a network's cost: ours compared with thop, torch's FlopCounterMode, fvcore and ptflops, in one run.
 
     pip install -e '.[benchmarks]'
     python -m benchmarks.cost
 
-Random networks of one space at its deployment resolution. The other counters get modules that are built already, and
-the time of building is printed beside theirs; thop and ptflops run a real image, fvcore traces one, torch's counter
-runs on the meta device, where it is fastest. Ours starts from the genotype: one by one and vectorised through the
-space's compiled table, and by decoding and walking the stage table. Times are CPU time of one thread (``process_time``
-with one torch thread), the median over networks for the others; compiling the table is paid once a space and printed.
+The networks are random networks of one space, at its deployment resolution. The other counters receive modules that
+are already built, and the time of building is printed separately; thop and ptflops run a real image, fvcore traces an
+image, torch's counter runs on the meta device, where it is fastest. Our counter starts from the genotype: one by one
+and vectorised with the space's compiled table, and by decoding and walking the stage table. Times are CPU time of one
+thread (``process_time`` with one torch thread), for the other counters the median over networks. The table is compiled
+once for a space; this time is printed too.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ COUNTERS: dict[str, Counter] = {
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
+    """Return the CPU seconds of one call."""
     start = time.process_time()
     action()
     return time.process_time() - start
@@ -99,8 +100,8 @@ def time_counter(name: str, networks: Sequence[Network]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--space", default="efficientnet")
-    parser.add_argument("--networks", type=int, default=30, help="for each of the other counters")
-    parser.add_argument("--architectures", type=int, default=200_000, help="for ours, vectorised")
+    parser.add_argument("--networks", type=int, default=30, help="networks for each of the other counters")
+    parser.add_argument("--architectures", type=int, default=200_000, help="architectures for our vectorised counter")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
@@ -121,7 +122,7 @@ def main() -> None:
     building = statistics.median(seconds(lambda: build(network)) for network in networks)  # noqa: B023
     print(f"space {space.name}, {arguments.networks} networks for each counter; CPU time, one thread")
     print(f"compiling the table: {compiling * 1e3:.0f} ms, once; building a module: {building * 1e3:.0f} ms\n")
-    print(f"{'counter':<34}{'us / architecture':>18}{'x ours one by one':>20}{'off our MACs by up to':>24}")
+    print(f"{'counter':<34}{'us / architecture':>18}{'x ours one by one':>20}{'MACs difference up to':>24}")
     ours = {"ours, vectorised": vectorised, "ours, one by one (compiled table)": one_by_one}
     for name, taken in (ours | {"ours, decoding and walking": walking}).items():
         print(f"{name:<34}{taken * 1e6:>18.2f}{taken / one_by_one:>20.2f}")

@@ -1,9 +1,10 @@
-"""Random networks of every shipped space: our MACs and params against the built module's, counted by torch.
+"""Compare our MACs and params with torch's counts of the built module, for random networks of every shipped space.
 
     python -m benchmarks.exact_counts --networks 2000
 
-Ours come from each space's compiled table; torch's from the module on the meta device (``FlopCounterMode`` halved, and
-``module.parameters()``). Prints how many networks were compared and how many differ; exits with 1 if any does.
+Our counts come from each space's compiled table, torch's from the module on the meta device (``FlopCounterMode``
+halved, and ``module.parameters()``). Prints the number of networks that were compared and the number that differ; exits
+with 1 if any network differs.
 """
 
 from __future__ import annotations

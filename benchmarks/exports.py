@@ -1,8 +1,9 @@
-"""Every reference network exported, loaded in fresh processes and compared: the largest differences.
+"""Export every reference network, load the files in fresh processes, and print the largest differences of logits.
 
     python -m benchmarks.exports [--networks NAME ...] [--formats onnx,pt2]
 
-Weights are initial ones in which every tensor was moved, BatchNorm's statistics too, so that no mistake hides.
+The weights are initial weights with every tensor perturbed, including BatchNorm's statistics, so that no tensor has a
+value that would hide an error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nas.weights.file import Weights
 
 
 def moved_weights(network: Network) -> Weights:
-    """Return weights with no tensor at a value that hides a mistake."""
+    """Return initial weights with every tensor perturbed, so that no tensor has a value that would hide an error."""
     generator = torch.Generator().manual_seed(0)
     tensors = {}
     with torch.random.fork_rng(devices=[]):
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="*", default=thing_names())
     parser.add_argument("--formats", default="")
     options = parser.parse_args()
-    print(f"{'network':<22}{'format':<14}{'largest difference':>20}{'of logits up to':>18}{'relative':>12}")
+    print(f"{'network':<22}{'format':<14}{'largest difference':>20}{'largest logit':>18}{'relative':>12}")
     worst: dict[str, float] = {}
     for name in options.networks:
         network = find_network(name)

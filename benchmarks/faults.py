@@ -1,9 +1,9 @@
-"""The fault matrix: each fault is made to happen in a real search, and its outcome line of trials.jsonl printed.
+"""The fault matrix: provoke each fault in a real search and print the resulting line of trials.jsonl.
 
     python -m benchmarks.faults
 
-Faults of a GPU are raised by an evaluator where no GPU is; everything else happens for real: processes are killed,
-nodes of a Ray cluster leave, disks are full (by a limit on file sizes), images are deleted.
+GPU faults are only simulated: an evaluator raises their errors without a GPU. All other faults are real: processes are
+killed, a node of a Ray cluster is removed, the disk is full (by a limit on file sizes), images are truncated.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Base:
         pass
 
 class Killing(Base):
-    # one network kills every worker that it is given to
+    # one network kills every worker that evaluates it
     def __init__(self, folder):
         super().__init__()
         self.path = os.path.join(folder, "deadly")
@@ -100,7 +100,7 @@ def lines(folder: Path, run: str = "run") -> list[dict[str, Any]]:
 
 
 def evaluated(kind: str, *more: str, workers: str = "1") -> Callable[[Path], Outcome]:
-    """A search of four trials by an evaluator that breaks down in its second."""
+    """Return a function that runs a search of four trials, with an evaluator that fails in its second trial."""
 
     def run(folder: Path) -> Outcome:
         (folder / "faulty.py").write_text(EVALUATORS)
@@ -188,7 +188,7 @@ def images_vanish(folder: Path) -> Outcome:
         text=True,
     )
     wait(folder, 2)
-    for file in cache.rglob("*.images.npy"):  # cut short: what is mapped is gone, too
+    for file in cache.rglob("*.images.npy"):  # truncated, so that mapped pages are lost, too
         os.truncate(file, 200)
     said = process.communicate(timeout=300)[1].strip().splitlines()[-1]
     before = len(lines(folder))

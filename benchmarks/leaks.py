@@ -1,9 +1,9 @@
-"""Does anything grow over hundreds of short trials? Memory and open files of the driver and of each worker.
+"""Leaks over hundreds of short trials: memory and open files of the driver and of each worker.
 
     python -m benchmarks.leaks --trials 500 --workers 2
 
-Runs the real search on a small space, looks at its processes every second, and prints what they held after a tenth of
-the trials and at the end. The working sets of the trials differ, so that a few percent up or down mean nothing.
+Runs a real search on a small space, measures its processes every second, and prints their memory and open files after a
+tenth of the trials and at the end. The working sets of the trials differ, so changes of a few percent mean nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ head: {channels: 32}
 
 
 def held(driver: psutil.Process) -> Held:
-    """Return resident MB and open files of the driver and of the workers by process number."""
+    """Return resident memory in MB and the number of open files, of the driver and of each worker by process id."""
     found = {"driver": _of(driver)}
     for child in driver.children(recursive=True):
         try:

@@ -1,4 +1,4 @@
-"""Who takes part in a comparison of controllers: ours, and others' as their users run them."""
+"""The players in a comparison of controllers: our controllers, and other libraries as their users run them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Genes
 
 OBJECTIVES = ["accuracy", "macs"]
-Raw = Callable[[Problem, int, int], tuple[Genes, Numbers]]  # problem, seed, evaluations to genotypes, told rewards
+Raw = Callable[[Problem, int, int], tuple[Genes, Numbers]]  # problem, seed, evaluations -> genotypes, measured rewards
 
 
 @dataclass(frozen=True)
 class Course:
-    """What one player did on one problem with one seed.
+    """The evaluations of one player on one problem with one seed.
 
     Attributes:
-        genes: what was evaluated, in the order in which it finished, ``(evaluations, tokens)``.
-        rewards: theirs, ``(evaluations,)``; the true ones.
-        measured: those the player was told, ``(evaluations,)``.
-        seconds: spent in the player itself.
+        genes: evaluated genotypes ``(evaluations, tokens)``, in the order in which their evaluations finished.
+        rewards: true rewards of the genotypes, ``(evaluations,)``.
+        measured: rewards that the player received, with noise if the problem has it, ``(evaluations,)``.
+        seconds: seconds spent in the player itself.
     """
 
     genes: Genes
@@ -39,13 +39,13 @@ class Course:
 
 @dataclass(frozen=True)
 class Player:
-    """One line of the table.
+    """A player: one line of the table.
 
     Attributes:
-        label: what it is called there.
-        name: the controller.
-        options: its options.
-        raw: plays without our band and deduplication, by its own library, one evaluation at a time.
+        label: the player's name in the table.
+        name: name of the controller.
+        options: options of the controller.
+        raw: function that runs another library directly, without our band and deduplication, one evaluation at a time.
     """
 
     label: str
@@ -54,7 +54,7 @@ class Player:
     raw: Raw | None = None
 
     def play(self, problem: Problem, seed: int, evaluations: int, workers: int) -> Course:
-        """Play one problem; with several workers trials end in random order, and each is replaced when it ends."""
+        """Run one problem; with several workers, trials end in random order, and each is replaced when it ends."""
         if self.raw is not None:
             start = time.perf_counter()
             genes, measured = self.raw(problem, seed, evaluations)
@@ -83,14 +83,14 @@ class Player:
 
 
 def players(names: list[str]) -> list[Player]:
-    """Return the players of these labels.
+    """Return the players with the given labels.
 
     Raises:
-        SystemExit: naming those that are known.
+        SystemExit: if a label is not known; the message lists the known labels.
     """
     known = {player.label: player for player in KNOWN}
     if unknown := [name for name in names if name not in known]:
-        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+        raise SystemExit(f"unknown players: {', '.join(unknown)}; known players: {', '.join(known)}")
     return [known[name] for name in names]
 
 
@@ -104,7 +104,10 @@ def trial_of(problem: Problem, number: int, architecture: Architecture, noise: n
 
 
 def _raw_optuna(sampler: str, multi: bool = False, ordered: bool = False) -> Raw:
-    """Return a plain Optuna study: every gene categorical (or a whole number), the reward or both objectives as is."""
+    """Return a player that is a plain Optuna study.
+
+    Every gene is categorical (or an integer if ``ordered``); the study gets the plain reward, or both objectives.
+    """
 
     def play(problem: Problem, seed: int, evaluations: int) -> tuple[Genes, Numbers]:
         import optuna
@@ -139,7 +142,7 @@ def _raw_optuna(sampler: str, multi: bool = False, ordered: bool = False) -> Raw
 
 
 def _raw_pymoo(problem: Problem, seed: int, evaluations: int) -> tuple[Genes, Numbers]:
-    """Run pymoo's NSGA-II on whole numbers, with its operators for those, in generations of 40."""
+    """Run pymoo's NSGA-II on integer variables, with pymoo's operators for integers, in generations of 40."""
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.core.problem import Problem as Vectorised
     from pymoo.operators.crossover.sbx import SBX

@@ -1,14 +1,20 @@
-"""Problems on which controllers are compared: exact budgets, an accuracy that costs nothing, a best that is known.
+"""Problems for the comparison of controllers, with exact budgets, instant accuracies and a known best reward.
 
-``imagenet-hard-400M`` and the like: the 28-token space ``efficientnet`` inside [360M, 400M] MACs, accuracy by the
-ImageNet surrogate; ``imagenet-hard-400M-noisy``: as if each training had a seed of its own, which shifts its accuracy
-by 0.26 points, as in the data the surrogate is fitted to. ``imagenet-front``: the same space without a budget.
-``synthetic``: 20 genes of 3 options, main effects smaller than the interactions of pairs and triples (the best is the
-best of three inner searches of 200,000). ``table``: 8 ordinal genes, 3,456 networks, all of them known. ``cells``: 6
-genes of 5 operations in no order that interact in pairs, networks with too many absent ones at chance (15,625, all
-known). ``traps``: 40 genes of 2 options in eight deceptive groups of five, best where every one is on, else the better
-the fewer are on. Any other name is a run configuration (YAML) with an instant evaluator; its best is then the
-best that anybody found.
+- ``imagenet-hard-400M`` and similar names: the 28-token space ``efficientnet`` inside [360M, 400M] MACs, with
+  accuracies from the ImageNet surrogate.
+- ``imagenet-hard-400M-noisy``: the same with noise on each accuracy, as if each training had its own seed: a standard
+  deviation of 0.26 points, as in the data that the surrogate is fitted to.
+- ``imagenet-front``: the same space without a budget.
+- ``synthetic``: 20 genes of 3 options; main effects are smaller than the interactions of pairs and triples. The best
+  reward is that of three inner searches of 200,000 evaluations each.
+- ``table``: 8 ordinal genes, 3,456 networks, all of them known.
+- ``cells``: 6 genes of 5 unordered operations that interact in pairs; networks with too many absent operations have
+  chance accuracy. All 15,625 networks are known.
+- ``traps``: 40 genes of 2 options in eight deceptive groups of five. A group is best if all its genes are on;
+  otherwise it is better the fewer of them are on.
+
+Any other name is the path of a run configuration (YAML) with an instant evaluator. Its best reward is the best that any
+player found.
 """
 
 from __future__ import annotations
@@ -40,19 +46,19 @@ TARGETS = ("150M", "200M", "250M", "300M", "400M", "600M")
 CONSTRAINTS = ("hard", "soft")
 TOLERANCE = 0.1
 SEED_NOISE = 0.0026  # standard deviation between seeds of the ImageNet trainings that the surrogate is fitted to
-STRETCH, KEPT = 20_000, 200  # evaluations after which a search draws anew, and what it keeps of those before
+STRETCH, KEPT = 20_000, 200  # evaluations between restarts of a search, and genotypes kept at a restart
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be solved.
+    """One problem.
 
     Attributes:
-        name: of the problem.
-        task: what controllers are given.
-        accuracy: accuracies ``(n,)`` as fractions for genotypes ``(n, tokens)``.
-        best: the highest reward known; ``None`` if the best anybody finds has to do.
-        noise: standard deviation of what a training's accuracy differs from the true one by.
+        name: name of the problem.
+        task: the task that controllers receive.
+        accuracy: function that returns accuracies ``(n,)``, as fractions, for genotypes ``(n, tokens)``.
+        best: highest known reward; ``None`` if it is not known and the best reward that any player found is used.
+        noise: standard deviation of a training's accuracy around the true accuracy, as a fraction.
     """
 
     name: str
@@ -62,18 +68,18 @@ class Problem:
     noise: float = 0.0
 
     def rewards(self, genes: Genes, accuracies: Numbers | None = None) -> Numbers:
-        """Return the rewards ``(n,)`` of genotypes ``(n, tokens)``: the true ones, or those of measured accuracies."""
+        """Return the rewards ``(n,)`` of genotypes ``(n, tokens)``, by the true or by the given accuracies."""
         found = self.accuracy(genes) if accuracies is None else accuracies
         return self.task.reward.many({**self.task.domain.costs(genes), "accuracy": found})
 
     def measure(self, genes: Genes, generator: np.random.Generator) -> Numbers:
-        """Return what trainings of genotypes ``(n, tokens)`` come to: their accuracies with noise, ``(n,)``."""
+        """Return the measured accuracies ``(n,)`` of genotypes ``(n, tokens)``: the true accuracies plus noise."""
         return self.accuracy(genes) + self.noise * generator.standard_normal(len(genes))
 
 
 @dataclass(frozen=True)
 class PlainSpace:
-    """A space of option indices that stand for nothing else."""
+    """A space of plain option indices, without networks."""
 
     name: str
     gene_sizes: tuple[int, ...]
@@ -96,12 +102,12 @@ def load_problem(name: str) -> Problem:
 
 
 def surrogate_hash() -> str:
-    """Return what tells one shipped surrogate from another."""
+    """Return a hash that identifies the shipped surrogate."""
     return hashlib.sha256(SHIPPED.read_bytes()).hexdigest()[:16]
 
 
 def best_of_searches(problem: Problem, runs: int, evaluations: int) -> list[float]:
-    """Return the best rewards of evolutionary searches that call the evaluator itself, so many times each."""
+    """Return the best reward of each of ``runs`` evolutionary searches, which use ``evaluations`` true rewards each."""
     found = []
     for seed in range(runs):
         generator, best = np.random.default_rng(seed), -np.inf
@@ -130,7 +136,7 @@ def _imagenet(name: str) -> Problem:
 
 
 def _best_known(name: str) -> float | None:
-    """Return the stored best of a problem, if it was found with the surrogate that is shipped."""
+    """Return the stored best reward of a problem; ``None`` if it was found with another surrogate than the shipped."""
     stored: dict[str, Any] = json.loads(BEST_KNOWN.read_text()) if BEST_KNOWN.exists() else {}
     if stored.get("surrogate") != surrogate_hash():
         return None
@@ -148,7 +154,7 @@ def _interactions(
     share: float,
     triples: float,
 ) -> Problem:
-    """Return a problem of main effects, and of effects of pairs and triples of genes."""
+    """Return a problem with main effects of single genes, and interactions of pairs and triples of genes."""
     tables: list[tuple[tuple[int, ...], Numbers]] = [
         ((gene,), main * np.sort(generator.normal(size=options))) for gene, options in enumerate(sizes)
     ]
@@ -176,7 +182,7 @@ def _interactions(
 
 
 def _cells(name: str, generator: np.random.Generator) -> Problem:
-    """Return a problem like those of cell-based benchmarks: unordered operations, some networks at chance."""
+    """Return a problem like those of cell-based benchmarks: unordered operations, some networks at chance level."""
     genes, worth = 6, np.array([-2.0, 0.2, 0.6, 1.0, -0.1])  # absent, skip, 1x1, 3x3, pooling
     operation = np.stack([generator.permutation(len(worth)) for _ in range(genes)])
     pairs = 0.25 * generator.normal(size=(genes, genes, len(worth), len(worth)))
@@ -195,7 +201,7 @@ def _cells(name: str, generator: np.random.Generator) -> Problem:
 
 
 def _traps(name: str, generator: np.random.Generator) -> Problem:
-    """Return concatenated deceptive traps (Deb and Goldberg 1993): what is learned of single genes leads away."""
+    """Return concatenated deceptive traps (Deb and Goldberg 1993): the effects of single genes mislead."""
     groups = generator.permutation(40).reshape(8, 5)
     weights = 0.5 + generator.random(len(groups))
     share = 0.4 * weights / weights.sum()
@@ -225,7 +231,7 @@ def _configured(path: str) -> Problem:
 
 
 def main() -> None:
-    """Find the best of every ImageNet problem and store it with the surrogate's hash."""
+    """Find the best reward of every ImageNet problem and store it with the surrogate's hash."""
     names = [f"imagenet-{constraint}-{target}" for constraint in CONSTRAINTS for target in TARGETS]
     best = {}
     for name in names:

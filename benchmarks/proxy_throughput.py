@@ -1,15 +1,15 @@
-"""Trials per hour and images per second: our proxy training against a plain loop and a loop of timm's parts.
+"""Trials per hour and images per second: our proxy training against a plain loop and a loop from timm's parts.
 
     python -m benchmarks.proxy_throughput --workers 2 --networks 6
     python -m benchmarks.proxy_throughput --device cuda --pool processes --workers 4 --images 50000 --peers plain
 
-All train the same networks (drawn around EfficientNet-B0's stage table) on the same images for the same epochs, with
-AdamW, the same top learning rate and the same batch size, in one run; the mean validation accuracies are printed to
-show that nobody skips work. The plain loop is what one writes first: one process with torch's default threads, a
-``Dataset`` with per-image transforms behind a ``DataLoader``, NCHW, eager. The other is written as timm's users do:
-``create_loader``, ``create_optimizer_v2``, ``create_scheduler_v2``, label smoothing of timm's. Starting our workers is
-not in the rate, since it is paid once a run; it is printed beside it. Needs nothing but torch, torchvision and numpy,
-Ray for ``--pool ray`` and timm for its own row.
+All loops train the same networks (drawn around EfficientNet-B0's stage table) on the same images for the same epochs,
+with AdamW, the same peak learning rate and the same batch size, in one run; the mean validation accuracies are printed
+to show that no loop skips work. The plain loop is a typical first implementation: one process with torch's default
+threads, a ``Dataset`` with per-image transforms behind a ``DataLoader``, NCHW, eager. The timm loop is written as
+timm's users write it: ``create_loader``, ``create_optimizer_v2``, ``create_scheduler_v2`` and timm's label smoothing.
+The start of our workers is not included in the rate, because it happens once in a run; it is printed separately. Needs
+only torch, torchvision and numpy, Ray for ``--pool ray``, and timm for the timm loop.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _B0 = ((16, 1), (24, 2), (40, 2), (80, 2), (112, 1), (192, 2), (320, 1))
 
 
 def draw_networks(count: int) -> list[Network]:
-    """Draw networks on B0's widths and strides: their expand ratios, kernels, layers and SE."""
+    """Draw networks with B0's widths and strides, and random expand ratios, kernels, layers and SE."""
     generator = np.random.default_rng(0)
     networks = []
     for number in range(count):
@@ -65,7 +65,7 @@ def draw_networks(count: int) -> list[Network]:
 
 
 def draw_images(count: int, side: int) -> ImageData:
-    """Return images of noise with a class-coloured patch, three quarters of them to train on."""
+    """Return images of noise with a class-coloured patch; three quarters of them are for training."""
     generator = np.random.default_rng(1)
     labels = np.arange(count) % CLASSES
     pixels = generator.integers(0, 160, (count, side, side, 3), dtype=np.uint8)
@@ -77,7 +77,7 @@ def draw_images(count: int, side: int) -> ImageData:
 
 
 class PlainImages(Dataset[tuple[Any, int]]):
-    """Images one by one, as torchvision's and timm's examples have them."""
+    """A dataset of single images, as in torchvision's and timm's examples."""
 
     def __init__(self, part: Part, transform: Any = None) -> None:
         self.pixels, self.labels, self.transform = part.images, part.labels, transform
@@ -91,7 +91,7 @@ class PlainImages(Dataset[tuple[Any, int]]):
 
 
 def plain_loop(data: ImageData, settings: ProxySettings, device: str) -> Train:
-    """Return the loop that one writes first."""
+    """Return the plain loop: a typical first implementation of the training."""
     to_float = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5] * 3, [0.5] * 3)]
     augmentation = [v2.RandomCrop(data.train.resolution, settings.crop_padding), v2.RandomHorizontalFlip()]
     loader = DataLoader(
@@ -120,7 +120,7 @@ def plain_loop(data: ImageData, settings: ProxySettings, device: str) -> Train:
 
 
 def timm_loop(data: ImageData, settings: ProxySettings, device: str, processes: int) -> Train:
-    """Return the loop that timm's users write."""
+    """Return the training loop as timm's users write it."""
     from timm.data import create_loader
     from timm.loss import LabelSmoothingCrossEntropy
     from timm.optim import create_optimizer_v2
@@ -186,7 +186,7 @@ def make_module(job: Job, data: ImageData, settings: ProxySettings) -> nn.Module
 
 @torch.no_grad()
 def score(module: nn.Module, loader: Any, device: str) -> float:
-    """Return the share of right answers."""
+    """Return the accuracy, a fraction."""
     module.eval()
     right = total = 0
     images: Tensor
@@ -213,7 +213,7 @@ def _run(job: Job) -> float:
 
 @contextmanager
 def ours(pool: str, workers: int, settings: ProxySettings, data: ImageData, device: str) -> Iterator[Train]:
-    """Give our proxy training in this process, in plain processes, or on Ray's workers."""
+    """Yield our proxy training, which runs in this process, in plain processes, or on Ray's workers."""
     if pool == "none" or workers == 0:
         _start(settings, data, device, 1.0)
         yield lambda jobs: [_run(job) for job in jobs]
@@ -246,7 +246,7 @@ def ours(pool: str, workers: int, settings: ProxySettings, data: ImageData, devi
 
 
 def gpu_share(settings: ProxySettings, data: ImageData, job: Job) -> float:
-    """Return the share of one trial's time in which the GPU computes, alone on it, after one that warms up."""
+    """Return the share of a trial's time in which the GPU computes; the trial runs alone, after a warm-up trial."""
     from torch.profiler import ProfilerActivity, profile
 
     proxy = ProxyEvaluator(settings, data, "cuda")
@@ -267,11 +267,11 @@ def main() -> None:
     parser.add_argument("--pool", choices=("ray", "processes", "none"), default="ray")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--images", type=int, default=2000, help="three quarters of them train")
+    parser.add_argument("--images", type=int, default=2000, help="number of images; three quarters train")
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--peers", nargs="*", choices=("plain", "timm"), default=("plain", "timm"))
-    parser.add_argument("--loader-processes", type=int, default=2, help="of timm's loader")
+    parser.add_argument("--loader-processes", type=int, default=2, help="processes of timm's loader")
     arguments = parser.parse_args()
     data = draw_images(arguments.images, arguments.resolution)
     settings = ProxySettings(epochs=arguments.epochs, batch_size=arguments.batch_size)
@@ -303,14 +303,14 @@ def main() -> None:
     }
     for name in arguments.peers:
         loop = peers[name]()
-        loop(jobs[:1])  # as warm as ours
+        loop(jobs[:1])  # warm-up, as for our training
         start = time.perf_counter()
         accuracies = loop(jobs)
         report(name, time.perf_counter() - start, accuracies)
         print(f"       ours is {rates['ours'] / rates[name]:.2f}x {name} with {arguments.workers} workers")
-    print(f"our workers' start and first trials, once a run: {ready_s:.1f} s")
+    print(f"start of our workers and their first trials, once in a run: {ready_s:.1f} s")
     if arguments.device == "cuda":
-        print(f"the GPU computes {gpu_share(settings, data, jobs[0]):.0%} of one trial's time, alone on it")
+        print(f"the GPU computes {gpu_share(settings, data, jobs[0]):.0%} of the time of one trial that runs alone")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Proxy settings against their trust: Kendall's tau with a longer schedule, and what each costs.
+"""Trust in different proxy settings: Kendall's tau with a longer schedule, and the cost of each setting.
 
     python -m benchmarks.proxy_trust --data cifar10.zip --out trust-table
 
-Every setting trains the same networks, drawn from one band of MACs, from two seeds each; the longer schedule trains
-them from two seeds too, once for all settings. Trainings are kept in the folder, so that the table can be interrupted
-and extended. Settings differ from the first in what their name says.
+Every setting trains the same networks, drawn from one band of MACs, with two seeds each. The longer schedule also
+trains them with two seeds, once for all settings. Trainings are kept in the folder, so that the benchmark can be
+interrupted and extended. Settings differ from the first one only in what their names state.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ stages:
 head: {channels: 256}
 """
 
-# Epochs, and the settings of the configuration; "train" is the number of training images.
+# Epochs, and changes of the configuration.
 SETTINGS: dict[str, tuple[int, dict[str, Any]]] = {
     "1 epoch": (1, {}),
     "2 epochs": (2, {}),
@@ -70,7 +70,7 @@ def configure(arguments: argparse.Namespace, space: Path, changes: Mapping[str, 
 def measure(
     arguments: argparse.Namespace, space: Path, folder: Path, changes: Mapping[str, Any], epochs: int, seeds: int
 ) -> None:
-    """Train the networks from ``seeds`` seeds by one setting, if that is not done yet."""
+    """Train the networks with one setting and ``seeds`` seeds, except for trainings that are already done."""
     setup = prepare(configure(arguments, space, changes))
     plan = Plan(draw_networks(setup, arguments.networks), epochs, epochs, seeds, 0)
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def measure(
     with search_pool(setup, images, SILENT) as pool:
         try:
             measure_trust(setup, replace(plan, longer_seeds=0), folder, pool)
-        except Exception as error:  # one schedule alone has nothing to be compared with
+        except Exception as error:  # expected, because only one schedule is trained here
             if "trained by both schedules" not in str(error):
                 raise
 
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--out", type=Path, default=Path("trust-table"))
     parser.add_argument("--networks", type=int, default=16)
-    parser.add_argument("--images", type=int, default=5000, help="images of which nine in ten train")
+    parser.add_argument("--images", type=int, default=5000, help="number of images; nine in ten train")
     parser.add_argument("--longer", type=int, default=15, help="epochs of the longer schedule")
     parser.add_argument("--target", default="4M")
     parser.add_argument("--workers", type=int, default=2)
@@ -113,7 +113,7 @@ def main() -> None:
             flush=True,
         )
     print(
-        f"longer: {arguments.longer} epochs, {trust.longer_accuracy:.1%} in the mean, tau between its seeds "
+        f"longer: {arguments.longer} epochs, mean accuracy {trust.longer_accuracy:.1%}, tau between its seeds "
         f"{trust.tau_longer_seeds:.2f}, noise {100 * (trust.longer_std or 0):.2f} points"
     )
     (arguments.out / "table.json").write_text(json.dumps(found, indent=1))

@@ -1,9 +1,10 @@
-"""Uniform architectures inside a MACs band: our sampler beside rejection, in one run.
+"""Uniform architectures inside a MACs band: our sampler compared with rejection sampling, in one run.
 
     python -m benchmarks.sampling
 
-Rejection draws genotypes of the whole space and keeps those inside, through the same vectorised costs; it is timed on
-as many as it finds in ``--patience`` seconds and extrapolated. Ours includes preparing the sampler. Wall time.
+Rejection sampling draws genotypes from the whole space, computes their costs with the same vectorised code and keeps
+the genotypes inside the band. It stops after ``--patience`` seconds at the latest, and its time is then extrapolated
+from the number of genotypes that it found. Our time includes the preparation of the sampler. All times are wall time.
 """
 
 from __future__ import annotations

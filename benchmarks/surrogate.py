@@ -1,7 +1,7 @@
-"""Predictions a second: the shipped perceptron against gradient-boosted trees, in one run, on one thread.
+"""Predictions per second: the shipped perceptron against gradient-boosted trees, in one run, on one thread.
 
-The trees are scikit-learn's, 1,500 of them, as many as the published surrogate of the same data has of its own kind;
-they are fitted to 4,000 of our predictions.
+The 1,500 trees are scikit-learn's and are fitted to 4,000 of our predictions. The published surrogate of the same data
+has as many trees, of a different kind.
 """
 
 from __future__ import annotations

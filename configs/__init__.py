@@ -1,3 +1,3 @@
-"""Ready-made run files."""
+"""Shipped configurations of searches, and training recipes."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Who proposes architectures: predictor, reinforcement learning, evolution, NSGA-II, local, random, Optuna's."""
+"""Controllers that propose architectures: predictor, RL, evolution, NSGA-II, local, random and Optuna samplers."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The controller's contract, and what all of ours share: nothing twice, nothing outside the domain.
+"""The base class of controllers: no network is proposed twice, and none outside the domain.
 
-A controller proposes architectures (``ask``) and learns from finished trials (``tell``), in any order, failures
-included. Subclasses write ``propose`` and ``learn``; the public methods check, count and remember. One of your own is
-such a subclass in ``FILE.py:Class``.
+A controller proposes architectures (``ask``) and learns from finished trials (``tell``). ``tell`` accepts trials in any
+order, including failed ones. Subclasses implement ``propose`` and ``learn``; the public methods check, count and record
+the proposals. A user's own controller is such a subclass, given as ``FILE.py:Class``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nas.core.user_code import describe
 from nas.search_spaces import space as spaces
 
 State = dict[str, Any]
-LAST_DRAWS, DRAWN_AT_ONCE = 20_000, 2_000  # genotypes drawn before a domain that cannot be listed is given up
+LAST_DRAWS, DRAWN_AT_ONCE = 20_000, 2_000  # draws (total, per batch) before a domain too large to list is given up
 _log = logging.getLogger(__name__)
 
 
@@ -29,16 +29,17 @@ class Controller(ABC):
     """Proposes architectures of a task's domain.
 
     Args:
-        task: what may be proposed and what it is worth.
-        seed: of the controller's own generator; the same seed and the same ``tell`` calls give the same proposals.
+        task: the domain of architectures and the reward function.
+        seed: seed of the controller's own random generator; the same seed and the same ``tell`` calls give the same
+            proposals.
 
     Attributes:
-        name: as people type it.
-        summary: what it does, in one line.
-        learns: whether trials of an earlier run can help it.
-        attempts: how often ``propose`` is called for one new architecture before one is drawn at random.
-        pending: what was proposed and not told yet, in the order of proposal.
-        filled: how many proposals were drawn at random because ``propose`` gave nothing new.
+        name: the name given to ``--controller``.
+        summary: a description in one line.
+        learns: whether it can learn from the trials of an earlier run.
+        attempts: maximum number of ``propose`` calls for one new architecture, after which one is drawn at random.
+        pending: architectures that were proposed but not yet passed to ``tell``, in the order of proposal.
+        filled: number of proposals drawn at random because ``propose`` returned no new architecture.
     """
 
     name: ClassVar[str] = "custom"
@@ -57,20 +58,21 @@ class Controller(ABC):
 
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (most fit any run)
-        """Return options that suit a run of so many trials (an earlier run's included), where they are not ``given``.
+        """Return option values that suit a number of trials, for options that are not ``given``.
 
-        It counts for the class alone that defines it: a subclass has options of its own.
+        ``trials`` includes the trials of an earlier run. The method is used only for the class that defines it and not
+        for its subclasses, which have options of their own.
 
         Raises:
-            InputError: if a given one makes no sense there.
+            InputError: if a given option does not suit the number of trials.
         """
         return {}
 
     def ask(self, count: int) -> list[Architecture]:
         """Return up to ``count`` architectures whose networks were never proposed before.
 
-        Fewer come back only when no new network was found in the domain. None at all means that it is exhausted, or
-        where it cannot be listed, that thousands of random draws met nothing new.
+        Fewer are returned only if no further new network was found in the domain. An empty list means that the domain
+        is exhausted or, if it cannot be listed, that thousands of random draws contained no new network.
         """
         proposals: list[Architecture] = []
         if count < 1:
@@ -88,18 +90,21 @@ class Controller(ABC):
             self.learn(trial)
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
-        """Learn from the trials of an earlier run that are inside the domain; all of them may be proposed again."""
+        """Learn from the trials of an earlier run inside the domain; their architectures may be proposed again."""
         for trial in trials:
             if self.domain.admits(trial.architecture):
                 self.learn(trial)
 
     def remember(self, architectures: Sequence[Architecture]) -> None:
-        """Count architectures as proposed, as after a restart; nothing is learned."""
+        """Mark architectures as proposed, as after a restart, without learning from them."""
         self._proposed.update(self.domain.key(architecture) for architecture in architectures)
         self._known.update(architectures)
 
     def state_dict(self) -> State:
-        """Return all that decides future proposals, as plain JSON values; what was proposed is the run's to keep."""
+        """Return the state that determines future proposals, as plain JSON values.
+
+        The list of past proposals is not included; the run stores it.
+        """
         return {
             "name": self.name,
             "generator": self.generator.bit_generator.state,
@@ -108,10 +113,10 @@ class Controller(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore ``state_dict``'s values.
+        """Restore the state that ``state_dict`` returned.
 
         Raises:
-            InputError: if they are another controller's.
+            InputError: if the state belongs to another controller, or is damaged.
         """
         if state.get("name") != self.name:
             raise InputError(f"expected the state of controller '{self.name}', got that of '{state.get('name')}'")
@@ -121,9 +126,9 @@ class Controller(ABC):
             self.load_own_state(state)
         except InputError:
             raise
-        except Exception as error:  # whatever a damaged state makes a subclass raise
+        except Exception as error:  # a damaged state can raise anything in a subclass
             raise InputError(
-                f"the state of controller '{self.name}' is damaged, or another version's: {describe(error)}"
+                f"the state of controller '{self.name}' is damaged, or from another version: {describe(error)}"
             ) from error
 
     def architecture(self, genes: Iterable[int]) -> Architecture:
@@ -131,33 +136,36 @@ class Controller(ABC):
         return Architecture(self.domain.space.name, tuple(int(gene) for gene in genes))
 
     def restored(self, genes: Iterable[int]) -> Architecture:
-        """Return the architecture of option indices that stand in a state.
+        """Return the architecture of option indices from a saved state.
 
         Raises:
-            InputError: if they are no genotype of the space.
+            InputError: if they are not a genotype of the space.
         """
         spaces.check(self.domain.space, restored := self.architecture(genes))
         return restored
 
     def prepare(self, count: int) -> None:  # noqa: B027 (most propose one by one)
-        """Get ready for about ``count`` calls of ``propose``, where many at once are cheaper or better."""
+        """Prepare for about ``count`` calls of ``propose``, if a batch of proposals is cheaper or better."""
 
     @abstractmethod
     def propose(self) -> Architecture | None:
-        """Return a candidate; it may be outside the domain or known, then ``propose`` is called again."""
+        """Return a candidate, or ``None`` if there is none.
+
+        ``propose`` is called again if the candidate is outside the domain or was proposed before.
+        """
 
     def learn(self, trial: Trial) -> None:  # noqa: B027 (there may be nothing to learn)
-        """Take in one finished trial of any status."""
+        """Learn from one finished trial of any status."""
 
     def own_state(self) -> State:
-        """Return a subclass's state beside the generator's."""
+        """Return the subclass's own state, without the generator's."""
         return {}
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (there may be no state)
         """Restore what ``own_state`` returned."""
 
     def _fresh(self) -> Architecture | None:
-        """Return a new architecture: the algorithm's, else one drawn at random; ``None`` if none was found."""
+        """Return a new architecture from ``propose``, or else a random one; ``None`` if none was found."""
         for _ in range(self.attempts):
             if (candidate := self.propose()) is not None:
                 self._check(candidate)
@@ -165,7 +173,7 @@ class Controller(ABC):
                     return candidate
         if not self.filled:
             _log.info(
-                "controller %s gave nothing new in %d attempts: drawn at random instead", self.name, self.attempts
+                "controller %s proposed nothing new in %d attempts: drawing at random instead", self.name, self.attempts
             )
         self.filled += 1
         for _ in range(self.attempts):
@@ -174,7 +182,7 @@ class Controller(ABC):
         return self._drawn_from_listing() if self.domain.listable is not None else self._drawn_of_many()
 
     def _is_new(self, candidate: Architecture) -> bool:
-        """Say whether a genotype is inside the domain and its network was never proposed; count it as proposed."""
+        """Return whether a genotype is inside the domain and its network is new; if so, mark it as proposed."""
         if candidate in self._known or not self.domain.admits(candidate):
             return False
         self._known.add(candidate)
@@ -187,7 +195,7 @@ class Controller(ABC):
         """Check that a proposal is an architecture of the space.
 
         Raises:
-            InputError: saying what is wrong with it.
+            InputError: if it is not; the message gives the reason.
         """
         if not isinstance(candidate, Architecture) or not all(type(gene) is int for gene in candidate.genes):
             raise InputError(
@@ -197,10 +205,10 @@ class Controller(ABC):
         try:
             spaces.check(self.domain.space, candidate)
         except InputError as error:
-            raise InputError(f"controller {self.name}: propose() gave genes {candidate.genes}: {error}") from None
+            raise InputError(f"controller {self.name}: propose() returned genes {candidate.genes}: {error}") from None
 
     def _drawn_from_listing(self) -> Architecture | None:
-        """Return a new member of a domain that can be listed, at random."""
+        """Return a random new member of a domain that can be listed; ``None`` if there is none."""
         if self._listed is None:
             self._listed = [(member, self.domain.key(member)) for member in self._inside_listing()]
         new = [(member, key) for member, key in self._listed if key not in self._proposed]
@@ -216,7 +224,7 @@ class Controller(ABC):
         return (member for member in members if self.domain.admits(member))
 
     def _drawn_of_many(self) -> Architecture | None:
-        """Return the first new one of thousands of random draws, for domains that nobody can list."""
+        """Return the first new architecture among thousands of random draws, for domains too large to list."""
         at_once = min(DRAWN_AT_ONCE, self.domain.affordable)
         for _ in range(LAST_DRAWS // DRAWN_AT_ONCE):
             drawn = self.domain.sample_genes(self.generator, at_once)

@@ -1,9 +1,10 @@
 """Local search: try the neighbours of the best network, move as soon as one is better (White et al., 2005.02960).
 
-A neighbour differs in one gene, or inside a band in as few as bring it back into the budget. Where ``patience``
-neighbours have brought nothing, the search begins anew: at the best of ``start`` random networks, every other time at
-the best network of all with ``kick`` genes changed (iterated local search), since optima of these spaces lie close
-together. A climb is judged by its own proposals alone: those of an earlier one that end late are no steps of it.
+A neighbour differs in one gene; if that leaves the budget, further genes are changed, as few as needed to return to it.
+After ``patience`` neighbours without an improvement the search restarts. Restarts alternate between the best network so
+far with ``kick`` genes changed (iterated local search), because optima of these spaces lie close together, and the best
+of ``start`` random networks. A climb counts only its own proposals; trials of an earlier climb that finish late are not
+steps of it.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
 
 Point = tuple[Architecture, float]
-Origin = tuple[int, bool]  # the climb that a proposal is of, and whether it is one of its random beginnings
+Origin = tuple[int, bool]  # the climb of a proposal, and whether the proposal is one of its random starts
 START = 10
 LOWEST = float("-inf")
-LOOKED = 40  # neighbours drawn for one proposal, all of them known or outside, after which there are no others
+LOOKED = 40  # neighbours drawn for one proposal, all known or outside the domain, before a restart
 
 
 class LocalSearch(Controller):
     """First-improvement hill climbing with restarts.
 
     Args:
-        task: what may be proposed.
-        seed: of the controller's generator.
-        start: random networks of which the best is where a climb begins.
-        patience: neighbours without a gain after which the climb is over.
-        kick: genes that are changed to leave the best network.
+        task: the domain of architectures and the reward function.
+        seed: seed of the controller's random generator.
+        start: number of random networks; a climb begins at the best of them.
+        patience: number of neighbours without an improvement after which a climb ends.
+        kick: number of genes of the best network that are changed for a restart.
     """
 
     name = "local"
@@ -54,19 +55,19 @@ class LocalSearch(Controller):
 
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (depends on nothing else)
-        """Ten networks to begin a climb with, but at most a quarter of the trials."""
+        """Return 10 for ``start``, but at most a quarter of the trials."""
         return {"start": max(min(trials // 4, START), 1)}
 
     def prepare(self, count: int) -> None:  # noqa: ARG002 (one by one)
-        """Forget what was not taken up, and how often neighbours were looked for."""
+        """Forget candidates that were not accepted, and reset the count of drawn neighbours."""
         self._origins = {one: origin for one, origin in self._origins.items() if one in self.pending}
         self._last, self._looked = None, 0
 
     def propose(self) -> Architecture | None:
-        """Return a random network at the beginning of a climb, else a neighbour of where it stands."""
+        """Return a random network at the start of a climb, otherwise a neighbour of the current network."""
         if self._last in self.pending:
             self._looked = 0
-        if self._looked >= LOOKED:  # nothing new is left around here
+        if self._looked >= LOOKED:  # no new neighbour is left
             self._looked = 0
             self._begin_anew()
         here = None if self._begun + self._beginnings() < self.start or self._here is None else self._here[0]
@@ -81,14 +82,14 @@ class LocalSearch(Controller):
         return candidate
 
     def learn(self, trial: Trial) -> None:
-        """Move to a better network; end the climb where too many were no better. Failures count as no better."""
+        """Move to a better network; end the climb after too many that are not better, failures included."""
         climb, random = self._origins.pop(trial.architecture, (None, False))
         point = None if trial.reward is None else (trial.architecture, trial.reward)
         if point and (self._best is None or point[1] > self._best[1]):
             self._best = point
         if climb not in (self._climb, None):
             return
-        self._begun += random or climb is None  # what an earlier run found is a beginning, too
+        self._begun += random or climb is None  # a trial of an earlier run counts as a start, too
         if point and (self._here is None or point[1] > self._here[1]):
             self._here, self._without_gain = point, 0
         elif climb is not None and not random:
@@ -97,7 +98,7 @@ class LocalSearch(Controller):
             self._begin_anew()
 
     def own_state(self) -> State:
-        """Return where the climb stands."""
+        """Return the state of the climb."""
         points = {"here": self._here, "best": self._best}
         return {
             **{name: None if point is None else _plain(point) for name, point in points.items()},
@@ -108,7 +109,7 @@ class LocalSearch(Controller):
         }
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
-        """Restore where the climb stands."""
+        """Restore the state of the climb."""
         self._here, self._best = (
             None if state[name] is None else (self.restored(state[name][0]), _reward(state[name][1]))
             for name in ("here", "best")
@@ -128,7 +129,7 @@ class LocalSearch(Controller):
         self._here, self._begun = (None, 0) if kicked is None else ((kicked, LOWEST), self.start)
 
     def _kicked(self) -> Architecture | None:
-        """Return the best network with some genes changed, still inside."""
+        """Return the best network with some genes changed, inside the domain; ``None`` if none was found."""
         assert self._best is not None
         sizes, best = self.domain.space.gene_sizes, self._best[0]
         if not (mutable := mutable_genes(sizes)):
@@ -143,7 +144,7 @@ class LocalSearch(Controller):
 
 
 def _plain(point: Point) -> list[Any]:
-    """Return a point as JSON values; a kicked one has no reward yet."""
+    """Return a point as JSON values; the network of a restart from the best has no reward yet."""
     return [list(point[0].genes), None if point[1] == LOWEST else point[1]]
 
 

@@ -9,14 +9,14 @@ from nas.controllers.task import Numbers
 
 
 def constrained_ranks(points: Numbers, violations: Numbers) -> NDArray[np.int64]:
-    """Return the rank ``(n,)`` of each point under constrained domination (section VI of the paper), 0 the best.
+    """Return the rank ``(n,)`` of each point under constrained domination (section VI of the paper); 0 is best.
 
-    Of two points that break no constraint, Pareto dominance decides; one that breaks none dominates any that does; of
-    two that do, the smaller violation dominates.
+    Two feasible points are compared by Pareto dominance. A feasible point dominates every infeasible one. Of two
+    infeasible points, the one with the smaller violation dominates.
 
     Args:
         points: objectives to minimise, ``(n, objectives)``.
-        violations: how far each point is from keeping to the constraints, ``(n,)``; 0 where it does.
+        violations: constraint violation of each point, ``(n,)``; 0 if it is feasible.
     """
     import moocore
 
@@ -34,7 +34,7 @@ def constrained_ranks(points: Numbers, violations: Numbers) -> NDArray[np.int64]
 def crowding_distances(points: Numbers) -> Numbers:
     """Return the crowding distance ``(n,)`` of points of one front ``(n, objectives)`` (section III-B).
 
-    The extremes of each objective are infinitely far from others.
+    The extreme points of each objective have an infinite distance.
     """
     distances = np.zeros(len(points))
     for column in points.T:
@@ -47,7 +47,7 @@ def crowding_distances(points: Numbers) -> Numbers:
 
 
 def best_first(points: Numbers, violations: Numbers) -> NDArray[np.int64]:
-    """Return the places of all points, by rank, and within a rank by falling crowding distance (equation 6)."""
+    """Return the indices of all points, by rank and within a rank by decreasing crowding distance (equation 6)."""
     ranks = constrained_ranks(points, violations)
     distances = np.zeros(len(points))
     for rank in np.unique(ranks):

@@ -1,8 +1,8 @@
 """NSGA-II (Deb et al. 2002, IEEE Transactions on Evolutionary Computation 6(2)), one trial at a time.
 
-The survivors of parents and children together are chosen by constrained nondominated sorting and crowding; parents are
-winners of binary tournaments, children come by uniform crossover and mutation. Survivors are chosen whenever trials
-have ended rather than once a generation, so that no worker waits for the slowest of its generation.
+Survivors are selected from parents and children together, by constrained nondominated sorting and crowding. Parents are
+the winners of binary tournaments; children are made by uniform crossover and mutation. Survivors are selected whenever
+trials finish rather than once per generation, so that no worker waits for the slowest trial of its generation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ POPULATION = 40
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A network of the population, its objectives as they are, and how far it is from keeping to the constraints."""
+    """A network of the population, its objectives (not negated), and its violation of the constraints."""
 
     architecture: Architecture
     values: tuple[float, ...]
@@ -37,15 +37,16 @@ class NSGA2(Controller):
     """Evolution towards a whole Pareto front.
 
     Args:
-        task: what may be proposed.
-        seed: of the controller's generator.
-        population: how many survive; as many random networks come first.
-        objectives: names of metrics (``accuracy``, ``macs``, ``max:NAME``), or ``reward``; empty: the accuracy, and
-            the MACs where they are known (else the params).
-        constraints: bounds of metrics that are known only after a trial; ceilings, or floors of what is maximised.
-            (Bounds of known costs are the run's limits: what breaks those is never tried.)
+        task: the domain of architectures and the reward function.
+        seed: seed of the controller's random generator.
+        population: number of survivors; the search starts with as many random networks.
+        objectives: names of metrics (``accuracy``, ``macs``, ``max:NAME``), or ``reward``; if empty, the accuracy and,
+            if known, the MACs (otherwise the params).
+        constraints: bounds of metrics that are known only after a trial: upper bounds, or lower bounds of maximised
+            metrics. (Bounds of costs known before training are the run's limits; architectures that exceed a limit are
+            not tried.)
         crossover: probability that a child has two parents.
-        repairs: how many further mutations may bring a child back into the band.
+        repairs: maximum number of further mutations that bring a child back into the budget.
     """
 
     name = "nsga2"
@@ -78,11 +79,11 @@ class NSGA2(Controller):
             Watch("controller.constraints", bounded),
         )
         self._members: list[Member] = []  # best first
-        self._tried = 0  # trials of any status, those of a warm start that succeeded included
+        self._tried = 0  # number of trials of any status, with the survivors of a warm start
 
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (depends on nothing else)
-        """A population of 40, but at most a quarter of the trials."""
+        """Return 40 for ``population``, but at most a quarter of the trials."""
         return {"population": max(min(trials // 4, POPULATION), 2)}
 
     def propose(self) -> Architecture | None:
@@ -96,20 +97,20 @@ class NSGA2(Controller):
         return mutated_inside(self.domain, self.generator, genes, parent, self.repairs)
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take in finished trials and let the best survive."""
+        """Learn from finished trials and select the survivors."""
         super().tell(trials)
         for watch in self._watches:
             watch.see(trials)
         self._survive()
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
-        """Begin with the survivors of an earlier run; only where they are too few do random networks come first."""
+        """Start with the survivors of an earlier run; random networks come first only if these are too few."""
         super().warm_start(trials)
         self._survive()
         self._tried = len(self._members)
 
     def learn(self, trial: Trial) -> None:
-        """Add a network that has all objectives; failures are no parents."""
+        """Add a network that has all objectives; failed trials are not added."""
         self._tried += 1
         if (values := self.objectives.of(trial)) is not None:
             metrics = {**trial.metrics, "reward": float(trial.reward or 0)}
@@ -137,5 +138,5 @@ class NSGA2(Controller):
         self._members = [self._members[index] for index in order[: self.population]]
 
     def _tournament(self) -> Architecture:
-        """Return the better of two members; they stand best first."""
+        """Return the better of two random members; members are sorted best first."""
         return self._members[int(self.generator.integers(len(self._members), size=2).min())].architecture

@@ -1,4 +1,4 @@
-"""What controllers with several objectives optimise, and in which direction."""
+"""The objectives and constraints of multi-objective controllers, with their directions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from nas.core.records import Trial
 from nas.search_spaces.domain import Domain
 
 REWARD, ACCURACY = "reward", "accuracy"
-TRIED = 64  # genotypes of which one at least should have costs
+TRIED = 64  # genotypes drawn to find out which costs are known
 _log = logging.getLogger(__name__)
-LACKED_LIMIT = 3  # trials that succeed without a metric after which nobody is taken to measure it
-NEVER = -1  # nothing more is said of a metric that was there once
+LACKED_LIMIT = 3  # an error is raised if this many successful trials lack a metric
+NEVER = -1  # marks a metric that was measured once: it is not reported any more
 RISING = (REWARD, ACCURACY, "throughput")
 
 
@@ -37,13 +37,13 @@ class Objectives:
 
     @classmethod
     def parse(cls, names: Sequence[Any], key: str = "controller.objectives") -> Objectives:
-        """Read ``accuracy``, ``macs``, ``max:battery_life``, ``min:error``.
+        """Parse names such as ``accuracy``, ``macs``, ``max:battery_life`` or ``min:error``.
 
-        Without a direction ``reward``, ``accuracy`` (and what begins with it) and ``throughput`` are maximised,
-        everything else is minimised.
+        Without a direction, ``reward``, ``throughput`` and all names that begin with ``accuracy`` are maximised, and
+        all other metrics are minimised.
 
         Raises:
-            InputError: if there is none, one is no text, or one stands twice.
+            InputError: if there is no name, or a name is not a string, has an unknown direction or appears twice.
         """
         found: dict[str, int] = {}
         for name in names:
@@ -52,7 +52,7 @@ class Objectives:
             if not metric or (colon and direction not in ("max", "min")):
                 raise InputError(f"{key}: expected names such as accuracy, macs or max:NAME, got {name!r}")
             if metric in found:
-                raise InputError(f"{key}: '{metric}' stands twice")
+                raise InputError(f"{key}: '{metric}' appears twice")
             rises = direction == "max" if colon else metric in RISING or metric.startswith(ACCURACY)
             found[metric] = 1 if rises else -1
         if not found:
@@ -60,7 +60,7 @@ class Objectives:
         return cls(tuple(found), tuple(found.values()))
 
     def of(self, trial: Trial) -> tuple[float, ...] | None:
-        """Return a trial's objectives as they are, ``None`` if it did not succeed or lacks one."""
+        """Return a trial's objectives, not negated; ``None`` if it did not succeed or lacks an objective."""
         values = {**trial.metrics, REWARD: trial.reward}
         found = [values.get(name) for name in self.names]
         if trial.status != "ok" or any(value is None or not np.isfinite(value) for value in found):
@@ -75,10 +75,10 @@ class Objectives:
 
 @dataclass(frozen=True)
 class Constraints:
-    """Bounds of measured metrics: the most of what is minimised, the least of what is maximised.
+    """Bounds of measured metrics: upper bounds of minimised metrics, lower bounds of maximised ones.
 
     Attributes:
-        bounds: by metric.
+        bounds: pairs of metric name and bound.
         signs: 1 for what is maximised, -1 for what is minimised.
     """
 
@@ -87,10 +87,13 @@ class Constraints:
 
     @classmethod
     def parse(cls, bounds: Mapping[Any, Any], objectives: Objectives) -> Constraints:
-        """Read bounds by metric; an objective's direction is the one it has there, others say theirs by ``max:NAME``.
+        """Parse bounds by metric.
+
+        A metric that is also an objective keeps the objective's direction; for others, ``max:NAME`` gives the
+        direction.
 
         Raises:
-            InputError: if a bound is no number, or a name is odd.
+            InputError: if a bound is not a finite number, or a name is invalid.
         """
         if not bounds:
             return cls()
@@ -103,9 +106,9 @@ class Constraints:
         return cls(tuple(zip(named.names, map(float, bounds.values()), strict=True)), signs)
 
     def violation(self, metrics: Mapping[str, float]) -> float:
-        """Return by how much metrics break the bounds, as a sum of relative excesses; 0 if they keep to them.
+        """Return by how much metrics violate the bounds, as a sum of relative violations; 0 if they satisfy all.
 
-        What was not measured breaks its bound whole.
+        A metric that was not measured counts as a relative violation of 1.
         """
         total = 0.0
         for (name, bound), sign in zip(self.bounds, self.signs, strict=True):
@@ -116,10 +119,10 @@ class Constraints:
 
 
 class Watch:
-    """Says which metrics trials lack: once each, and for good where nobody seems to measure one.
+    """Warns once about each metric that trials lack, and raises an error if no trial seems to measure it.
 
     Args:
-        key: the option that names them.
+        key: the option that names the metrics, for messages.
         names: the metrics.
     """
 
@@ -128,14 +131,15 @@ class Watch:
         self._lacked: dict[str, int] = {}
 
     def trust(self) -> None:
-        """Take it that every metric is measured, as after a restart: an earlier trial had them."""
+        """Mark every metric as measured, as after a restart, because an earlier trial had all of them."""
         self._lacked = dict.fromkeys(self.names, NEVER)
 
     def see(self, trials: Sequence[Trial]) -> None:
-        """Look at finished trials.
+        """Check finished trials for missing metrics.
 
         Raises:
-            InputError: if the first few that succeeded all lack a metric: its name is misspelt, or nobody measures it.
+            InputError: if the first ``LACKED_LIMIT`` successful trials all lack a metric: its name is misspelt, or the
+                evaluator does not measure it.
         """
         for trial in trials:
             for name in self.names if trial.status == "ok" else ():
@@ -146,20 +150,20 @@ class Watch:
                 if lacked == NEVER:
                     continue
                 self._lacked[name] = lacked + 1
-                text = f"{self.key}: no metric '{name}' in what succeeded{nearest_name(name, list(trial.metrics))}"
+                text = f"{self.key}: no metric '{name}' in successful trials{nearest_name(name, list(trial.metrics))}"
                 if lacked + 1 == LACKED_LIMIT:
-                    raise InputError(f"{text}. Begin a new run with another {self.key}, and this one as --warm-start")
+                    raise InputError(f"{text}. Start a new run with another {self.key} and --warm-start from this run")
                 if not lacked:
                     _log.warning("%s; trials without it count as failed", text)
 
 
 def known_metrics(domain: Domain) -> set[str]:
-    """Return the costs that are known before anything is trained, by some genotypes."""
+    """Return the names of the costs that are known before training, found from random genotypes."""
     genes = domain.sample_genes(np.random.default_rng(0), min(TRIED, domain.affordable))
     return set() if genes is None else set(domain.costs(genes))
 
 
 def default_objectives(domain: Domain) -> Objectives:
-    """Return the accuracy, and of the costs known before training the MACs, else the params, else none."""
+    """Return the accuracy and, if known before training, the MACs or else the params."""
     known = known_metrics(domain)
     return Objectives.parse([ACCURACY, *[name for name in ("macs", "params") if name in known][:1]])

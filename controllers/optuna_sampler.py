@@ -1,10 +1,11 @@
 """Any sampler of Optuna or OptunaHub as a controller: ``optuna:TPESampler``, ``optuna:samplers/auto_sampler``.
 
-Each gene is a parameter of an in-memory study. What a sampler suggests twice, or outside the band, is told to it as
-failed and it is asked again, so that no evaluation is spent on it; after ``attempts`` of those a network is drawn at
-random. A sampler is made anew for each suggestion, with a seed from the controller's generator: what it knows stands
-in its study, which is kept in the controller's state. (But for CMA-ES, which keeps pickles there: after a restart it
-begins its distribution anew from the study's trials.)
+Each gene is a parameter of an in-memory study. A suggestion that was proposed before, or is outside the budget, is
+reported to the study as failed and the sampler is asked again, so that no evaluation is spent on it. After ``attempts``
+such suggestions a network is drawn at random. A new sampler is made for each suggestion, with a seed from the
+controller's generator: the sampler's knowledge is in its study, which is saved in the controller's state. CMA-ES is an
+exception: it keeps pickles in the study, which are not saved, so after a restart it builds its distribution again from
+the study's trials.
 """
 
 from __future__ import annotations
@@ -33,20 +34,20 @@ if TYPE_CHECKING:
 
 PREFIX = "optuna:"
 SUPPLIED = ("seed", "search_space")  # arguments of samplers that are filled in here
-SEEDED_ONCE = ("QMCSampler",)  # one sequence, of which the study keeps the place
-PICKLED = "cma:"  # attributes that hold pickles: neither written to a run's folder nor taken from it
+SEEDED_ONCE = ("QMCSampler",)  # one sequence with one seed; the study stores the position in it
+PICKLED = "cma:"  # prefix of attributes that hold pickles: they are neither saved to a run's folder nor loaded
 
 
 class OptunaController(Controller):
-    """Asks an Optuna sampler.
+    """Proposes the suggestions of an Optuna sampler.
 
     Args:
-        task: what may be proposed.
-        seed: of the controller's generator.
+        task: the domain of architectures and the reward function.
+        seed: seed of the controller's random generator.
         sampler: the sampler's class.
         objectives: ``reward``, or several names of metrics: ``accuracy``, ``macs``, ``max:NAME``.
-        categorical: whether options have no order; ``False`` makes every gene a whole number.
-        sampler_options: what the class is made with.
+        categorical: whether genes are categorical parameters, without an order; ``False`` makes them integers.
+        sampler_options: keyword arguments of the sampler's class.
     """
 
     name = PREFIX + "SAMPLER"
@@ -72,7 +73,7 @@ class OptunaController(Controller):
                 raise InputError(f"controller: {sampler.__name__} lists the whole space, which is too large for it")
             sizes = task.domain.space.gene_sizes
             self._options["search_space"] = {f"gene{gene}": list(range(options)) for gene, options in enumerate(sizes)}
-        self._numbers: dict[Architecture, int] = {}  # of the study's trials that are running
+        self._numbers: dict[Architecture, int] = {}  # numbers of the study's running trials
         self._suggested: Architecture | None = None
         self._watch = Watch("controller.objectives", self.objectives.names)
         self._study = self._new_study()
@@ -93,14 +94,14 @@ class OptunaController(Controller):
         return architecture
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take in finished trials."""
+        """Learn from finished trials, and check that they have the objectives' metrics."""
         super().tell(trials)
         self._watch.see(trials)
 
     def learn(self, trial: Trial) -> None:
-        """Tell the study; what the sampler did not suggest is added to it."""
+        """Report a trial to the study; a trial that the sampler did not suggest is added to it."""
         if self._suggested == trial.architecture:
-            self._suggested = None  # it was taken up: told below, as any other
+            self._suggested = None  # it was accepted; its result is reported below
         self._settle()
         values = self.objectives.of(trial)
         state = _states()["failed" if trial.status == "ok" and values is None else trial.status]
@@ -112,7 +113,7 @@ class OptunaController(Controller):
                 self._study.add_trial(self._record(trial.architecture.genes, state, values, {}))
 
     def own_state(self) -> State:
-        """Return the study: every trial with the sampler's own attributes, and what the sampler keeps of the whole."""
+        """Return the study: every trial with the sampler's attributes, and the sampler's attributes of the study."""
         self._settle()
         trials = [
             [
@@ -134,7 +135,7 @@ class OptunaController(Controller):
         """Restore the study.
 
         Raises:
-            InputError: if it is another sampler's.
+            InputError: if the state belongs to another sampler.
         """
         from optuna.trial import TrialState
 
@@ -152,7 +153,7 @@ class OptunaController(Controller):
         self._numbers = {self.restored(genes): int(number) for genes, number in state["running"]}
 
     def _settle(self) -> None:
-        """Tell the study that its last suggestion failed if it was not taken up."""
+        """Report the last suggestion to the study as failed if it was not accepted."""
         if self._suggested is not None and self._suggested not in self.pending:
             self._study.tell(self._numbers.pop(self._suggested), state=_states()["failed"])
         self._suggested = None
@@ -176,7 +177,7 @@ class OptunaController(Controller):
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Word what a sampler raises as a mistake of its options; its warnings are for those who see its API."""
+        """Convert a sampler's exceptions to ``InputError``; hide its warnings, which are about Optuna's API."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -294,7 +295,7 @@ def _states() -> dict[str, Any]:
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes that plain JSON can hold and that are no pickles."""
+    """Return the attributes that can be stored as JSON and are not pickles."""
     return {
         key: value
         for key, value in attributes.items()

@@ -1,4 +1,4 @@
-"""Arrays as plain JSON values, exactly and without unpickling anything: for the states of controllers."""
+"""Exact encoding of arrays as plain JSON values, without pickle, for the states of controllers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pack(array: NDArray[Any]) -> dict[str, Any]:
     """Return an array as its type, its shape and its little-endian bytes in base64.
 
     Raises:
-        ValueError: if its type is none of ``KINDS``.
+        ValueError: if its type is not one of ``KINDS``.
     """
     kind = array.dtype.name
     if kind not in KINDS:
@@ -31,7 +31,7 @@ def unpack(packed: Mapping[str, Any]) -> NDArray[Any]:
     """Return the array that ``pack`` was given.
 
     Raises:
-        InputError: if this is no packed array.
+        InputError: if this is not a packed array.
     """
     try:
         kind, shape = packed["kind"], tuple(int(length) for length in packed["shape"])

@@ -8,10 +8,10 @@ from nas.core.records import Architecture
 
 
 class RandomSearch(Controller):
-    """Uniform over the genotypes of the domain, each network once."""
+    """Draws genotypes uniformly from the domain and proposes each network once."""
 
     name = "random"
-    summary = "uniform draws from the space inside the band"
+    summary = "uniform random sampling of the space within the budget"
     learns = False
 
     def __init__(self, task: Task, seed: int) -> None:
@@ -19,10 +19,10 @@ class RandomSearch(Controller):
         self._drawn: list[list[int]] = []
 
     def prepare(self, count: int) -> None:
-        """Draw many at once, which is cheaper."""
+        """Draw ``count`` genotypes at once, which is cheaper than one by one."""
         drawn = self.domain.sample_genes(self.generator, count) if count > 1 else None
         self._drawn = [] if drawn is None else drawn.tolist()
 
     def propose(self) -> Architecture | None:
-        """Return one of those that were drawn, or another."""
+        """Return one of the prepared genotypes, or a new random draw if none is left."""
         return self.architecture(self._drawn.pop()) if self._drawn else self.domain.sample(self.generator)

@@ -1,4 +1,4 @@
-"""The controllers that can be named: shipped ones, Optuna's samplers, and a user's own."""
+"""Controllers by name: the built-in ones, Optuna's samplers, those of installed packages, and a user's own."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ ENTRY_POINTS = "nas.controllers"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A controller that can be made.
+    """How to make a controller, and what is known about it.
 
     Attributes:
-        make: makes one of a task, a seed and options.
+        make: function that makes the controller from a task, a seed and options.
         options: the options and their defaults.
-        learns: whether trials of an earlier run can help it.
-        any_type: options whose type is not checked, for their defaults do not tell it.
-        fitted: gives options that suit a run of so many trials, beside those that are given.
+        learns: whether the controller can learn from the trials of an earlier run.
+        any_type: whether the types of a sampler's options are not checked, because the defaults do not determine them.
+        fitted: function from a number of trials and the given options to option values that suit that number.
     """
 
     make: Callable[..., Controller]
@@ -46,10 +46,10 @@ class Kind:
 
 
 def find_controller(name: str) -> Kind:
-    """Return the controller of a name, of ``optuna:SAMPLER``, ``FILE.py:Class``, or of an installed package.
+    """Return the controller of a built-in name, ``optuna:SAMPLER``, ``FILE.py:Class`` or an installed package.
 
     Raises:
-        InputError: if there is none, naming the nearest; or if a user's class is no controller.
+        InputError: if there is none (the message suggests the nearest name), or if a user's class is not a controller.
     """
     if name in CONTROLLERS:
         return _kind(CONTROLLERS[name])
@@ -73,7 +73,7 @@ def find_controller(name: str) -> Kind:
 
 
 def is_controller(name: str) -> bool:
-    """Say whether a name, or the class of ``FILE.py:Class``, is a controller rather than a space.
+    """Return whether a name, or the class of ``FILE.py:Class``, is a controller rather than a space.
 
     Raises:
         InputError: if the file cannot be read or run, or has no such class.
@@ -88,7 +88,7 @@ def is_controller(name: str) -> bool:
 
 
 def installed_controllers() -> dict[str, EntryPoint]:
-    """Return what installed packages offer by the entry point ``nas.controllers``, by name."""
+    """Return the controllers that installed packages register as entry points ``nas.controllers``, by name."""
     found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     return {name: found[name] for name in sorted(found) if name not in CONTROLLERS}
 
@@ -109,10 +109,11 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 
 
 def fitted_options(name: str, trials: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a controller's options for a run of so many trials: those given, and others that suit it.
+    """Return a controller's options for a number of trials: the given ones, and values that suit it for others.
 
     Raises:
-        InputError: if there is no such controller, a given option makes no sense there, or the class's own code fails.
+        InputError: if there is no such controller, a given option does not suit the number of trials, or the class's
+            own code fails.
     """
     kind = find_controller(name)
     try:
@@ -152,10 +153,10 @@ def _options(kind: type[Controller]) -> dict[str, Any]:
 
 
 def _checked(kind: Any, name: str) -> type[Controller]:
-    """Check that a user's class is a controller that can be made.
+    """Return a user's class after checking that it is a controller that can be made.
 
     Raises:
-        InputError: saying what is missing.
+        InputError: if it is not; the message says what is missing.
     """
     if not (isinstance(kind, type) and issubclass(kind, Controller)):
         raise InputError(
@@ -168,8 +169,8 @@ def _checked(kind: Any, name: str) -> type[Controller]:
         inspect.signature(kind).bind(None, 0)
     except TypeError as error:
         raise InputError(
-            f"controller: class {name} has to be made of a task and a seed ({error}); its options are keyword-only "
-            "arguments with defaults"
+            f"controller: class {name}: its constructor must take a task and a seed ({error}); its options are "
+            "keyword-only arguments with defaults"
         ) from None
     if missing := [key for key, value in _options(kind).items() if value is inspect.Parameter.empty]:
         raise InputError(f"controller: class {name}: its option '{missing[0]}' needs a default")
@@ -177,7 +178,7 @@ def _checked(kind: Any, name: str) -> type[Controller]:
 
 
 def _fits(value: Any, default: Any) -> bool:
-    """Say whether a value can stand where a default stands: of its type, a whole number for a fraction, ..."""
+    """Return whether a value has the type of a default; an int is accepted for a float, a list for a tuple."""
     if isinstance(default, bool) or isinstance(value, bool):
         return type(value) is type(default)
     if isinstance(default, float):

@@ -1,10 +1,11 @@
 """Regularized evolution (Real et al. 2019, arXiv 1802.01548, algorithm 1).
 
-A population of the newest ``population`` networks; the parent is the best of ``sample`` drawn from it; the child
-differs by one mutation; the oldest dies, however good it is. Inside a band a single mutation often leaves the budget:
-then further mutations follow until the child is back inside.
+The population holds the newest ``population`` networks. The parent is the best of ``sample`` random members, the child
+differs from it by one mutation, and the oldest member is removed, regardless of its reward. A single mutation often
+leaves the budget; then further mutations follow until the child is inside.
 
-A population fits its run: with too few trials it would be random search, with many a small one loses its diversity.
+The default population depends on the number of trials: in a short run a large population would be random search, and in
+a long run a small population loses its diversity.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from nas.controllers.variation import mutated_inside
 from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
 
-LEAST, MOST = 20, 200  # population, unless the trials are few
+LEAST, MOST = 20, 200  # range of the population, unless there are few trials
 
 
 class RegularizedEvolution(Controller):
     """Aging evolution with tournament selection.
 
     Args:
-        task: what may be proposed.
-        seed: of the controller's generator.
-        population: how many of the newest networks can be parents; as many random ones come first.
-        sample: how many are drawn for each tournament.
-        repairs: how many further mutations may bring a child back into the band.
+        task: the domain of architectures and the reward function.
+        seed: seed of the controller's random generator.
+        population: number of newest networks that can be parents; the search starts with as many random networks.
+        sample: number of members drawn for each tournament.
+        repairs: maximum number of further mutations that bring a child back into the budget.
     """
 
     name = "evolution"
@@ -51,7 +52,11 @@ class RegularizedEvolution(Controller):
 
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:
-        """A twenty-fifth of the trials as the population, from 20 to 200, but at most a quarter of them."""
+        """Return ``population`` and ``sample`` for a number of trials.
+
+        ``population`` is a twenty-fifth of the trials, from 20 to 200, but at most a quarter of them. ``sample`` is a
+        tenth of the population, but at least 5 (the whole population if it is smaller).
+        """
         fitting = max(min(max(trials // 25, LEAST), MOST, trials // 4), 2)
         population = given.get("population", max(fitting, given.get("sample", 0)))
         return {"population": population, "sample": min(max(population // 10, 5), population)}
@@ -67,7 +72,7 @@ class RegularizedEvolution(Controller):
         return mutated_inside(self.domain, self.generator, list(parent.genes), parent, self.repairs)
 
     def learn(self, trial: Trial) -> None:
-        """Add a trained network to the population; the oldest falls out. Failures are no parents."""
+        """Add a trained network and remove the oldest from a full population. Failed trials are not added."""
         self._tried += 1
         if trial.reward is not None:
             self._population.append((trial.architecture, trial.reward))

@@ -1,4 +1,4 @@
-"""What a controller is given: what may be proposed, and what a trial is worth."""
+"""The task of a controller: the domain of architectures and the reward function."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Numbers = NDArray[np.float64]
 
 
 class RewardFunction(Protocol):
-    """The number to maximise, for many networks at once; it must not fall when the accuracy rises.
+    """The reward of many networks at once; it must not decrease when the accuracy increases.
 
     Attributes:
-        metrics: the costs that it needs beside the accuracy.
+        metrics: names of the costs that it needs besides the accuracy.
     """
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Return their names."""
+        """Return the names of the costs."""
 
     def many(self, columns: Mapping[str, NDArray[Any]]) -> Numbers:
         """Return the rewards ``(n,)`` of networks from their metrics, ``(n,)`` each."""
@@ -31,7 +31,7 @@ class RewardFunction(Protocol):
 
 @dataclass(frozen=True)
 class AccuracyAlone:
-    """The reward where there is no target."""
+    """The reward of a search without a target: the accuracy."""
 
     metrics: tuple[str, ...] = ()
 
@@ -42,12 +42,12 @@ class AccuracyAlone:
 
 @dataclass(frozen=True)
 class Task:
-    """What a controller is to solve.
+    """The task that a controller solves.
 
     Attributes:
-        domain: what may be proposed, with the costs that are known before anything is trained.
-        reward: accuracy and costs in, the number to maximise out; for controllers that work out for themselves what
-            an accuracy would be worth. What a trial came to stands in ``Trial.reward``.
+        domain: the architectures that may be proposed, with the costs that are known before training.
+        reward: function from accuracy and costs to the reward, for controllers that compute the reward of predicted
+            accuracies. The reward of a finished trial is in ``Trial.reward``.
     """
 
     domain: Domain

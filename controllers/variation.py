@@ -1,4 +1,4 @@
-"""How evolutionary controllers vary genotypes: mutation, crossover, and the repair that keeps children in the band."""
+"""Variation of genotypes in evolution: mutation, crossover, and a repair that keeps children within the budget."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nas.search_spaces.domain import Domain
 
 
 def mutable_genes(sizes: Sequence[int]) -> list[int]:
-    """Return the places of the genes that have a choice."""
+    """Return the indices of the genes that have more than one option."""
     return [index for index, options in enumerate(sizes) if options > 1]
 
 
 def mutate(generator: np.random.Generator, genes: list[int], sizes: Sequence[int], mutable: Sequence[int]) -> None:
-    """Change one gene, in place, to another of its options; each change is equally likely in its gene."""
+    """Change one random gene, in place, to another of its options, all equally likely."""
     index = mutable[int(generator.integers(len(mutable)))]
     others = int(generator.integers(sizes[index] - 1))
     genes[index] = int((genes[index] + 1 + others) % sizes[index])
@@ -31,9 +31,10 @@ def crossover(generator: np.random.Generator, first: Sequence[int], second: Sequ
 def mutated_inside(
     domain: Domain, generator: np.random.Generator, genes: list[int], parent: Architecture, repairs: int
 ) -> Architecture | None:
-    """Change one gene, and others after it until the child is admitted and not its parent; ``None`` if it never is.
+    """Return a mutated child that is inside the domain and differs from its parent; ``None`` if none was found.
 
-    Inside a band a single change often leaves the budget: further ones, up to ``repairs``, may bring it back.
+    One gene is changed. A single change often leaves the budget, so up to ``repairs`` further changes follow until the
+    child is inside.
     """
     sizes = domain.space.gene_sizes
     mutable = mutable_genes(sizes)

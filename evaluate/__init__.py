@@ -1,4 +1,4 @@
-"""What a network costs, and how good it is."""
+"""Evaluation of networks: cost, accuracy and reward."""
 
 from __future__ import annotations
 

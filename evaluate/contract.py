@@ -1,4 +1,4 @@
-"""The contract of evaluators: what one is given, what it returns, and what its metrics have to be."""
+"""The interface of evaluators: their input, their output, and the check of their metrics."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from nas.search_spaces.network import Network
 
 
 class Evaluator(Protocol):
-    """What a user writes.
+    """The interface of an evaluator that a user writes.
 
-    If ``evaluate`` has a parameter ``seed``, it gets the trial's; with a parameter ``epochs`` it can be asked for less
-    than its full schedule, as successive halving does. With a method ``test`` of the same parameters, which returns
-    ``test_accuracy`` too, the winner is scored on images that the search never used.
+    If ``evaluate`` has a parameter ``seed``, it gets the trial's seed. If it has a parameter ``epochs``, it can be
+    asked to train for less than its full schedule, as successive halving does. If there is a method ``test`` with the
+    same parameters, which returns ``test_accuracy`` too, the winner is scored on images that the search never used.
 
-    A class may say of itself, by attributes:
-        needs_data: it trains on the images of ``--data``; its constructor gets them as ``data``, an ``ImageData``.
-        is_instant: it trains nothing, so that worker processes are not worth starting.
+    A class may have these attributes:
+        needs_data: whether it trains on the images of ``--data``; its constructor gets them as ``data``, an
+            ``ImageData``.
+        is_instant: whether it trains nothing, so that worker processes are not worth starting.
     """
 
     def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:
@@ -30,7 +31,7 @@ class Evaluator(Protocol):
 
 
 class Diverged(RuntimeError):
-    """Training left the finite numbers."""
+    """The training diverged: a value is NaN or infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,16 @@ class Job:
     """One evaluation to be done.
 
     Attributes:
-        number: of the trial.
+        number: number of the trial.
         architecture: the genotype.
-        network: its stage table, ``None`` for spaces without.
-        seed: of every random draw in the evaluation.
-        method: ``evaluate``, ``test`` for the winner's score on the test part, ``estimate`` for how long one takes.
-        cycles: epochs of each cycle of the learning rate; empty: the evaluator's own schedule.
-        checkpoint: the key under which a paused training lies on the node that paused it; empty: none.
-        time_limit_factor: how many times as long as a trial this may take before it is out of time.
-        pause: whether this training may go on later, and leaves a checkpoint for that.
+        network: stage table of the architecture; ``None`` for spaces without stage tables.
+        seed: seed of all random draws in the evaluation.
+        method: ``evaluate``, ``test`` for the winner's score on the test split, ``estimate`` for the time of an
+            evaluation.
+        cycles: epochs of each cycle of the learning rate; if empty, the evaluator uses its own schedule.
+        checkpoint: key of the checkpoint of a paused training on the node that paused it; empty if there is none.
+        time_limit_factor: factor on the time limit of a trial; values below 1 count as 1.
+        pause: whether this training writes a checkpoint, because it may be resumed later.
     """
 
     number: int
@@ -60,7 +62,7 @@ class Job:
     time_limit_factor: float = 1.0
 
     def time_limit_s(self, trial_s: float | None) -> float | None:
-        """Return how long this may take where a trial may take ``trial_s``."""
+        """Return the time limit of this job in seconds, if that of a trial is ``trial_s``; ``None`` for no limit."""
         return None if trial_s is None else trial_s * max(1.0, self.time_limit_factor)
 
 
@@ -68,7 +70,8 @@ def check_metrics(metrics: Any) -> dict[str, float]:
     """Return an evaluator's metrics as plain numbers.
 
     Raises:
-        InputError: if it is no mapping, lacks ``accuracy``, or holds what is no number.
+        InputError: if they are not a mapping, lack ``accuracy``, or hold a value that is not a number; or if the
+            accuracy is not from 0 to 1.
         Diverged: if the accuracy is not finite.
     """
     if not isinstance(metrics, Mapping) or "accuracy" not in metrics:

@@ -1,4 +1,4 @@
-"""What hardware makes of a network: speed that is predicted before anything is trained."""
+"""Speed of networks on hardware, predicted before training."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def load_device(reference: str, space: SearchSpace, max_error: float = 0.1) -> D
     """Return a device of the surrogate by name, or a latency table by its file.
 
     Args:
-        reference: ``vck190`` and the like, or a FILE.json of ``nas latency build``.
-        space: whose genotypes will be asked about.
-        max_error: the largest mean relative error on whole networks with which a latency table is used.
+        reference: name of a device such as ``vck190``, or a FILE.json of ``nas latency build``.
+        space: search space of the genotypes that will be predicted.
+        max_error: largest mean relative error on whole networks at which a latency table is accepted.
 
     Raises:
         InputError: if there is no such device, it does not cover the space, or its table is not accurate enough.
@@ -46,7 +46,7 @@ def device_changes(
 
 
 def network_speed(reference: str, network: Network) -> tuple[dict[str, float], str]:
-    """Return what a device makes of one network, by metric, and the device's note.
+    """Return the predicted speed of one network on a device, by metric, and the device's note.
 
     Raises:
         InputError: if there is no such device, or it does not cover the network.
@@ -65,6 +65,6 @@ def network_speed(reference: str, network: Network) -> tuple[dict[str, float], s
         genes = np.array([genes_of(network)])
     except InputError as error:
         raise InputError(
-            f"--device {reference}: was measured with networks on EfficientNet-B0's skeleton only: {error}"
+            f"--device {reference}: it was measured only with networks on EfficientNet-B0's skeleton: {error}"
         ) from None
     return {name: float(values[0]) for name, values in device.costs(genes).items()}, device.note

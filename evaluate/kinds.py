@@ -1,4 +1,4 @@
-"""The evaluators that can be named, and what is known of each before one is made."""
+"""Evaluators by name, and the properties of each that are known before it is made."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DEFAULT = "proxy"
 
 
 class NoSettings(Section):
-    """The evaluator has no options."""
+    """Settings of an evaluator without options."""
 
 
 class TableSettings(Section):
-    """Which table of metrics is read."""
+    """Settings of the evaluator ``table``."""
 
     path: str = Field(min_length=1)
     """FILE.json: a map from comma-joined genes to metrics."""
@@ -27,15 +27,15 @@ class TableSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class EvaluatorKind:
-    """What an evaluator says of itself.
+    """Properties of an evaluator.
 
     Attributes:
-        summary: what it does.
-        settings: its options; ``None``: a user's class, whose constructor takes them.
-        needs_data: whether it is made with images.
+        summary: description in one line.
+        settings: section of its options; ``None`` for a user's class, whose constructor takes them.
+        needs_data: whether it needs images.
         can_test: whether it has ``test``, which scores a network on images that the search never used.
         is_instant: whether it trains nothing, so that workers are not worth starting.
-        is_predicted: whether accuracies are those of a model of ImageNet trainings.
+        is_predicted: whether its accuracies are predicted by a model of ImageNet trainings.
     """
 
     summary: str
@@ -54,7 +54,7 @@ EVALUATORS: dict[str, EvaluatorKind] = {
         can_test=True,
     ),
     "imagenet": EvaluatorKind(
-        "predicts ImageNet accuracy of networks on EfficientNet-B0's skeleton, from thousands that were trained",
+        "predicts ImageNet accuracy of networks on EfficientNet-B0's skeleton, from thousands of trained networks",
         NoSettings,
         is_instant=True,
         is_predicted=True,
@@ -66,26 +66,26 @@ EVALUATORS: dict[str, EvaluatorKind] = {
     ),
 }
 USERS_OWN = EvaluatorKind("a class of the user's own")
-"""What is assumed of FILE.py:Class before the file is read."""
+"""Properties assumed for FILE.py:Class before the file is read."""
 
 
 def evaluator_kind(name: str) -> EvaluatorKind:
-    """Return what is known of an evaluator by its name alone, without running a user's file.
+    """Return the properties of an evaluator that its name determines, without running a user's file.
 
     Raises:
-        InputError: if there is none of that name.
+        InputError: if there is no evaluator of that name.
     """
     if ".py" in name:
         return USERS_OWN
     if name not in EVALUATORS:
         raise InputError(
-            f"evaluator: expected FILE.py:Class or a shipped one, got '{name}'{nearest_name(name, EVALUATORS)}"
+            f"evaluator: expected FILE.py:Class or a built-in one, got '{name}'{nearest_name(name, EVALUATORS)}"
         )
     return EVALUATORS[name]
 
 
 def kind_of_class(code: UserCode) -> EvaluatorKind:
-    """Return what a user's class says of itself, by its attributes ``needs_data`` and ``is_instant``.
+    """Return the properties of a user's class: ``needs_data``, ``is_instant``, and whether it has ``test``.
 
     Raises:
         InputError: if the file cannot be read or run, or has no such class.

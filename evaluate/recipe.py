@@ -1,4 +1,4 @@
-"""Which evaluator a run uses, as a small recipe that travels to the workers and is made there, once each."""
+"""The recipe of a run's evaluator, which is sent to the workers; each worker makes the evaluator once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class EvaluatorRecipe:
     """How to make an evaluator in any process.
 
     Attributes:
-        proxy: the shipped proxy's settings, or
-        code: the user's class, made with
-        options: these keyword arguments, and ``data`` if it needs images; or
-        ready: an evaluator that travels as it is.
-        space_source: what makes a user's space, for those whose ``build`` makes the modules.
-        device: where proxies train: ``auto``, ``cpu`` or ``cuda``.
-        timeout_s: time limit of one evaluation.
-        memory_bytes: what one evaluation may add to its process's memory.
+        proxy: settings of the built-in proxy; used if neither ``ready`` nor ``code`` is given.
+        code: class of the user's evaluator; used if ``ready`` is not given.
+        options: keyword arguments of the user's class; ``data`` is added if it needs images.
+        ready: an evaluator object that is sent as it is.
+        space_source: source of a user's space, for spaces whose ``build`` makes the modules.
+        device: device of proxy trainings: ``auto``, ``cpu`` or ``cuda``.
+        timeout_s: time limit of one evaluation, in seconds.
+        memory_bytes: bytes that one evaluation may add to the memory of its process.
         gpu_share: the share of a GPU's memory that the process may use.
     """
 
@@ -46,7 +46,7 @@ class EvaluatorRecipe:
 
         Raises:
             InputError: if the user's class has no ``evaluate``.
-            Exception: whatever the user's constructor raises.
+            Exception: any exception of the user's constructor.
         """
         if self.ready is not None:
             return self.ready

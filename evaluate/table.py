@@ -18,7 +18,7 @@ EXAMPLE = '{"0,1,2": {"accuracy": 0.71, "macs": 12000000}}'
 
 
 class TableEvaluator:
-    """Looks genotypes up.
+    """Evaluator that looks up the metrics of genotypes in a table.
 
     Args:
         rows: metrics by genotype.
@@ -32,7 +32,7 @@ class TableEvaluator:
         """Read a map from comma-joined genes to metrics (or to an accuracy alone).
 
         Raises:
-            InputError: naming the entry that is wrong for this space.
+            InputError: if the file cannot be read, or an entry does not fit the space; the message names the entry.
         """
         try:
             data = json.loads(path.expanduser().read_text(encoding="utf-8"))
@@ -46,17 +46,17 @@ class TableEvaluator:
         """Return the genotype's metrics.
 
         Raises:
-            InputError: if the table has none.
+            InputError: if the table does not contain the genotype.
         """
         if architecture.genes not in self.rows:
             raise InputError(f"genes {architecture.genes} are not in the table")
         return self.rows[architecture.genes]
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
-        """Return what the table knows of a genotype besides its accuracy: costs known before any evaluation.
+        """Return the metrics of a genotype except its accuracies: costs known before any evaluation.
 
         Raises:
-            InputError: if the table does not have it.
+            InputError: if the genotype is not in the table.
         """
         row = self.evaluate(architecture, None)
         return {name: value for name, value in row.items() if not name.startswith("accuracy")}

@@ -1,7 +1,7 @@
-"""Multi-objective neural architecture search in the way of MnasNet and EfficientNet.
+"""Multi-objective neural architecture search in the style of MnasNet and EfficientNet.
 
-``nas.search``, ``nas.scale`` and ``nas.load`` are what scripts and notebooks use; they are loaded when they are first
-asked for.
+``nas.search``, ``nas.scale`` and ``nas.load`` are the interface for scripts and notebooks; they are loaded at their
+first use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Family", "LoadedNetwork", "SearchCallback", "SearchResult", "SearchS
 
 
 def __getattr__(name: str) -> Any:
-    """Look a name up when it is asked for: what it takes is loaded then."""
+    """Load a public name at its first use."""
     if name in __all__:
         from nas import api
 
@@ -36,7 +36,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """The type of ``nas``, in which ``nas.search`` and ``nas.scale`` are always the functions.
+    """The module type of ``nas``, which keeps ``nas.search`` and ``nas.scale`` bound to the functions.
 
     Two sub-packages have the same names. Python binds a sub-package on its parent when something in it is imported;
     without this, ``nas.search`` would then stop being callable. ``from nas.search.loop import SearchLoop`` works

@@ -1,4 +1,4 @@
-"""What scripts and notebooks use: ``nas.search``, ``nas.scale``, ``nas.load``.
+"""The interface for scripts and notebooks: ``nas.search``, ``nas.scale``, ``nas.load``.
 
 Examples:
     >>> import nas
@@ -33,7 +33,7 @@ class PrintCallback(SearchCallback):
     """Prints messages, and each trial that is the best so far or failed, as plain lines.
 
     Args:
-        quiet: print warnings alone, to standard error.
+        quiet: print only warnings, to standard error.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -50,11 +50,11 @@ class PrintCallback(SearchCallback):
         print(f"warning: {text}", file=sys.stderr if self._quiet else sys.stdout)
 
     def search_prepared(self, setup: Setup, run: Run) -> None:
-        """Print what is searched, and where the run is."""
+        """Print the space, the controller and the run's directory."""
         self.message(f"Search   {setup.space.name} by {setup.config.controller['name']}, kept in {run.path}")
 
     def trials_started(self, state: SearchState) -> None:
-        """Keep the state, whose tally knows the best trial."""
+        """Keep the state, whose tally holds the best trial."""
         self._state = state
 
     def trial_finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (it is in the log)
@@ -88,23 +88,23 @@ def search(
     """Search for a network, as ``nas search`` does.
 
     Args:
-        target_flops: T in MACs: ``"400M"`` or a number.
+        target_flops: target T in MACs: ``"400M"`` or a number.
         space: a shipped space, FILE.yaml or FILE.py:Class.
-        data: images to train on: a name, a folder or a zip; without, ImageNet accuracy is predicted.
-        trials: how many.
-        controller: who proposes.
-        evaluator: who scores.
-        config: a shipped configuration or a YAML file, which all else lies over.
-        seed: one seed, one result.
-        workers: Ray workers; 0: this process.
-        out: the run's directory; unset: ``runs/SPACE-TIME``.
-        settings: any other key of the configuration, dotted: ``{"evaluator.epochs": 5}``.
-        quiet: print nothing but warnings, to standard error.
-        callbacks: look on at the search: subclasses of ``nas.SearchCallback``.
+        data: images to train on: a name, a folder or a zip; if not given, ImageNet accuracy is predicted.
+        trials: number of trials.
+        controller: the controller that proposes architectures: a name or FILE.py:Class.
+        evaluator: the evaluator that scores architectures: a name or FILE.py:Class.
+        config: a shipped configuration or a YAML file; the other arguments override it.
+        seed: random seed; the same seed gives the same result.
+        workers: number of Ray workers; 0 runs the trials in this process.
+        out: the run's directory (default: ``runs/SPACE-TIME``).
+        settings: other keys of the configuration, in dotted form: ``{"evaluator.epochs": 5}``.
+        quiet: print only warnings, to standard error.
+        callbacks: objects that observe the search, of subclasses of ``nas.SearchCallback``.
 
     Raises:
-        InputError: for a mistake in what was given, before any work.
-        WorkError: if the work fails; what has been finished is kept.
+        InputError: for a mistake in the arguments, before any work starts.
+        WorkError: if the work fails; finished trials are kept.
         KeyboardInterrupt: after saving; ``nas search --resume`` resumes the run.
 
     Examples:
@@ -155,12 +155,12 @@ def scale(
     """Expand a network into a family by compound scaling (EfficientNet, equation 3).
 
     Args:
-        thing: a result of ``search``, a network, or what ``load`` takes.
-        phi: compound coefficients; below 0 members are smaller.
-        official: members with the released coefficients instead: ``"b1..b7"``.
-        alpha: depth is alpha^phi.
-        beta: width is beta^phi.
-        gamma: resolution is gamma^phi.
+        thing: a result of ``search``, a network, or anything that ``load`` accepts.
+        phi: compound coefficients; a negative coefficient gives a smaller network.
+        official: members with the released coefficients, instead of ``phi``: ``"b1..b7"``.
+        alpha: base of the depth factor alpha^phi.
+        beta: base of the width factor beta^phi.
+        gamma: base of the resolution factor gamma^phi.
 
     Raises:
         InputError: if neither or both of ``phi`` and ``official`` are given, or a table is impossible.
@@ -185,10 +185,10 @@ def scale(
 
 
 def _coefficients(phi: Any) -> list[float]:
-    """Return compound coefficients given as a number or as many.
+    """Return compound coefficients, given as one number or several, as a list.
 
     Raises:
-        InputError: if they are no numbers, or none.
+        InputError: if they are not numbers, or there are none.
     """
     try:
         values = [float(value) for value in (phi if isinstance(phi, Iterable) and not isinstance(phi, str) else [phi])]
@@ -203,7 +203,7 @@ def load(thing: str | Path) -> SearchResult | LoadedNetwork:
     """Load a run's directory, a training's folder, a network's YAML file, or a reference by its name.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no such run or network.
 
     Examples:
         >>> import nas

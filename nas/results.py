@@ -1,4 +1,4 @@
-"""What ``nas.search``, ``nas.scale`` and ``nas.load`` give: values that notebooks show as tables and pictures."""
+"""The return values of ``nas.search``, ``nas.scale`` and ``nas.load``; notebooks show them as tables and figures."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class SearchResult:
 
     @cached_property
     def facts(self) -> Facts:
-        """All that the directory tells.
+        """All facts that are read from the run's directory.
 
         Raises:
-            InputError: if it is no run directory, or no trial has ended.
+            InputError: if it is not a run directory, or no trial has ended.
         """
         return Facts.read(self.path)
 
@@ -51,12 +51,12 @@ class SearchResult:
 
     @property
     def front(self) -> list[Trial]:
-        """The Pareto front by falling accuracy."""
+        """The Pareto front, in order of decreasing accuracy."""
         return self.facts.front
 
     @property
     def baseline(self) -> Trial:
-        """The best trial; while the run has not ended, the best so far.
+        """The best trial; the best trial so far if the run has not ended.
 
         Raises:
             InputError: if no trial succeeded.
@@ -67,18 +67,18 @@ class SearchResult:
 
     @property
     def network(self) -> Network | None:
-        """The baseline's stage table; ``None`` before the end, and for spaces without."""
+        """The baseline's stage table; ``None`` before the run has ended, and for spaces without stage tables."""
         return self.facts.network
 
     @property
     def accuracy(self) -> float:
-        """The baseline's accuracy, a fraction: the honest figure of ``Result.accuracy``, once the run has ended."""
+        """The baseline's accuracy, a fraction; once the run has ended, ``Result.accuracy``, the least biased value."""
         result = self.facts.result
         return float(self.baseline.metrics["accuracy"] if result is None else result.accuracy)
 
     @property
     def test_accuracy(self) -> float | None:
-        """The baseline's accuracy on the test part, a fraction; ``None`` if it was not scored there."""
+        """The baseline's accuracy on the test split, a fraction; ``None`` if it was not measured."""
         return None if self.facts.result is None else self.facts.result.test_accuracy
 
     @property
@@ -94,7 +94,7 @@ class SearchResult:
         return None if found is None else int(found)
 
     def report(self, pictures: bool = False) -> Path:
-        """Write ``report.html``, with ``pictures`` as SVG and PNG files too; return the page's path."""
+        """Write ``report.html`` and return its path; with ``pictures``, also write the figures as SVG and PNG files."""
         from nas.report.page import write_report
 
         return write_report(self.path, pictures=pictures)[0]
@@ -126,7 +126,7 @@ class LoadedNetwork:
 
     Attributes:
         network: the stage table.
-        source: what it was loaded from.
+        source: the path or reference name that it was loaded from.
     """
 
     network: Network
@@ -139,13 +139,13 @@ class LoadedNetwork:
 
     @property
     def params(self) -> int:
-        """Parameters."""
+        """Number of parameters."""
         return network_cost(self.network).params
 
     def module(self) -> nn.Module:
-        """Build it; with its weights where it comes from a training's folder, else with initial ones.
+        """Build the torch module, with trained weights if loaded from a training's folder, else with initial weights.
 
-        Takes images ``(n, 3, resolution, resolution)``, gives logits ``(n, classes)``.
+        The module maps images ``(n, 3, resolution, resolution)`` to logits ``(n, classes)``.
         """
         from nas.search_spaces.module import build
         from nas.weights.find import load_weights
@@ -163,10 +163,10 @@ class LoadedNetwork:
 
 @dataclass(frozen=True)
 class Family(Sequence[Member]):
-    """Scaled networks with what they cost.
+    """Scaled networks with their costs.
 
     Attributes:
-        members: in the order that was asked for.
+        members: the members, in the requested order.
     """
 
     members: tuple[Member, ...]
@@ -181,7 +181,7 @@ class Family(Sequence[Member]):
         return iter(self.members)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write one YAML file a member; return their paths."""
+        """Write one YAML file per member and return their paths."""
         return write_family(Path(folder), self.members)
 
     def _repr_html_(self) -> str:
@@ -190,7 +190,7 @@ class Family(Sequence[Member]):
 
 
 def _table_html(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return a table; ``right`` are the columns of numbers."""
+    """Return an HTML table; the columns in ``right`` are right-aligned."""
     sides = [_CELL.format(side="right" if column in right else "left") for column in columns]
     head = "".join(f'<th style="{side}">{escape(column)}</th>' for side, column in zip(sides, columns, strict=True))
     body = "".join(
@@ -203,7 +203,7 @@ def _table_html(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 
 
 def _network_html(network: Network) -> str:
-    """Return a network's stage table with what it costs."""
+    """Return a network's stage table and costs as HTML."""
     cost, content = network_cost(network), stage_table(network)
     words = (
         f"<strong>{escape(network.name)}</strong>: {format_quantity(cost.macs)} MACs, {format_quantity(cost.params)} "

@@ -1,4 +1,4 @@
-"""What can be built: genotypes, stage tables, spaces, blocks, modules and their notations."""
+"""Search spaces and networks: genotypes, stage tables, spaces, blocks, modules and their notations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The torch modules that layers become, and how they are initialised.
+"""The torch modules that implement layers, and their initialisation.
 
 Drop-connect and initialisation follow EfficientNet's public reference code; padding is PyTorch's symmetric
 ``kernel // 2``, which gives the same map sizes as TensorFlow's SAME.
@@ -26,7 +26,7 @@ _GATES: dict[Gate, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """How every BatchNorm of a network is set."""
+    """Settings of every BatchNorm of a network."""
 
     epsilon: float = 1e-3
     momentum: float = 0.01
@@ -65,18 +65,18 @@ class SqueezeExcitation(nn.Module):
         self.gate = _GATES[step.gate]()
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Gate ``(batch, channels, h, w)``."""
+        """Multiply maps ``(batch, channels, h, w)`` by their channel gates."""
         gates: Tensor = self.gate(self.expand(self.activation(self.reduce(maps.mean((2, 3), keepdim=True)))))
         return maps * gates
 
 
 class Block(nn.Module):
-    """One layer: its steps, then its shortcut added, with drop-connect on the steps.
+    """One layer: its steps plus its shortcut, with drop-connect on the steps.
 
     Args:
         layer: the realised layer of the stage table.
         drop_rate: probability of dropping the steps for a sample while training (stochastic depth).
-        norm: of every convolution.
+        norm: BatchNorm settings of every convolution.
     """
 
     def __init__(self, layer: Layer, drop_rate: float, norm: Norm) -> None:
@@ -119,8 +119,9 @@ def drop_connect(maps: Tensor, rate: float) -> Tensor:
 def initialise(module: nn.Module) -> None:
     """Initialise as the reference code does.
 
-    Convolutions N(0, 2 / (k * k * out)), where a depthwise one has one output a group; the classifier uniform within
-    1 / sqrt(classes); biases 0; BatchNorm 1 and 0. On the meta device there is nothing to initialise.
+    Weights of convolutions follow N(0, 2 / (k * k * out)), where ``out`` is the number of output channels per group
+    (1 for depthwise). Weights of linear layers are uniform within 1 / sqrt(outputs), which is 1 / sqrt(classes) for the
+    classifier. Biases are 0; BatchNorm scales are 1 and shifts 0. Modules on the meta device are left unchanged.
     """
     if any(parameter.is_meta for parameter in module.parameters()):
         return

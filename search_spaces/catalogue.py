@@ -1,7 +1,7 @@
-"""What can be named: the shipped spaces and reference networks, installed packages' spaces, and a user's own files.
+"""Look-up by name: shipped spaces, reference networks, spaces of installed packages and the user's own files.
 
-A package offers a space by the entry point ``nas.search_spaces``: its name is the space's reference, and what it
-points to is a class, or a function, that makes the space.
+A package provides a space through the entry point group ``nas.search_spaces``: the entry's name is the reference of the
+space, and the entry points to a class or function that makes the space.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ENTRY_POINTS = "nas.search_spaces"
 
 @cache
 def installed_spaces() -> dict[str, EntryPoint]:
-    """Return the spaces that installed packages offer, by name; a shipped space keeps its name."""
+    """Return the spaces of installed packages by name, except those with the name of a shipped space."""
     found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     return {name: found[name] for name in sorted(found) if name not in space_names()}
 
@@ -57,7 +57,7 @@ def load_space(reference: str) -> SearchSpace:
     """Return a space by ``NAME``, ``FILE.yaml`` or ``FILE.py:Class``.
 
     Raises:
-        InputError: if there is no such space, or what is there is no space.
+        InputError: if there is no such space, or the file does not define a space.
     """
     source = space_source(reference)
     if source is not None:
@@ -73,7 +73,7 @@ def load_space(reference: str) -> SearchSpace:
 
 
 def space_source(reference: str) -> UserCode | str | None:
-    """Return what makes a space of a user's class in any process: its source, or its entry point's name.
+    """Return the source or entry point name of a user's space, from which any process can make it; else ``None``.
 
     Raises:
         InputError: if the file cannot be read or run.

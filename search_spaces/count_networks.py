@@ -1,9 +1,9 @@
-"""How many different networks a stage-table space holds.
+"""Count the distinct networks of a stage-table space.
 
-Genotypes coincide where widths round alike, layers are clipped, a skip cannot apply or a stage is absent. A network is
-the sequence of its stem, layers and head; a space generates such sequences segment by segment, and one sequence may
-come about in several ways. So they are counted as the words of a non-deterministic automaton: by following all the
-ways at once.
+Several genotypes give the same network if widths round to the same value, layers are clipped, a skip cannot apply or a
+stage is absent. A network is the sequence of its stem, layers and head. A space generates such sequences segment by
+segment, and one sequence may arise in several ways. The networks are therefore counted as the words of a
+non-deterministic automaton, by following all ways at once.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from nas.search_spaces.stage_table import StageTableSpace
 from nas.search_spaces.yaml_shorthand import Modifiers
 
 Genes = tuple[int, ...]
-Word = tuple[int, ...]  # letters by number: hashing layers again and again would take most of the time
-State = tuple[int, int, Modifiers]  # channels, map size, what the root says
-Way = tuple[int, State, Word]  # the segment that comes next, what enters it, what is still to be written before it
+Word = tuple[int, ...]  # letters as numbers: repeated hashing of layers would take most of the time
+State = tuple[int, int, Modifiers]  # channels, map size, modifiers of the root
+Way = tuple[int, State, Word]  # next segment, state at its input, letters still to be emitted before it
 
 
 def count_networks(space: StageTableSpace) -> int:
-    """Return the exact number of distinct networks, as told apart by ``Network.signature``."""
+    """Return the exact number of distinct networks, as distinguished by ``Network.signature``."""
     last = len(space.segments) - 1
     letters: dict[Hashable, int] = {}
 
@@ -38,7 +38,7 @@ def count_networks(space: StageTableSpace) -> int:
 
     @cache
     def choices(segment: int, state: State) -> tuple[tuple[Word, State], ...]:
-        """What a segment may write from a state, and the state behind it; each once."""
+        """Return the distinct words that a segment can emit from a state, each with the state after it."""
         channels, size, modifiers = state
         found: dict[tuple[Word, State], None] = {}
         for genes in options(segment):
@@ -54,7 +54,7 @@ def count_networks(space: StageTableSpace) -> int:
 
     @cache
     def continuations(segment: int, state: State) -> dict[int, frozenset[Way]]:
-        """What may come from the beginning of a segment on, by its first letter."""
+        """Return the possible continuations from the start of a segment, by their first letter."""
         found: dict[int, set[Way]] = {}
         for word, after in choices(segment, state):
             if word:
@@ -66,12 +66,12 @@ def count_networks(space: StageTableSpace) -> int:
 
     @cache
     def count_from(segment: int, state: State) -> int:
-        """Count the different endings from the beginning of a segment on; one where nothing is left."""
+        """Count the distinct endings from the start of a segment; 1 if no segment is left."""
         return 1 if segment > last else sum(map(count, continuations(segment, state).values()))
 
     @cache
     def count(ways: frozenset[Way]) -> int:
-        """Count the different endings of these ways."""
+        """Count the distinct endings of a set of ways."""
         within = [way for way in ways if way[2]]
         starting = [way[:2] for way in ways if not way[2]]
         letters = {word[0] for _, _, word in within}
@@ -91,7 +91,7 @@ def count_networks(space: StageTableSpace) -> int:
 
 
 def _beginnings(space: StageTableSpace, roots: list[Genes], stems: list[Genes]) -> dict[Hashable, set[Way]]:
-    """Return the ways to begin, by what the image's resolution, the stem and the classes are."""
+    """Return the ways to begin, by resolution, number of classes and stem."""
     beginnings: dict[Hashable, set[Way]] = {}
     for root_genes, stem_genes in product(roots, stems):
         root, modifiers = space.root(root_genes)

@@ -1,4 +1,4 @@
-"""The part of a space that may be proposed: every genotype, or those that keep to a budget."""
+"""The domain of a search: the genotypes of a space that may be proposed, all of them or those inside a budget."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Columns = dict[str, NDArray[Any]]  # a metric's values by its name, (architectur
 
 
 class Domain:
-    """Every genotype of a space that decodes to a network; budgets narrow it in subclasses.
+    """All genotypes of a space that decode to a network; subclasses restrict them to a budget.
 
     Args:
         space: the search space.
-        examine: raises ``InputError`` for architectures that cannot be used, for instance because their cost cannot
-            be counted; they are left out.
+        examine: function that raises ``InputError`` for architectures that cannot be used, for instance because their
+            cost cannot be counted. The domain leaves them out.
 
     Attributes:
-        affordable: about how many genotypes ``inside`` and ``costs`` take in a fraction of a second.
-        sparse: whether it is a list with so many gaps that a change of a genotype hardly ever leads to another.
+        affordable: approximate number of genotypes that ``inside`` and ``costs`` process in a fraction of a second.
+        sparse: whether the domain lists only a small part of the space, so that mutants of members are rarely members.
     """
 
     affordable = 20_000
@@ -44,7 +44,7 @@ class Domain:
         self._listing: Genes | None = None
 
     def admits(self, architecture: Architecture) -> bool:
-        """Say whether this architecture may be proposed; the reasons why not are logged, each once."""
+        """Return whether an architecture may be proposed. Each reason for a rejection is logged once."""
         try:
             spaces.decode(self.space, architecture)
             if self._examine is not None:
@@ -57,7 +57,7 @@ class Domain:
         return True
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
-        """Draw an admitted architecture, uniformly over genotypes; ``None`` if none was found in bounded tries."""
+        """Draw an admitted architecture, uniformly over genotypes; ``None`` if 1,000 tries found none."""
         for _ in range(1000):
             architecture = spaces.sample(self.space, generator)
             if self.admits(architecture):
@@ -65,30 +65,30 @@ class Domain:
         return None
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
-        """Draw up to ``count`` genotypes at once, ``(n, tokens)``; ``None`` if bounded tries met none.
+        """Draw up to ``count`` genotypes at once, ``(n, tokens)``; ``None`` if a limited number of tries found none.
 
-        They are ``inside``; ``admits`` has the last word.
+        All of them are ``inside``, but ``admits`` may still reject some.
         """
         return generator.integers(0, np.asarray(self.space.gene_sizes), size=(count, len(self.space.gene_sizes)))
 
     def inside(self, genes: Genes) -> NDArray[np.bool_]:
-        """Say for many genotypes at once whether their costs keep to the budget, ``(n,)``; there is none here."""
+        """Return for each genotype whether its costs are inside the budget, ``(n,)``. This base class has no budget."""
         return np.ones(len(genes), dtype=bool)
 
     def costs(self, genes: Genes) -> Columns:  # noqa: ARG002 (nothing is known here)
-        """Return what is known of genotypes before anything is trained, by metric, ``(n,)`` each."""
+        """Return the metrics of genotypes that are known before training, by name, ``(n,)`` each."""
         return {}
 
     @property
     def listable(self) -> int | None:
-        """How many genotypes have to be gone through to list the domain; ``None`` where that takes too long."""
+        """Number of genotypes to enumerate for a list of the domain; ``None`` if that takes too long."""
         count = spaces.size(self.space)
         return count if count <= ENUMERABLE else None
 
     def listing(self) -> Genes | None:
-        """Return every genotype inside, ``(n, tokens)``, where they can be listed, else ``None``.
+        """Return all genotypes of the domain, ``(n, tokens)``, or ``None`` if they cannot be listed.
 
-        ``admits`` has the last word.
+        ``admits`` may still reject some of them.
         """
         if self._listing is None and (members := self.members()) is not None:
             listed = np.array([member.genes for member in members], dtype=np.int64)
@@ -96,7 +96,7 @@ class Domain:
         return self._listing
 
     def members(self) -> Iterator[Architecture] | None:
-        """Yield every architecture inside where they can be listed, else return ``None``."""
+        """Return an iterator over all architectures of the domain, or ``None`` if they cannot be listed."""
         if self.listable is None:
             return None
         return (architecture for architecture in spaces.enumerate_space(self.space) if self.admits(architecture))

@@ -1,4 +1,4 @@
-"""Google's block notation, ``r3_k5_s2_e6_i24_o40_se0.25``, read into a stage and printed from one.
+"""Parser and formatter of Google's block notation, such as ``r3_k5_s2_e6_i24_o40_se0.25``.
 
 As in the public code of MnasNet and EfficientNet: ``r`` layers, ``k`` kernel, ``s`` stride (``s2``, or ``s22`` for both
 directions), ``e`` expand ratio, ``i`` input channels, ``o`` output channels, ``se`` ratio, ``noskip``.
@@ -34,7 +34,7 @@ def parse_block(text: str, where: str = "block") -> tuple[dict[str, Any], int | 
         if match is None or match["key"] not in _KEYS:
             raise InputError(f"{where}: expected pieces such as r3_k5_s2_e6_i24_o40_se0.25, got '{piece}' in '{text}'")
         if match["key"] in values:
-            raise InputError(f"{where}: '{match['key']}' stands twice in '{text}'")
+            raise InputError(f"{where}: '{match['key']}' occurs twice in '{text}'")
         values[match["key"]] = _number(match["value"])
     if missing := [key for key in _REQUIRED if key not in values]:
         raise InputError(f"{where}: '{text}' lacks {', '.join(f'{key} ({_KEYS[key]})' for key in missing)}")
@@ -44,10 +44,10 @@ def parse_block(text: str, where: str = "block") -> tuple[dict[str, Any], int | 
 
 
 def check_inputs(stated: int | None, arriving: int, where: str) -> None:
-    """Check that the stated input channels are those that arrive.
+    """Check that the stated input channels equal the actual input channels.
 
     Raises:
-        InputError: if they are others.
+        InputError: if they differ.
     """
     if stated is not None and stated != arriving:
         raise InputError(f"{where}: the block states i{stated}, but {arriving} channels arrive; correct or omit it")
@@ -57,11 +57,11 @@ def format_block(stage: Stage, in_channels: int, where: str = "block") -> str:
     """Return a stage in block notation.
 
     Raises:
-        InputError: for a stage that the notation cannot tell (other operations, MobileNetV3's SE).
+        InputError: for a stage that the notation cannot express (other operations, MobileNetV3's SE).
     """
     plain_se = not stage.se or (stage.se_base, stage.se_activation, stage.se_gate) == ("input", None, "sigmoid")
     if stage.op != "mbconv" or stage.skip not in ("identity", "none") or not plain_se:
-        raise InputError(f"{where}: block notation knows only mbconv with MnasNet's SE and skips, got {stage}")
+        raise InputError(f"{where}: block notation supports only mbconv with MnasNet's SE and skips, got {stage}")
     pieces = [f"r{stage.layers}", f"k{stage.kernel}", f"s{stage.stride}{stage.stride}", f"e{stage.expand_ratio:g}"]
     pieces += [f"i{in_channels}", f"o{stage.channels}"]
     pieces += [f"se{stage.se:g}"] if stage.se else []
@@ -69,7 +69,7 @@ def format_block(stage: Stage, in_channels: int, where: str = "block") -> str:
 
 
 def block_strings(network: Network) -> list[str]:
-    """Return every stage in block notation; stem, head and activations are not part of it.
+    """Return every stage in block notation; stem, head and activations are not part of the notation.
 
     Raises:
         InputError: as ``format_block``.

@@ -1,7 +1,7 @@
-"""The operations: what one layer of a stage is made of, as plain steps that are counted and built alike.
+"""The operations of a stage: the plain steps of each layer, from which both its cost and its module are derived.
 
-A layer is a few convolutions and perhaps a squeeze-and-excitation in a row, with a shortcut around them. A new
-operation is one function here; its cost, its module and its identity follow.
+A layer is a sequence of convolutions, optionally with a squeeze-and-excitation, and a shortcut around them. A new
+operation needs only one function here; its cost, its module and its identity follow from its steps.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Excitation:
-    """Squeeze-and-excitation on ``channels`` maps of side ``size`` through ``squeeze`` values."""
+    """Squeeze-and-excitation on ``channels`` maps of side ``size``, with ``squeeze`` hidden channels."""
 
     channels: int
     squeeze: int
@@ -52,17 +52,17 @@ _Where = Literal["before", "across", "after"]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One realised layer of a stage; two layers that are built alike are equal.
+    """One realised layer of a stage. Layers that are built in the same way compare equal.
 
     Attributes:
-        steps: what the maps pass through.
-        shortcut: what is added to the result; ``none`` where the skip cannot apply.
-        activation: after the addition (ResNet); else ``None``.
-        stride: of the whole layer.
-        in_channels: maps that enter.
-        out_channels: maps that leave.
-        in_size: side of the maps that enter, in pixels.
-        out_size: side of the maps that leave, in pixels.
+        steps: the steps that the maps pass through, in order.
+        shortcut: kind of shortcut that is added to the result; ``none`` if the skip cannot apply.
+        activation: activation after the addition (ResNet), or ``None``.
+        stride: stride of the whole layer.
+        in_channels: number of input maps.
+        out_channels: number of output maps.
+        in_size: side of the input maps, in pixels.
+        out_size: side of the output maps, in pixels.
     """
 
     steps: tuple[Step, ...]
@@ -76,7 +76,7 @@ class Layer:
 
     @property
     def projection(self) -> Convolution | None:
-        """The convolution of a projected shortcut."""
+        """The convolution of a projection shortcut; ``None`` for other shortcuts."""
         if self.shortcut != "projection":
             return None
         sizes = self.in_size, self.out_size
@@ -85,7 +85,7 @@ class Layer:
 
 @lru_cache(maxsize=2**16)
 def realise(stage: Stage, in_channels: int, size: int) -> tuple[Layer, ...]:
-    """Return the layers a stage becomes on ``in_channels`` maps of side ``size``."""
+    """Return the layers of a stage for ``in_channels`` input maps of side ``size``."""
     first = _layer(stage, in_channels, size, stage.stride)
     if stage.layers == 1:
         return (first,)
@@ -110,7 +110,7 @@ def _shortcut(stage: Stage, in_channels: int, stride: int) -> Shortcut:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A layer's stage and what enters it; makes its steps."""
+    """A layer's stage and input, with the methods that make its steps."""
 
     stage: Stage
     in_channels: int
@@ -120,20 +120,20 @@ class _Place:
     def dense(
         self, channels: tuple[int, int], kernel: int, activation: Activation | None, where: _Where
     ) -> Convolution:
-        """A dense convolution that is before the stride, strides itself, or comes after it."""
+        """Return a dense convolution that comes before the strided step, is itself strided, or comes after it."""
         before, after = self.size, output_size(self.size, self.stride)
         in_size, out_size = {"before": (before, before), "across": (before, after), "after": (after, after)}[where]
         stride = self.stride if where == "across" else 1
         return Convolution(*channels, kernel, stride, 1, activation, in_size, out_size)
 
     def depthwise(self, channels: int) -> Convolution:
-        """The strided depthwise convolution."""
+        """Return the strided depthwise convolution."""
         sizes = self.size, output_size(self.size, self.stride)
         stage = self.stage
         return Convolution(channels, channels, stage.kernel, self.stride, channels, stage.activation, *sizes)
 
     def excitation(self, channels: int) -> Iterator[Excitation]:
-        """The squeeze-and-excitation on ``channels`` strided maps, if the stage has one."""
+        """Yield the squeeze-and-excitation on ``channels`` maps after the stride, if the stage has one."""
         stage = self.stage
         if not stage.se:
             return

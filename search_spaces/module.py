@@ -1,4 +1,4 @@
-"""From a stage table to a torch module."""
+"""The torch module of a stage table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.search_spaces.parts import Head, Stem, output_size
 class NetworkModule(nn.Module):
     """The trainable form of a stage table: stem, stages, head.
 
-    Maps images ``(batch, 3, h, w)`` to logits ``(batch, classes)``. Any image size will do that the strides allow.
+    Maps images ``(batch, 3, h, w)`` to logits ``(batch, classes)``. Any image size that the strides allow is accepted.
 
     Args:
         network: the stage table.

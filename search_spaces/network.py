@@ -1,4 +1,4 @@
-"""The stage table: a network as plain data that a person can read, edit and count.
+"""The stage table: a network as plain data that people can read and edit, and whose cost can be counted.
 
 A table is a stem convolution, stages of identical layers, and a head (MnasNet, arXiv 1807.11626, section 4.1:
 only the first layer of a stage strides or widens; EfficientNet, arXiv 1905.11946, Table 1).
@@ -16,7 +16,7 @@ from nas.search_spaces.layers import Layer, realise
 from nas.search_spaces.parts import STRICT, Activation, Gate, Head, Operation, Skip, Stage, Stem, output_size
 
 MOST_EXPAND = 1000
-MOST = 2**20  # of any count or size
+MOST = 2**20  # upper limit of every count and size
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,15 @@ class Network:
     """A whole stage table. Impossible tables are refused on construction.
 
     Attributes:
-        resolution: deployment resolution in pixels; MACs are counted there.
+        resolution: deployment resolution in pixels; MACs are counted at this resolution.
         classes: outputs of the classifier.
         stem: the first convolution.
         stages: the rows of the table.
-        head: what follows the stages.
-        name: what people call it.
+        head: the layers after the stages.
+        name: name of the network.
         drop_connect: rate at the end of the linear stochastic-depth ramp (training only).
-        norm_epsilon: of every BatchNorm.
-        norm_momentum: of every BatchNorm, in PyTorch's sense (TensorFlow's 0.99 is 0.01).
+        norm_epsilon: epsilon of every BatchNorm.
+        norm_momentum: momentum of every BatchNorm, in PyTorch's sense (TensorFlow's 0.99 is 0.01).
 
     Raises:
         InputError: naming the entry that makes the table impossible.
@@ -53,7 +53,7 @@ class Network:
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
         if not isinstance(self.name, str) or not self.name.strip():
-            raise InputError(f"name: expected a text, got {self.name!r}")
+            raise InputError(f"name: expected a string, got {self.name!r}")
         if any(letter in "/\\" or not letter.isprintable() for letter in self.name):  # files are named after it
             raise InputError(f"name: expected no slashes and no control characters, got {self.name!r}")
         _at_least("resolution", self.resolution)
@@ -74,7 +74,7 @@ class Network:
             size = output_size(size, stage.stride)
 
     def at(self, *, resolution: int | None = None, classes: int | None = None) -> Network:
-        """Return this network at another resolution or with another number of classes, as proxies train it."""
+        """Return this network at another resolution or with another number of classes, as used for proxy training."""
         return replace(self, resolution=resolution or self.resolution, classes=classes or self.classes)
 
     @property
@@ -84,7 +84,7 @@ class Network:
 
     @property
     def stem_size(self) -> int:
-        """Side of the feature map behind the stem."""
+        """Side of the feature map after the stem."""
         return self.stem.out_size(self.resolution)
 
     def stage_layers(self) -> Iterator[tuple[Layer, ...]]:
@@ -96,9 +96,10 @@ class Network:
             channels, size = layers[-1].out_channels, layers[-1].out_size
 
     def signature(self) -> tuple[object, ...]:
-        """Return what decides the built network: equal for genotypes that decode to the same one.
+        """Return a key of the built network, which is equal for genotypes that decode to the same network.
 
-        A skip that can never apply, an SE ratio that rounds to the same width and the like make no difference.
+        Settings without effect do not change the key, such as a skip that can never apply or an SE ratio that rounds
+        to the same width.
         """
         layers = tuple(chain.from_iterable(self.stage_layers()))
         rates = self.drop_connect, self.norm_epsilon, self.norm_momentum
@@ -119,7 +120,7 @@ _WORDS: dict[type, dict[str, tuple[str | None, ...]]] = {
 
 
 def check_stride(where: str, stride: int, size: int) -> None:
-    """Refuse stride 2 on a single pixel.
+    """Check that the stride is not 2 on a map of one pixel.
 
     Raises:
         InputError: naming ``where``.

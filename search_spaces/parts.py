@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 
 def output_size(size: int, stride: int) -> int:
-    """Side of the map behind a convolution with padding ``kernel // 2``: ``ceil(size / stride)``."""
+    """Return the side of the map after a convolution with padding ``kernel // 2``: ``ceil(size / stride)``."""
     return -(-size // stride)
 
 
@@ -17,7 +17,7 @@ Gate = Literal["sigmoid", "hard_sigmoid"]
 Operation = Literal["mbconv", "dsconv", "conv", "basic", "bottleneck"]
 Skip = Literal["identity", "none", "pooling", "projection"]
 DEFAULT_ACTIVATION: Activation = "swish"
-# Operations with an expand ratio, and the one they have where none is given.
+# Operations with an expand ratio, and its default.
 EXPAND: dict[str, float] = {"mbconv": 6, "basic": 1, "bottleneck": 0.25}
 
 
@@ -34,7 +34,7 @@ class Stem:
     activation: Activation = DEFAULT_ACTIVATION
 
     def out_size(self, size: int) -> int:
-        """Side of the map that leaves the stem, for images of side ``size``."""
+        """Return the side of the stem's output map for images of side ``size``."""
         size = output_size(size, self.stride)
         return output_size(size, 2) if self.pool == "max" else size
 
@@ -51,21 +51,21 @@ class Stage:
         kernel: side of the kernel, odd.
         stride: stride of the first layer, 1 or 2.
         expand: inner width of ``mbconv`` relative to the layer's input channels (1 leaves the expansion out), of
-            ``basic`` and ``bottleneck`` relative to the output channels; unset: 6, 1 and 0.25.
-        layers: how many layers.
+            ``basic`` and ``bottleneck`` relative to the output channels; the defaults are 6, 1 and 0.25.
+        layers: number of layers.
         se: squeeze width of squeeze-and-excitation; 0 for none.
-        se_base: what ``se`` is relative to: the layer's ``input`` channels (MnasNet, EfficientNet), or the ``gated``
-            ones, rounded to a multiple of 8 (MobileNetV3).
-        se_activation: inside the SE; unset: the stage's.
-        se_gate: what makes gates of the SE's outputs.
+        se_base: the channels that ``se`` is relative to: ``input``, the layer's input channels (MnasNet, EfficientNet),
+            or ``gated``, the channels that are gated, with the width rounded to a multiple of 8 (MobileNetV3).
+        se_activation: activation inside the SE (default: the stage's activation).
+        se_gate: function that turns the SE's outputs into gates.
         skip: ``identity`` (where stride is 1 and the channels agree), ``none``, ``pooling`` (3x3 average pooling with
             the layer's stride, where the channels agree) or ``projection`` (identity where it is possible, else a
             strided 1x1 convolution, as in ResNet).
-        activation: after every convolution but a linear projection, and inside the SE.
+        activation: activation after every convolution except linear projections, and inside the SE.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-    SHORTHANDS: ClassVar[tuple[str, ...]] = ("width", "extra_layers")  # what its YAML form may say besides
+    SHORTHANDS: ClassVar[tuple[str, ...]] = ("width", "extra_layers")  # additional keys of its YAML form
     channels: int
     op: Operation = "mbconv"
     kernel: int = 3
@@ -81,7 +81,7 @@ class Stage:
 
     @property
     def expand_ratio(self) -> float:
-        """The expand ratio with its default resolved; 1 for operations without."""
+        """The expand ratio with its default resolved; 1 for operations without an expand ratio."""
         return EXPAND.get(self.op, 1) if self.expand is None or self.op not in EXPAND else self.expand
 
 
@@ -91,8 +91,8 @@ class Head:
 
     Attributes:
         channels: outputs of the convolution; 0 for none.
-        activation: after the convolution and the hidden layer.
-        dropout: rate in front of the classifier.
+        activation: activation after the convolution and the hidden layer.
+        dropout: dropout rate before the classifier.
         hidden: features of the hidden layer (MobileNetV3); 0 for none.
     """
 
@@ -103,5 +103,5 @@ class Head:
     hidden: int = 0
 
     def identity(self) -> tuple[object, ...]:
-        """What decides the built head: an activation only where something is activated."""
+        """Return a key of the built head; the activation counts only with a convolution or a hidden layer."""
         return self.channels, self.hidden, self.dropout, self.activation if self.channels or self.hidden else None

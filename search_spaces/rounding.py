@@ -1,4 +1,4 @@
-"""How channel counts are rounded, as EfficientNet's and MobileNet's public reference code does."""
+"""Rounding of channel counts, as in the public reference code of EfficientNet and MobileNet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DIVISOR = 8
 def round_channels(channels: int, width: float) -> int:
     """Scale a channel count to the nearest multiple of 8, at least 8 and at least 90% of the exact product.
 
-    A width of 1 changes nothing, also where the count is no multiple of 8; no channels stay none.
+    A width of 1 changes nothing, even if the count is not a multiple of 8. A count of 0 stays 0.
     """
     if width == 1 or channels == 0:
         return channels
@@ -18,7 +18,7 @@ def round_channels(channels: int, width: float) -> int:
 
 
 def expanded_channels(channels: int, ratio: float) -> int:
-    """Inner width of a block: the exact product for whole ratios, a multiple of 8 for others.
+    """Return the inner width of a block: the exact product for whole ratios, a multiple of 8 for others.
 
     EfficientNet's ``in * 6`` is not rounded; MobileNetV3's ratios such as 2.3 stand for multiples of 8.
     """

@@ -1,4 +1,4 @@
-"""What a search space is, and what can be done with any of them.
+"""The protocol of a search space, and functions that work on every space.
 
 A space needs a ``name``, its ``gene_sizes``, and at most one of ``decode(architecture) -> Network`` or
 ``build(architecture) -> torch.nn.Module``; a table of measured values needs neither. It may also offer
@@ -21,19 +21,19 @@ from nas.search_spaces.network import Network
 
 @runtime_checkable
 class SearchSpace(Protocol):
-    """The least a space must have."""
+    """The minimal interface of a space."""
 
     @property
     def name(self) -> str:
-        """What it is called in runs and messages."""
+        """Name of the space in runs and messages."""
 
     @property
     def gene_sizes(self) -> Sequence[int]:
-        """How many options each gene has."""
+        """Number of options of each gene."""
 
 
 def size(space: SearchSpace) -> int:
-    """Return how many genotypes there are."""
+    """Return the number of genotypes."""
     return math.prod(int(count) for count in space.gene_sizes)
 
 
@@ -77,7 +77,7 @@ def network_key(space: SearchSpace, architecture: Architecture) -> Hashable:
 
 
 def choices(space: SearchSpace, architecture: Architecture) -> dict[str, object]:
-    """Return the values chosen, by the decision's name (``gene0``, ... where the space names none)."""
+    """Return the chosen values by the decision's name (``gene0``, ... if the space gives no names)."""
     method = getattr(space, "choices", None)
     if method:
         return dict(method(architecture))

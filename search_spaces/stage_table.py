@@ -21,13 +21,13 @@ from nas.search_spaces.yaml_kinds import SPACE, refuse_others
 from nas.search_spaces.yaml_shorthand import MODIFIERS, Modifiers, resolve_part, resolve_stage
 
 _FIXED = ("name", "drop_connect", "norm_epsilon", "norm_momentum")
-REMEMBERED = 256  # networks
+REMEMBERED = 256  # most decoded networks in the cache
 Part = Stem | Stage | Head
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One gene: where its value goes in the stage table and which options it has."""
+    """One gene: the place of its value in the stage table, and its options."""
 
     path: tuple[str | int, ...]
     options: tuple[Hashable, ...]
@@ -41,23 +41,23 @@ class Decision:
 
 
 class StageTableSpace:
-    """A space whose every genotype is a stage table.
+    """A space in which every genotype decodes to a stage table.
 
-    Genes stand in the order in which the choices stand in the file.
+    Genes have the order of the choices in the file.
 
     Args:
         form: the YAML form; see README for an example.
-        source: what to call it in messages, for instance the file's path.
+        source: name of the space in messages, for instance the file's path.
 
     Raises:
-        InputError: for unknown keys, empty or repeated options, values that make no network, each by name.
+        InputError: for unknown keys, empty or repeated options and impossible networks; the message names the key.
     """
 
     def __init__(self, form: Mapping[str, Any], source: str = "space") -> None:
         self._source = source
         self.decisions = tuple(_find_decisions(form, source))
         if not self.decisions:
-            network_from_dict(form, source)  # says what is wrong with it
+            network_from_dict(form, source)  # raises if the network is invalid
             raise InputError(
                 f"{source}: expected at least one list of options, got only fixed values: this is a network"
             )
@@ -77,7 +77,7 @@ class StageTableSpace:
             raise InputError(f"{source}: stages: expected at least one stage whose layers are never 0")
         self.segments = self._find_segments()
         self._parts: list[dict[Hashable, Part]] = [{} for _ in self.segments]
-        self._networks: dict[tuple[int, ...], Network] = {}  # one genotype is decoded several times on its way
+        self._networks: dict[tuple[int, ...], Network] = {}  # cache: a genotype is decoded several times
         self._roots: dict[tuple[int, ...], tuple[dict[str, Any], Modifiers]] = {}
 
     @classmethod
@@ -85,7 +85,7 @@ class StageTableSpace:
         """Read a space's YAML file.
 
         Raises:
-            InputError: if it cannot be read, or holds no space.
+            InputError: if the file cannot be read or does not hold a space.
         """
         data = read_yaml(path)
         if "stages" not in data:
@@ -94,7 +94,7 @@ class StageTableSpace:
 
     @property
     def resolution(self) -> int:
-        """Deployment resolution in pixels (of the first option where it is searched)."""
+        """Deployment resolution in pixels (the first option if the resolution is searched)."""
         return self._first.resolution
 
     @property
@@ -108,7 +108,7 @@ class StageTableSpace:
         return tuple(decision.name for decision in self.decisions)
 
     def choices(self, architecture: Architecture) -> dict[str, object]:
-        """Return the values chosen, by the decision's name."""
+        """Return the chosen values by the decision's name."""
         return {
             decision.name: decision.options[gene]
             for decision, gene in zip(self.decisions, architecture.genes, strict=True)
@@ -143,7 +143,7 @@ class StageTableSpace:
         return self._roots[genes]
 
     def part(self, segment: int, genes: tuple[int, ...], modifiers: Modifiers) -> Part:
-        """Return the stem, a stage (of no layers if it is absent) or the head for the genes of that segment alone."""
+        """Return the stem, a stage (with 0 layers if it is absent) or the head for the genes of its segment."""
         key = genes, modifiers
         cached = self._parts[segment].get(key)
         if cached is None:
@@ -169,7 +169,7 @@ class StageTableSpace:
         return {str(item.path[-1]): item.options[gene] for item, gene in zip(decisions, genes, strict=True)}
 
     def _find_segments(self) -> list[list[int]]:
-        """Group gene indices by what they decide: root values, stem, each stage, head."""
+        """Group gene indices by the part that they decide: root values, stem, each stage, head."""
         stages = len(self.form["stages"])
         segments: list[list[int]] = [[] for _ in range(stages + 3)]
         for index, decision in enumerate(self.decisions):
@@ -185,9 +185,9 @@ class StageTableSpace:
             yield options.get(index, ())
 
     def _validated(self, change: Mapping[tuple[str | int, ...], Hashable]) -> Network:
-        """Validate the table of first options with ``change`` applied, through the network's own schema.
+        """Validate the table of first options with ``change`` applied, with the schema of networks.
 
-        Absent stages are left out of it.
+        Absent stages are left out of the table.
         """
         first = {decision.path: _present(decision) for decision in self.decisions}
         form = _with_values(self.form, (), {**first, **change})
@@ -199,7 +199,7 @@ class StageTableSpace:
 
 
 def _present(decision: Decision) -> Hashable:
-    """Return the first option, or for the layers of a stage that may be absent the first that is not 0."""
+    """Return the first option; for the layers of a stage that may be absent, the first option that is not 0."""
     is_count = decision.path[0] == "stages" and decision.path[-1] == "layers"
     return next((option for option in decision.options if not is_count or option != 0), decision.options[0])
 
@@ -229,7 +229,7 @@ def _check_options(decision: Decision, source: str) -> None:
         if isinstance(option, (list, dict)) or option is None:
             raise InputError(f"{where}: expected plain values as options, got {option!r}")
         if option in seen:
-            raise InputError(f"{where}: option {option!r} stands twice")
+            raise InputError(f"{where}: option {option!r} occurs twice")
         seen.append(option)
 
 

@@ -1,4 +1,4 @@
-"""A user's space, checked once and called behind a guard: whatever its code raises becomes one message."""
+"""A wrapper of a user's space, which checks it once and converts every exception of its code into one message."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _METHODS = ("decode", "build", "costs", "choices")
 
 
 class UserSpace:
-    """Presents an object of a user's class as a search space.
+    """Wraps an object of a user's class as a search space.
 
-    It has ``decode``, ``build``, ``costs`` and ``choices`` exactly where the object has them.
+    The wrapper has each of ``decode``, ``build``, ``costs`` and ``choices`` only if the object has it.
 
     Args:
         space: the user's object.
-        source: what to call it in messages.
-        path: the user's file, to name the line of an error.
+        source: name of the space in messages.
+        path: the user's file, used to report the line of an error.
 
     Raises:
         InputError: naming what is missing or wrong.
@@ -45,7 +45,7 @@ class UserSpace:
             elif method is not None:
                 raise InputError(f"{source}: {name}: expected a method, got a {type(method).__name__}")
         if hasattr(self, "decode") and hasattr(self, "build"):
-            raise InputError(f"{source}: expected decode or build, got both; keep decode where there is a stage table")
+            raise InputError(f"{source}: expected decode or build, got both; keep decode if there are stage tables")
 
     def _read(self, space: Any, attribute: str) -> Any:
         """Return an attribute of the user's object; ``None`` if it has none."""
@@ -77,7 +77,7 @@ class UserSpace:
 
 def _name(name: Any, source: str) -> str:
     if not isinstance(name, str) or not name.strip():
-        raise InputError(f"{source}: name: expected a text, got {name!r}")
+        raise InputError(f"{source}: name: expected a string, got {name!r}")
     return name
 
 
@@ -97,14 +97,14 @@ def _resolution(resolution: Any, source: str) -> int | None:
 
 
 def _names(names: Any, count: int, source: str) -> tuple[str, ...]:
-    """Return one name for each gene, ``gene0``, ... where the space names none."""
+    """Return one name for each gene, ``gene0``, ... if the space gives no names."""
     if names is None:
         return tuple(f"gene{index}" for index in range(count))
     found = tuple(names) if isinstance(names, (list, tuple)) else ()
     if len(found) != count or not all(isinstance(name, str) for name in found):
-        raise InputError(f"{source}: gene_names: expected one text for each of the {count} genes, got {names!r}")
+        raise InputError(f"{source}: gene_names: expected one string for each of the {count} genes, got {names!r}")
     if twice := [name for index, name in enumerate(found) if name in found[:index]]:
-        raise InputError(f"{source}: gene_names: '{twice[0]}' stands twice; genes need names of their own")
+        raise InputError(f"{source}: gene_names: '{twice[0]}' occurs twice; gene names have to be unique")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Stage tables as YAML that a person can read and edit, both ways."""
+"""Reading and writing of stage tables as YAML that people can read and edit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds one mapping.
 
     Raises:
-        InputError: if it is absent, unreadable, no YAML, or no mapping.
+        InputError: if the file is absent or unreadable, is not valid YAML, or does not hold a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -32,8 +32,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({_reason(error)})") from None
     try:
         data = _UniqueKeys(text).get_single_data()
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError is YAML's for impossible dates
-        raise InputError(f"{path}: is no valid YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError) as error:  # PyYAML raises ValueError for impossible dates
+        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise InputError(f"{path}: expected a mapping of keys to values, got {type(data).__name__}")
     return data
@@ -56,7 +56,7 @@ def network_from_dict(data: Mapping[str, Any], source: str = "network") -> Netwo
 
 
 def network_to_dict(network: Network) -> dict[str, Any]:
-    """Return the YAML form; what stands at its default is left out where a reader would not miss it."""
+    """Return the YAML form of a network; most values that equal their defaults are left out."""
     common = {part.activation for part in network.parts}
     shared = common.pop() if len(common) == 1 else DEFAULT_ACTIVATION
     root: dict[str, Any] = {"name": network.name, "resolution": network.resolution, "classes": network.classes}
@@ -74,7 +74,7 @@ def network_to_dict(network: Network) -> dict[str, Any]:
 
 
 def network_to_yaml(network: Network) -> str:
-    """Return the YAML text of a stage table, one line a stage."""
+    """Return the YAML text of a stage table, with one line per stage."""
     data = network_to_dict(network)
     lines = [_flow({key: data[key]}) for key in data if key not in ("stem", "stages", "head")]
     lines.append(f"stem: {_flow(data['stem'], braces=True)}")
@@ -91,7 +91,7 @@ def load_network(path: Path) -> Network:
 
 @cache
 def _adapter() -> TypeAdapter[Network]:
-    """Pydantic's view of the plain dataclasses, built once."""
+    """Return pydantic's type adapter of ``Network``, which is built once."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(Network)
@@ -103,7 +103,10 @@ def _stage_keys(stage: Stage) -> tuple[str, ...]:
 
 
 def _plain(part: Stem | Stage | Head, always: tuple[str, ...], activation: str) -> dict[str, Any]:
-    """Return a part's fields: those of ``always``, and whatever is not at its default (the table's activation)."""
+    """Return a part's fields: those in ``always``, and those that differ from their defaults.
+
+    The default of ``activation`` is the activation of the table.
+    """
     values = {name: getattr(part, name) for name in always}
     for item in fields(part):
         default = activation if item.name == "activation" else _default(item)
@@ -122,7 +125,7 @@ def _flow(data: Mapping[str, Any], braces: bool = False) -> str:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Safe YAML in which a key may stand once: the second would silently win."""
+    """A safe YAML loader that rejects repeated keys; otherwise the last one would silently win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -130,7 +133,7 @@ class _UniqueKeys(yaml.SafeLoader):
             key = key_node.value
             if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
                 line = key_node.start_mark.line + 1
-                raise yaml.YAMLError(f"line {line}: the key '{key}' stands twice")
+                raise yaml.YAMLError(f"line {line}: the key '{key}' occurs twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -1,4 +1,4 @@
-"""What a YAML file holds, so that one given in another's place is told by its name and not key by key."""
+"""The kinds of YAML files, so that a file of the wrong kind gives one message instead of a message about every key."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ NETWORK, SPACE = "a network", "a search space"
 SEARCH, TRAINING = "a search's configuration", "a training's configuration"
 GENOTYPE = "a genotype of a space without stage tables"
 USES = {
-    NETWORK: "nas show FILE, nas scale FILE and nas train FILE take it",
-    SPACE: "nas search --space FILE and nas check FILE take it",
-    SEARCH: "nas search --config FILE takes it; for the run's network, give the run's folder",
-    TRAINING: "nas train --resume FOLDER takes its folder; for the network, give that folder",
-    GENOTYPE: "nothing can be shown, scaled or trained of it here",
+    NETWORK: "use it with nas show FILE, nas scale FILE or nas train FILE",
+    SPACE: "use it with nas search --space FILE or nas check FILE",
+    SEARCH: "use it with nas search --config FILE; for the run's network, give the run's folder",
+    TRAINING: "use its folder with nas train --resume FOLDER; for the network, give its folder",
+    GENOTYPE: "it cannot be shown, scaled or trained here",
 }
 
 
 def document_kind(data: Mapping[str, Any]) -> str:
-    """Return what a mapping looks like; empty where nothing can be said."""
+    """Return the kind of document that a mapping looks like; empty if the kind is unknown."""
     if "stages" in data:
         stages = data["stages"] if isinstance(data["stages"], list) else []
         values = [value for stage in stages if isinstance(stage, dict) for value in stage.values()]
@@ -34,10 +34,10 @@ def document_kind(data: Mapping[str, Any]) -> str:
 
 
 def refuse_others(data: Mapping[str, Any], wanted: str, source: str) -> None:
-    """Refuse a document that is plainly of another kind than the one that is wanted.
+    """Raise ``InputError`` for a document that is clearly of another kind than the wanted one.
 
     Raises:
-        InputError: saying what it is, and what takes it.
+        InputError: with the document's kind and the commands that accept it.
     """
     kind = document_kind(data)
     if kind and kind != wanted:

@@ -1,9 +1,10 @@
-"""What people may write in a stage table beside its plain fields, and what it stands for.
+"""The shorthands of a stage table, and the plain fields that they stand for.
 
-- ``activation`` at the root: of every part that names none.
+- ``activation`` at the root: the activation of every part that does not set its own.
 - ``width`` at the root: a factor on all channels, rounded as ``nas scale --width`` does.
-- ``width`` in a stage: a factor on its channels, rounded likewise; ``extra_layers``: layers more or fewer, at least
-  one stays (MnasNet's choices relative to MobileNetV2, arXiv 1807.11626, section 4.1).
+- ``width`` in a stage: a factor on its channels, rounded in the same way; ``extra_layers``: the number of layers to
+  add, or to remove if negative; at least one layer remains (MnasNet's choices relative to MobileNetV2, arXiv
+  1807.11626, section 4.1).
 - ``op: mbconv6``: ``op: mbconv`` with ``expand: 6``, so that one choice decides both.
 - a stage as text: Google's block notation.
 """
@@ -25,17 +26,17 @@ MODIFIERS = ("width", "activation")
 
 @dataclass(frozen=True, slots=True)
 class Modifiers:
-    """What the root of a table says about all of its parts."""
+    """Values at the root of a table that apply to all of its parts."""
 
     width: float = 1.0
     activation: str | None = None
 
     @classmethod
     def of(cls, root: Mapping[str, Any]) -> Modifiers:
-        """Read them from the root's values.
+        """Read the modifiers from the root's values.
 
         Raises:
-            InputError: if the width is no number above 0.
+            InputError: if the width is not a number above 0 and at most 100.
         """
         return cls(_factor(root.get("width", 1.0), "width"), root.get("activation"))
 
@@ -44,7 +45,7 @@ def resolve(form: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plain YAML form that a table with shorthands stands for.
 
     Raises:
-        InputError: for shorthands that make no sense; the plain fields are checked elsewhere.
+        InputError: for invalid shorthands; the plain fields are checked elsewhere.
     """
     modifiers = Modifiers.of(form)
     plain = {key: value for key, value in form.items() if key not in MODIFIERS}
@@ -62,7 +63,7 @@ def resolve(form: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resolve_part(values: Mapping[str, Any], modifiers: Modifiers) -> dict[str, Any]:
-    """Resolve the stem or the head."""
+    """Return the plain values of the stem or the head."""
     plain = dict(values)
     for key in ("channels", "hidden"):
         if key in plain:
@@ -71,7 +72,7 @@ def resolve_part(values: Mapping[str, Any], modifiers: Modifiers) -> dict[str, A
 
 
 def resolve_stage(values: Mapping[str, Any], modifiers: Modifiers, where: str) -> dict[str, Any]:
-    """Resolve a stage that is a mapping.
+    """Return the plain values of a stage that is a mapping.
 
     Raises:
         InputError: naming ``where`` and the key.
@@ -79,7 +80,7 @@ def resolve_stage(values: Mapping[str, Any], modifiers: Modifiers, where: str) -
     plain = resolve_part(values, Modifiers(activation=modifiers.activation))
     if isinstance(op := plain.get("op"), str) and (match := _MBCONV.fullmatch(op)):
         if "expand" in plain:
-            raise InputError(f"{where}.expand: op '{op}' already says it; leave expand out, or write op: mbconv")
+            raise InputError(f"{where}.expand: op '{op}' already sets it; leave expand out, or write op: mbconv")
         plain |= {"op": "mbconv", "expand": _plain_number(float(match[1]))}
     width = _factor(plain.pop("width", 1.0), f"{where}.width")
     if "channels" in plain:
@@ -108,7 +109,7 @@ def _check_stated_inputs(form: Mapping[str, Any]) -> None:
 
 
 def _scaled(channels: Any, width: float) -> Any:
-    """Scale a channel count; what is none is left for the checks of plain fields."""
+    """Scale a channel count. An invalid count is returned unchanged; the checks of the plain fields report it."""
     whole = isinstance(channels, int) and not isinstance(channels, bool) and channels > 0
     return round_channels(channels, width) if whole else channels
 

@@ -1,4 +1,4 @@
-"""Which candidates to propose together: the best one by one, each taking its uncertainty away from its neighbours."""
+"""Batch selection: the best candidates are picked one by one, and each pick reduces its neighbours' uncertainty."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Beliefs:
     """Joint predictions of metrics for a pool of candidates, updated as some of them are picked.
 
     Args:
-        means: by metric, ``(n,)``.
-        covariances: by metric, ``(n, n)``; changed in place.
-        noises: variance of a training's noise, by metric.
+        means: predicted means by metric, ``(n,)``.
+        covariances: covariances of the predictions by metric, ``(n, n)``; changed in place.
+        noises: variance of the training noise by metric.
     """
 
     def __init__(self, means: dict[str, Numbers], covariances: dict[str, Numbers], noises: dict[str, float]) -> None:
@@ -26,24 +26,25 @@ class Beliefs:
 
     @property
     def stds(self) -> dict[str, Numbers]:
-        """The uncertainty that is left, by metric, ``(n,)``."""
+        """The remaining standard deviations by metric, ``(n,)``."""
         return {name: np.sqrt(np.maximum(np.diag(covariance), 0.0)) for name, covariance in self._covariances.items()}
 
     def observe(self, place: int) -> None:
-        """Take a candidate's uncertainty away, as if its result were the predicted one."""
+        """Remove a candidate's uncertainty, as if its result were known to be the predicted one."""
         for name, covariance in self._covariances.items():
             column = covariance[:, place].copy()
             covariance -= np.outer(column, column) / (max(column[place], 0.0) + self._noises[name])
 
 
 def pick(beliefs: Beliefs, value: Value, count: int, accept: Accept = lambda _: True) -> list[int]:
-    """Return the places of up to ``count`` candidates, best first.
+    """Return the indices of up to ``count`` candidates, best first.
 
     Args:
-        beliefs: about the candidates.
-        value: makes numbers to maximise, ``(n,)``, of the stds by metric; ``-inf`` where one must not be picked.
-        count: how many are wanted.
-        accept: has the last word on each.
+        beliefs: joint predictions of the candidates.
+        value: function from the standard deviations by metric to scores to maximise, ``(n,)``; ``-inf`` for candidates
+            that must not be picked.
+        count: maximum number of candidates to pick.
+        accept: function that returns whether the candidate of an index may be picked.
     """
     picked: list[int] = []
     closed: list[int] = []
@@ -64,9 +65,9 @@ def pick(beliefs: Beliefs, value: Value, count: int, accept: Accept = lambda _: 
 def pick_spread(
     covariance: Numbers, noise: float, taken: Sequence[int], count: int, accept: Accept = lambda _: True
 ) -> list[int]:
-    """Return the places of ``count`` candidates that together say most about all, given those that are ``taken``.
+    """Return the indices of ``count`` candidates that are together most informative, given the ``taken`` ones.
 
-    Greedily those of the largest variance (a D-optimal design, as in Seeger 2004).
+    The candidate of the largest remaining variance is picked repeatedly (a D-optimal design, as in Seeger 2004).
     """
     beliefs = Beliefs({}, {"": covariance}, {"": noise})
     for place in taken:

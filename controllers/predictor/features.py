@@ -1,10 +1,9 @@
-"""Genotypes and their costs as numbers a model can learn from.
+"""Features of genotypes and their costs, as numbers that a model can learn from.
 
-Option indices are written in two ways, of which the model finds the mixture: as a thermometer (is the index at least
-1, at least 2, ...), in which neighbouring options are alike, as they are for kernels, widths and depths; and one-hot,
-in which every option is as different from every other, as for kinds of operation. Costs that are known before anything
-is trained come as standardised logarithms: a network with more parameters tends to be more accurate, and that need
-not be learned gene by gene.
+Option indices are encoded in two ways, and the model learns the mixture of both. In the thermometer encoding (is the
+index at least 1, at least 2, ...) neighbouring options are similar, as for kernels, widths and depths. In the one-hot
+encoding all options differ equally, as for kinds of operation. Costs that are known before training are standardised
+logarithms: a network with more parameters tends to be more accurate, and the model need not learn this gene by gene.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from nas.controllers.task import Numbers
 from nas.search_spaces.domain import Columns, Genes
 
 COSTS = ("macs", "params")
-MOST_STEPS, MOST_KINDS = 63, 512  # features of one gene
-MOST_SPREAD = 8.0  # mean squared length of one gene's features: more options do not make a gene matter more
+MOST_STEPS, MOST_KINDS = 63, 512  # maximum numbers of thermometer and one-hot features of one gene
+MOST_SPREAD = 8.0  # maximum mean squared length of one gene's features: more options do not increase its weight
 
 
 class Features:
@@ -29,7 +28,8 @@ class Features:
         sizes: how many options each gene has.
 
     Attributes:
-        groups: for each feature ``(features,)`` the weight it is scaled by: a gene's, then each cost's.
+        groups: index of the weight that scales each feature, ``(features,)``: first the weights of the genes, then
+            those of the costs.
         categorical: which features are one-hot ``(features,)``.
         genes: how many genes there are.
         weights: how many weights there are.
@@ -50,30 +50,31 @@ class Features:
         self.categorical: NDArray[np.bool_] = np.array(categorical + [False] * len(COSTS))
 
     def of(self, genes: Genes, costs: Columns) -> Numbers:
-        """Return the features ``(n, features)``; costs are logarithms yet to be standardised, 0 where unknown."""
+        """Return the features ``(n, features)``; costs are logarithms, not standardised, 0 if unknown."""
         none = np.zeros(len(genes))
         columns = [table[genes[:, gene]] for gene, table in enumerate(self._tables)]
         known = [np.log(np.maximum(np.nan_to_num(costs.get(name, none)), 1)) for name in COSTS]
         return np.concatenate([*columns, np.stack(known, axis=1)], axis=1)
 
     def standardise(self, features: Numbers, spread: Numbers) -> Numbers:
-        """Return features whose costs have the mean and std ``(2, costs)`` of ``spread`` taken out."""
+        """Return features with the costs standardised by their means and stds in ``spread``, ``(2, costs)``."""
         standard = features.copy()
         standard[:, -len(COSTS) :] = (features[:, -len(COSTS) :] - spread[0]) / spread[1]
         return standard
 
 
 def spread_of(features: Numbers) -> Numbers:
-    """Return the mean and the std of each cost ``(2, costs)`` over ``features``; 1 where a cost never differs."""
+    """Return the mean and the std of each cost ``(2, costs)`` over ``features``; the std is 1 for a constant cost."""
     costs = features[:, -len(COSTS) :]
     std = costs.std(axis=0)
     return np.stack([costs.mean(axis=0), np.where(std > 1e-9, std, 1.0)])
 
 
 def _thermometer(options: int) -> Numbers:
-    """Return ``(options, steps)``: is the index at least 1, 2, ...; of mean 0 and std 1 over options.
+    """Return the thermometer encoding ``(options, steps)``: whether the index is at least 1, 2, ...
 
-    Of a gene with more options than ``MOST_STEPS`` only so many steps are taken, evenly spread.
+    Each step has mean 0 and std 1 over the options, before ``_bounded``. A gene has at most ``MOST_STEPS`` steps,
+    evenly spread over its options.
     """
     steps = np.unique(np.linspace(1, max(options - 1, 1), min(options - 1, MOST_STEPS)).astype(np.int64))
     share = 1 - steps / options
@@ -81,9 +82,10 @@ def _thermometer(options: int) -> Numbers:
 
 
 def _one_hot(options: int) -> Numbers:
-    """Return ``(options, options)``, of mean 0, scaled to the thermometer's.
+    """Return the one-hot encoding ``(options, options)`` with mean 0, on the scale of the thermometer encoding.
 
-    Nothing for two options, where it is the same, and for too many to be kinds of anything.
+    It is empty for at most two options, where both encodings are the same, and for more than ``MOST_KINDS`` options,
+    which are too many for categories.
     """
     if options <= 2 or options > MOST_KINDS:
         return np.zeros((options, 0))

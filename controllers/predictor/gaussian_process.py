@@ -1,12 +1,13 @@
 """A Gaussian process for accuracies (Rasmussen and Williams 2006, chapters 2 and 5).
 
-With the weighted features ``u`` of an architecture and ``p = u . u' / genes``, the covariance of two is
+With the weighted features ``u`` of an architecture and ``p = u . u' / genes``, the covariance of two architectures is
 
     1 + a p + b p^2 + c exp(-(|u|^2 + |u'|^2) / (2 genes) + p)
 
-a constant, main effects, interactions of pairs, and a smooth rest of any order. Every gene and every cost has a weight
-(automatic relevance determination). Weights, ``a``, ``b``, ``c``, the noise and how categorical genes are maximise the
-posterior density under log-normal priors, by L-BFGS with exact derivatives.
+The terms are a constant, main effects, pairwise interactions and a smooth remainder of any order. Every gene and every
+cost has a weight (automatic relevance determination). The weights, ``a``, ``b``, ``c``, the noise and the share of the
+categorical encoding are fitted: they maximise the posterior density under log-normal priors, by L-BFGS with exact
+derivatives.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from nas.controllers.predictor.features import Features, spread_of
 from nas.controllers.task import Numbers
 
 LINEAR, QUADRATIC, SMOOTH, NOISE, CATEGORICAL = range(5)
-MODES = np.array([0.0, np.log(0.3), np.log(0.3), np.log(1e-3), np.log(0.5)])  # of the priors, as logarithms
+MODES = np.array([0.0, np.log(0.3), np.log(0.3), np.log(1e-3), np.log(0.5)])  # modes of the priors, as logarithms
 DEVIATIONS = np.array([1.5, 1.5, 1.5, 2.0, 1.0])
 WEIGHT_DEVIATION = 0.5
 SHARED = len(MODES)
-LEAST_NOISE = 1e-5  # of the variance of the accuracies; keeps the matrices invertible
+LEAST_NOISE = 1e-5  # as a share of the accuracies' variance; keeps the matrices invertible
 CONSTANT = 1.0
 AT_ONCE = 4096  # predictions whose covariances are held in memory together
-OUTLIER = 4.0  # deviations below the median at which an accuracy counts no lower
+OUTLIER = 4.0  # accuracies more than this many standard deviations below the median are clipped
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """Predictions of accuracy, in the unit of what was fitted.
+    """Predictions of accuracy, in the unit of the fitted values.
 
     Attributes:
-        mean: ``(n,)``.
-        std: of the accuracy itself, the noise of a training left out, ``(n,)``.
+        mean: predicted means, ``(n,)``.
+        std: standard deviations of the accuracies themselves, without the training noise, ``(n,)``.
     """
 
     mean: Numbers
@@ -47,11 +48,11 @@ class GaussianProcess:
     """A Gaussian process over a space's architectures.
 
     Args:
-        features: how they are written.
-        rises: whether more is better: outliers on the bad side count no further than the usual.
+        features: the encoding of the architectures.
+        rises: whether higher values are better; outliers on the worse side are clipped.
 
     Attributes:
-        hyperparameters: logarithms: ``a``, ``b``, ``c``, noise, categorical share, then the weights.
+        hyperparameters: logarithms of ``a``, ``b``, ``c``, the noise and the categorical share, then of the weights.
     """
 
     def __init__(self, features: Features, rises: bool = True) -> None:
@@ -61,7 +62,7 @@ class GaussianProcess:
         self.hyperparameters = self.modes.copy()
 
     def learn_hyperparameters(self, rows: Numbers, accuracies: Numbers, steps: int) -> None:
-        """Improve the hyperparameters on features ``(n, features)`` and accuracies ``(n,)``, from where they are."""
+        """Fit the hyperparameters to features ``(n, features)`` and accuracies ``(n,)``, from their current values."""
         from scipy.optimize import minimize
 
         standard = self.features.standardise(rows, spread_of(rows))
@@ -80,14 +81,15 @@ class GaussianProcess:
     def condition(
         self, rows: Numbers, accuracies: Numbers, without_result: Numbers, more_noise: Numbers | None = None
     ) -> None:
-        """Take in what was observed.
+        """Condition the process on observed results.
 
         Args:
             rows: features of observed architectures, ``(n, features)``.
-            accuracies: theirs, ``(n,)``.
-            without_result: features of architectures whose result is not known (yet), ``(m, features)``: they take
-                uncertainty away as if they had come out as predicted (Desautels et al. 2014), and change no mean.
-            more_noise: variances of the accuracies beyond the noise of all, ``(n,)``.
+            accuracies: their accuracies, ``(n,)``.
+            without_result: features of architectures whose result is not known (yet), ``(m, features)``; they reduce
+                the uncertainty as if their results were the predicted ones (Desautels et al. 2014), and do not change
+                the means.
+            more_noise: variances of the accuracies in addition to the common noise, ``(n,)``.
         """
         self._spread = spread_of(rows)
         targets, self._centre, self._scale = _standardised(accuracies, self.rises)
@@ -149,7 +151,7 @@ class GaussianProcess:
         """Restore the hyperparameters.
 
         Raises:
-            ValueError: if they are not those of these features.
+            ValueError: if their number does not match the features.
         """
         self.hyperparameters = np.asarray(state, dtype=np.float64).reshape(self.modes.shape)
 
@@ -157,7 +159,7 @@ class GaussianProcess:
         return self.features.standardise(rows, self._spread) * self._scales(self.hyperparameters)
 
     def _scales(self, hyperparameters: Numbers) -> Numbers:
-        """Return what each feature is multiplied by."""
+        """Return the factor that scales each feature."""
         categorical = np.exp(hyperparameters[CATEGORICAL]) * self.features.categorical
         mixture = np.where(self.features.categorical, categorical, 1.0)
         scales: Numbers = np.exp(hyperparameters[SHARED:])[self.features.groups] * mixture
@@ -193,11 +195,11 @@ class GaussianProcess:
         away = (hyperparameters - self.modes) / self.stds
         value = 0.5 * targets @ coefficients + np.log(np.diag(factor)).sum() + 0.5 * away @ away
 
-        outer = 0.5 * (inverse - np.outer(coefficients, coefficients))  # of the value by the covariance
+        outer = 0.5 * (inverse - np.outer(coefficients, coefficients))  # derivative of the value by the covariance
         by_products = outer * (linear + 2 * quadratic * products + smooths)
-        by_norms = -(outer * smooths).sum(axis=1)  # |u|^2 / genes stands in its row and its column, halved in each
+        by_norms = -(outer * smooths).sum(axis=1)  # |u|^2 / genes appears in its row and its column, halved in each
         by_points = ((by_products + by_products.T) @ points + 2 * by_norms[:, None] * points) / genes
-        by_scales = (by_points * points).sum(axis=0)  # of the value by the logarithm of each feature's scale
+        by_scales = (by_points * points).sum(axis=0)  # derivative of the value by the logarithm of each scale
         gradient = away / self.stds
         gradient[LINEAR] += (outer * products).sum() * linear
         gradient[QUADRATIC] += (outer * products**2).sum() * quadratic
@@ -213,11 +215,10 @@ def _norms(points: Numbers) -> Numbers:
 
 
 def _standardised(accuracies: Numbers, rises: bool = True) -> tuple[Numbers, float, float]:
-    """Return accuracies with mean 0 and std 1, the mean and the std; outliers are pulled in.
+    """Return clipped accuracies with mean 0 and std 1, and the mean and the std before the standardisation.
 
-    Those that are low, or high where less is better.
-
-    A training that has all but failed says little of its neighbours, and would stretch the scale for all others.
+    Outliers are clipped: values that are too low, or too high if ``rises`` is False. A training that almost failed says
+    little about its neighbours, and would stretch the scale of all others.
     """
     middle = float(np.median(accuracies))
     usual = 1.4826 * float(np.median(np.abs(accuracies - middle)))
@@ -243,10 +244,10 @@ def _whitened(factor: Numbers, right: Numbers) -> Numbers:
 
 
 def _robust_cholesky(matrix: Numbers) -> Numbers:
-    """Return the lower factor; a growing multiple of the unit matrix is added until there is one.
+    """Return the lower Cholesky factor, adding a growing multiple of the identity until the factorisation succeeds.
 
     Raises:
-        FloatingPointError: if the matrix holds what is no number.
+        FloatingPointError: if it never succeeds, because the matrix holds values that are not finite.
     """
     from scipy.linalg import cholesky
 
@@ -258,4 +259,4 @@ def _robust_cholesky(matrix: Numbers) -> Numbers:
         except np.linalg.LinAlgError:
             added = max(10 * added, 1e-8)
             if added > 1e3:
-                raise FloatingPointError("the covariance of the predictor is no number") from None
+                raise FloatingPointError("the covariance of the predictor is not finite") from None

@@ -1,6 +1,6 @@
-"""The search inside the search: genotypes of the highest score, found by evolution over whole arrays of them.
+"""Inner search for the genotypes of the highest score, by evolution on whole arrays of genotypes.
 
-Scores cost nothing but arithmetic here, so tens of thousands are looked at for every proposal.
+A score costs only arithmetic here, so tens of thousands of genotypes are scored for every batch of proposals.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from nas.search_spaces.domain import Domain, Genes
 
 Score = Callable[[Genes], Numbers]
 Key = Callable[[list[int]], Hashable]
-LOOKED = 4  # genotypes whose networks are told apart, for each that is wanted
+LOOKED = 4  # genotypes whose networks are compared, for each network that is wanted
 ROUNDS, LEAST_CHILDREN = 12, 100
 STARTS = 0.04  # share of the candidates that are drawn at random
-SURVIVORS = 0.2  # of a round's children, as many parents
+SURVIVORS = 0.2  # number of parents, as a share of a round's children
 CROSSED, FURTHER = 0.3, 0.6  # share of children with two parents; chance of each mutation after the first
 
 
@@ -30,16 +30,17 @@ def best_candidates(
     candidates: int,
     key: Key | None = None,
 ) -> tuple[Genes, Numbers]:
-    """Return genotypes inside the domain and their scores, best first: all that survived to the end.
+    """Return genotypes inside the domain and their scores, best first: all survivors of the last round.
 
     Args:
-        domain: where the genotypes have to lie.
-        score: gives a number to maximise for genotypes ``(n, tokens)``; ``-inf`` for those that must not come out.
-        generator: decides every draw.
-        starts: genotypes to begin with beside random ones, ``(m, tokens)``.
-        candidates: about how many are scored.
-        key: tells networks apart, where many genotypes may be one: of each only the first survives a round, and none of
-            those for which it is ``None``.
+        domain: the domain of the genotypes.
+        score: function from genotypes ``(n, tokens)`` to scores to maximise; ``-inf`` for genotypes that must not be
+            returned.
+        generator: random generator of all draws.
+        starts: initial genotypes in addition to random ones, ``(m, tokens)``.
+        candidates: approximate number of genotypes that are scored.
+        key: function from a genotype to the key of its network, if several genotypes may be one network. Only the first
+            genotype of each network survives a round, and none whose key is ``None``.
     """
     if domain.listable is not None and (domain.sparse or domain.listable <= candidates):
         listing = _listed(domain, generator, starts, candidates)
@@ -69,7 +70,10 @@ def best_candidates(
 
 
 def _listed(domain: Domain, generator: np.random.Generator, starts: Genes, candidates: int) -> Genes:
-    """Return a domain that can be listed, or if it is longer than ``candidates`` so many of it and what is near."""
+    """Return all genotypes of a domain that can be listed.
+
+    If it has more than ``candidates``, return that many random ones and the neighbours of ``starts``.
+    """
     listing = domain.listing()
     assert listing is not None
     if len(listing) <= candidates:
@@ -81,7 +85,7 @@ def _listed(domain: Domain, generator: np.random.Generator, starts: Genes, candi
 
 
 def _neighbours(genes: Genes, sizes: Sequence[int]) -> Genes:
-    """Return every genotype that differs in one gene from one of ``genes`` ``(n, tokens)``, and those themselves."""
+    """Return ``genes`` ``(n, tokens)`` and every genotype that differs from one of them in one gene."""
     found = [genes]
     for gene, options in enumerate(sizes):
         for step in range(1, int(options)):
@@ -92,7 +96,7 @@ def _neighbours(genes: Genes, sizes: Sequence[int]) -> Genes:
 
 
 def _networks(genes: Genes, key: Key, most: int) -> list[int]:
-    """Return the places of the first genotype of each network that may come out, up to ``most``."""
+    """Return the indices of the first genotype of each allowed network, up to ``most``; all if there is none."""
     seen: dict[Hashable, int] = {}
     for place, row in enumerate(genes[: LOOKED * most].tolist()):
         if (network := key(row)) is not None:
@@ -103,10 +107,10 @@ def _networks(genes: Genes, key: Key, most: int) -> list[int]:
 
 
 def distinct(genes: Genes) -> NDArray[np.int64]:
-    """Return the places of the first of equal rows ``(n, tokens)``, rising.
+    """Return the indices of the first of equal rows ``(n, tokens)``, in increasing order.
 
-    Rows are told apart by 64-bit hashes: that two of millions share one is all but impossible, and would cost no more
-    than a candidate.
+    Rows are compared by 64-bit hashes. It is very unlikely that two of millions of rows have the same hash, and this
+    would only lose a candidate.
     """
     multipliers = np.random.default_rng(0).integers(1, 2**62, size=genes.shape[1]) * 2 + 1
     _, first = np.unique((genes + 1) @ multipliers, return_index=True)
@@ -114,7 +118,7 @@ def distinct(genes: Genes) -> NDArray[np.int64]:
 
 
 def _children(generator: np.random.Generator, parents: Genes, sizes: Genes, count: int) -> Genes:
-    """Return mutated children ``(count, tokens)`` of parents that stand best first; the better have more."""
+    """Return mutated children ``(count, tokens)`` of parents sorted best first; better parents have more."""
     chosen = (generator.random(count) ** 2 * len(parents)).astype(np.int64)
     children: Genes = parents[chosen].copy()
     crossed = generator.random(count) < CROSSED

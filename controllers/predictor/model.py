@@ -1,9 +1,9 @@
-"""What has been observed, turned into predictions for any genotype: one Gaussian process for each modelled metric.
+"""Predictions for any genotype from the observed trials: one Gaussian process for each modelled metric.
 
-Trials of an earlier run may have been trained otherwise: their results are shifted by what those of this run differ
-from what the earlier ones predict, and count as noisier by how much the differences differ. Where trials have failed,
-genotypes that more likely fail than not are told apart, by a process over successes and failures; failures say nothing
-about accuracies.
+Trials of an earlier run may have been trained with other settings. A process fitted to them predicts the results of
+this run: the earlier results are shifted by the median difference, and the variance of the differences is added to
+their noise. If trials have failed, a process over successes and failures finds the genotypes that are more likely to
+fail than to succeed. Failures do not change the predicted means of the metrics.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from nas.controllers.predictor.observations import Observations
 from nas.controllers.task import Numbers
 from nas.search_spaces.domain import Domain, Genes
 
-FIRST_STEPS, LATER_STEPS = 40, 15  # of the optimisation of hyperparameters
-GROWTH = 1.1  # hyperparameters are learned again when there are so many times the results of the last time
-MOST_LEARNED = 300  # results that hyperparameters are learned from
-MOST_OPEN = 200  # architectures without a result that are accounted for
-EVEN = 0.5  # chance to succeed below which an architecture is not proposed
-LABEL_NOISE = 0.3  # share of the variance of success that no gene explains, to begin with
+FIRST_STEPS, LATER_STEPS = 40, 15  # steps of the optimisation of hyperparameters
+GROWTH = 1.1  # hyperparameters are fitted again when the number of results has grown by this factor
+MOST_LEARNED = 300  # maximum number of results that hyperparameters are fitted to
+MOST_OPEN = 200  # maximum number of architectures without a result that reduce the uncertainty
+EVEN = 0.5  # probability of success below which an architecture is not proposed
+LABEL_NOISE = 0.3  # initial share of the variance of success that no gene explains
 
 
 class Model:
     """Predicts metrics of genotypes.
 
     Args:
-        domain: gives the costs that are known.
-        metrics: what is modelled, and whether more of it is better.
-        most: how many results are taken into account at most.
+        domain: the domain of the genotypes, with their known costs.
+        metrics: the modelled metrics, and for each whether higher is better.
+        most: maximum number of results that are used.
 
     Attributes:
-        observations: what it learns from; added to from outside.
-        impossible: genotypes that make no network that may be evaluated, in the order in which they were met; added
-            to from outside.
+        observations: the trials that it learns from; the controller adds to them.
+        impossible: genotypes that cannot be evaluated, in the order in which they were found; the controller adds to
+            them.
     """
 
     def __init__(self, domain: Domain, metrics: Mapping[str, bool], most: int) -> None:
@@ -60,7 +60,7 @@ class Model:
         return self.features.of(genes, self.domain.costs(genes) if len(genes) else {})
 
     def refresh(self, pending: Sequence[tuple[int, ...]]) -> None:
-        """Take in all that was observed; ``pending`` are genotypes whose trials are still running."""
+        """Update the model with all observations; ``pending`` are genotypes whose trials are still running."""
         seen = self.observations
         places = seen.most_telling(self.most)
         rows = self._known_rows([seen.genes[index] for index in places])
@@ -83,9 +83,10 @@ class Model:
         return {name: process.predict(rows) for name, process in self.processes.items()}
 
     def doubt(self, rows: Numbers) -> Numbers:
-        """Return 0 for features ``(n, features)`` of architectures that succeed more likely than they fail.
+        """Return a penalty ``(n,)`` for likely failure, from features ``(n, features)`` of architectures.
 
-        For the others it is at least 1, and the more, the less likely they succeed; ``(n,)``.
+        It is 0 if success is at least as likely as failure. Otherwise it is at least 1, and grows as success becomes
+        less likely.
         """
         if not self._judges:
             return np.zeros(len(rows))
@@ -93,7 +94,7 @@ class Model:
         return np.where(chances >= EVEN, 0.0, 1 + EVEN - chances)
 
     def state(self) -> dict[str, Any]:
-        """Return all that decides predictions, as plain values."""
+        """Return the state that determines predictions, as plain values."""
         return {
             "observations": self.observations.state(),
             "hyperparameters": {name: process.state() for name, process in self.processes.items()},
@@ -116,7 +117,7 @@ class Model:
     def _values(
         self, name: str, process: GaussianProcess, rows: Numbers, places: Sequence[int]
     ) -> tuple[Numbers, Numbers]:
-        """Return a metric's results ``(n,)``, an earlier run's shifted, and the variance of each beyond the noise."""
+        """Return a metric's results ``(n,)``, those of an earlier run shifted, and their additional variances."""
         values = self.observations.metric_at(name, places)
         extra = np.zeros(len(values))
         earlier = np.array([self.observations.earlier[index] for index in places], dtype=bool)
@@ -128,7 +129,7 @@ class Model:
         return values, extra
 
     def _judge_failures(self) -> None:
-        """Model what fails, where anything has."""
+        """Update the model of failures, if there are any."""
         seen = self.observations
         failed = [*(seen.genes[index] for index in seen.places("failed")), *self.impossible][-self.most // 2 :]
         self._judges = bool(failed)
@@ -143,7 +144,7 @@ class Model:
             self._chances.condition(rows, labels, rows[:0])
 
     def _known_rows(self, genes: Sequence[tuple[int, ...]]) -> Numbers:
-        """Return the features of genotypes that are asked for again and again."""
+        """Return the features of genotypes, which are cached for later calls."""
         if new := [one for one in dict.fromkeys(genes) if one not in self._rows]:
             self._rows.update(zip(new, self.rows(np.array(new, dtype=np.int64)), strict=True))
         found = [self._rows[one] for one in genes]
@@ -151,5 +152,5 @@ class Model:
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
-    """Return at most ``most`` places evenly spread over ``count``."""
+    """Return at most ``most`` indices below ``count``, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -1,4 +1,4 @@
-"""What a predictor has been told: which architectures came to what, and which of that the model is given."""
+"""The finished trials of a predictor, and the selection of those that the model uses."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from nas.search_spaces.domain import Genes
 
 @dataclass
 class Observations:
-    """Finished trials, in the order in which they were told.
+    """Finished trials, in the order of the ``tell`` calls.
 
     Attributes:
-        tokens: genes of an architecture.
-        genes: of each trial.
-        statuses: ``ok``, ``failed`` or ``pruned``.
-        metrics: of each trial, those that are modelled.
-        rewards: of each trial; ``nan`` where it has none.
-        earlier: whether a trial is an earlier run's.
+        tokens: number of genes of an architecture.
+        genes: genotype of each trial.
+        statuses: status of each trial: ``ok``, ``failed`` or ``pruned``.
+        metrics: modelled metrics of each trial.
+        rewards: reward of each trial; ``nan`` if it has none.
+        earlier: whether each trial is from an earlier run.
     """
 
     tokens: int
@@ -34,7 +34,7 @@ class Observations:
     earlier: list[bool] = field(default_factory=list)
 
     def add(self, trial: Trial, modelled: Sequence[str], earlier: bool) -> None:
-        """Take in a trial; one that succeeded without what is modelled counts as failed."""
+        """Add a trial; a successful trial that lacks a modelled metric counts as failed."""
         found = {name: float(trial.metrics[name]) for name in modelled if name in trial.metrics}
         complete = len(found) == len(modelled) and all(np.isfinite(value) for value in found.values())
         self.genes.append(trial.architecture.genes)
@@ -44,7 +44,7 @@ class Observations:
         self.earlier.append(earlier)
 
     def places(self, *statuses: Status) -> list[int]:
-        """Return which trials have one of these statuses."""
+        """Return the indices of the trials that have one of these statuses."""
         return [index for index, status in enumerate(self.statuses) if status in statuses]
 
     def new_genes(self) -> Iterator[tuple[int, ...]]:
@@ -52,7 +52,7 @@ class Observations:
         return (genes for genes, earlier in zip(self.genes, self.earlier, strict=True) if not earlier)
 
     def genes_at(self, places: Sequence[int]) -> Genes:
-        """Return genotypes ``(n, tokens)``."""
+        """Return the genotypes of trials, ``(n, tokens)``."""
         return np.array([self.genes[index] for index in places], dtype=np.int64).reshape(-1, self.tokens)
 
     def metric_at(self, name: str, places: Sequence[int]) -> Numbers:
@@ -60,7 +60,7 @@ class Observations:
         return np.array([self.metrics[index][name] for index in places], dtype=np.float64)
 
     def most_telling(self, most: int) -> list[int]:
-        """Return the places of at most ``most`` trials that succeeded: the better half, and others evenly spread."""
+        """Return the indices of at most ``most`` successful trials: half are the best, the others evenly spread."""
         places = self.places("ok")
         if len(places) <= most:
             return places

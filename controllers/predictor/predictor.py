@@ -1,11 +1,11 @@
 """Predictor-guided search: only the accuracy has to be learned, since costs are exact and free before any training.
 
-A Gaussian process predicts the accuracy with its uncertainty; the reward of an optimistic accuracy, ``mean + kappa *
-deviation`` (upper confidence bound, Srinivas et al. 2010), and the exact costs is maximised over tens of thousands of
-genotypes inside the band. Trials that are still running take uncertainty away, so that many workers do not get near
-copies (GP-BUCB, Desautels et al. 2014). With several objectives each proposal maximises another random scalarisation
-of them, of which the expectation is the hypervolume (Zhang and Golovin 2020, arXiv 2006.04655), over candidates that a
-few others were searched for.
+A Gaussian process predicts the accuracy and its uncertainty. Tens of thousands of genotypes within the budget are
+searched for the highest reward of the exact costs and an optimistic accuracy, ``mean + kappa * std`` (upper confidence
+bound, Srinivas et al. 2010). Trials that are still running reduce the uncertainty, so that parallel workers do not get
+near copies (GP-BUCB, Desautels et al. 2014). With several objectives, each proposal maximises a new random
+scalarisation, whose expectation is the hypervolume (Zhang and Golovin 2020, arXiv 2006.04655). Its candidates come from
+searches for a few other random scalarisations.
 """
 
 from __future__ import annotations
@@ -29,27 +29,29 @@ from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Columns, Genes
 
-POOL = 400  # best candidates of which a batch is picked
-DESIGN = 800  # candidates of which the first networks are picked
+POOL = 400  # best candidates from which a batch is picked
+DESIGN = 800  # candidates from which the first networks are picked
 DESIGN_NOISE = 0.3
-MOST_TAKEN = 200  # networks proposed before that a design takes into account
+MOST_TAKEN = 200  # maximum number of earlier proposals that a design takes into account
 KICKED = 50  # best networks so far from which the inner search begins
-WEIGHTINGS = 4  # scalarisations for which candidates of one batch are looked for
-DISCOURAGED = 1e6  # ranges of the objective, taken from the score of what more likely fails than not
+WEIGHTINGS = 4  # scalarisations that the candidates of one batch are searched for
+DISCOURAGED = 1e6  # penalty of architectures that are likely to fail, in ranges of the objective
 INITIAL, LEAST_INITIAL = 12, 4
 
 
 class Predictor(Controller):
-    """Proposes what is predicted, optimistically, to have the highest reward.
+    """Proposes the architectures of the highest reward under optimistic predictions.
 
     Args:
-        task: what may be proposed and what it is worth.
-        seed: of the controller's generator.
-        initial: results of networks spread over the space that come before the first prediction.
-        kappa: optimism: how many deviations above its mean an accuracy is hoped to be.
-        candidates: genotypes looked at for each batch of proposals (fewer where costs have to be counted one by one).
-        most: results that predictions take into account; of more, the better half and some of the others.
-        objectives: ``reward``, or several: names of metrics such as ``accuracy``, ``macs``, ``max:NAME``; those that
+        task: the domain of architectures and the reward function.
+        seed: seed of the controller's random generator.
+        initial: number of results, of networks spread over the space, before the first prediction.
+        kappa: optimism: number of standard deviations added to the predicted mean of the accuracy.
+        candidates: number of genotypes scored for each batch of proposals (fewer if costs have to be counted one by
+            one).
+        most: maximum number of results that predictions use; if there are more, half of those used are the best ones
+            and the others are evenly spread.
+        objectives: ``reward``, or several names of metrics such as ``accuracy``, ``macs``, ``max:NAME``; metrics that
             are not known before training are predicted too.
     """
 
@@ -80,14 +82,14 @@ class Predictor(Controller):
         self._rising = dict(zip(self.objectives.names, self.objectives.signs, strict=True))
         self._watch = Watch("controller.objectives", self.model.metrics)
         self._queue: list[Architecture] = []
-        self._has_copies = False  # whether genotypes were met that are networks proposed before
+        self._has_copies = False  # whether a candidate was a network that was proposed before
 
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:
-        """A third of the trials as the first networks, from 4 to 12.
+        """Return a third of the trials for ``initial``, from 4 to 12.
 
         Raises:
-            InputError: if more are given than there are trials: nothing would ever be predicted.
+            InputError: if a given ``initial`` exceeds the number of trials, so that nothing would be predicted.
         """
         initial = given.get("initial", max(min(trials // 3, INITIAL), min(LEAST_INITIAL, max(trials, 2))))
         if "initial" in given and initial > trials:
@@ -95,34 +97,34 @@ class Predictor(Controller):
         return {"initial": initial}
 
     def prepare(self, count: int) -> None:
-        """Work out the next proposals, best first."""
+        """Compute the next proposals, best first."""
         results = len(self.model.observations.places("ok"))
         self._queue = self._predicted(count) if results >= self.initial else self._spread_out(count)
 
     def propose(self) -> Architecture | None:
-        """Return the next of the proposals that were worked out."""
+        """Return the next computed proposal."""
         return self._queue.pop(0) if self._queue else None
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take in finished trials."""
+        """Learn from finished trials, and check that they have the modelled metrics."""
         super().tell(trials)
         self._watch.see(trials)
 
     def learn(self, trial: Trial) -> None:
-        """Remember a trial; failures are remembered as such."""
+        """Record a finished trial, including a failed one."""
         self.model.observations.add(trial, self.model.metrics, earlier=False)
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
-        """Learn from an earlier run, however its networks were trained."""
+        """Learn from an earlier run, even if its networks were trained with other settings."""
         for trial in trials:
             self.model.observations.add(trial, self.model.metrics, earlier=True)
 
     def own_state(self) -> State:
-        """Return what was observed and the model's hyperparameters."""
+        """Return the observations and the model's hyperparameters."""
         return {**self.model.state(), "has_copies": self._has_copies}
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
-        """Restore what was observed and the model's hyperparameters."""
+        """Restore the observations and the model's hyperparameters."""
         self.model.load_state(state)
         for genes in [*self.model.observations.genes, *self.model.impossible]:
             self.restored(genes)
@@ -131,9 +133,9 @@ class Predictor(Controller):
         self._has_copies = bool(state["has_copies"])
 
     def _modelled(self) -> dict[str, bool]:
-        """Return the metrics that have to be predicted, and whether more of them is better.
+        """Return the metrics that have to be predicted, and for each whether higher is better.
 
-        They are those of the objectives that are not known before training.
+        These are the metrics of the objectives that are not known before training.
         """
         known = known_metrics(self.domain)
         signs = zip(self.objectives.names, self.objectives.signs, strict=True)
@@ -146,7 +148,7 @@ class Predictor(Controller):
         return modelled
 
     def _acceptable(self, architecture: Architecture) -> bool:
-        """Say whether a candidate is a new network inside the domain; remember what it is if not."""
+        """Return whether a candidate is a new network inside the domain; otherwise record why it is not."""
         if not self.domain.admits(architecture):
             self.model.impossible[architecture.genes] = None
             return False
@@ -155,7 +157,7 @@ class Predictor(Controller):
         return not copy
 
     def _pick(self, picker: Callable[[Accept], list[int]], candidates: Genes) -> list[Architecture]:
-        """Return the architectures that are picked from candidates, each another network inside the domain."""
+        """Return the architectures picked from candidates: distinct new networks inside the domain."""
         keys: set[Hashable] = set()
 
         def accept(place: int) -> bool:
@@ -168,7 +170,7 @@ class Predictor(Controller):
         return [self.architecture(candidates[place]) for place in picker(accept)]
 
     def _spread_out(self, count: int) -> list[Architecture]:
-        """Return networks that together say most about the space, given those proposed already."""
+        """Return the networks that are together most informative about the space, given earlier proposals."""
         drawn = self.domain.sample_genes(self.generator, min(DESIGN, self.candidates))
         if drawn is None:
             return []
@@ -235,7 +237,7 @@ class Predictor(Controller):
         return np.array(list(islice(new, POOL)), dtype=np.int64).reshape(-1, found.shape[1])
 
     def _network(self, genes: tuple[int, ...]) -> Hashable:
-        """Return what tells a genotype's network apart; ``None`` where it makes none, or one that was proposed."""
+        """Return the key of a genotype's network; ``None`` if there is no valid network, or it was proposed before."""
         try:
             key = self.domain.key(self.architecture(genes))
         except InputError:
@@ -243,7 +245,7 @@ class Predictor(Controller):
         return None if key in self._proposed else key
 
     def _optimistic(self, costs: Columns, means: dict[str, Numbers], stds: dict[str, Numbers]) -> Numbers:
-        """Return the objectives ``(n, objectives)``, all to maximise, of what is hoped for."""
+        """Return the objectives under optimistic predictions, ``(n, objectives)``, all to maximise."""
         columns = dict(costs)
         for name, mean in means.items():
             columns[name] = mean + self._rising.get(name, 1) * self.kappa * stds[name]
@@ -260,7 +262,7 @@ class Predictor(Controller):
         return self._optimistic(costs, means, {name: np.zeros(len(places)) for name in means})
 
     def _best_so_far(self) -> Genes:
-        """Return the networks of the highest rewards so far that lie inside the domain."""
+        """Return the genotypes of the highest rewards so far that are inside the domain."""
         seen = self.model.observations
         places = sorted(seen.places("ok"), key=lambda index: -np.nan_to_num(seen.rewards[index], nan=-np.inf))
         genes = seen.genes_at(places[:KICKED])

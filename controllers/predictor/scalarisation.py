@@ -9,7 +9,7 @@ import numpy as np
 from nas.controllers.nondominated import constrained_ranks
 from nas.controllers.task import Numbers
 
-MARGIN = 0.1  # of each objective's range, by which the reference point is worse than the worst of the front
+MARGIN = 0.1  # distance of the reference point below the worst of the front, as a share of each range
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Scalarisation:
 
     @classmethod
     def of(cls, values: Numbers) -> Scalarisation:
-        """Set the scale by objectives ``(n, objectives)``, all to maximise: by the nondominated among them."""
+        """Return the scalarisation for the Pareto front of objectives ``(n, objectives)``, all to maximise."""
         front = values[constrained_ranks(-values, np.zeros(len(values))) == 0]
         low, high = front.min(axis=0), front.max(axis=0)
         spread = values.max(axis=0) - values.min(axis=0)
@@ -35,7 +35,7 @@ class Scalarisation:
 
     @property
     def unit(self) -> float:
-        """What a difference of 1 means in what is mapped to: a single objective is left as it is."""
+        """The unit of the mapped values: the range of a single objective, which is not scaled, otherwise 1."""
         return float(self.width[0]) if len(self.width) == 1 else 1.0
 
     def draw(self, generator: np.random.Generator) -> Numbers:
@@ -46,7 +46,7 @@ class Scalarisation:
         return np.asarray(np.maximum(direction / np.linalg.norm(direction), 1e-3))
 
     def __call__(self, values: Numbers, weights: Numbers) -> Numbers:
-        """Return how far each of ``(n, objectives)`` reaches from the reference in the direction, ``(n,)``."""
+        """Return how far values ``(n, objectives)`` reach from the reference along ``weights``, ``(n,)``."""
         if values.shape[1] == 1:
             return np.asarray(values[:, 0], dtype=np.float64)
         reached: Numbers = ((values - self.reference) / self.width / weights).min(axis=1)

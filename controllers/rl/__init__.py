@@ -1,3 +1,3 @@
-"""Reinforcement learning: the papers' controller."""
+"""Reinforcement learning: the controller of the NASNet and MnasNet papers."""
 
 __all__: list[str] = []

@@ -1,6 +1,6 @@
-"""What the policy minimises (Schulman et al. 2017, arXiv 1707.06347; Williams 1992).
+"""Losses of the policy (Schulman et al. 2017, arXiv 1707.06347; Williams 1992).
 
-An architecture's reward is credited to every one of its decisions: nothing is earned before the last.
+The reward of an architecture is credited to each of its decisions, because there is no reward before the last one.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LEAST_SCALE = 1e-6  # of advantages, below which they are rounding
+LEAST_SCALE = 1e-6  # scale of advantages below which they are only rounding errors
 
 
 def advantages(rewards: Tensor, baseline: float, normalise: bool) -> Tensor:
-    """Return by how much each reward ``(batch,)`` exceeds the baseline, divided by their root mean square if asked.
+    """Return how much each reward ``(batch,)`` exceeds the baseline; ``normalise`` divides by the root mean square.
 
-    The std of the rewards alone would not do: where all are alike it is nothing but rounding.
+    The std of the rewards is not used for this: if all rewards are equal, it is only a rounding error.
     """
     above = rewards - baseline
     scale = float(above.square().mean().sqrt())
@@ -22,7 +22,7 @@ def advantages(rewards: Tensor, baseline: float, normalise: bool) -> Tensor:
 
 
 def moving_average(before: float | None, rewards: Tensor, weight: float) -> float:
-    """Return the exponential moving average of batches' mean rewards; the first mean itself where there was none."""
+    """Return the exponential moving average of batches' mean rewards; the mean itself for the first batch."""
     mean = float(rewards.mean())
     return mean if before is None else weight * before + (1 - weight) * mean
 
@@ -32,9 +32,9 @@ def ppo_loss(new: Tensor, old: Tensor, advantage: Tensor, clip: float) -> Tensor
 
     Args:
         new: logarithms of the tokens' probabilities under the policy, ``(batch, tokens)``.
-        old: the same when the tokens were drawn.
-        advantage: of each architecture, ``(batch,)``.
-        clip: how far the ratio of probabilities may profitably move from 1.
+        old: the same under the policy that drew the tokens.
+        advantage: advantage of each architecture, ``(batch,)``.
+        clip: distance of the ratio of probabilities from 1 beyond which there is no further gain.
     """
     ratio = torch.exp(new - old)
     gain = advantage[:, None]

@@ -1,5 +1,7 @@
-"""The policy: an LSTM that writes a genotype token by token (NASNet, arXiv 1707.07012, appendix A.2; MnasNet, section
-4.2: one softmax for each decision, fed by what was decided before).
+"""The policy: an LSTM that generates a genotype token by token.
+
+NASNet, arXiv 1707.07012, appendix A.2, and MnasNet, section 4.2: one softmax for each decision, which depends on the
+previous decisions.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from nas.search_spaces.domain import Genes
 
-INITIAL = 0.1  # weights begin uniform in (-0.1, 0.1)
+INITIAL = 0.1  # initial weights are uniform in (-0.1, 0.1)
 
 
 class Policy(nn.Module):
@@ -22,7 +24,7 @@ class Policy(nn.Module):
     Args:
         sizes: how many options each decision has.
         hidden: units of the LSTM and width of the embeddings.
-        generator: draws the initial weights.
+        generator: random generator of the initial weights.
     """
 
     def __init__(self, sizes: Sequence[int], hidden: int, generator: np.random.Generator) -> None:
@@ -38,7 +40,7 @@ class Policy(nn.Module):
                 parameter.copy_(torch.from_numpy(drawn))
 
     def forward(self, genes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the policy thinks of genotypes.
+        """Return the log-probabilities and the entropies of genotypes under the policy.
 
         Args:
             genes: option indices, ``(batch, tokens)``.
@@ -71,7 +73,7 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def greedy(self) -> tuple[list[int], list[float]]:
-        """Return the genes that are chosen when every decision takes its likeliest option, and each one's entropy."""
+        """Return the genes of the most likely option at every decision, and the entropy of each decision."""
         genes, _, entropies = self._write(1, lambda _, logarithms: logarithms.argmax(dim=1))
         return genes[0].tolist(), [float(entropy) for entropy in entropies[0]]
 

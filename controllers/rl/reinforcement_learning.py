@@ -1,8 +1,8 @@
-"""The papers' controller: a policy that is rewarded for good architectures (MnasNet, arXiv 1807.11626, section 4.2).
+"""Reinforcement learning: a policy that is rewarded for good architectures (MnasNet, arXiv 1807.11626, section 4.2).
 
-Values are NASNet's (arXiv 1707.07012, appendix A.2): hidden 100, Adam at 3.5e-4, batches of 20 architectures, a moving
-average of weight 0.95 as the baseline; PPO's clip is 0.2. What the policy draws twice or outside the band is drawn
-again and never rewarded.
+The defaults are those of NASNet (arXiv 1707.07012, appendix A.2): hidden 100, Adam at 3.5e-4, batches of 20
+architectures, a moving average of weight 0.95 as the baseline; PPO's clip is 0.2. Genotypes that were proposed before
+or are outside the budget are drawn again and get no reward.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 ALGORITHMS = ("ppo", "reinforce")
 BATCH = 20
 MOST_HIDDEN = 4096
-LEAST_DRAWN = 64  # genotypes drawn at once: most of the time goes into the steps, not into the batch
-MOST_BATCHES = 10  # that are drawn for one proposal
+LEAST_DRAWN = 64  # minimum number of genotypes drawn at once: the time depends little on the batch size
+MOST_BATCHES = 10  # maximum number of batches drawn for one proposal
 
 
 class ReinforcementLearning(Controller):
     """An autoregressive LSTM policy trained by PPO or REINFORCE.
 
     Args:
-        task: what may be proposed.
-        seed: of the controller's generator and the policy's initial weights.
+        task: the domain of architectures and the reward function.
+        seed: seed of the controller's random generator and of the policy's initial weights.
         algorithm: ``ppo`` or ``reinforce``.
-        batch: finished architectures for each update.
-        epochs: passes over a batch (PPO; REINFORCE makes one).
-        clip: PPO's.
-        learning_rate: Adam's.
+        batch: number of finished architectures for each update.
+        epochs: number of passes over a batch (PPO; REINFORCE makes one).
+        clip: clipping range of PPO's ratio of probabilities.
+        learning_rate: learning rate of Adam.
         entropy: weight of the entropy bonus.
         baseline: weight of the past in the moving average of rewards.
         normalise: whether advantages are divided by their root mean square over the batch.
@@ -76,7 +76,7 @@ class ReinforcementLearning(Controller):
         self.policy = Policy(task.domain.space.gene_sizes, hidden, self.generator)
         self._optimizer = torch.optim.Adam(self.policy.parameters(), lr=learning_rate)
         self.baseline: float | None = None
-        self._drawn: dict[Architecture, list[float]] = {}  # log-probabilities of what is running, as it was drawn
+        self._drawn: dict[Architecture, list[float]] = {}  # log-probabilities of running trials when drawn
         self._finished: list[tuple[list[int], list[float], float]] = []  # genes, log-probabilities, reward
         self._queue: list[tuple[list[int], list[float]]] = []
         self._packed: State | None = None
@@ -84,17 +84,17 @@ class ReinforcementLearning(Controller):
 
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (depends on nothing else)
-        """Twenty architectures for each update, but at most a fifth of the trials."""
+        """Return 20 for ``batch``, but at most a fifth of the trials."""
         return {"batch": max(min(trials // 5, BATCH), 1)}
 
     def prepare(self, count: int) -> None:
-        """Draw about as many genotypes as are needed, by the policy as it is."""
+        """Discard queued genotypes; ``propose`` draws new ones for ``count`` proposals with the current policy."""
         self._queue = []
         self._batches_left = MOST_BATCHES * count
         self._wanted = count
 
     def propose(self) -> Architecture | None:
-        """Return a genotype that the policy drew inside the band."""
+        """Return the next genotype that the policy drew within the budget; ``None`` if there is none."""
         if not self._queue and self._batches_left > 0:
             self._batches_left -= 1
             self._draw(max(2 * self._wanted, LEAST_DRAWN))
@@ -107,7 +107,7 @@ class ReinforcementLearning(Controller):
         return architecture
 
     def learn(self, trial: Trial) -> None:
-        """Update the policy whenever a batch is complete. Failures, and what was not drawn from it, teach nothing."""
+        """Update the policy whenever a batch is complete. Failures, and networks that it did not draw, are ignored."""
         logarithms = self._drawn.pop(trial.architecture, None)
         if logarithms is None or trial.reward is None:
             return
@@ -116,7 +116,7 @@ class ReinforcementLearning(Controller):
             self._update()
 
     def own_state(self) -> State:
-        """Return the policy, its optimiser, what is running, and for reports the greedy genotype and the entropies."""
+        """Return the policy, its optimiser, running trials, and for reports the greedy genotype and its entropies."""
         self._drawn = {one: drawn for one, drawn in self._drawn.items() if one in self.pending}
         return {
             **self._learned_state(),
@@ -126,7 +126,7 @@ class ReinforcementLearning(Controller):
         }
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
-        """Restore the policy, its optimiser and what is running."""
+        """Restore the policy, its optimiser and the running trials."""
         import torch
 
         weights = {name: torch.from_numpy(unpack(packed)) for name, packed in state["weights"].items()}
@@ -151,7 +151,7 @@ class ReinforcementLearning(Controller):
         self._queue = list(zip(genes[kept].tolist(), logarithms[kept].tolist(), strict=True))
 
     def _inside(self, genes: Genes) -> Genes:
-        """Return the places of genotypes that are inside the band, where that is known at once."""
+        """Return the indices of genotypes within the budget; all indices if the check would be slow."""
         if len(genes) > self.domain.affordable:
             return np.arange(len(genes))
         return np.flatnonzero(self.domain.inside(genes))
@@ -180,7 +180,7 @@ class ReinforcementLearning(Controller):
         self._packed = None
 
     def _learned_state(self) -> State:
-        """Return what changes only with an update."""
+        """Return the part of the state that changes only with an update."""
         if self._packed is None:
             genes, entropies = self.policy.greedy()
             moments = self._optimizer.state_dict()["state"]
@@ -217,7 +217,7 @@ def _check(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let torch use one thread: its matrices here are too small for more, and sums come out alike on every machine."""
+    """Limit torch to one thread: the matrices are too small for more, and sums are the same on every machine."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,3 +1,3 @@
-"""What a network costs: exact counts, the domains inside limits, latency."""
+"""Costs of networks: exact counts, domains inside limits, latency."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Our arithmetic beside other counters of the same built module, with every difference explained."""
+"""Comparison of our arithmetic with other counters of the same built module, with every difference explained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.search_spaces.layers import INPUT_CHANNELS
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 
-# What other counters add to convolutions and linear layers, by the kind of module they add it for.
+# Module types that other counters count in addition to convolutions and linear layers, by group.
 _EXTRAS: dict[str, tuple[type[nn.Module], ...]] = {
     "BatchNorm": (nn.BatchNorm2d,),
     "pooling": (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.MaxPool2d),
@@ -26,14 +26,14 @@ _EXTRAS: dict[str, tuple[type[nn.Module], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What one counter says of a network.
+    """The counts that one counter reports for a network.
 
     Attributes:
-        counter: its name.
-        macs: multiply-adds, or what it takes for them.
-        params: parameters.
-        note: its convention, and where its difference from ours comes from.
-        explained: whether nothing of that difference is left unexplained.
+        counter: name of the counter.
+        macs: multiply-adds, as the counter defines them.
+        params: number of parameters.
+        note: convention of the counter, and the reason for its difference from our count.
+        explained: whether the difference is explained completely.
     """
 
     counter: str
@@ -46,19 +46,19 @@ class Count:
 def cross_check(network: Network) -> list[Count]:
     """Count a network by our arithmetic, by torch's counter, and by thop.
 
-    Torch counts on the meta device; thop runs one real image through a copy of the module, since it leaves buffers
-    behind.
+    Torch counts on the meta device. thop runs one real image through a copy of the module, because it leaves buffers
+    in the module that it profiles.
     """
     own = network_cost(network)
     theirs = module_cost(lambda: build(network), network.resolution)
     agree = (own.macs, own.params) == (theirs.macs, theirs.params)
     return [
-        Count("ours", own.macs, own.params, "multiply-adds of convolutions and linear layers; BatchNorm, bias, rest 0"),
+        Count("ours", own.macs, own.params, "MACs of convolutions and linear layers; BatchNorm, bias, others count 0"),
         Count(
             "torch FlopCounterMode / 2",
             theirs.macs,
             theirs.params,
-            "counts two operations a multiply-add, so it is halved" if agree else "DISAGREES with ours",
+            "counts two operations per multiply-add, so its number is halved" if agree else "DISAGREES with our count",
             agree,
         ),
         _by_thop(network, own.macs),
@@ -78,11 +78,11 @@ def _by_thop(network: Network, own_macs: int) -> Count:
         without, _ = thop_count(module, network.resolution, ignored)
         share = left - (without - own_macs)
         if share:
-            notes.append(f"{share:,} of it for {name}")
+            notes.append(f"{share:,} for {name}")
         left = without - own_macs
     if left:
         notes.append(f"{left:,} unexplained")
-    note = f"{macs - own_macs:+,} beside ours: {', '.join(notes)}" if notes else "as ours"
+    note = f"{macs - own_macs:+,} compared with ours: {', '.join(notes)}" if notes else "same as ours"
     return Count(f"thop ({_thop_version()})", macs, params, note, not left)
 
 
@@ -92,7 +92,7 @@ def convolutions_by_thop(module: nn.Module, resolution: int) -> int:
 
 
 def thop_count(module: nn.Module, resolution: int, ignored: Iterable[type[nn.Module]] = ()) -> tuple[int, int]:
-    """Return thop's MACs and params for one image, on a copy of ``module``; ``ignored`` kinds count nothing."""
+    """Return thop's MACs and params for one image, on a copy of ``module``; types in ``ignored`` count 0."""
     import thop
 
     nothing: Callable[..., None] = lambda *_: None  # noqa: E731

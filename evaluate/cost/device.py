@@ -1,4 +1,4 @@
-"""The contract of models of hardware: speed predicted before anything is trained."""
+"""The protocol of device models, which predict the speed of a network before it is trained."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class DeviceModel(Protocol):
     """Predicts ``latency_ms``, ``throughput`` (images a second) or both for genotypes of one space.
 
     Attributes:
-        name: of the device, as people type it.
-        metrics: what it predicts.
-        note: what predictions are made of and how far off they were where that was measured.
+        name: name of the device, as the user types it.
+        metrics: names of the predicted metrics.
+        note: source of the predictions and, if it was measured, their error.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The part of a space that keeps to a budget, whatever kind of space it is."""
+"""Domains: the part of a search space that is inside a budget, for every kind of space."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from nas.search_spaces.domain import ENUMERABLE, Columns, Domain, Genes
 from nas.search_spaces.space import SearchSpace
 
 Examine = Callable[[Architecture], object]
-LISTABLE_MODULES = 500  # counting each takes about 50 ms
-SPARSE = 0.5  # share of a space below which a list of it has mostly gaps
+LISTABLE_MODULES = 500  # counting one module takes about 50 ms
+SPARSE = 0.5  # a list that holds a smaller share of its space is sparse
 
 
 class LimitedDomain(Domain):
-    """What all kinds share: the gate by exact cost. With no limits at all, the genotypes whose cost can be counted."""
+    """Base class of domains inside limits. Without any limit, it holds the genotypes whose cost can be counted."""
 
     def __init__(self, space: SearchSpace, known: KnownCosts, limits: Limits, examine: Examine | None = None) -> None:
         super().__init__(space, examine)
@@ -33,12 +33,12 @@ class LimitedDomain(Domain):
 
     @property
     def listable(self) -> int | None:
-        """How many genotypes have to be gone through to list the domain; ``None`` where that takes too long."""
+        """Number of genotypes to check in order to list the domain; ``None`` if that takes too long."""
         count = super().listable
         return None if self.known.builds_modules and (count or LISTABLE_MODULES) >= LISTABLE_MODULES else count
 
     def admits(self, architecture: Architecture) -> bool:
-        """Say whether the architecture's exact costs are inside the limits."""
+        """Return whether the architecture's known costs are inside the limits."""
         try:
             metrics = self.known(architecture)
         except InputError:
@@ -47,7 +47,7 @@ class LimitedDomain(Domain):
         return counted and self.limits.admits(metrics) and super().admits(architecture)
 
     def inside(self, genes: Genes) -> NDArray[np.bool_]:
-        """Say for many genotypes at once whether their costs keep to the limits, ``(n,)``."""
+        """Return for each genotype whether its costs are inside the limits, ``(n,)``."""
         if self.known.builds_modules and not self.limits:
             return super().inside(genes)
         columns = self.costs(genes)
@@ -59,11 +59,11 @@ class LimitedDomain(Domain):
         return counted & (self.limits.violations(columns) == 0) if self.limits else counted
 
     def costs(self, genes: Genes) -> Columns:
-        """Return what is known of genotypes before anything is trained, by metric, ``(n,)`` each."""
+        """Return the costs of genotypes that are known before training, by metric, ``(n,)`` each."""
         return self.known.columns(genes)
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
-        """Draw up to ``count`` genotypes inside the limits, ``(n, tokens)``, by rejection; ``None`` if none was met."""
+        """Draw up to ``count`` genotypes inside the limits by rejection, ``(n, tokens)``; ``None`` if none is found."""
         drawn = super().sample_genes(generator, min(4 * count, self.affordable) if self.limits else count)
         assert drawn is not None
         kept: Genes = drawn[self.inside(drawn)][:count]
@@ -100,11 +100,11 @@ class TableDomain(LimitedDomain):
 
     @property
     def listable(self) -> int | None:
-        """How many architectures are inside, where they are few enough to list."""
+        """Number of architectures inside the limits; ``None`` if there are too many to list."""
         return None if self._sampler.listed is None else len(self._sampler.listed)
 
     def members(self) -> Iterator[Architecture] | None:
-        """Yield every architecture inside the limits where they are few enough to list."""
+        """Return an iterator over the architectures inside the limits; ``None`` if there are too many to list."""
         listed = self._sampler.listed
         return None if listed is None else (self._architecture(genes) for genes in listed)
 
@@ -113,14 +113,14 @@ class TableDomain(LimitedDomain):
 
 
 class ListedDomain(LimitedDomain):
-    """What a list holds of a space, such as the rows of a table, inside limits.
+    """The architectures of a list, such as the rows of a table, that are inside the limits.
 
     Args:
         space: the search space.
-        costs: what is known of each.
-        limits: the budget; none at all is fine.
+        costs: known costs of each architecture.
+        limits: the budget; it may be empty.
         listed: the architectures.
-        what: what to call the list in messages.
+        what: name of the list in messages.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class ListedDomain(LimitedDomain):
         self._inside = [candidate for candidate in known if limits.admits(costs(candidate))]
         self._places = {candidate.genes: place for place, candidate in enumerate(self._inside)}
         self._columns: Columns | None = None
-        self.affordable = Domain.affordable  # looked up
+        self.affordable = Domain.affordable  # costs are looked up, so the default applies
         self.sparse = len(self._inside) < SPARSE * spaces.size(space)
         if not self._inside and known:
             seen = {tuple(costs(candidate)[limit.metric] for limit in limits) for candidate in known}
@@ -140,15 +140,15 @@ class ListedDomain(LimitedDomain):
             raise InputError(f"{what} holds no network of space '{space.name}'")
 
     def admits(self, architecture: Architecture) -> bool:
-        """Say whether the architecture is in the list and inside the limits."""
+        """Return whether the architecture is in the list and inside the limits."""
         return architecture.genes in self._places
 
     def inside(self, genes: Genes) -> NDArray[np.bool_]:
-        """Say for many genotypes at once whether they are in the list and inside the limits, ``(n,)``."""
+        """Return for each genotype whether it is in the list and inside the limits, ``(n,)``."""
         return np.array([tuple(row) in self._places for row in genes.tolist()], dtype=bool)
 
     def costs(self, genes: Genes) -> Columns:
-        """Return what is known of genotypes, ``(n,)`` each: of those in the list it was worked out once."""
+        """Return the known costs of genotypes by metric, ``(n,)`` each; costs of listed genotypes are computed once."""
         places = [self._places.get(tuple(row), -1) for row in genes.tolist()]
         if -1 in places:
             return super().costs(genes)
@@ -159,31 +159,31 @@ class ListedDomain(LimitedDomain):
         return {name: column[places] for name, column in self._columns.items()}
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
-        """Draw ``count`` of them, ``(count, tokens)``."""
+        """Draw ``count`` listed genotypes uniformly, ``(count, tokens)``."""
         listing = self.listing()
         assert listing is not None
         return listing[generator.integers(len(listing), size=count)]
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
-        """Draw one uniformly."""
+        """Draw one listed architecture uniformly."""
         return self._inside[generator.integers(len(self._inside))]
 
     @property
     def listable(self) -> int | None:
-        """How many there are."""
+        """Number of listed architectures inside the limits."""
         return len(self._inside)
 
     def members(self) -> Iterator[Architecture] | None:
-        """Yield them all."""
+        """Return an iterator over the listed architectures inside the limits."""
         return iter(self._inside)
 
 
 class SearchedDomain(LimitedDomain):
-    """Any other space inside limits: listed where small, else reached by bounded random walks towards them."""
+    """Any other space inside limits: listed if it is small, else reached by bounded random walks towards the limits."""
 
     def __init__(self, space: SearchSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None) -> None:
         super().__init__(space, costs, limits, examine)
-        # Counting a module takes about 50 ms, arithmetic less than 0.1.
+        # Counting a module takes about 50 ms, arithmetic on a stage table less than 0.1 ms.
         listable, self.walks, self.steps = (LISTABLE_MODULES, 8, 50) if costs.builds_modules else (ENUMERABLE, 200, 200)
         self._seen: set[tuple[float, ...]] = set()
         self._listed: list[Architecture] | None = None
@@ -191,14 +191,14 @@ class SearchedDomain(LimitedDomain):
             self._listed = [candidate for candidate in spaces.enumerate_space(space) if self._distance(candidate) == 0]
         if not self._listed and (self._listed is not None or self.sample(np.random.default_rng(0)) is None):
             if not self._seen:
-                costs(Architecture(space.name, (0,) * len(space.gene_sizes)))  # says what is wrong with it
-                raise InputError(f"{limits.items[0].flag}: no network of space '{space.name}' could be counted")
+                costs(Architecture(space.name, (0,) * len(space.gene_sizes)))  # raises with the reason
+                raise InputError(f"{limits.items[0].flag}: could not count the costs of any network of '{space.name}'")
             if self._listed is None and not costs.builds_modules:
                 self._look_at_both_ends()
             raise out_of_reach(space.name, limits, self._seen, proved=self._listed is not None)
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
-        """Walk from random genotypes towards the limits, one gene at a time."""
+        """Draw from the list, or walk from random genotypes towards the limits, one gene at a time."""
         if self._listed is not None:
             return self._listed[generator.integers(len(self._listed))] if self._listed else None
         for _ in range(self.walks):
@@ -216,7 +216,7 @@ class SearchedDomain(LimitedDomain):
         return None
 
     def _look_at_both_ends(self) -> None:
-        """Go to the least and the most of each limited cost, gene by gene, so that a message can name them."""
+        """Search for the smallest and largest value of each limited cost, gene by gene, for the error message."""
         for limit in self.limits:
             for sign in (1, -1):
                 best: tuple[float, tuple[int, ...]] | None = None
@@ -233,11 +233,11 @@ class SearchedDomain(LimitedDomain):
 
     @property
     def listable(self) -> int | None:
-        """How many architectures are inside, where they are listed."""
+        """Number of architectures inside the limits; ``None`` if they are not listed."""
         return None if self._listed is None else len(self._listed)
 
     def members(self) -> Iterator[Architecture] | None:
-        """Yield every architecture inside the limits where the space is small enough to list."""
+        """Return an iterator over the architectures inside the limits; ``None`` if the space is too large to list."""
         return None if self._listed is None else iter(self._listed)
 
     def _distance(self, architecture: Architecture) -> float:

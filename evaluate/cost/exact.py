@@ -1,13 +1,13 @@
 """Exact costs by arithmetic on the stage table; no module is built.
 
 MACs are multiply-adds of convolutions and linear layers, squeeze-and-excitation included; BatchNorm, activations,
-biases, pooling and the SE's gating multiply count nothing. This is what every "FLOPS" figure of the MnasNet and
-EfficientNet papers means, and half of what ``torch.utils.flop_counter`` prints. Parameters are what
-``module.parameters()`` holds: BatchNorm's scale and shift are in, its running statistics are not.
+biases, pooling and the SE's gating multiply count 0. The "FLOPS" of the MnasNet and EfficientNet papers are these MACs;
+``torch.utils.flop_counter`` prints twice as many. Parameters are those of ``module.parameters()``: they include
+BatchNorm's scale and shift, but not its running statistics.
 
-Activation memory is what inference on one image needs at its peak with float32 maps: while a convolution runs, its
-input, its output and whatever a shortcut still holds. BatchNorm, activations, gating and additions work in place, as
-every deployment runtime fuses them.
+Activation memory is the peak memory of the float32 maps during inference on one image: while a convolution runs, its
+input, its output and the maps that a shortcut still holds. BatchNorm, activations, gating and additions are counted as
+in-place operations, because every deployment runtime fuses them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network, a stage or a layer costs; adding costs up takes the larger peak.
+    """Cost of a network, a stage or a layer. The sum of two costs has the larger of their peaks.
 
     Attributes:
         macs: multiply-adds for one image.
         params: trainable parameters.
-        peak_activation_bytes: float32 activations held at once at most, for one image.
+        peak_activation_bytes: peak bytes of float32 activations, for one image.
     """
 
     macs: int
@@ -43,16 +43,16 @@ class Cost:
 
     @property
     def weight_bytes(self) -> int:
-        """Float32 bytes of the parameters."""
+        """Bytes of the parameters in float32."""
         return FLOAT_BYTES * self.params
 
     @property
     def memory_bytes(self) -> int:
-        """Weights and peak activations together: what inference on one image needs."""
+        """Bytes that inference on one image needs: weights plus peak activations."""
         return self.weight_bytes + self.peak_activation_bytes
 
     def metrics(self) -> dict[str, int]:
-        """Return every figure by name."""
+        """Return every metric by name."""
         return {name: getattr(self, name) for name in COST_METRICS}
 
 
@@ -60,7 +60,7 @@ COST_METRICS = ("macs", "params", "peak_activation_bytes", "weight_bytes", "memo
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """Add costs up."""
+    """Return the sum of costs."""
     return sum(costs, Cost(0, 0))
 
 
@@ -80,7 +80,7 @@ def cost_by_part(network: Network) -> list[tuple[str, Cost]]:
 
 
 def stem_cost(stem: Stem, resolution: int) -> Cost:
-    """Cost of the stem's convolution and BatchNorm; its peak also covers the max-pooling."""
+    """Return the cost of the stem's convolution and BatchNorm; its peak also covers the max-pooling."""
     size = output_size(resolution, stem.stride)
     weights = INPUT_CHANNELS * stem.channels * stem.kernel**2
     image, maps = INPUT_CHANNELS * resolution**2, stem.channels * size**2
@@ -90,7 +90,7 @@ def stem_cost(stem: Stem, resolution: int) -> Cost:
 
 @lru_cache(maxsize=2**18)
 def stage_cost(stage: Stage, in_channels: int, size: int) -> Cost:
-    """Cost of all layers of a stage that reads ``in_channels`` maps of side ``size``."""
+    """Return the cost of all layers of a stage with an input of ``in_channels`` maps of side ``size``."""
     layers = realise(stage, in_channels, size)
     first = layer_cost(layers[0])
     if len(layers) == 1:
@@ -100,14 +100,14 @@ def stage_cost(stage: Stage, in_channels: int, size: int) -> Cost:
 
 
 def layer_cost(layer: Layer) -> Cost:
-    """Cost of one layer: its steps, its projection, and what its shortcut holds meanwhile."""
+    """Return the cost of one layer: its steps, its projection, and the memory that its shortcut holds."""
     steps: tuple[Step, ...] = layer.steps if layer.projection is None else (*layer.steps, layer.projection)
     macs, params = (sum(column) for column in zip(*map(_macs_and_params, steps), strict=True))
     return Cost(macs, params, FLOAT_BYTES * _peak_values(layer))
 
 
 def head_cost(head: Head, in_channels: int, size: int, classes: int) -> Cost:
-    """Cost of the 1x1 convolution with its BatchNorm, of the hidden layer and of the classifier."""
+    """Return the cost of the 1x1 convolution with its BatchNorm, of the hidden layer and of the classifier."""
     features, cost = in_channels, Cost(0, 0)
     maps = in_channels * size**2
     if head.channels:
@@ -131,14 +131,14 @@ def _macs_and_params(step: Step) -> tuple[int, int]:
 
 
 def _values(step: Step) -> int:
-    """Values held while a step runs, its input and output included."""
+    """Return the number of values held while a step runs, its input and output included."""
     if isinstance(step, Convolution):
         return step.in_channels * step.in_size**2 + step.out_channels * step.out_size**2
     return step.channels * step.size**2 + step.channels + step.squeeze
 
 
 def _peak_values(layer: Layer) -> int:
-    """The most values held at once in a layer; a shortcut holds the layer's input until it is added."""
+    """Return the peak number of values held in a layer; a shortcut holds the layer's input until the addition."""
     entered, left = layer.in_channels * layer.in_size**2, layer.out_channels * layer.out_size**2
     held = entered if layer.shortcut != "none" else 0
     peak = max(_values(step) + (held if index else 0) for index, step in enumerate(layer.steps))

@@ -1,4 +1,4 @@
-"""What is known of an architecture before anything is trained: its exact costs, whatever kind of space it is from."""
+"""Costs of an architecture that are known before training, for every kind of search space."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ Source = Callable[[Architecture], dict[str, float]]
 
 
 class KnownCosts:
-    """Metrics known before training, by architecture; each is worked out once.
+    """Metrics of architectures that are known before training. A call computes them once for each architecture.
 
-    In this order: the compiled table of a stage-table space (unless one stage alone has too many
-    combinations of options for a table); the space's own ``costs(genes)``; arithmetic on the stage
-    table of ``decode``; the module of ``build`` counted on the meta device at the space's ``resolution``; else nothing.
+    The first available source is used: the compiled table of a stage-table space (unless one stage alone has too many
+    combinations of options for a table); the space's own ``costs(genes)``; arithmetic on the stage table of ``decode``;
+    the module of ``build``, counted on the meta device at the space's ``resolution``. Without a source, no cost is
+    known.
 
     Args:
         space: the search space.
-        device: adds the speed that it predicts.
-        more: adds what else is known of a genotype and is not counted here.
+        device: device model; the speed that it predicts is added.
+        more: function that returns further known metrics of an architecture; they are added.
 
     Attributes:
-        table: the compiled table, where there is one.
+        table: the compiled table; ``None`` if there is none.
     """
 
     def __init__(self, space: SearchSpace, device: DeviceModel | None = None, more: Source | None = None) -> None:
@@ -50,7 +51,7 @@ class KnownCosts:
         """Return the metrics by name, for instance ``macs`` and ``params``.
 
         Raises:
-            InputError: if the genotype makes no network, or the space's own costs have the wrong shape.
+            InputError: if the genotype does not decode to a network, or the space's own costs have the wrong shape.
         """
         genes = architecture.genes
         if genes in self._failed:
@@ -65,7 +66,7 @@ class KnownCosts:
 
     @property
     def affordable(self) -> int:
-        """About how many genotypes ``columns`` takes in a fraction of a second."""
+        """Approximate number of genotypes that ``columns`` can process in a fraction of a second."""
         if self.builds_modules:
             return 50
         vectorised = self._more is None and (self.table is not None or hasattr(self.space, "costs"))
@@ -74,7 +75,7 @@ class KnownCosts:
     def columns(self, genes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the metrics of genotypes ``(n, tokens)`` by name, ``(n,)`` each.
 
-        What cannot be counted is ``nan``, or negative in the columns of a compiled table.
+        Costs that cannot be counted are ``nan``, or negative in the columns of a compiled table.
         """
         if self._more is not None or (self.table is None and not hasattr(self.space, "costs")):
             return self._counted_one_by_one(genes)
@@ -83,7 +84,7 @@ class KnownCosts:
         else:
             try:
                 known = self._own_columns(genes)
-            except InputError:  # of one of them, perhaps
+            except InputError:  # perhaps only one genotype is invalid
                 return self._counted_one_by_one(genes)
         return {**known, **(self.device.costs(genes) if self.device else {})}
 
@@ -96,7 +97,7 @@ class KnownCosts:
         failed = False
         for row in genes.tolist():
             architecture = Architecture(self.space.name, tuple(row))
-            try:  # only modules are slow enough to be worth the memory
+            try:  # only counting modules is slow enough to cache the result
                 rows.append(self(architecture) if self.builds_modules else self._count(architecture))
             except InputError:
                 rows.append({})
@@ -148,10 +149,11 @@ def cost_column(where: str, name: object, column: object, count: int) -> NDArray
     """Return one metric of a space's own costs as an array of numbers, ``(count,)``.
 
     Raises:
-        InputError: naming ``where`` if its name is no text, or it is no array of that shape or not of real numbers.
+        InputError: if the name is not a string, or the column is not an array of real numbers of that shape. The
+            message starts with ``where``.
     """
     if not isinstance(name, str):
-        raise InputError(f"{where}: expected a text as the metric's name, got {name!r}")
+        raise InputError(f"{where}: expected a string as the metric's name, got {name!r}")
     if name == "accuracy":
         raise InputError(f"{where}: accuracy is for the evaluator to measure; a cost needs another name")
     try:

@@ -1,4 +1,4 @@
-"""Make the part of a space that keeps to limits: which kind of domain suits it."""
+"""Choice of the kind of domain for a space and its limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def limited_domain(space: SearchSpace, costs: KnownCosts, limits: Limits, examin
     """Return the domain of ``space`` inside ``limits``.
 
     Raises:
-        InputError: if nothing of the space is inside, naming the limit that empties it and what would be reachable.
+        InputError: if no network of the space is inside the limits. The message names the limit that excludes them and
+            the values that can be reached.
     """
     predicted = {limit.metric for limit in limits} - set(COST_METRICS)
     if costs.table is not None and not predicted:

@@ -1,4 +1,4 @@
-"""MACs and params of any torch module, counted on the meta device: no memory, no arithmetic."""
+"""MACs and params of any torch module, counted on the meta device without memory or computation for tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas.search_spaces.layers import INPUT_CHANNELS
 def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
     """Count a module's multiply-adds for one image of side ``resolution`` and its parameters.
 
-    ``FlopCounterMode`` counts two operations for each multiply-add. Without a resolution MACs are 0, meaning unknown.
+    ``FlopCounterMode`` counts two operations for each multiply-add. Without a resolution, MACs are 0 (unknown).
     """
     module = on_meta(build)
     with torch.device("meta"):
@@ -32,10 +32,12 @@ def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
 
 
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build without memory; a constructor that reads values (``linspace(...).item()``) is built for real first.
+    """Build a module on the meta device.
+
+    A module whose constructor reads values (``linspace(...).item()``) is built in memory first, and then copied there.
 
     Raises:
-        InputError: if what is built is no module.
+        InputError: if ``build`` does not return a module.
     """
     try:
         with torch.device("meta"):
@@ -44,14 +46,14 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
         module = as_module(build())
     if all(tensor.is_meta for tensor in chain(module.parameters(), module.buffers())):
         return module.eval()
-    return copy.deepcopy(module).to("meta").eval()  # what was built may be kept by who built it
+    return copy.deepcopy(module).to("meta").eval()  # a copy, because ``build`` may keep a reference to its module
 
 
 def as_module(built: object) -> nn.Module:
-    """Return what was built if it is a module.
+    """Return ``built`` if it is a module.
 
     Raises:
-        InputError: if it is none.
+        InputError: if it is not a module.
     """
     if not isinstance(built, nn.Module):
         raise InputError(f"build: expected a torch.nn.Module, got a {type(built).__name__}")

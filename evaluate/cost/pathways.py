@@ -1,9 +1,10 @@
-"""The ways through a space's cost table, counted by dynamic programming, and drawn or listed by their counts.
+"""Paths through a space's cost table, counted by dynamic programming, and drawn or listed by their counts.
 
-The *main* cost is rounded down to buckets, and for every segment and state the number of ways to complete the network
-with a given sum of buckets is counted backwards. Genotypes are then drawn segment by segment in proportion to those
-counts. Rounding blurs the range of the main cost by at most one bucket a segment. With a *tilt* every option weighs
-``exp(-tilt * params / most_params)``, so that light networks are drawn more often, in a known proportion.
+The *main* cost is rounded down to buckets. For every segment and state, the number of ways to complete the network with
+a given sum of buckets is counted, from the last segment to the first. Genotypes are then drawn segment by segment, in
+proportion to these counts. Rounding widens the range of the main cost by at most one bucket per segment. With a *tilt*,
+every option has the weight ``exp(-tilt * params / most_params)``, so that networks with few params are drawn more
+often, by a known factor.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from numpy.typing import NDArray
 from nas.evaluate.cost.table import CostTable, Ints, SegmentTable
 
 Floats = NDArray[np.float64]
-CELLS = 2**22  # of a batch's matrix of weights: 32 MiB
+CELLS = 2**22  # size of a batch's matrix of weights: 32 MiB
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a network has to keep to.
+    """The bounds on a network's costs.
 
     Attributes:
         main: the cost that is counted in buckets, ``macs`` or ``params``.
-        low: least of it.
-        high: most of it.
-        most_params: ceiling of params.
-        most_peak: ceiling of the activations' bytes.
+        low: smallest allowed main cost.
+        high: largest allowed main cost.
+        most_params: largest allowed number of params.
+        most_peak: largest allowed peak of the activations, in bytes.
     """
 
     main: str
@@ -41,15 +42,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class _Groups:
-    """The usable options of one segment from one state, those of equal consequence together.
+    """The usable options of one segment from one state, grouped by the next state and the bucket.
 
     Attributes:
-        after: state behind each group.
+        after: next state of each group.
         bucket: main cost of each group, in buckets.
-        weight: of each group, the sum over its options.
+        weight: weight of each group, the sum over its options.
         options: the options, group by group.
-        first: place of each group's first option, and one past the last.
-        cumulative: number of the group plus the share of its weight up to and with each option.
+        first: index of each group's first option in ``options``, and the number of options as the last entry.
+        cumulative: for each option, the index of its group plus the share of the group's weight up to and including
+            this option.
     """
 
     after: Ints
@@ -61,13 +63,14 @@ class _Groups:
 
 
 class Pathways:
-    """The ways through a cost table that end inside the bounds, give or take a bucket a segment.
+    """The paths through a cost table that end inside the bounds, with an error of at most one bucket per segment.
 
     Args:
         table: the space's compiled costs.
-        bounds: what a network has to keep to.
-        buckets: how many the main cost's range has.
-        tilt: how much light networks are preferred; 0 for not at all. Up to 500 nothing inside the bounds underflows.
+        bounds: the bounds on a network's costs.
+        buckets: number of buckets of the main cost's range.
+        tilt: strength of the preference for networks with few params; 0 for none. Up to 500, no weight inside the
+            bounds underflows.
     """
 
     def __init__(self, table: CostTable, bounds: Bounds, buckets: int, tilt: float = 0.0) -> None:
@@ -82,12 +85,12 @@ class Pathways:
 
     @property
     def total(self) -> float:
-        """Number of ways, weighted by the tilt up to a factor."""
+        """Number of paths; with a tilt, their weighted number up to a constant factor."""
         return float(self._cumulative[-1]) if len(self._cumulative) else 0.0
 
     @cached_property
     def fewest_params(self) -> int:
-        """A lower bound of the params of any network inside."""
+        """Lower bound of the params of the networks inside the bounds."""
         never = np.iinfo(np.int64).max // 4
         following = np.full((1, self._length), never, dtype=np.int64)
         following[0, 0] = 0
@@ -109,7 +112,7 @@ class Pathways:
         return self.draw_from(generator, np.minimum(start, len(self.ways) - 1))
 
     def draw_from(self, generator: np.random.Generator, start: Ints) -> Ints:
-        """Draw genotypes ``(n, tokens)`` whose buckets sum to ``start`` ``(n,)`` above the offset."""
+        """Draw genotypes ``(n, tokens)`` whose buckets sum to ``start + offset``; ``start`` is ``(n,)``."""
         genes = np.zeros((len(start), len(self.table.space.gene_sizes)), dtype=np.int64)
         state, left = np.zeros(len(start), dtype=np.int64), start + self.offset
         for index, segment in enumerate(self.table.segments):
@@ -129,7 +132,7 @@ class Pathways:
         return genes
 
     def listed(self) -> Ints:
-        """Return the genes ``(n, tokens)`` of every way, following only those that lead to the end."""
+        """Return the genes ``(n, tokens)`` of every path; branches that cannot be completed are skipped."""
         found: list[list[int]] = []
 
         def follow(index: int, state: int, left: int, chosen: list[int]) -> None:
@@ -153,7 +156,7 @@ class Pathways:
     def _count(self) -> list[Floats]:
         """Return ``completions[segment][state, b]``: weighted ways to complete the network with buckets summing to b.
 
-        Tilted counts are scaled, segment by segment, since only their ratios matter and they would vanish.
+        Tilted counts are rescaled after each segment, because they would underflow; only their ratios matter.
         """
         following: Floats = np.zeros((1, self._length))
         following[0, 0] = 1
@@ -171,7 +174,7 @@ class Pathways:
         return completions[::-1]
 
     def _grouped(self, segment: SegmentTable) -> list[_Groups]:
-        """For each state: the segment's usable options, grouped by what follows from them."""
+        """Return the segment's usable options for each state, grouped by the next state and the bucket."""
         rows = []
         lightest = int(segment.params.min())
         for state in range(len(segment.macs)):
@@ -192,7 +195,7 @@ class Pathways:
         return rows
 
     def _choose_group(self, index: int, groups: _Groups, left: Ints, uniform: Floats) -> Ints:
-        """Choose a group of options for every row in proportion to the ways it leaves to a sum of ``left``."""
+        """Choose a group of options for every row, in proportion to its number of paths with the sum ``left``."""
         rest = left[:, None] - groups.bucket[None, :]
         weights = self._completions[index + 1][groups.after[None, :], np.maximum(rest, 0)]
         weights = np.where(rest >= 0, weights * groups.weight, 0)

@@ -1,8 +1,8 @@
-"""A stage-table space inside limits of which some are on predicted costs, such as latency.
+"""A stage-table space inside limits on exact costs and on predicted costs, such as latency.
 
-Exact costs are kept to by the table's sampler; its draws are kept if the predicted costs are inside too, which leaves
-them uniform. Where hardly any draw is, many walk towards the limits, one gene at a time; from those that arrive, draws
-wander about inside.
+The table's sampler draws genotypes inside the exact limits. A draw is kept if its predicted costs are inside their
+limits too, so draws stay uniform. If hardly any draw is inside, many draws walk towards the limits, one gene at a time.
+New draws are then random walks inside the limits, from the genotypes that arrived there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nas.search_spaces.space import SearchSpace
 
 Distances = NDArray[np.float64]
 PROBES, LARGEST_BATCH = 4096, 4096
-SCARCE = 2e-3  # share of draws inside below which they are wandered for
+SCARCE = 2e-3  # below this share of draws inside, random walks replace rejection
 WALKERS, STEPS, WANDERING = 256, 150, 20
 
 
@@ -30,11 +30,11 @@ class PredictedDomain(LimitedDomain):
     """Architectures inside exact and predicted limits.
 
     Attributes:
-        acceptance: the share of draws from the exact limits that are inside the predicted ones too.
+        acceptance: share of the draws inside the exact limits that are inside the predicted limits too.
         uniform: whether draws are uniform.
 
     Raises:
-        InputError: if no network was found inside, naming the limit and the nearest that was.
+        InputError: if no network was found inside. The message names the limit and the values that were found.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class PredictedDomain(LimitedDomain):
             raise out_of_reach(space.name, self._predicted, seen, proved=False)
 
     def sample(self, generator: np.random.Generator) -> Architecture | None:
-        """Draw an architecture inside the limits, uniformly unless they are very tight."""
+        """Draw an architecture inside the limits, uniformly unless the limits are very tight."""
         genes = self.sample_genes(generator, 1)
         return None if genes is None else Architecture(self.space.name, tuple(genes[0].tolist()))
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Ints | None:
-        """Draw ``count`` genotypes at once, ``(count, tokens)``; ``None`` if bounded tries met fewer."""
+        """Draw ``count`` genotypes at once, ``(count, tokens)``; ``None`` if bounded tries found fewer."""
         if not self.uniform:
             return self._wander(generator, count)
         kept: list[Ints] = []
@@ -82,7 +82,7 @@ class PredictedDomain(LimitedDomain):
         return None if missing else np.concatenate(kept)
 
     def _draw(self, generator: np.random.Generator, count: int) -> tuple[Ints, Distances]:
-        """Draw from the exact limits; return genotypes and how far outside the other limits each is."""
+        """Draw genotypes inside the exact limits; return them and their distances to the limits."""
         genes = self._sampler.sample(generator, count)
         if genes is None:
             genes = np.empty((0, len(self.space.gene_sizes)), dtype=np.int64)
@@ -99,7 +99,7 @@ class PredictedDomain(LimitedDomain):
         return changed
 
     def _walk(self, generator: np.random.Generator, genes: Ints, distances: Distances) -> tuple[Ints, Distances]:
-        """Change the nearest genotypes and keep what is no further out; return where they end, and how far out."""
+        """Walk from the nearest genotypes, without increasing a distance; return the final genotypes and distances."""
         nearest = np.argsort(distances, kind="stable")[:WALKERS]
         here, distances = genes[nearest].copy(), distances[nearest]
         for _ in range(STEPS):
@@ -110,7 +110,7 @@ class PredictedDomain(LimitedDomain):
         return here, distances
 
     def _wander(self, generator: np.random.Generator, count: int) -> Ints:
-        """Start from genotypes that have arrived inside and change genes of theirs, never leaving."""
+        """Walk at random from known genotypes inside the limits; changes that leave the limits are rejected."""
         here: Ints = self._arrived[generator.integers(len(self._arrived), size=count)]
         for _ in range(WANDERING):
             there = self._changed(generator, here)
@@ -119,7 +119,7 @@ class PredictedDomain(LimitedDomain):
         return here
 
     def _reached(self, genes: Ints) -> list[tuple[float, ...]]:
-        """Return the predicted costs of genotypes that keep to the exact limits, a row each."""
+        """Return the predicted costs of the genotypes inside the exact limits, one row each."""
         columns = self.costs(genes)
         kept = self._exact.violations(columns) == 0 if self._exact else np.ones(len(genes), dtype=bool)
         return list(zip(*(columns[limit.metric][kept].tolist() for limit in self._predicted), strict=True))

@@ -1,4 +1,4 @@
-"""What a space holds: how many networks, from how cheap to how dear, and how much of it lies near given targets."""
+"""Statistics of a search space: number of networks, ranges of costs, and the share of the space near given targets."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _WIDTHS = [round(0.05 * step, 2) for step in range(1, 81)]
 
 @dataclass(frozen=True)
 class Share:
-    """How much of a space lies within 10% of a target.
+    """The share of a space within 10% of a target.
 
     Attributes:
-        target: in MACs.
-        share: of the genotypes, from 0 to 1.
-        hint: what to do if it is none; else empty.
+        target: target in MACs.
+        share: share of the genotypes, from 0 to 1.
+        hint: reason or advice if the share is 0; else empty.
     """
 
     target: float
@@ -42,14 +42,14 @@ class Share:
 
 @dataclass(frozen=True)
 class Survey:
-    """A space in figures.
+    """Statistics of a space.
 
     Attributes:
-        architectures: genotypes.
-        networks: distinct networks; ``None`` where they cannot be counted.
-        ranges: smallest and largest of each metric.
-        counted: how many samples ranges and shares are of; ``None`` where they are of the whole space.
-        shares: near each target.
+        architectures: number of genotypes.
+        networks: number of distinct networks; ``None`` if they cannot be counted.
+        ranges: smallest and largest value of each metric.
+        counted: number of samples behind the ranges and shares; ``None`` if they cover the whole space.
+        shares: share of the space near each target.
     """
 
     architectures: int
@@ -60,7 +60,10 @@ class Survey:
 
 
 def survey(space: SearchSpace, samples: Sequence[Architecture], targets: Sequence[float]) -> Survey:
-    """Survey a space: exactly where it is a stage table, else by the costs of ``samples``."""
+    """Return the statistics of a space: exact if it has a cost table, else from ``samples``.
+
+    If counting is cheap, more genotypes are added to ``samples``.
+    """
     costs = KnownCosts(space)
     if isinstance(space, StageTableSpace) and (table := costs.table) is not None:
         ranges = {"macs": table.range("macs"), "params": table.range("params")}
@@ -72,7 +75,7 @@ def survey(space: SearchSpace, samples: Sequence[Architecture], targets: Sequenc
     for architecture in dict.fromkeys(samples if costs.builds_modules else [*samples, *_more(space)]):
         try:
             metrics = costs(architecture)
-        except InputError:  # makes no network
+        except InputError:  # does not decode to a network
             continue
         counted += 1
         for name, value in metrics.items():
@@ -84,7 +87,7 @@ def survey(space: SearchSpace, samples: Sequence[Architecture], targets: Sequenc
 
 
 def _more(space: SearchSpace) -> Iterator[Architecture]:
-    """Yield random genotypes, where counting is cheap."""
+    """Return an iterator over all genotypes of a small space, or over ``RANDOM`` random genotypes of a larger space."""
     if spaces.size(space) <= RANDOM:
         return spaces.enumerate_space(space)
     generator = np.random.default_rng(0)
@@ -92,7 +95,7 @@ def _more(space: SearchSpace) -> Iterator[Architecture]:
 
 
 def _networks(space: StageTableSpace) -> int | None:
-    """Count distinct networks; ``None`` for stages of so many layers that the count gets out of hand."""
+    """Return the number of distinct networks; ``None`` if stages have too many layers to count them."""
     try:
         return count_networks(space)
     except RecursionError:
@@ -106,7 +109,7 @@ def _exact_share(space: StageTableSpace, table: CostTable, target: float) -> Sha
     if share:
         return Share(target, share)
     if low <= target <= high:
-        return Share(target, share, f"no network is near {format_quantity(target)}, though others are on both sides")
+        return Share(target, share, f"no network is near {format_quantity(target)}, only smaller and larger ones")
     below = target < low
     place = f"below this space's floor of {low:,} MACs" if below else f"above this space's ceiling of {high:,} MACs"
     width = _width_that_reaches(space, target, below)
@@ -131,7 +134,7 @@ def _width_that_reaches(space: StageTableSpace, target: float, below: bool) -> f
 
 def _sampled_share(macs: np.ndarray, target: float) -> Share:
     if not len(macs):
-        return Share(target, 0.0, "this space has no MACs to compare with a target")
+        return Share(target, 0.0, "the MACs of this space are unknown, so they cannot be compared with a target")
     share = float(((macs >= (1 - NEAR) * target) & (macs <= (1 + NEAR) * target)).mean())
     if share:
         return Share(target, share)

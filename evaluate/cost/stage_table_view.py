@@ -9,7 +9,7 @@ from nas.evaluate.cost.exact import cost_by_part, network_cost
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import EXPAND, Head, Stage, Stem, output_size
 
-# Header, its short form for narrow terminals, the row's key, and what to leave the column out for if all rows have it.
+# Header, short header for narrow terminals, key of the row, default (a column of only defaults is left out).
 _COLUMNS = (
     ("stage", "stage", "name", None),
     ("op", "op", "op", None),
@@ -36,7 +36,7 @@ class StageTable:
     Attributes:
         columns: headers.
         rows: cells of the stem, the stages and the head.
-        total: cells of the last row.
+        total: cells of the last row, the totals.
     """
 
     columns: tuple[str, ...]
@@ -45,16 +45,16 @@ class StageTable:
 
     @property
     def right(self) -> tuple[str, ...]:
-        """The columns of numbers."""
+        """The columns that hold numbers."""
         return tuple(column for column in self.columns if column not in _LEFT)
 
 
 def stage_table(network: Network, short: bool = False) -> StageTable:
-    """Return a network's stage table; columns that say the same of every row are left out.
+    """Return a network's stage table; columns that hold only empty cells and defaults are left out.
 
     Args:
-        network: what to show.
-        short: with short headers.
+        network: the network to show.
+        short: whether to use short headers.
     """
     rows = _rows(network)
     shown = [column for column in _COLUMNS if any(row[column[2]] not in ("", column[3]) for row in rows)]
@@ -68,7 +68,7 @@ def stage_table(network: Network, short: bool = False) -> StageTable:
 
 
 def cells(part: Stem | Stage | Head) -> dict[str, str]:
-    """Return what people read of a part, by field; what does not apply is left out."""
+    """Return the displayed cells of a part, by field; fields that do not apply are left out."""
     if isinstance(part, Stem):
         op = part.op if part.pool == "none" else f"{part.op}+{part.pool}pool"
         shape = {"op": op, "kernel": part.kernel, "stride": part.stride, "channels": part.channels, "layers": 1}
@@ -90,7 +90,7 @@ def cells(part: Stem | Stage | Head) -> dict[str, str]:
 
 
 def _excitation_form(stage: Stage) -> str:
-    """Write what of a stage's SE is not as in EfficientNet."""
+    """Return as text the settings of a stage's SE that differ from EfficientNet's."""
     odd: list[str] = [stage.se_base] if stage.se_base != "input" else []
     odd += [stage.se_activation] if stage.se_activation else []
     odd += [stage.se_gate] if stage.se_gate != "sigmoid" else []

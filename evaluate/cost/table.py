@@ -1,9 +1,9 @@
 """A stage-table space compiled into cost tables: exact costs for many genotypes at once.
 
-Walking the table from the image to the classifier, a segment (root and stem, each stage, the head) costs what its own
-genes say, given the *state* it starts from: channels, map size, classes and the root's width factor. So a space
-compiles into one table a segment, ``(states, options)``; MACs and params of a genotype are sums of look-ups, its peak
-of activations is the largest of them.
+A network is a sequence of segments from the image to the classifier: root and stem, each stage, the head. The cost of a
+segment depends only on its own genes and on the *state* in which it starts: channels, map size, classes and the root's
+width factor. So a space compiles into one table per segment, ``(states, options)``. MACs and params of a genotype are
+sums of look-ups; its peak of activations is the largest look-up.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from nas.search_spaces.yaml_shorthand import Modifiers
 Ints = NDArray[np.int64]
 IMPOSSIBLE = -1
 CHUNK = 2**14
-FEW = 4  # genotypes that are counted faster one by one
-MOST_OPTIONS = 2**17  # of one segment
-MOST_MACS = 2**56  # of one segment; beyond it sums would overflow
+FEW = 4  # up to this number, genotypes are counted faster one by one
+MOST_OPTIONS = 2**17  # largest number of options of one segment
+MOST_MACS = 2**56  # largest MACs of one segment; sums of larger values would overflow
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a segment has to know of those before it."""
+    """The results of the previous segments that the cost of a segment depends on."""
 
     channels: int
     size: int
@@ -48,13 +48,13 @@ class SegmentTable:
     """One segment's table; every array is ``(states, options)``.
 
     Attributes:
-        genes: which genes of the genotype decide the segment.
-        sizes: their option counts; an option of the segment is their mixed-radix number.
-        next_state: the state the following segment starts from; ``IMPOSSIBLE`` where the options make no network
+        genes: indices of the genes that decide the segment.
+        sizes: number of options of each of these genes; an option of the segment is their mixed-radix number.
+        next_state: state in which the next segment starts; ``IMPOSSIBLE`` if the options give no valid network
             (stride 2 on a 1x1 map).
         macs: multiply-adds.
         params: parameters.
-        peak: bytes of activations held at once at most.
+        peak: peak bytes of activations.
     """
 
     genes: tuple[int, ...]
@@ -78,19 +78,19 @@ class SegmentTable:
 
     @property
     def possible(self) -> NDArray[np.bool_]:
-        """Where the options make a network."""
+        """Whether each option gives a valid network, ``(states, options)``."""
         possible: NDArray[np.bool_] = self.next_state != IMPOSSIBLE
         return possible
 
 
 def can_be_tabulated(space: StageTableSpace) -> bool:
-    """Say whether a table of every segment's options is small enough to be worth compiling."""
+    """Return whether every segment has few enough options to be compiled into a table."""
     counts = [math.prod(space.gene_sizes[index] for index in segment) for segment in space.segments]
     return max(counts[0] * counts[1], *counts[2:]) <= MOST_OPTIONS
 
 
 class CostTable:
-    """Exact costs of a stage-table space, for arrays of genotypes, for one, and for the space as a whole."""
+    """Exact costs of a stage-table space, for arrays of genotypes, for one genotype, and for the whole space."""
 
     def __init__(self, space: StageTableSpace) -> None:
         self.space = space
@@ -109,7 +109,7 @@ class CostTable:
     def costs(self, genes: NDArray[Any]) -> dict[str, Ints]:
         """Return every metric of ``COST_METRICS`` as an array ``(n,)`` for genotypes ``(n, tokens)``.
 
-        Genotypes that make no network get ``IMPOSSIBLE`` throughout.
+        A genotype that gives no valid network gets ``IMPOSSIBLE`` for every metric.
         """
         genes = np.asarray(genes, dtype=np.int64)
         columns = np.empty((3, len(genes)), dtype=np.int64)
@@ -117,7 +117,7 @@ class CostTable:
             for place, row in enumerate(genes.tolist()):
                 columns[:, place] = self._cost_or_impossible(row)
         else:
-            for start in range(0, len(genes), CHUNK):  # small enough for the cache
+            for start in range(0, len(genes), CHUNK):  # a chunk fits into the CPU cache
                 columns[:, start : start + CHUNK] = self._costs(genes[start : start + CHUNK])
         macs, params, peak = columns
         weight = np.where(params == IMPOSSIBLE, IMPOSSIBLE, FLOAT_BYTES * params)
@@ -129,7 +129,7 @@ class CostTable:
         """Return the cost of one genotype.
 
         Raises:
-            InputError: if it makes no network.
+            InputError: if the genotype gives no valid network.
         """
         state = macs = params = peak = 0
         for segment, (getter, known) in enumerate(zip(self._getters, self._known, strict=True)):
@@ -151,7 +151,7 @@ class CostTable:
     def range(self, metric: str) -> tuple[int, int]:
         """Return the exact smallest and largest ``macs``, ``params`` or ``peak`` of the space.
 
-        By dynamic programming over the segments: sums for the first two, maxima for the last.
+        Computed by dynamic programming over the segments, with sums for MACs and params and maxima for the peak.
         """
         combine = np.maximum if metric == "peak" else np.add
         low = high = np.zeros(1, dtype=np.int64)

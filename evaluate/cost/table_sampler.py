@@ -1,13 +1,13 @@
-"""Genotypes drawn uniformly from those inside a budget, through a space's cost table.
+"""Uniform sampling of the genotypes inside a budget, through a space's cost table.
 
-Ways through the table are counted by MACs if they are limited, else by params, and a draw is kept if its exact costs
-are inside. Nearly all are: rounding blurs little, and a band that proves too thin for the buckets gets finer ones.
-Where params are limited beside MACs and few draws keep to that, ways are tilted towards light networks, and a draw is
-kept with a probability that undoes its weight: still uniform, but no longer a matter of luck. A ceiling on activations
-closes the options above it.
+Paths through the table are counted by MACs if MACs are limited, else by params. A draw is kept if its exact costs are
+inside the budget. Nearly all draws are kept: rounding errors are small, and finer buckets are used for a band that is
+too narrow for the first ones. If params are limited as well as MACs and few draws are inside, paths are tilted towards
+networks with few params, and a draw is kept with a probability that cancels its weight. Draws are still uniform, and
+enough of them are kept. Options whose activations exceed their limit are excluded.
 
-A budget with no way through, with no network light enough, or with few enough to list and none inside, is empty for
-certain (``proved``); one in which none of many draws succeeds is only taken for empty.
+A budget is certain to be empty (``proved``) if there is no path, if no network has few enough params, or if all paths
+can be listed and none is inside. If many draws were made and none was inside, the budget is assumed to be empty.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ RESOLUTIONS = (2**13, 2**17, 2**20)
 TILTS = (3.0, 10.0, 30.0, 100.0, 300.0)
 LISTABLE = 5_000
 PROBES, MANY_PROBES = 2_000, 40_000
-ENOUGH = 0.05  # share of draws inside with which sampling is fast
-FINE = 0.5  # share of draws inside the main cost's range with which buckets are fine enough
-MOST_CELLS = 2**27  # of all counts together: 1 GiB
+ENOUGH = 0.05  # share of kept draws from which on sampling is fast
+FINE = 0.5  # buckets are fine enough if this share of draws is inside the main cost's range
+MOST_CELLS = 2**27  # largest size of all counts together: 1 GiB
 
 
 class TableSampler:
@@ -41,10 +41,10 @@ class TableSampler:
         limits: the budget.
 
     Attributes:
-        listed: all genotypes inside, ``(n, tokens)``, where they are few.
+        listed: all genotypes inside, ``(n, tokens)``, if they are few; else ``None``.
         acceptance: share of draws that are kept.
-        empty: whether nothing is inside.
-        proved: whether that is certain.
+        empty: whether no genotype is inside.
+        proved: whether ``empty`` is certain.
     """
 
     def __init__(self, table: CostTable, limits: Limits) -> None:
@@ -59,7 +59,7 @@ class TableSampler:
         self.empty = not (reachable and self._prepare())
 
     def sample(self, generator: np.random.Generator, count: int = 1) -> Ints | None:
-        """Draw ``count`` genotypes inside the budget, ``(count, tokens)``; ``None`` if bounded tries met fewer."""
+        """Draw ``count`` genotypes inside the budget, ``(count, tokens)``; ``None`` if bounded tries found fewer."""
         if self.empty:
             return None
         if self.listed is not None:
@@ -75,7 +75,7 @@ class TableSampler:
 
     @property
     def estimated_size(self) -> float:
-        """How many genotypes are inside: exact where they are listed, else ways times the share of draws inside.
+        """Number of genotypes inside: exact if they are listed, else the number of paths times ``acceptance``.
 
         Raises:
             ValueError: if params are limited so tightly that draws are tilted.
@@ -88,7 +88,7 @@ class TableSampler:
         return self._pathways.total * self.acceptance
 
     def nearest(self, target: int) -> int:
-        """Return an exact main cost near ``target`` that the space reaches (of 100 networks in the nearest buckets)."""
+        """Return the exact main cost nearest to ``target`` among 100 networks drawn from the nearest buckets."""
         pathways = Pathways(self.table, self.bounds, RESOLUTIONS[1])
         reached = np.flatnonzero(pathways.ways)
         close = reached[np.argsort(np.abs((reached + pathways.offset) * pathways.width - target))[:4]]
@@ -97,7 +97,7 @@ class TableSampler:
         return int(costs[np.abs(costs - target).argmin()])
 
     def draw_inside(self, pathways: Pathways, generator: np.random.Generator, count: int) -> Ints:
-        """Draw ``count`` genotypes and return those inside, so that all of them are equally likely."""
+        """Draw ``count`` genotypes and return those inside the budget; all genotypes inside are equally likely."""
         genes = pathways.draw(generator, count)
         costs = self.table.costs(genes)
         inside = self._inside(costs)
@@ -114,7 +114,7 @@ class TableSampler:
         return inside
 
     def _prepare(self) -> bool:
-        """Choose buckets and tilt; return whether anything is inside."""
+        """Choose the buckets and the tilt; return whether any genotype is inside."""
         for buckets in self._resolutions():
             plain = Pathways(self.table, self.bounds, buckets)
             if not plain.total or (self._tilts and plain.fewest_params > self.bounds.most_params):
@@ -132,7 +132,7 @@ class TableSampler:
 
     @property
     def _tilts(self) -> tuple[float, ...]:
-        """The tilts that may help: those where params are limited beside MACs."""
+        """The tilts to try: ``TILTS`` if params are limited as well as MACs, else none."""
         bounds = self.bounds
         limited = bounds.main == "macs" and bounds.most_params < self.table.range("params")[1]
         return TILTS if limited else ()
@@ -145,7 +145,7 @@ class TableSampler:
         return [min(buckets, MOST_CELLS // states) for buckets in RESOLUTIONS]
 
     def _choose(self, candidates: Iterable[Pathways], probes: int) -> bool:
-        """Take the first with enough draws inside, else the one with most; return whether they are enough."""
+        """Choose the first candidate with enough kept draws, else the one with most; return whether they are enough."""
         for pathways in candidates:
             acceptance = len(self.draw_inside(pathways, np.random.default_rng(0), probes)) / probes
             if acceptance > self.acceptance or self._pathways is None:
@@ -161,7 +161,7 @@ class TableSampler:
 
 
 def _bounds(table: CostTable, limits: Limits) -> Bounds:
-    """Turn the limits into a main cost's range, a ceiling of params and one of activations."""
+    """Return the limits as bounds: a range of the main cost and upper limits of params and activations."""
     lightest, smallest_peak = table.range("params")[0], table.range("peak")[0]
     memory = limits.of("memory_bytes")[1]
     most_params = min(

@@ -1,4 +1,4 @@
-"""Why nothing of a space keeps to a budget, said so that people know which limit to change, and to what."""
+"""Error messages for a budget that no network of a space meets: which limit to change, and to which value."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PREDICTED = ("latency_ms", "throughput")
 
 
 def explain_empty(table: CostTable, limits: Limits) -> InputError:
-    """Return the error for limits that leave nothing of a stage-table space.
+    """Return the error for limits that no network of a stage-table space meets.
 
-    The first limit that nothing keeps to alone is blamed; else the first that nothing keeps to together with those
-    before it.
+    The error names the first limit that no network meets even without the others; else the first limit that no network
+    meets together with the limits before it.
     """
     for limit in limits:
         sampler = TableSampler(table, Limits((limit,)))
@@ -34,17 +34,17 @@ def explain_empty(table: CostTable, limits: Limits) -> InputError:
         sampler = TableSampler(table, Limits(items[:count]))
         if sampler.empty:
             return _together(table, items[: count - 1], items[count - 1], sampler.proved)
-    raise AssertionError("the limits leave something")
+    raise AssertionError("some networks meet the limits")
 
 
 def out_of_reach(name: str, limits: Limits, seen: Collection[tuple[float, ...]], proved: bool) -> InputError:
-    """Return the error for limits outside which every network lies that was ``seen``.
+    """Return the error for limits that none of the ``seen`` networks meets.
 
     Args:
-        name: of the space.
+        name: name of the space.
         limits: the budget.
-        seen: for every network that was counted, its cost in each limit's metric.
-        proved: whether these are all networks there are.
+        seen: costs of every counted network, one for each limit's metric.
+        proved: whether ``seen`` covers all networks of the space.
     """
     for column, limit in enumerate(limits):
         values = [row[column] for row in seen]
@@ -57,14 +57,15 @@ def out_of_reach(name: str, limits: Limits, seen: Collection[tuple[float, ...]],
             return _ceiling_error(name, limit, int(min(values)), proved)
     none = "holds no network" if proved else "no network was found"
     together = " and ".join(f"{limit.flag} ({limit})" for limit in limits)
-    return InputError(f"{limits.items[-1].flag}: space '{name}': {none} that keeps to {together} together; loosen one")
+    return InputError(f"{limits.items[-1].flag}: space '{name}': {none} that meets {together} together; relax one")
 
 
 def _predicted_error(name: str, limit: Limit, low: float, high: float) -> InputError:
     words = METRIC_WORDS.get(limit.metric, limit.metric)
     return InputError(
-        f"{limit.flag}: no network of space '{name}' was found with {limit} and within the other limits; those that "
-        f"were reach from {low:.4g} to {high:.4g} {words}. Change the limit, loosen another, or use another --space"
+        f"{limit.flag}: no network of space '{name}' was found with {limit} and within the other limits; the "
+        f"networks found reach from {low:.4g} to {high:.4g} {words}. Change this limit, relax another limit, or use "
+        "another --space"
     )
 
 
@@ -80,7 +81,7 @@ def _macs_alone(table: CostTable, limit: Limit, sampler: TableSampler) -> InputE
 def _macs_error(
     name: str, limit: Limit, low: int, high: int, nearest: int, proved: bool, exact: bool = True
 ) -> InputError:
-    those = "Its networks" if exact else "Those that were found"
+    those = "Its networks" if exact else "The networks that were found"
     none = f"space '{name}' holds no network" if proved else f"no network of space '{name}' was found"
     return InputError(
         f"target_flops: {none} with {format_quantity(limit.low)} to {format_quantity(limit.high)} MACs. {those} "
@@ -104,10 +105,10 @@ def _ceiling_alone(table: CostTable, limit: Limit) -> InputError:
 
 def _ceiling_error(name: str, limit: Limit, least: int, proved: bool) -> InputError:
     what = METRIC_WORDS.get(limit.metric, limit.metric)
-    none, seen = ("holds no network", "it reaches") if proved else ("has shown no network", "that was found")
+    none, seen = ("holds no network", "it reaches") if proved else ("probably holds no network", "that was found")
     return InputError(
-        f"{limit.flag}: space '{name}' {none} with {limit}; the least {seen} is {least:,} "
-        f"({format_quantity(least)}) {what}. Raise the limit to that, or use another --space"
+        f"{limit.flag}: space '{name}' {none} with {limit}; the smallest value {seen} is {least:,} "
+        f"({format_quantity(least)}) {what}. Raise the limit to this value, or use another --space"
     )
 
 
@@ -117,14 +118,15 @@ def _together(table: CostTable, before: tuple[Limit, ...], last: Limit, proved: 
     none = "holds no network" if proved else "no network was found"
     what = METRIC_WORDS.get(last.metric, last.metric)
     return InputError(
-        f"{last.flag}: space '{table.space.name}': {none} that keeps to it together with {others}, though each alone "
-        f"leaves some. Within {'those' if len(before) > 1 else 'that'} the least found is {least:,} "
-        f"({format_quantity(least)}) {what}: raise the limit to it, or loosen another"
+        f"{last.flag}: space '{table.space.name}': {none} that meets this limit together with {others}, although "
+        f"each limit alone can be met. Within {'the other limits' if len(before) > 1 else 'the other limit'}, the "
+        f"smallest value found is {least:,} ({format_quantity(least)}) {what}: raise the limit to this value, or relax "
+        "another limit"
     )
 
 
 def _least(table: CostTable, others: tuple[Limit, ...], limit: Limit) -> int:
-    """Return the smallest cost in the limit's metric that draws inside the other limits come down to."""
+    """Return the smallest cost in the limit's metric among draws inside the other limits, in repeated rounds."""
     generator = np.random.default_rng(0)
     least: int | None = None
     for _ in range(_ROUNDS):

@@ -1,3 +1,3 @@
-"""Images: where they come from, their decoded and memory-mapped form, and their parts."""
+"""Images: their sources, their decoded and memory-mapped form, and their splits."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Where data sets and decoded images are kept on this machine."""
+"""The folders for data sets and decoded images on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return where decoded images are kept: ``$NAS_CACHE``, else ``mnas`` in the user's cache folder."""
+    """Return the folder of decoded images: ``$NAS_CACHE``, else ``mnas`` in the user's cache folder."""
     if given := os.environ.get("NAS_CACHE"):
         return Path(given).expanduser().resolve()
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnas"
@@ -22,6 +22,6 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """Return the folder of the data sets that have names: ``$NAS_DATA``, else ``data`` in the cache folder."""
+    """Return the folder of named data sets: ``$NAS_DATA``, else ``data`` in the cache folder."""
     given = os.environ.get("NAS_DATA")
     return Path(given).expanduser().resolve() if given else cache_folder() / "data"

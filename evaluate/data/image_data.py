@@ -1,4 +1,4 @@
-"""A data set as its parts: rows of decoded images that all workers of a node share."""
+"""A data set and its parts: rows of decoded images that are shared by all workers of a node."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Part:
 
     Attributes:
         pixels: ``(m, resolution, resolution, 3)`` uint8: an array, or a file that is mapped into memory when it is
-            first read; a mapped file travels to other processes as its path.
-        rows: ``(n,)`` which of them are in this part, rising.
-        labels: ``(n,)`` int64.
+            first read; only the path of a mapped file is sent to other processes.
+        rows: rows of ``pixels`` that are in this part, ``(n,)``, in increasing order.
+        labels: labels of the rows, ``(n,)`` int64.
     """
 
     pixels: Bytes | MappedImages
@@ -32,12 +32,12 @@ class Part:
 
     @classmethod
     def of(cls, images: Bytes, labels: Labels) -> Part:
-        """Take all of ``images (n, resolution, resolution, 3)``."""
+        """Return a part with all of ``images (n, resolution, resolution, 3)``."""
         return cls(images, np.arange(len(labels)), labels)
 
     @property
     def array(self) -> Bytes:
-        """All the images that the rows are of, without copying any."""
+        """All images that ``rows`` refers to, without a copy."""
         return self.pixels.open() if isinstance(self.pixels, MappedImages) else self.pixels
 
     @property
@@ -60,9 +60,9 @@ class ImageData:
     """A data set.
 
     Attributes:
-        train: what proxies learn from.
-        validation: what the reward is computed on.
-        test: what the winner is reported on, once.
+        train: the images that proxies train on.
+        validation: the images that the reward is computed on.
+        test: the images of the winner's final score, used once.
         classes: class names; labels index them.
         mirrored: whether a mirrored image keeps its class (not so for digits).
         skipped: a line for every file that could not be read.
@@ -76,7 +76,7 @@ class ImageData:
     skipped: tuple[str, ...] = field(default=())
 
     def describe(self) -> str:
-        """Say in one line what there is."""
+        """Return the number of classes and images and the resolution, in one line."""
         return (
             f"{len(self.classes)} classes; {len(self.train.labels):,} train, {len(self.validation.labels):,} "
             f"validation and {len(self.test.labels):,} test images at {self.train.resolution} px"
@@ -89,7 +89,7 @@ class ImageData:
         return 3 * count * self.train.resolution**2
 
     def digest(self) -> str:
-        """Return what stands for the images, their classes and their split; equal only where all of them are."""
+        """Return a digest of the images, their classes and their split."""
         found = hashlib.sha256("\n".join(self.classes).encode())
         for part in (self.train, self.validation, self.test):
             pixels = part.pixels

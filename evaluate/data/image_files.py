@@ -25,14 +25,14 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Where the images of each part and class are.
+    """The image files of each part and class.
 
     Attributes:
         source: the folder or zip.
         classes: class names, sorted.
         parts: for ``train``, ``val``, ``test`` (or ``all`` for one folder of classes), pairs of file name and label.
         read: returns the bytes of a file by its name.
-        stamp: returns a file's size and time of change by its name.
+        stamp: returns a file's size and modification time by its name, or its checksum in a zip.
     """
 
     source: str
@@ -42,7 +42,7 @@ class ImageFolder:
     stamp: Callable[[str], str] = field(repr=False)
 
     def fingerprint(self) -> str:
-        """Return a digest of every file's name, size and time of change."""
+        """Return a digest of every file's part, label, name and ``stamp``."""
         digest = hashlib.sha256()
         for part, rows in sorted(self.parts.items()):
             for name, label in rows:
@@ -51,7 +51,7 @@ class ImageFolder:
 
 
 def open_image_folder(path: Path) -> ImageFolder:
-    """Find the layout of an image folder; a single wrapping folder is stepped through.
+    """Open an image folder or zip and find its layout; enclosing folders are skipped.
 
     Raises:
         InputError: if it is absent, has no images, fewer than two classes, an empty class, or an unknown layout.
@@ -102,10 +102,10 @@ def resize(pixels: Bytes, resolution: int) -> Bytes:
 
 
 def check_skipped(skipped: list[str], total: int, source: str) -> None:
-    """Refuse a folder of which more than 1% cannot be read.
+    """Check that at most 1% of the images could not be read.
 
     Raises:
-        InputError: with the first of the files.
+        InputError: if more could not be read; the message lists the first of these files.
     """
     if len(skipped) > UNREADABLE_LIMIT * total:
         first = "; ".join(skipped[:20])
@@ -136,7 +136,7 @@ def _open_zip(path: Path) -> tuple[list[str], list[str], Callable[[str], bytes],
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"data: '{path}' is no readable zip file ({error})") from None
+        raise InputError(f"data: '{path}' is not a readable zip file ({error})") from None
     kept = [name for name in archive.namelist() if not any(_is_hidden(part) for part in PurePosixPath(name).parts)]
     names = [name for name in kept if _is_image(name)]
     used = {str(parent) for name in names for parent in PurePosixPath(name).parents}
@@ -154,12 +154,12 @@ def _is_image(name: str) -> bool:
 
 
 def _is_wrapped(files: list[tuple[tuple[str, ...], str]]) -> bool:
-    """Say whether every image is in one folder that holds folders."""
+    """Return whether all images are in subfolders of one folder."""
     return len({parts[0] for parts, _ in files}) == 1 and all(len(parts) >= 3 for parts, _ in files)
 
 
 def _split_by_part(files: list[tuple[tuple[str, ...], str]], source: str) -> dict[str, list[tuple[str, str]]]:
-    """Group ``(class, name)`` by part; images outside a class folder are refused."""
+    """Group ``(class, name)`` by part; raise ``InputError`` for images outside a class folder."""
     tops = {parts[0].lower() for parts, _ in files}
     split = tops <= set(_PARTS) and "train" in {_PARTS[top] for top in tops}
     if not split and len(tops) > 1 and tops <= set(_PARTS):

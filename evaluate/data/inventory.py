@@ -1,4 +1,4 @@
-"""What data there is on this machine."""
+"""The data sets and prepared images on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.evaluate.data.settings import DIGITS
 
 
 def prepared_data() -> list[dict[str, Any]]:
-    """Describe every whole folder of prepared images in the cache: path, source, resolution, images, megabytes."""
+    """Return the path, source, resolution, images and megabytes of every usable prepared folder in the cache."""
     found = []
     root = cache_folder() / "prepared"
     for path in sorted(root.iterdir()) if root.is_dir() else []:
@@ -36,7 +36,7 @@ def prepared_data() -> list[dict[str, Any]]:
 
 
 def named_data() -> list[dict[str, Any]]:
-    """Describe every data set that has a name: summary, whether it is here, and the sizes it is prepared at."""
+    """Return for every named data set its summary, whether it is on this machine, and its prepared resolutions."""
     prepared = prepared_data()
     rows = [(DIGITS, "10 digits, 1,797 grey images of 8 px; part of scikit-learn", "yes")]
     for name, known in NAMED.items():

@@ -1,4 +1,4 @@
-"""From data settings to the three parts: what is not decoded yet is decoded once and kept for the next run."""
+"""Loading of the three parts from data settings. Images are decoded once and kept for the next run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nas.evaluate.data.source import Source, digits, from_folder
 from nas.evaluate.data.splits import Rows, split
 from nas.evaluate.data.writing import Progress, locked, no_progress, write_prepared
 
-CHECKED_BYTES = 2**30  # checksums of more than this are left to `nas data prepare`
+CHECKED_BYTES = 2**30  # larger folders have their checksums verified only by `nas data prepare`
 
 
 def data_names() -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def data_names() -> tuple[str, ...]:
 
 
 def absolute_data(settings: DataSettings) -> DataSettings:
-    """Return settings whose folder or zip, if they name one, is found from any working directory."""
+    """Return settings with an absolute path, if their source is a folder or zip."""
     if settings.source in data_names():
         return settings
     return settings.model_copy(update={"source": absolute_path(settings.source)})
@@ -56,16 +56,16 @@ def load_data(settings: DataSettings, seed: int, progress: Progress = no_progres
 
 
 def find_source(reference: str, root: Path | None = None, download: bool = False) -> Source:
-    """Find images by name, or in a folder or zip.
+    """Return the source of images by name, or of a folder or zip.
 
     Args:
         reference: a name, or a path.
-        root: the folder of the data sets that have names.
-        download: fetch a named data set that is not there.
+        root: the folder of named data sets.
+        download: whether to download a named data set that is missing.
 
     Raises:
-        InputError: if they are not there.
-        WorkError: if they cannot be fetched.
+        InputError: if there are no such images.
+        WorkError: if the download fails.
     """
     if reference == DIGITS:
         return digits()
@@ -81,15 +81,20 @@ def find_source(reference: str, root: Path | None = None, download: bool = False
         made = open_prepared(path)
         raise InputError(
             f"data: '{reference}' holds prepared images already, of '{made.source}' at {made.resolution} px; give the "
-            "images they were made from"
+            "source images instead"
         )
     if download:
-        raise InputError(f"--download: '{reference}' has no name to fetch it by{nearest_name(reference, NAMED)}")
+        raise InputError(
+            f"--download: '{reference}' is not the name of a downloadable data set{nearest_name(reference, NAMED)}"
+        )
     return from_folder(path)
 
 
 def _without_source(reference: str, resolution: int) -> Prepared | None:
-    """Open what needs no look at its source: a prepared folder, or a named data set that is prepared and sound."""
+    """Return prepared images that can be used without their source, or ``None``.
+
+    These are a prepared folder, or a named data set whose prepared images in the cache are undamaged.
+    """
     if reference not in data_names():
         path = Path(reference).expanduser()
         return _matching(open_prepared(path), resolution) if is_prepared(path) else None
@@ -97,7 +102,7 @@ def _without_source(reference: str, resolution: int) -> Prepared | None:
 
 
 def prepared_path(name: str, resolution: int, rows: Mapping[str, NDArray[np.int64]] | None = None) -> Path:
-    """Return where the cache keeps a source, or a selection of its rows, at a resolution."""
+    """Return the cache folder of a source, or of a selection of its rows, at a resolution."""
     digest = hashlib.sha256(f"{name} {resolution}".encode())
     for part, own in (rows or {}).items():
         digest.update(part.encode() + own.tobytes())
@@ -108,7 +113,9 @@ def prepared_path(name: str, resolution: int, rows: Mapping[str, NDArray[np.int6
 def prepare(
     source: Source, resolution: int, path: Path | None = None, progress: Progress = no_progress
 ) -> tuple[Prepared, bool]:
-    """Return all of a source decoded, and whether that was done now; what is there already is checked in full.
+    """Return all images of a source decoded, and whether they were decoded now.
+
+    Images that were decoded before are checked in full.
 
     Raises:
         InputError, WorkError: as ``write_prepared``.
@@ -121,7 +128,7 @@ def prepare(
 
 
 def _prepared_rows(source: Source, rows: Rows, resolution: int, progress: Progress) -> tuple[Prepared, Rows]:
-    """Find or make the decoded images of ``rows``; return them, and the rows' places in them."""
+    """Return the decoded images of ``rows``, decoded now if needed, and the indices of the rows in them."""
     if whole := _ready(prepared_path(source.name, resolution), source, resolution):
         return whole, rows
     chosen: dict[str, list[NDArray[np.int64]]] = {}
@@ -140,7 +147,7 @@ def _prepared_rows(source: Source, rows: Rows, resolution: int, progress: Progre
 
 
 def _ready(path: Path, source: Source, resolution: int, checked_bytes: float = CHECKED_BYTES) -> Prepared | None:
-    """Return what is prepared at ``path`` if it is whole and still what the source says."""
+    """Return the images prepared at ``path``; ``None`` if they are damaged or do not match the source."""
     prepared = _sound(path, checked_bytes)
     if prepared and (prepared.fingerprint, prepared.resolution) == (source.fingerprint, resolution):
         return prepared
@@ -148,7 +155,10 @@ def _ready(path: Path, source: Source, resolution: int, checked_bytes: float = C
 
 
 def _sound(path: Path, checked_bytes: float = CHECKED_BYTES) -> Prepared | None:
-    """Return what is prepared at ``path`` if it is whole, and by its checksums, unless it is too large, undamaged."""
+    """Return the images prepared at ``path``; ``None`` if they are incomplete or damaged.
+
+    Checksums are verified only for images of at most ``checked_bytes``.
+    """
     if not is_prepared(path):
         return None
     try:
@@ -174,7 +184,7 @@ def _matching(prepared: Prepared, resolution: int) -> Prepared:
 
 
 def _assemble(prepared: Prepared, positions: Rows, settings: DataSettings) -> ImageData:
-    """Make the three parts from the rows that could be read."""
+    """Return the three parts, made from the rows that could be read."""
     parts: dict[str, Part] = {}
     for name, (origin, places) in positions.items():
         kept = places[prepared.readable[origin][places]]

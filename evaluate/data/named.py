@@ -1,4 +1,4 @@
-"""Data sets by name: read by torchvision from its own layout, downloaded only when that is asked for."""
+"""Data sets by name, read by torchvision from its own layout and downloaded only on request."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class NamedData:
     """A data set that is known by name.
 
     Attributes:
-        kind: torchvision's class; empty where it has none and the images are a folder.
-        parts: our part of each of torchvision's splits: the argument that chooses it, and its value.
-        files: what has to lie in the data set's folder when it is fetched by hand.
-        summary: classes, images and their size.
+        kind: name of torchvision's class; empty if there is none and the data set is an image folder.
+        parts: argument and value that select torchvision's split, for each of our parts.
+        files: files that must be in the data set's folder if the user downloads it.
+        summary: number of classes and of images, and the image size.
         mirrored: whether a mirrored image keeps its class.
-        downloads: whether torchvision can fetch it.
+        downloads: whether torchvision can download it.
     """
 
     kind: str
@@ -104,12 +104,12 @@ def open_named(name: str, root: Path | None = None, download: bool = False) -> S
 
     Args:
         name: a key of ``NAMED``.
-        root: the folder that holds data sets; unset: ``data_folder()``.
-        download: fetch what is missing; torchvision checks its MD5 sums.
+        root: the folder that holds data sets; if unset, ``data_folder()``.
+        download: whether to download missing files; torchvision checks their MD5 sums.
 
     Raises:
-        InputError: if it is not there, or is not what it should be.
-        WorkError: if it cannot be fetched.
+        InputError: if the data set is missing or incomplete, or torchvision cannot download it.
+        WorkError: if the download fails.
     """
     known = NAMED[name]
     folder = (root or data_folder()) / name
@@ -154,10 +154,10 @@ def _check_there(name: str, folder: Path) -> None:
 
 def _not_there(name: str, folder: Path) -> str:
     known = NAMED[name]
-    fetch = f"fetch it with: nas data prepare {name} --download; or put" if known.downloads else "put"
+    fetch = f"download it with: nas data prepare {name} --download; or put" if known.downloads else "put"
     return (
-        f"data: '{name}' is not whole in '{folder}'; {fetch} {known.files} there (the environment variable NAS_DATA "
-        "names the folder that holds data sets)"
+        f"data: '{name}' is missing or incomplete in '{folder}'; {fetch} {known.files} there (the environment "
+        "variable NAS_DATA names the folder that holds data sets)"
     )
 
 
@@ -171,7 +171,7 @@ def _pixels(dataset: Any) -> tuple[Bytes, Labels]:
 
 
 def _files(dataset: Any) -> tuple[list[Path], Labels]:
-    """Return the files and labels of a data set, decoding nothing."""
+    """Return the files and labels of a data set, without decoding images."""
     if hasattr(dataset, "samples"):
         pairs = dataset.samples
     elif hasattr(dataset, "_samples"):
@@ -183,7 +183,7 @@ def _files(dataset: Any) -> tuple[list[Path], Labels]:
 
 
 def _class_names(dataset: Any, parts: Mapping[str, tuple[object, Labels]]) -> tuple[str, ...]:
-    """Return torchvision's names of the classes, or their numbers where it has none."""
+    """Return torchvision's names of the classes, or their numbers if it has none."""
     count = max(int(labels.max()) for _, labels in parts.values()) + 1
     names = [name if isinstance(name, str) else name[0] for name in getattr(dataset, "classes", [])]
     return tuple(names) if len(set(names)) == count else tuple(str(label) for label in range(count))

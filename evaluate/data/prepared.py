@@ -26,12 +26,12 @@ META = "meta.json"
 
 @dataclass(frozen=True, slots=True)
 class MappedImages:
-    """A file of images that each process maps for itself; travels as its path.
+    """A file of images that each process maps into its memory; only its path is sent to other processes.
 
     Attributes:
-        path: ``PART.images.npy``.
+        path: path of ``PART.images.npy``.
         shape: ``(n, resolution, resolution, 3)``.
-        digest: its SHA-256 when it was prepared; the folder's must still say so.
+        digest: SHA-256 of the file when it was prepared; it must equal the one in the folder's ``meta.json``.
     """
 
     path: str
@@ -39,10 +39,10 @@ class MappedImages:
     digest: str
 
     def open(self) -> Bytes:
-        """Map the file; the same mapping however often it is asked for in a process.
+        """Return the mapped file; repeated calls in a process return the same mapping.
 
         Raises:
-            DataGone: if it is no longer there, or is another.
+            DataGone: if the file is no longer there, or has changed.
         """
         return _map(self)
 
@@ -53,12 +53,12 @@ def _map(images: MappedImages) -> Bytes:
     try:
         meta = json.loads((path.parent / META).read_text(encoding="utf-8"))
         known = meta["digests"][path.name]
-        # Copy on write: pages are shared until somebody writes, and nobody does; torch takes no read-only arrays.
+        # Copy on write, because torch does not accept read-only arrays. Nothing is written, so all pages stay shared.
         array: Bytes = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, KeyError) as error:
         raise DataGone(f"the prepared images {path} cannot be read ({type(error).__name__}: {error})") from None
     if known != images.digest or array.shape != images.shape or array.dtype != np.uint8:
-        raise DataGone(f"the prepared images {path} are others than when the run began")
+        raise DataGone(f"the prepared images {path} have changed since the run began")
     return array
 
 
@@ -68,15 +68,15 @@ class Prepared:
 
     Attributes:
         path: the folder.
-        source: what it was made from.
+        source: name or path of the source that it was made from.
         resolution: side in pixels.
         classes: class names; labels index them.
         mirrored: whether a mirrored image keeps its class.
         skipped: a line for every file that could not be read.
-        fingerprint: of the source when it was prepared.
-        images: of each part.
-        labels: ``(n,)`` of each part.
-        readable: ``(n,)`` of each part: which rows hold an image.
+        fingerprint: fingerprint of the source when it was prepared.
+        images: mapped images of each part.
+        labels: labels of each part, ``(n,)``.
+        readable: whether each row holds an image, for each part, ``(n,)``.
     """
 
     path: Path
@@ -97,7 +97,7 @@ class Prepared:
 
 
 def is_prepared(path: Path) -> bool:
-    """Say whether a folder looks like a prepared one."""
+    """Return whether a folder looks like one of prepared images."""
     return (path / META).is_file() and any(path.glob("*.images.npy"))
 
 
@@ -105,7 +105,7 @@ def open_prepared(path: Path) -> Prepared:
     """Open a prepared folder without reading its images.
 
     Raises:
-        InputError: if it is none, or a file of it is missing, cut short or of another shape.
+        InputError: if it is not a prepared folder, or one of its files is missing, truncated or of the wrong shape.
     """
     try:
         meta = json.loads((path / META).read_text(encoding="utf-8"))
@@ -141,7 +141,7 @@ def open_prepared(path: Path) -> Prepared:
 
 
 def damaged(prepared: Prepared) -> list[str]:
-    """Return the names of the files whose SHA-256 is no longer what it was; reads all of them."""
+    """Return the names of the files whose SHA-256 has changed since they were prepared; reads all files."""
     meta = json.loads((prepared.path / META).read_text(encoding="utf-8"))
     return [name for name, digest in sorted(meta["digests"].items()) if sha256(prepared.path / name) != digest]
 

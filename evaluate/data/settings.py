@@ -1,4 +1,4 @@
-"""Which images a run uses, as plain data."""
+"""Settings of the images that a run uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from nas.core.flag import Flag
 from nas.core.section import Section
 
-CROP_SHARE = 0.875  # of the side that a centre crop keeps, as is usual for ImageNet
+CROP_SHARE = 0.875  # share of the side that a centre crop keeps, as is usual for ImageNet
 
 DIGITS = "digits"
 
@@ -28,7 +28,7 @@ def _several(classes: tuple[str, ...] | int | None) -> tuple[str, ...] | int | N
 
 
 class DataSettings(Section):
-    """Which images, at which size, and how they are split."""
+    """Settings of the images: source, resolution and splits."""
 
     source: Annotated[
         str,
@@ -41,13 +41,14 @@ class DataSettings(Section):
     """A name that ``nas data list`` shows (``digits``: 1,797 real 8x8 images from scikit-learn), a folder or zip of
     images, or the folder of ``nas data prepare --out``."""
     resolution: int = Field(default=32, ge=1)
-    """Side in pixels that proxies train at."""
+    """Side of the images in pixels in proxy trainings."""
     validation: Annotated[float, AfterValidator(_share)] = 0.2
-    """Fraction split off the training images for the reward, where the source has no part of its own for it; or how
-    many images (the papers: 50000 of ImageNet)."""
+    """Images held out from the training images for the reward, as a fraction or as a number (the papers: 50000 of
+    ImageNet), if the source has no split of its own for this."""
     test: Annotated[float, AfterValidator(_share)] = 0.2
-    """Fraction kept for the final score, where the source has no part of its own for it; or how many images."""
+    """Images held out for the final score, as a fraction or as a number, if the source has no split of its own for
+    this."""
     fraction: float = Field(default=1.0, gt=0, le=1)
-    """Fraction of the training images that proxies train on, the same of every class."""
+    """Fraction of the training images used in proxy trainings, the same for every class."""
     classes: Annotated[tuple[str, ...] | int | None, AfterValidator(_several)] = None
-    """Only these classes, or so many of them, drawn by the seed; unset: all."""
+    """Names of the classes to use, or a number of classes that are drawn with the seed; if unset, all."""

@@ -1,4 +1,4 @@
-"""Where images come from, before they are decoded: labels by part, and a way to read one image."""
+"""Sources of images before decoding: labels by part, and a function that reads one image."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Source:
     """Images that are not decoded yet.
 
     Attributes:
-        name: the source as it was given.
+        name: name or path of the source.
         classes: class names; labels index them.
-        labels: ``(n,)`` int64 of each part: ``train``, ``val``, ``test``, or ``all`` where nobody has split them.
+        labels: ``(n,)`` int64 of each part: ``train``, ``val``, ``test``, or ``all`` if there is no split.
         read: decodes one image by part, row and resolution: ``(resolution, resolution, 3)`` uint8.
-        title: names an image by part and row, for the list of the unreadable.
-        fingerprint: differs when the images do.
+        title: returns the name of an image by part and row, for the list of unreadable images.
+        fingerprint: digest that changes when the images change.
         mirrored: whether a mirrored image keeps its class.
     """
 
@@ -40,7 +40,7 @@ class Source:
 
 
 def from_folder(path: Path) -> Source:
-    """Take an image folder, or a zip of one.
+    """Return the source of an image folder, or of a zip of one.
 
     Raises:
         InputError: as ``open_image_folder``.
@@ -64,7 +64,7 @@ def from_arrays(
     mirrored: bool = True,
     origin: str = "",
 ) -> Source:
-    """Take images that are arrays already: ``(n, h, w)`` or ``(n, h, w, 3)`` uint8 and labels ``(n,)`` by part."""
+    """Return the source of images in memory: ``(n, h, w)`` or ``(n, h, w, 3)`` uint8 and labels ``(n,)`` by part."""
     digest = hashlib.sha256(f"{name} {origin}".encode())
     for pixels, labels in parts.values():
         digest.update(labels.tobytes())
@@ -86,7 +86,7 @@ def from_files(
     parts: Mapping[str, tuple[list[Path], NDArray[np.int64]]],
     mirrored: bool = True,
 ) -> Source:
-    """Take image files and their labels ``(n,)`` by part."""
+    """Return the source of image files and their labels ``(n,)``, by part."""
     digest = hashlib.sha256(name.encode())
     for files, labels in parts.values():
         digest.update(labels.tobytes())
@@ -105,7 +105,7 @@ def from_files(
 
 
 def digits() -> Source:
-    """Take scikit-learn's 1,797 handwritten digits, 8x8 pixels each."""
+    """Return the source of scikit-learn's 1,797 handwritten digits, 8x8 pixels each."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

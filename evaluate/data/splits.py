@@ -1,4 +1,4 @@
-"""Which images train, validate and test: stratified by class, decided by a seed alone."""
+"""The training, validation and test splits, stratified by class and determined by a seed alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.evaluate.data.settings import DataSettings
 
 Labels = NDArray[np.int64]
 Rows = dict[str, tuple[str, Labels]]
-"""For ``train``, ``validation`` and ``test``: the part of the source, and the rows of it, rising."""
+"""For ``train``, ``validation`` and ``test``: the part of the source, and its rows in increasing order."""
 
 
 def split(
@@ -21,10 +21,10 @@ def split(
     """Choose the rows of each part.
 
     Args:
-        labels: of each part of the source, ``train``, ``val``, ``test`` or ``all``.
-        names: of the classes.
+        labels: labels of each part of the source, ``train``, ``val``, ``test`` or ``all``.
+        names: names of the classes.
         settings: fractions, and the class subset.
-        generator: decides who goes where.
+        generator: random generator of the split.
 
     Raises:
         InputError: if a class has too few images to be in every part.
@@ -53,10 +53,10 @@ def split(
 def choose_classes(
     names: Sequence[str], wanted: Sequence[str] | int | None, generator: np.random.Generator
 ) -> list[int]:
-    """Return the labels of the classes that are kept, rising.
+    """Return the labels of the classes that are kept, in increasing order.
 
     Raises:
-        InputError: naming a class that is not there, or a number of classes that are not there.
+        InputError: if there is no class of a wanted name, or fewer classes than wanted.
     """
     if wanted is None:
         return list(range(len(names)))
@@ -71,22 +71,25 @@ def choose_classes(
 
 
 def take(labels: Labels, names: Sequence[str], sizes: Sequence[float], generator: np.random.Generator) -> list[Labels]:
-    """Split rows by class: first what remains, then one list for each size, at least one row a class in each.
+    """Split rows by class and return the remaining rows, then one list for each size.
+
+    Every list has at least one row of each class.
 
     Args:
-        labels: ``(n,)``.
-        names: of the classes.
-        sizes: fractions below 1, or numbers of images from 1 on, spread over the classes as the images are.
-        generator: decides who goes where.
+        labels: labels of the rows, ``(n,)``.
+        names: names of the classes.
+        sizes: fractions below 1, or numbers of images from 1 up, distributed over the classes like the images.
+        generator: random generator of the split.
 
     Raises:
-        InputError: if a class has too few images, or more images are asked for than leave any to train on.
+        InputError: if a class has too few images, or so many images are held out that a class has none left for
+            training.
     """
     fractions = [size if size < 1 else size / len(labels) for size in sizes]
     if sum(fractions) >= 1:
         raise InputError(f"data: {sum(sizes):,.0f} images are to be held out, but there are only {len(labels):,}")
     lists: list[list[Labels]] = [[] for _ in range(len(fractions) + 1)]
-    owed = [0.0] * len(fractions)  # what rounding has kept back from each list, given out by later classes
+    owed = [0.0] * len(fractions)  # rounding remainder of each list, carried over to later classes
     for label in np.unique(labels):
         rows = generator.permutation(np.flatnonzero(labels == label))
         if len(rows) <= len(fractions):
@@ -105,8 +108,8 @@ def take(labels: Labels, names: Sequence[str], sizes: Sequence[float], generator
     for size, rest, chosen in zip(sizes, owed, lists[1:], strict=True):
         if size >= 1 and round(rest):
             raise InputError(
-                f"data: {size:,.0f} images are to be held out, but only {sum(map(len, chosen)):,} can be while every "
-                "class has some in each part; lower data.validation or data.test"
+                f"data: {size:,.0f} images are to be held out, but only {sum(map(len, chosen)):,} can be, because "
+                "every class needs images in each part; lower data.validation or data.test"
             )
     return [np.sort(np.concatenate(rows)) for rows in lists]
 
@@ -114,5 +117,5 @@ def take(labels: Labels, names: Sequence[str], sizes: Sequence[float], generator
 def _reduce(
     rows: Labels, labels: Labels, names: Sequence[str], fraction: float, generator: np.random.Generator
 ) -> Labels:
-    """Keep a fraction of ``rows``, the same of every class."""
+    """Return a fraction of ``rows``, the same for every class."""
     return rows if fraction == 1 else rows[take(labels[rows], names, [fraction], generator)[1]]

@@ -1,4 +1,4 @@
-"""Decoding images once, to a folder that is whole or not there at all."""
+"""Decoding of images to a folder, which is written atomically: it is either complete or absent."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def no_progress(done: int, total: int) -> None:
 def write_prepared(
     source: Source, rows: Rows, resolution: int, path: Path, progress: Progress = no_progress
 ) -> Prepared:
-    """Decode images once and write them to ``path``: all of it, or nothing.
+    """Decode images and write them to ``path``; if this fails, ``path`` is not changed.
 
     Args:
         source: the images.
-        rows: which of each part.
+        rows: rows to decode, by part.
         resolution: side in pixels.
-        path: the folder to be; one that holds prepared images is replaced.
-        progress: called with how many images are done, and of how many.
+        path: the output folder; a folder of prepared images is replaced.
+        progress: called with the number of images that are done and the number of all images.
 
     Raises:
-        InputError: if more than 1% of the images cannot be read, the disk has no room for them, or something else is in
-            ``path``.
+        InputError: if more than 1% of the images cannot be read, the disk has too little free space, or ``path`` holds
+            something other than prepared images of this source and resolution.
         WorkError: if they cannot be written.
     """
     if path.exists() and not is_prepared(path) and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"data: '{path}' holds something else than prepared images; choose another folder with --out")
+        raise InputError(f"data: '{path}' holds something other than prepared images; choose another folder with --out")
     _check_same(path, source, resolution)
     total = sum(len(own) for own in rows.values())
     try:
@@ -67,14 +67,14 @@ def write_prepared(
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise WorkError(
-            f"data: {path}: the prepared images cannot be written ({error.strerror or error}); free space, or choose "
-            "another folder with --out, or for all data with the environment variable NAS_CACHE"
+            f"data: {path}: the prepared images cannot be written ({error.strerror or error}); free some disk "
+            "space, or choose another folder with --out (or with the environment variable NAS_CACHE for all data)"
         ) from None
     return open_prepared(path)
 
 
 def _check_same(path: Path, source: Source, resolution: int) -> None:
-    """Check that prepared images are only replaced by the same ones made anew."""
+    """Check that prepared images are replaced only by images of the same source and resolution."""
     try:
         meta = json.loads((path / META).read_text(encoding="utf-8"))
         known = meta["source"], meta["resolution"]
@@ -89,9 +89,9 @@ def _check_same(path: Path, source: Source, resolution: int) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Let no other process prepare the same folder meanwhile; what killed ones left of it is taken away.
+    """Lock a folder so that no other process prepares it, and remove what killed processes left behind.
 
-    Where files cannot be locked, nothing is: then the last one to finish wins.
+    If files cannot be locked, there is no lock, and the last process to finish replaces the folder.
     """
     name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
     locks = cache_folder() / "locks"
@@ -131,7 +131,7 @@ def _fill(source: Source, rows: Rows, resolution: int, folder: Path, progress: P
             row = int(own[index])
             try:
                 images[index] = source.read(part, row, resolution)
-            except Exception as error:  # whatever a broken file makes a decoder raise: skipped and listed
+            except Exception as error:  # a broken file can raise anything in a decoder: it is skipped and listed
                 readable[index] = False
                 reason = _NAMELESS.sub("the file", " ".join(str(error).split())) or type(error).__name__
                 skipped.append(f"{source.title(part, row)}: {reason}")
@@ -163,7 +163,7 @@ def _fill(source: Source, rows: Rows, resolution: int, folder: Path, progress: P
 
 
 def _replace(folder: Path, path: Path) -> None:
-    """Put ``folder`` in ``path``'s place; processes that have mapped the old files keep them."""
+    """Replace ``path`` by ``folder``; processes that have mapped the old files keep them."""
     if path.exists():
         old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         path.replace(old / "old")

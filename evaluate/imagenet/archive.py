@@ -1,7 +1,7 @@
 """The benchmark's own archive of JSON files (``anb_dataset_jsons.tar.gz``), read into a table of measured networks.
 
-Each file holds ``architecture`` (``block0_e`` ... ``block6_se``), ``metrics`` and ``platform_perf``; nothing of the
-archive is unpacked or run.
+Each file holds ``architecture`` (``block0_e`` ... ``block6_se``), ``metrics`` and ``platform_perf``. No file of
+the archive is unpacked to disk or run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from nas.core.errors import InputError
 from nas.evaluate.imagenet.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
 
-MOST_BYTES = 2**20  # of one file; they have about two thousand
+MOST_BYTES = 2**20  # largest size of one file; a normal file has about two thousand bytes
 FIGURES = ("top1", "top5", "train_seconds", "params_m", "macs_m")
 SPLITS = ("train", "val", "test")
 _NUMBER = re.compile(r"(\d+)\.json$")
@@ -29,11 +29,11 @@ def read_archive(path: Path, splits: Path | None = None) -> str:
 
     Args:
         path: the ``.tar.gz``, or a folder of its JSON files.
-        splits: the folder of ``train_paths.json``, ``val_paths.json`` and ``test_paths.json``; without it every
-            network is for ``train``.
+        splits: the folder of ``train_paths.json``, ``val_paths.json`` and ``test_paths.json``; without it, every
+            network is in ``train``.
 
     Raises:
-        InputError: naming the file that is no such archive, or no measured network.
+        InputError: if the file is not such an archive, or an entry is not a measured network. The message names it.
     """
     members = _split_members(splits) if splits else None
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Speed of networks on the skeleton on the six accelerators of Accel-NASBench, predicted."""
+"""Predicted speed of networks on the skeleton, on the six accelerators of Accel-NASBench."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SurrogateDevice:
 
     Args:
         name: ``a100``, ``3090``, ``tpuv2``, ``tpuv3``, ``zcu102`` or ``vck190``.
-        space: whose genotypes are asked about.
+        space: space of the genotypes.
 
     Raises:
         InputError: if there is no such device, or the surrogate does not cover the space.
@@ -45,7 +45,7 @@ class SurrogateDevice:
         if reason := covers(space):
             raise InputError(
                 f"--device {self.name}: was measured with networks on EfficientNet-B0's skeleton only, and space "
-                f"'{space.name}' is another: {reason}. For your own machine and any space: nas latency build"
+                f"'{space.name}' differs from it: {reason}. For your own machine and any space, use nas latency build"
             )
         self.metrics: tuple[str, ...] = ("throughput", "latency_ms") if self.name in LATENCIES else ("throughput",)
         self._space, self._surrogate = space, surrogate or shipped_surrogate()

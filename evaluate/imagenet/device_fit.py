@@ -1,8 +1,8 @@
-"""The device part of the surrogate: milliseconds that add up over the stages, and a perceptron for what does not.
+"""The device part of the surrogate: a sum of milliseconds over the stages, corrected by a perceptron.
 
-Layers run one after the other, so the time of an image is nearly a sum over the stages, each a function of the stage's
-own choices (its input is the same in every network of the skeleton). Devices overlap and fuse some of them: that is
-left to a small perceptron on the logarithm.
+Layers run one after the other, so the time of an image is nearly a sum over the stages, each term a function of the
+stage's own choices (its input is the same in every network of the skeleton). Devices overlap and fuse some layers; a
+small perceptron predicts the logarithm of the correction factor for that.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from nas.evaluate.imagenet.skeleton import Floats, Genes, stage_options, stage_s
 
 Array = NDArray[Any]
 FOLDS = 5
-PENALTY = 0.3  # of squared milliseconds, relative to the mean
+PENALTY = 0.3  # ridge penalty of squared milliseconds, relative to the mean
 HIDDEN, EPOCHS, DECAY, MEMBERS = 64, 150, 0.3, 3
-LEAST_SHARE = 0.2  # of the smallest measured time: below it sums are cut off
+LEAST_SHARE = 0.2  # share of the smallest measured time; smaller sums are raised to it
 
 
 def fit_devices(table: MeasuredTable, seed: int = 0) -> tuple[dict[str, Array], dict[str, float]]:
@@ -40,7 +40,7 @@ def fit_devices(table: MeasuredTable, seed: int = 0) -> tuple[dict[str, Array], 
 
 
 def predict(numbers: dict[str, Array], genes: Genes) -> Array:
-    """Return milliseconds an image, ``(n, columns)``."""
+    """Return milliseconds per image, ``(n, columns)``."""
     from nas.evaluate.imagenet.prediction import device_milliseconds
 
     return device_milliseconds(numbers, genes).astype(np.float64)
@@ -77,7 +77,7 @@ def _fit(genes: Genes, milliseconds: Array, seed: int) -> dict[str, Array]:
 
 
 def _stage_sums(wide: Array, values: Array) -> tuple[float, Array]:
-    """Regress milliseconds on the stages' options, by relative error."""
+    """Regress milliseconds on the stages' options by relative error; return the intercept and the weights."""
     known = ~np.isnan(values)
     rows, values = wide[known], values[known]
     weight = (values.mean() / values) ** 2

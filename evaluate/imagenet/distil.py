@@ -15,7 +15,7 @@ Layers = list[tuple[Floats, Floats]]
 
 
 def random_genes(count: int, generator: np.random.Generator) -> Genes:
-    """Draw genotypes ``(n, 28)``: half uniformly, half with all stages' SE alike, as many measured ones have it."""
+    """Draw genotypes ``(n, 28)``: half uniformly, half with the same SE in all stages, as in many measured networks."""
     genes = generator.integers(0, gene_sizes(), size=(count, len(gene_sizes())))
     alike = generator.integers(0, 2, size=(count // 2, 1))
     genes[: count // 2, 3::4] = alike
@@ -35,7 +35,7 @@ def fit_perceptron(
 ) -> Layers:
     """Fit two hidden layers of ReLU to ``features`` ``(n, inputs)`` and ``targets`` ``(n, outputs)`` by least squares.
 
-    Targets that are NaN count for nothing.
+    NaN targets are ignored.
 
     Returns:
         Weights ``(inputs, outputs)`` and biases of three layers, in the targets' units.

@@ -1,4 +1,4 @@
-"""The evaluator ``imagenet``: a prediction instead of a training."""
+"""The evaluator ``imagenet``, which predicts accuracy instead of training."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from nas.search_spaces.network import Network
 class ImageNetEvaluator:
     """Predicts ImageNet top-1 after the benchmark's proxy schedule, for networks on EfficientNet-B0's skeleton.
 
-    It uses the fit ``search``; what it picks is judged by the fit ``report``, which saw other networks.
+    It uses the fit ``search``. The networks that a search picks are judged by the fit ``report``, which was fitted to
+    other networks.
     """
 
     def evaluate(self, architecture: Architecture, network: Network | None) -> dict[str, float]:  # noqa: ARG002
         """Return ``accuracy``, its ``accuracy_std``, and ``accuracy_longer`` after a longer schedule, as fractions.
 
-        ``extrapolated`` is 1 where the network is further out than any the surrogate learned from.
+        ``extrapolated`` is 1 if the network is outside the range of networks that the surrogate was fitted to; it is
+        absent otherwise.
 
         Raises:
             InputError: if the network is not on the skeleton.

@@ -1,4 +1,4 @@
-"""From a table of measured networks to the shipped numbers.
+"""Fit of the shipped surrogate to a table of measured networks.
 
 The accuracy is learned by a stack of large models, chosen by cross-validation (see ``docs/surrogate.md``), and
 distilled into a perceptron that is fitted to the stack's predictions for random architectures.
@@ -38,10 +38,10 @@ from nas.evaluate.imagenet.teachers import (
 Array = NDArray[Any]
 Tell = Callable[[str], None]
 FOLDS = 5
-ARCHITECTURES = 800_000  # that the perceptrons are distilled on
+ARCHITECTURES = 800_000  # number of architectures on which the perceptrons are distilled
 HIDDEN, EPOCHS = 192, 20
 LEAST_ROWS = 200
-LEAST_SPREAD = 0.1  # quantile of the rows' deviations below which none is predicted
+LEAST_SPREAD = 0.1  # quantile of the rows' standard deviations; no smaller value is predicted
 
 CANDIDATES: dict[str, Callable[[], Teacher]] = {
     "linear": lambda: Ridge(lambda features: features, 1.0),
@@ -57,20 +57,20 @@ class Stack:
     """The weighted mean of several teachers on the transformed accuracy.
 
     Args:
-        weights: of ``CANDIDATES`` by name, adding up to 1.
+        weights: weights of ``CANDIDATES`` by name, which sum to 1.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self.weights = weights
 
     def fit(self, genes: Genes, top1: Array) -> Stack:
-        """Learn genotypes ``(n, 28)`` against percent ``(n,)``."""
+        """Fit the teachers to genotypes ``(n, 28)`` and their top-1 in percent ``(n,)``."""
         features = teacher_features(genes)
         self.teachers = {name: CANDIDATES[name]().fit(features, transformed(top1)) for name in self.weights}
         return self
 
     def predict(self, genes: Genes) -> Array:
-        """Return percent ``(n,)``."""
+        """Return the predicted top-1 in percent, ``(n,)``."""
         features = teacher_features(genes)
         return restored(
             np.asarray(sum(weight * self.teachers[name].predict(features) for name, weight in self.weights.items()))
@@ -80,13 +80,13 @@ class Stack:
 def fit_surrogate(
     table: MeasuredTable, longer: Array | None = None, seed: int = 0, tell: Tell = lambda _: None
 ) -> dict[str, Array]:
-    """Fit everything and return the numbers of a ``Surrogate``.
+    """Fit all parts of a ``Surrogate`` and return its numbers.
 
     Args:
-        table: measured networks; every row is learned from.
-        longer: ``(n, 2)`` top-1 of the proxy schedule beside that of the longer one; ``None`` keeps the shipped line.
-        seed: of the split into halves, the drawn architectures and all starts.
-        tell: told what is done.
+        table: measured networks; every row is used.
+        longer: ``(n, 2)`` top-1 after the proxy schedule and after the longer one; ``None`` keeps the shipped line.
+        seed: seed of the split into halves, of the drawn architectures and of all initial weights.
+        tell: function that receives progress messages.
     """
     table = table.merged()
     known = table.rows(~np.isnan(table.columns[ACCURACY]))
@@ -116,7 +116,7 @@ def fit_surrogate(
 
 
 def out_of_fold(make: Callable[[], Stack], genes: Genes, top1: Array, seed: int = 0) -> Array:
-    """Return for every row what a model predicts that was fitted to the other folds, ``(n,)``."""
+    """Return for every row the prediction of a model that was fitted to the other folds, ``(n,)``."""
     place = np.random.default_rng(seed).permutation(len(genes)) % FOLDS
     predicted = np.empty(len(genes))
     for fold in range(FOLDS):
@@ -138,15 +138,15 @@ def compare_candidates(table: MeasuredTable, seed: int = 0, tell: Tell = lambda 
 
 
 def save_numbers(numbers: Mapping[str, Array]) -> bytes:
-    """Return the numbers as the bytes of an ``.npz`` file: arrays, nothing pickled, equal for equal numbers."""
-    Surrogate(numbers)  # that it can be read again
+    """Return the numbers as the bytes of an ``.npz`` file: arrays without pickles; equal numbers give equal bytes."""
+    Surrogate(numbers)  # check that the numbers can be read again
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{name: numbers[name] for name in sorted(numbers)})  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
 def read_longer(path: Path) -> Array:
-    """Read ``top1_proxy`` and ``top1_longer`` of architectures trained both ways, averaged over their seeds.
+    """Read ``top1_proxy`` and ``top1_longer`` of architectures trained with both schedules, averaged over seeds.
 
     Raises:
         InputError: if the file lacks the columns.
@@ -169,7 +169,7 @@ def read_longer(path: Path) -> Array:
 
 
 def _distilled(name: str, stack: Stack, drawn: Genes, seed: int, tell: Tell) -> dict[str, Array]:
-    """Fit the shipped perceptron to the stack on all but a twentieth of the drawn networks, and say how close it is."""
+    """Fit the shipped perceptron to the stack on 95% of the drawn networks; report its agreement on the other 5%."""
     features, labels = thermometer(drawn), stack.predict(drawn)
     held = len(drawn) // 20
     layers = fit_perceptron(features[held:], labels[held:, None], HIDDEN, EPOCHS, seed=seed)
@@ -185,8 +185,8 @@ def _words(found: Mapping[str, float]) -> str:
 def _spread(name: str, genes: Genes, residuals: Array) -> dict[str, Array]:
     """Fit the logarithm of the std of unseen rows, linear in the features, by Gaussian likelihood.
 
-    Fisher scoring with a small ridge: the logarithm of squared residuals' scale has constant information 2. Below its
-    lower decile over the rows the std is not trusted.
+    The method is Fisher scoring with a small ridge; the information about the logarithm of the std is constant, 2 per
+    row. Predictions of the std below their lower decile over the rows are not trusted; the decile replaces them.
     """
     features = np.concatenate([np.ones((len(genes), 1)), thermometer(genes)], axis=1)
     weights = np.zeros(features.shape[1])
@@ -209,7 +209,7 @@ def _spread(name: str, genes: Genes, residuals: Array) -> dict[str, Array]:
 
 
 def _seen(genes: Genes) -> dict[str, Array]:
-    """Return how far out the learned networks are."""
+    """Return the range of the networks that the surrogate is fitted to."""
     features = thermometer(genes).astype(np.float64)
     center = features.mean(axis=0)
     inverse = np.linalg.inv(np.cov(features.T) + 1e-6 * np.eye(features.shape[1]))

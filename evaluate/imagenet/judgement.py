@@ -1,7 +1,7 @@
-"""What may be said of networks that a search on the surrogate has picked.
+"""Judgement of networks that a search on the surrogate has picked.
 
-The optimum of a model is an over-estimate by that model. So a picked network is judged by a fit to other trainings than
-those the search's fit was made from.
+A model overestimates the networks that were picked by its own predictions. So a picked network is judged by another
+fit, which was made from other trainings than the search's fit.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import numpy as np
 
 from nas.evaluate.imagenet.prediction import REPORT, SEARCH, Surrogate, shipped_surrogate
 
-QUANTILE = 1.96  # of 95%
+QUANTILE = 1.96  # standard normal quantile of a two-sided 95% interval
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is predicted of one network; all accuracies are fractions of ImageNet top-1.
+    """The predictions for one network; all accuracies are ImageNet top-1 as fractions.
 
     Attributes:
-        accuracy: after the benchmark's 16-epoch schedule, by the fit that did not pick the network.
-        accuracy_std: standard deviation of one real training around that.
-        accuracy_longer: after its about 5.5 times longer schedule; not full training either.
-        accuracy_longer_std: std of one such training.
-        picked_by: what the fit that the search used predicts.
-        extrapolated: whether the network is further out than any the surrogate learned from.
+        accuracy: accuracy after the benchmark's 16-epoch schedule, by the fit that did not pick the network.
+        accuracy_std: standard deviation of one real training around ``accuracy``.
+        accuracy_longer: accuracy after the benchmark's longer schedule (about 5.5 times as long); this is not a full
+            training either.
+        accuracy_longer_std: standard deviation of one training with the longer schedule.
+        picked_by: accuracy predicted by the fit that the search used.
+        extrapolated: whether the network is outside the range of networks that the surrogate was fitted to.
     """
 
     accuracy: float
@@ -38,7 +39,7 @@ class Judgement:
 
     @property
     def optimism(self) -> float:
-        """By how much the search's own fit rates the network higher."""
+        """Accuracy predicted by the search's own fit minus ``accuracy``."""
         return self.picked_by - self.accuracy
 
 
@@ -60,9 +61,9 @@ def judge(genes: tuple[int, ...], surrogate: Surrogate | None = None) -> Judgeme
 
 
 def gain_interval(better: Judgement, other: Judgement) -> tuple[float, float]:
-    """Return the 95% interval of the difference in accuracy of one training each.
+    """Return the 95% interval of the difference in accuracy between one training of each network.
 
-    The errors of both predictions and the noise of both trainings are taken as independent.
+    The errors of both predictions and the noise of both trainings are assumed to be independent.
     """
     spread = math.hypot(better.accuracy_std, other.accuracy_std)
     gain = better.accuracy - other.accuracy

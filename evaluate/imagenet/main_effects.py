@@ -1,4 +1,4 @@
-"""What each choice does to the measured accuracy on average, with its uncertainty."""
+"""Average effect of each choice on the measured accuracy, with its uncertainty."""
 
 from __future__ import annotations
 

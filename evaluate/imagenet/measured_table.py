@@ -1,7 +1,7 @@
-"""Tables of really measured networks: choices of each stage, ImageNet accuracy, speed on accelerators.
+"""Tables of measured networks: choices of each stage, ImageNet accuracy, speed on accelerators.
 
 The columns are ``e1..e7`` (expand), ``k1..k7`` (kernel), ``l1..l7`` (layers), ``se1..se7`` (0 or 1), any of
-``COLUMNS``, and optionally ``split`` and ``params_m``. Figures that are missing are empty cells.
+``COLUMNS``, and optionally ``split`` and ``params_m``. Missing values are empty cells.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class MeasuredTable:
 
     Attributes:
         genes: ``(n, 28)``.
-        columns: figures by name, ``(n,)``; NaN where there is none.
-        split: what each row is for (``train``, ``val``, ...), ``(n,)``.
+        columns: values by column name, ``(n,)``; NaN if a value is missing.
+        split: split of each row (``train``, ``val``, ...), ``(n,)``.
     """
 
     genes: Genes
@@ -44,7 +44,7 @@ class MeasuredTable:
     split: NDArray[np.str_]
 
     def rows(self, chosen: NDArray[np.bool_] | Genes) -> MeasuredTable:
-        """Return some of the rows."""
+        """Return a table of the chosen rows."""
         columns = {name: values[chosen] for name, values in self.columns.items()}
         return MeasuredTable(self.genes[chosen], columns, self.split[chosen])
 
@@ -52,11 +52,11 @@ class MeasuredTable:
         """Return the rows of one split.
 
         Raises:
-            InputError: if there are none, naming the splits that are there.
+            InputError: if the split has no rows. The message names the splits of the table.
         """
         if not (self.split == split).any():
             known = ", ".join(sorted(set(self.split.tolist()) - {""})) or "none"
-            raise InputError(f"--split: expected one of the file's ({known}), got '{split}'")
+            raise InputError(f"--split: expected one of the file's splits ({known}), got '{split}'")
         return self.rows(self.split == split)
 
     def merged(self) -> MeasuredTable:
@@ -71,7 +71,7 @@ def read_measured(path: Path) -> MeasuredTable:
     """Read a table from CSV.
 
     Raises:
-        InputError: naming the line and the column that is wrong, or the column that is missing.
+        InputError: if a value is wrong or a column is missing. The message names the line and the column.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -128,7 +128,7 @@ def _figure(path: Path, line: int, name: str, text: str | None) -> float:
 
 
 def _check_params(path: Path, genes: Genes, params_m: Iterable[float]) -> None:
-    """Check that the choices mean what they mean here: their exact parameters are those the table gives."""
+    """Check that the table's choices are encoded as in this package: their exact params have to match the table's."""
     stated = np.array(list(params_m))
     counted = CostTable(skeleton()).costs(genes)["params"] / 1e6
     wrong = np.flatnonzero(np.abs(stated - counted) > _HALF_A_STEP)

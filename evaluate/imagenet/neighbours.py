@@ -1,4 +1,4 @@
-"""What every single change of a network would do, predicted."""
+"""Predicted effects of every single change of a network."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LETTERS = {"expand": "e", "kernel": "k", "layers": "l", "se": "se"}
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A network one choice away.
+    """A network that differs from another in one choice.
 
     Attributes:
-        edit: the choice, such as ``k5→k3 in stage 4``.
+        edit: the changed choice, such as ``k5→k3 in stage 4``.
         genes: the neighbour's genotype.
-        accuracy_change: predicted, a fraction of top-1, by the fit ``report``.
-        macs_change: exact.
-        params_change: exact.
-        latency_change_ms: predicted, by FPGA.
-        extrapolated: whether the neighbour is further out than what the surrogate learned from.
+        accuracy_change: predicted change of top-1, as a fraction, by the fit ``report``.
+        macs_change: exact change of MACs.
+        params_change: exact change of params.
+        latency_change_ms: predicted change of latency in ms, by FPGA.
+        extrapolated: whether the neighbour is outside the range of networks that the surrogate was fitted to.
     """
 
     edit: str
@@ -41,7 +41,7 @@ class Neighbour:
 
 
 def neighbours(genes: tuple[int, ...]) -> list[Neighbour]:
-    """Return all one-choice neighbours of a genotype of the skeleton, the best predicted first."""
+    """Return all one-choice neighbours of a genotype of the skeleton, the highest predicted accuracy first."""
     edits, rows = [], [genes]
     for token, size in enumerate(gene_sizes()):
         for option in range(size):

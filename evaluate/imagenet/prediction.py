@@ -1,8 +1,8 @@
 """The shipped surrogate: plain numbers and a few matrix products of numpy.
 
-Fitted to the trainings and measurements of Accel-NASBench (Apache-2.0, see NOTICE). What it predicts is top-1 after the
-benchmark's proxy schedule, 16 epochs at 160 to 192 px with ReLU and hard-sigmoid SE, which ranks networks; it is no
-accuracy of a network that was trained in full.
+It is fitted to the trainings and measurements of Accel-NASBench (Apache-2.0, see NOTICE). It predicts top-1 after the
+benchmark's proxy schedule (16 epochs at 160 to 192 px with ReLU and hard-sigmoid SE), which ranks networks. This is not
+the accuracy of a fully trained network.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Numbers = Mapping[str, NDArray[Any]]
 class Surrogate:
     """Predicts ImageNet accuracy and accelerator speed of genotypes of the ``efficientnet`` space.
 
-    There are three fits of the accuracy: ``search`` and ``report`` saw disjoint halves of the measured networks, so
-    that what one has picked can be judged by the other; ``all`` saw both.
+    There are three fits of the accuracy: ``search`` and ``report`` were fitted to disjoint halves of the measured
+    networks, so that networks picked with one fit can be judged by the other; ``all`` was fitted to both halves.
 
     Args:
-        numbers: arrays by name, as ``fit`` makes them.
+        numbers: arrays by name, as ``fit_surrogate`` returns them.
     """
 
     def __init__(self, numbers: Numbers) -> None:
@@ -45,7 +45,7 @@ class Surrogate:
     def accuracy(self, genes: Genes, fit: str = ALL) -> tuple[Floats, Floats]:
         """Return predicted top-1 in percent and its standard deviation, each ``(n,)``.
 
-        The std is that of one new training from the prediction, seed noise included.
+        The standard deviation is that of one new training around the prediction, seed noise included.
         """
         mean, spread = np.empty((2, len(genes)), dtype=np.float32)
         slope = self.numbers[f"{fit}.spread"]
@@ -57,10 +57,10 @@ class Surrogate:
         return mean, np.maximum(spread, self.numbers[f"{fit}.least_spread"].astype(np.float32))
 
     def longer(self, top1: Floats, spread: Floats) -> tuple[Floats, Floats]:
-        """Return top-1 after the benchmark's about 5.5 times longer schedule, from the proxy's, and its std.
+        """Return top-1 after the benchmark's longer schedule (about 5.5 times as long), from the proxy's, and its std.
 
-        A straight line through 117 architectures that were trained both ways, three times each; it says nothing
-        of still longer recipes.
+        The prediction is a straight line fitted to 117 architectures that were trained with both schedules, three times
+        each. It does not apply to still longer recipes.
         """
         intercept, slope, residual = self.numbers["longer"]
         return intercept + slope * top1, np.sqrt((slope * spread) ** 2 + residual**2)
@@ -75,14 +75,14 @@ class Surrogate:
         return {name: columns[:, index] for index, name in enumerate(DEVICE_COLUMNS)}
 
     def columns(self, genes: Genes) -> dict[str, Floats]:
-        """Return everything that was measured, in the units of the table of measured networks."""
+        """Return predictions of every measured column, in the units of the table of measured networks."""
         return {ACCURACY: self.accuracy(genes)[0], **self.device(genes)}
 
     def extrapolates(self, genes: Genes) -> NDArray[np.bool_]:
-        """Say which genotypes ``(n, 28)`` are further out than any network the surrogate learned from.
+        """Return whether each genotype ``(n, 28)`` is outside the range of networks that the surrogate was fitted to.
 
-        Their MACs or params are beyond the smallest or largest, or their choices together are more unusual (the
-        Mahalanobis distance of their features).
+        It is outside if its MACs or params are smaller or larger than those of all these networks, or if the
+        Mahalanobis distance of its features is larger than that of all these networks.
         """
         costs = _table().costs(genes)
         sizes = np.stack([costs["macs"], costs["params"]], axis=1)
@@ -96,7 +96,7 @@ class Surrogate:
 def device_milliseconds(numbers: Numbers, genes: Genes) -> Floats:
     """Return the milliseconds of one image by ``DEVICE_COLUMNS``, ``(n, columns)``.
 
-    Time adds up over the stages; what that misses is a factor that a perceptron predicts.
+    The time is a sum over the stages, multiplied by a correction factor that a perceptron predicts.
     """
     options = stage_options(genes) + _offsets()
     milliseconds = numbers["devices.base"] + numbers["devices.tables"][options].sum(axis=1)
@@ -108,7 +108,7 @@ def load_surrogate(path: Path = SHIPPED) -> Surrogate:
     """Read a surrogate's numbers; nothing is unpickled.
 
     Raises:
-        InputError: if the file holds none.
+        InputError: if the file holds no surrogate.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -119,7 +119,7 @@ def load_surrogate(path: Path = SHIPPED) -> Surrogate:
 
 @cache
 def shipped_surrogate() -> Surrogate:
-    """Return the surrogate of this package."""
+    """Return the surrogate that is shipped with this package."""
     return load_surrogate()
 
 

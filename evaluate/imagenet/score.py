@@ -1,4 +1,4 @@
-"""How well predictions agree with what was really measured."""
+"""Agreement of the surrogate's predictions with measurements."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def score(surrogate: Surrogate, table: MeasuredTable, rounds: int = 0) -> dict[s
     """Compare predictions with every measured column of ``table``, in its units.
 
     Args:
-        surrogate: what predicts.
-        table: what was measured.
+        surrogate: the surrogate to score.
+        table: the measured networks.
         rounds: bootstrap rounds of the 95% intervals; 0 for none.
 
     Returns:
-        By column: ``AGREEMENTS``, ``count`` rows, ``predictions_per_second``, and ``intervals`` if asked for.
+        By column: ``AGREEMENTS``, ``count`` rows, ``predictions_per_second``, and ``intervals`` if ``rounds`` is not 0.
     """
     columns = surrogate.columns(table.genes)
     speeds = {
@@ -56,7 +56,7 @@ def score(surrogate: Surrogate, table: MeasuredTable, rounds: int = 0) -> dict[s
 
 
 def predictions_per_second(predict: Callable[[Genes], object], genes: Genes) -> int:
-    """Time one batch of 100,000 predictions, after a first call that warms up."""
+    """Return the predictions per second of one batch of 100,000, after a warm-up call."""
     batch = np.resize(genes, (SPEED_ROWS, genes.shape[1]))
     predict(batch[:1000])
     start = time.perf_counter()
@@ -65,7 +65,7 @@ def predictions_per_second(predict: Callable[[Genes], object], genes: Genes) -> 
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold: NaN becomes ``None``."""
+    """Return a value that JSON can hold; NaN becomes ``None``."""
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
     return None if isinstance(value, float) and np.isnan(value) else value

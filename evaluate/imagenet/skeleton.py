@@ -1,4 +1,4 @@
-"""EfficientNet-B0's skeleton: which networks the surrogate speaks of, and how a genotype becomes numbers."""
+"""EfficientNet-B0's skeleton: the networks that the surrogate covers, and the features of their genotypes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Floats = NDArray[np.float32]
 SPACE = "efficientnet"
 STAGES = 7
 KINDS = ("expand", "kernel", "layers", "se")  # a stage's genes, in their order
-PARTS = 4096  # of networks, of which the genes are remembered
-TRIED = 64  # genotypes of a space that is not on the skeleton by its very form
+PARTS = 4096  # number of parts of networks whose results are cached
+TRIED = 64  # genotypes to check of a space whose decisions are not a subset of the skeleton's
 
 
 @cache
@@ -49,14 +49,14 @@ def stage_sizes() -> tuple[int, ...]:
 def thermometer(genes: Genes) -> Floats:
     """Return genotypes ``(n, 28)`` as features ``(n, 43)``: one for every step up from a gene's first option.
 
-    Options are ordinal, so that neighbouring ones share features.
+    Options are treated as ordinal, so that neighbouring options share features.
     """
     token, step = _steps()
     return (np.asarray(genes)[:, token] > step).astype(np.float32)
 
 
 def stage_options(genes: Genes) -> Genes:
-    """Return for genotypes ``(n, 28)`` each stage's combination of options as one number, ``(n, 7)``."""
+    """Return each stage's combination of options as one number, ``(n, 7)``, for genotypes ``(n, 28)``."""
     options = np.zeros((len(genes), STAGES), dtype=np.int64)
     for stage in range(STAGES):
         for token in range(len(KINDS) * stage, len(KINDS) * (stage + 1)):
@@ -80,7 +80,7 @@ def genes_of(network: Network) -> tuple[int, ...]:
     """Return the genotype of a network on the skeleton.
 
     Raises:
-        InputError: if it is none, naming the first part that differs.
+        InputError: if the network is not on the skeleton. The message names the first part that differs.
     """
     if len(network.stages) != STAGES:
         raise InputError(f"expected {STAGES} stages as in EfficientNet-B0, got {len(network.stages)}")
@@ -107,7 +107,7 @@ def _stage_genes(index: int, stage: Stage) -> list[int]:
 
 
 def _difference(network: Network, twin: Network) -> str:
-    """Say where a network leaves the skeleton; an empty text if it does not."""
+    """Return the first difference of a network from the skeleton as text; empty if there is none."""
     for name in ("resolution", "classes"):
         if getattr(network, name) != getattr(twin, name):
             return f"{name}: expected {getattr(twin, name)}, got {getattr(network, name)}"
@@ -118,12 +118,13 @@ def _difference(network: Network, twin: Network) -> str:
 
 @lru_cache(PARTS)
 def _part_difference(name: str, part: Stem | Stage | Head, own: Stem | Stage | Head) -> str:
-    """Compare a part with the skeleton's but for the activation.
+    """Return the first difference of a part from the skeleton's, except the activation; an empty text if there is none.
 
-    The measured networks have ReLU and the skeleton swish; networks that share another are taken to rank alike.
+    The measured networks have ReLU and the skeleton has swish; networks that share another activation are assumed to
+    have the same ranking.
     """
     alike = replace(part, activation=own.activation)
-    if isinstance(alike, Stage) and isinstance(own, Stage):  # how often and how wide stands above already
+    if isinstance(alike, Stage) and isinstance(own, Stage):  # ``genes_of`` compares layers and expand
         alike = replace(alike, expand=own.expand, se_activation=own.se_activation, se_gate=own.se_gate)
     for field in ("op", "kernel", "stride", "channels", "pool", "hidden", "skip", "se_base"):
         if getattr(alike, field, None) != getattr(own, field, None):
@@ -135,7 +136,7 @@ def skeleton_genes(space: SearchSpace, genes: Genes) -> Genes:
     """Return genotypes of ``space`` ``(n, tokens)`` as genotypes of the skeleton ``(n, 28)``.
 
     Raises:
-        InputError: if one of them is not on it.
+        InputError: if one of the genotypes is not on the skeleton.
     """
     if isinstance(space, StageTableSpace) and (table := _option_table(space)) is not None:
         return np.stack([column[genes[:, token]] for token, column in table], axis=1)
@@ -147,15 +148,15 @@ def skeleton_genes(space: SearchSpace, genes: Genes) -> Genes:
 
 
 def _option_table(space: StageTableSpace) -> list[tuple[int, Genes]] | None:
-    """Return for each gene of the skeleton which gene of ``space`` decides it, and its option for each of that one's.
+    """Return for each gene of the skeleton the gene of ``space`` that decides it, and a map from that gene's options.
 
-    ``None`` if the space decides anything else, such as widths: its genotypes are then looked at one by one.
+    ``None`` if the space has any other decision, such as widths; its genotypes are then converted one by one.
     """
     mine = {decision.path: token for token, decision in enumerate(space.decisions)}
     if not set(mine) <= {decision.path for decision in skeleton().decisions}:
         return None
     if any(isinstance(row, dict) and "extra_layers" in row for row in space.form["stages"]):
-        return None  # an option of the layers is not how many there are
+        return None  # here an option of the layers is not the number of layers
     fixed = genes_of(space.decode(Architecture(space.name, (0,) * len(space.gene_sizes))))
     table: list[tuple[int, Genes]] = []
     for token, decision in enumerate(skeleton().decisions):
@@ -170,9 +171,9 @@ def _option_table(space: StageTableSpace) -> list[tuple[int, Genes]] | None:
 
 
 def covers(space: SearchSpace) -> str:
-    """Say why the surrogate does not cover a space; an empty text if it does.
+    """Return the reason why the surrogate does not cover a space as text; empty if it does.
 
-    Stage tables are judged by their choices; other spaces by their first genotype and by random ones.
+    Stage tables are checked by their decisions; other spaces by their first genotype and by random genotypes.
     """
     decode = getattr(space, "decode", None)
     if decode is None:

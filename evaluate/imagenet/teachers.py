@@ -1,6 +1,7 @@
-"""The models that the shipped form is distilled from; each learns features ``(n, inputs)`` against targets ``(n,)``.
+"""The models from which the shipped perceptron is distilled; they map features ``(n, inputs)`` to targets ``(n,)``.
 
-All work on the transformed accuracy ``-log(CEILING - top1)``: on it the choices add up better than on percent.
+All of them use the transformed accuracy ``-log(CEILING - top1)``, in which the effects of the choices are closer to
+additive than in percent.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CEILING = 74.0  # percent; above any accuracy of the schedule
 def teacher_features(genes: Genes) -> Array:
     """Return the steps of ``thermometer`` and four sizes of the whole network, ``(n, 47)``.
 
-    The sizes are logarithms of MACs, params, peak activations and layers, scaled to vary about as a step does.
+    The sizes are logarithms of MACs, params, peak activations and layers, scaled to vary about as much as a step.
     """
     costs = CostTable(skeleton()).costs(genes)
     sizes = [costs[name].astype(np.float64) for name in ("macs", "params", "peak_activation_bytes")]
@@ -32,22 +33,22 @@ def teacher_features(genes: Genes) -> Array:
 
 
 class Teacher(Protocol):
-    """Learns once, predicts often."""
+    """A regression model that is fitted once and predicts often."""
 
     def fit(self, features: Array, targets: Array) -> Self:
-        """Learn ``(n, inputs)`` against ``(n,)``."""
+        """Fit the model to features ``(n, inputs)`` and targets ``(n,)``."""
 
     def predict(self, features: Array) -> Array:
         """Return predictions ``(n,)``."""
 
 
 def transformed(top1: Array) -> Array:
-    """Return the scale that teachers learn on, from percent."""
+    """Return the transformed accuracy, to which teachers are fitted, from percent."""
     return np.asarray(-np.log(CEILING - np.minimum(top1, CEILING - 1)))
 
 
 def restored(values: Array) -> Array:
-    """Undo ``transformed``."""
+    """Return percent from transformed accuracy; the inverse of ``transformed``."""
     return np.asarray(CEILING - np.exp(-values))
 
 
@@ -58,11 +59,11 @@ def products(features: Array) -> Array:
 
 
 class Ridge:
-    """Ridge regression on features of the features.
+    """Ridge regression on expanded features.
 
     Args:
-        expand: makes what is regressed on.
-        penalty: of the squared weights.
+        expand: function that expands the features.
+        penalty: penalty of the squared weights.
     """
 
     def __init__(self, expand: Callable[[Array], Array], penalty: float) -> None:
@@ -112,15 +113,15 @@ class Boosting:
 
 
 class GaussianProcess:
-    """Exact Gaussian process: squared-exponential plus linear kernel, one scale for every feature in each.
+    """Exact Gaussian process: squared-exponential plus linear kernel, with one scale per feature in each kernel.
 
     Scales, amplitude and noise maximise the marginal likelihood of random subsets (Rasmussen and Williams 2006,
-    equation 5.8) by Adam; then all rows are conditioned on.
+    equation 5.8) by Adam; then the process is conditioned on all rows.
 
     Args:
-        subset: rows of each step.
-        steps: of Adam.
-        seed: of the subsets.
+        subset: number of rows in each step.
+        steps: number of steps of Adam.
+        seed: seed of the subsets.
     """
 
     def __init__(self, subset: int = 1000, steps: int = 80, seed: int = 0) -> None:
@@ -184,14 +185,14 @@ class GaussianProcess:
 
 
 class Perceptrons:
-    """An ensemble of perceptrons with SiLU, trained side by side by AdamW on the smooth L1 loss.
+    """An ensemble of perceptrons with SiLU, trained in parallel by AdamW on the smooth L1 loss.
 
     Args:
         hidden: width of both hidden layers.
-        members: of the ensemble, each with its own start and order of rows.
+        members: number of members of the ensemble, each with its own initial weights and order of rows.
         epochs: passes over the rows.
         decay: AdamW's weight decay.
-        seed: of starts and orders.
+        seed: seed of the initial weights and the orders.
     """
 
     def __init__(

@@ -1,3 +1,3 @@
-"""What is maximised: the reward, the limits, the Pareto front."""
+"""The objective of a search: the reward, the limits and the Pareto front."""
 
 __all__: list[str] = []

@@ -1,8 +1,8 @@
 """The budget: limits on costs that are known before anything is trained.
 
-With the papers' soft reward, alpha = beta, the factor ``T ** -w`` is a constant and the best network would be the
-same for every T. So the target is also a budget: only ``(1 - tolerance) * T <= MACs <= T`` is proposed and trained.
-Any other cost may have a ceiling too (EfficientNet, arXiv 1905.11946, equation 2: memory and FLOPS).
+With the papers' soft reward, alpha = beta, the factor ``T ** -w`` is a constant and the best network would be the same
+for every T. So the target is also a budget: only architectures with ``(1 - tolerance) * T <= MACs <= T`` are proposed
+and trained. Any other cost may have an upper limit too (EfficientNet, arXiv 1905.11946, equation 2: memory and FLOPS).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from nas.core.units import format_quantity
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What one cost has to keep to, both ends included.
+    """The allowed range of one cost, both ends included.
 
     Attributes:
-        metric: which cost, for instance ``macs``.
-        high: at most so much; infinite for a floor alone.
-        low: at least so much.
-        flag: what people typed to get it.
+        metric: name of the cost, for instance ``macs``.
+        high: upper limit; infinite if there is only a lower limit.
+        low: lower limit.
+        flag: the option that set the limit, as the user typed it.
     """
 
     metric: str
@@ -35,7 +35,7 @@ class Limit:
     flag: str = ""
 
     def violation(self, metrics: Mapping[str, float]) -> float:
-        """Return by how much of the limit a network misses it; 0 if it keeps to it."""
+        """Return how far a network is outside the limit, as a share of the limit; 0 if it is inside."""
         value = metrics[self.metric]
         return max(self.low - value, value - self.high, 0) / self._scale
 
@@ -78,7 +78,7 @@ class Limits:
         return bool(self.items)
 
     def admits(self, metrics: Mapping[str, float]) -> bool:
-        """Say whether a network of these metrics keeps to the budget."""
+        """Return whether a network with these metrics is within the budget."""
         return all(limit.low <= metrics[limit.metric] <= limit.high for limit in self.items)
 
     def violation(self, metrics: Mapping[str, float]) -> float:
@@ -94,7 +94,7 @@ class Limits:
         return np.asarray(sum(limit.violations(columns[limit.metric]) for limit in self.items))
 
     def of(self, metric: str) -> tuple[float, float]:
-        """Return the least and the most of one metric; 0 and infinity if it has no limit."""
+        """Return the lower and the upper limit of one metric; 0 and infinity if it has no limit."""
         for limit in self.items:
             if limit.metric == metric:
                 return limit.low, limit.high

@@ -10,10 +10,10 @@ COSTS = ("macs", "params")
 
 
 def pareto_front(rows: Sequence[Mapping[str, float]]) -> list[int]:
-    """Return the places of the non-dominated rows, by falling accuracy.
+    """Return the indices of the non-dominated rows, by decreasing accuracy.
 
-    The objectives are ``accuracy`` (up) and those of ``macs`` and ``params`` (down) that every row has. Of rows with
-    equal values the first is kept.
+    The objectives are ``accuracy``, which is maximised, and ``macs`` and ``params``, which are minimised; a cost that
+    is missing in any row is not used. Of rows with equal values the first is kept.
 
     Examples:
         >>> pareto_front([{"accuracy": 0.7, "macs": 5}, {"accuracy": 0.6, "macs": 6}, {"accuracy": 0.5, "macs": 4}])

@@ -18,7 +18,7 @@ class Factor:
     """One cost factor ``[cost / target] ** w``, with ``w = alpha`` while cost <= target and ``beta`` above.
 
     Attributes:
-        metric: which cost, for instance ``macs``.
+        metric: name of the cost, for instance ``macs``.
         target: T, in the metric's unit.
         alpha: exponent at or below the target.
         beta: exponent above it.
@@ -50,13 +50,13 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """Accuracy times any number of cost factors; accuracy alone without."""
+    """The accuracy times any number of cost factors; without factors, the accuracy alone."""
 
     factors: tuple[Factor, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The costs that it needs beside the accuracy."""
+        """The names of the costs that it needs besides the accuracy."""
         return tuple(factor.metric for factor in self.factors)
 
     def __call__(self, metrics: Mapping[str, float]) -> float:

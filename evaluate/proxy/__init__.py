@@ -1,6 +1,6 @@
 """The proxy's training step: images on the device, augmentation, precision, the step itself, and its schedule.
 
-Imports nothing but torch and numpy (and torchvision for RandAugment alone), so that it runs wherever torch does.
+The training itself needs only torch and numpy (and torchvision for RandAugment), so it runs wherever torch runs.
 """
 
 __all__: list[str] = []

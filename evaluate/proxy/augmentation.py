@@ -1,4 +1,4 @@
-"""Augmentation of a batch at once, where the batch is: shifts and mirrors, mixup, cutmix, RandAugment."""
+"""Augmentation of a whole batch on the batch's device: shifts, mirroring, mixup, cutmix, RandAugment."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch.nn import functional
 
 
 class MixSettings(Protocol):
-    """What of a training's settings ``mix`` looks at: the alphas, 0 for none."""
+    """The training settings that ``mix`` reads: the alphas, 0 for none."""
 
     @property
     def mixup(self) -> float:
-        """Of mixup."""
+        """Alpha of mixup."""
         ...
 
     @property
     def cutmix(self) -> float:
-        """Of cutmix."""
+        """Alpha of cutmix."""
         ...
 
 
@@ -29,8 +29,8 @@ def augment(pixels: Tensor, padding: int, mirrored: bool, generator: torch.Gener
 
     Args:
         pixels: ``(n, h, w, 3)`` uint8.
-        padding: largest shift; what is shifted in is black.
-        mirrored: whether to mirror.
+        padding: largest shift in pixels; the pixels shifted in are black.
+        mirrored: whether to mirror half of the images.
         generator: a CPU generator.
 
     Returns:
@@ -55,20 +55,20 @@ def augment(pixels: Tensor, padding: int, mirrored: bool, generator: torch.Gener
 def mix(
     images: Tensor, labels: Tensor, classes: int, settings: MixSettings, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mix a batch with itself in another order: by mixup, by cutmix, or by either where both are asked for.
+    """Mix a batch with a permutation of itself by mixup or by cutmix; if both are set, by one of them at random.
 
     Mixup: Zhang et al. 2018, equation 1; cutmix: Yun et al. 2019, equations 1 and 2. The share of the first image is
-    drawn from Beta(alpha, alpha), once a batch.
+    drawn from Beta(alpha, alpha), once per batch.
 
     Args:
         images: ``(n, 3, h, w)`` float.
         labels: ``(n,)`` int64.
-        classes: how many there are.
-        settings: ``mixup`` and ``cutmix``, the alphas; 0 for neither.
+        classes: number of classes.
+        settings: the alphas ``mixup`` and ``cutmix``; an alpha of 0 turns its method off.
         generator: a CPU generator.
 
     Returns:
-        Images of the same shape, and labels: ``(n,)`` as they were, or ``(n, classes)`` probabilities.
+        Images of the same shape, and labels: unchanged ``(n,)``, or probabilities ``(n, classes)``.
     """
     cut = settings.cutmix > 0 and (settings.mixup == 0 or bool(torch.rand((), generator=generator) < 0.5))
     alpha = settings.cutmix if cut else settings.mixup
@@ -92,7 +92,7 @@ def rand_augment(pixels: Tensor, magnitude: int) -> Tensor:
         magnitude: 0 to 30; 9 is the paper's for ResNet-50.
 
     Returns:
-        The same shape. Draws from torch's global random state, which a trial seeds.
+        Images of the same shape. The operations are drawn from torch's global random state, which each trial seeds.
     """
     from torchvision.transforms import v2
 
@@ -102,7 +102,7 @@ def rand_augment(pixels: Tensor, magnitude: int) -> Tensor:
 
 
 def _cut(images: Tensor, others: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, float]:
-    """Put a box of the others, ``1 - share`` of the area, into the images; return them and the exact share left."""
+    """Paste a box of ``others``, ``1 - share`` of the area, into the images; return them and the exact share left."""
     height, width = images.shape[2:]
     ratio = math.sqrt(1 - share)
     centre = torch.rand(2, generator=generator).tolist()

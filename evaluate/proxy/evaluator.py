@@ -1,6 +1,6 @@
-"""The proxy task: trains a network for a few epochs and returns its validation accuracy.
+"""The proxy task, which trains a network for a few epochs and returns its validation accuracy.
 
-Proxies train at the data's resolution with a head of the data's classes; the network's cost is counted elsewhere, at
+A proxy trains at the data's resolution, with a head for the data's classes. The network's cost is counted elsewhere, at
 its own deployment resolution and with its own head.
 """
 
@@ -30,17 +30,17 @@ from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 
-TIMED_STEPS = 6  # of an estimate, after as many that warm up
+TIMED_STEPS = 6  # timed steps of an estimate, after the same number of warm-up steps
 
 
 class ProxyEvaluator:
-    """Trains on ``data.train``, scores on ``data.validation``; the test part is touched by ``test`` alone.
+    """Trains on ``data.train`` and scores on ``data.validation``; only ``test`` uses the test part.
 
     Args:
         settings: the training schedule.
         data: the images.
         device: ``auto``, ``cpu`` or ``cuda``.
-        build_module: builds the module of a genotype for spaces without stage tables.
+        build_module: function that builds the module of an architecture, for spaces without stage tables.
     """
 
     def __init__(
@@ -74,10 +74,11 @@ class ProxyEvaluator:
         Args:
             architecture: the genotype.
             network: its stage table.
-            seed: of the weights, the order of images and the augmentation.
-            cycles: epochs of each cycle of the learning rate; empty: ``settings.epochs`` in one.
-            checkpoint: where this training may lie, paused after an earlier cycle; if not, it starts anew.
-            pause: leave it there for a later cycle.
+            seed: seed of the weights, of the order of images and of the augmentation.
+            cycles: epochs of each cycle of the learning rate; empty: one cycle of ``settings.epochs``.
+            checkpoint: path of the checkpoint, if this training was paused after an earlier cycle; without a
+                checkpoint of this training, it starts from the beginning.
+            pause: whether to save a checkpoint there for a later cycle.
         """
         with self._own_state(seed):
             return self._survive(
@@ -96,7 +97,7 @@ class ProxyEvaluator:
             )
 
     def estimate(self, architecture: Architecture, network: Network | None, seed: int = 0) -> dict[str, float]:
-        """Return the ``seconds`` that ``evaluate`` would take, from a few steps of it; ``accuracy`` is 0."""
+        """Return the ``seconds`` that ``evaluate`` would take, estimated from a few steps; ``accuracy`` is 0."""
         settings = self.settings.model_copy(update={"epochs": 1, "cuda_graph": False})
         count = min(TIMED_STEPS * settings.batch_size, len(self._train))
         some = Images(self._train.pixels, self._train.rows[:count], self._train.labels[:count])
@@ -118,7 +119,11 @@ class ProxyEvaluator:
         }
 
     def _survive(self, work: Callable[[ProxySettings], dict[str, float]]) -> dict[str, float]:
-        """Do the work, once more in float32 if it diverged in less, once more in half the memory if that ran out."""
+        """Do the work, with at most one retry for each of two faults.
+
+        After divergence in a lower precision, the retry is in float32; after running out of memory, it is with half
+        the images at once.
+        """
         settings, notes = self.settings, dict[str, float]()
         while True:
             try:
@@ -131,13 +136,16 @@ class ProxyEvaluator:
                 if notes.get("retried_half_batch"):
                     raise
                 settings, notes = half_micro_batch(settings), {**notes, "retried_half_batch": 1}
-            gc.collect()  # what the failed try held, before the next one starts
+            gc.collect()  # free the memory of the failed try before the next try
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
     @contextmanager
     def _own_state(self, seed: int) -> Iterator[None]:
-        """Give a random state of its own, so that on a CPU the same seed gives the same weights, and leave none."""
+        """Set the seed and the threads inside the context, and restore the previous state afterwards.
+
+        On a CPU, the same seed gives the same weights.
+        """
         threads = torch.get_num_threads()
         torch.set_num_threads(self.settings.threads)
         cuda = [self.device] if self.device.type == "cuda" else []
@@ -147,7 +155,7 @@ class ProxyEvaluator:
                 yield
         finally:
             torch.set_num_threads(threads)
-            if cuda:  # what this trial held is for other workers of the same GPU
+            if cuda:  # free this trial's memory for other workers of the same GPU
                 gc.collect()
                 torch.cuda.empty_cache()
 
@@ -160,7 +168,7 @@ class ProxyEvaluator:
         cycles: Sequence[int] = (),
         state: dict[str, Any] | None = None,
     ) -> Training:
-        """Build and train, on from the state of a paused training if there is one."""
+        """Build and train a network; continue from the state of a paused training if one is given."""
         torch.manual_seed(seed)
         training = self._training(architecture, network, seed, settings, self._train)
         cycles = tuple(cycles) or (settings.epochs,)
@@ -180,13 +188,16 @@ class ProxyEvaluator:
         checkpoint: Path | None,
         pause: bool,
     ) -> dict[str, float]:
-        """Train, on from the checkpoint if it is one of this training, score, and then leave one if asked to."""
+        """Train and return the scores.
+
+        The training continues from the checkpoint if it belongs to this training. With ``pause``, it saves a new one.
+        """
         whose = f"{architecture.genes} {seed} {self.settings} {self.data.describe()}"
         state = None if checkpoint is None else load_checkpoint(checkpoint, self.device)
         if state is not None and (
             state.get("whose") != whose or state["cycles"] != list(cycles)[: len(state["cycles"])]
         ):
-            state = None  # an earlier run's in the same folder, or another network's with the same number
+            state = None  # of an earlier run in the same folder, or of another network with the same number
         training = self._trained(architecture, network, seed, settings, cycles, state)
         scores = self._scores(training, ("validation",))
         if checkpoint is not None and pause:
@@ -226,7 +237,7 @@ class ProxyEvaluator:
         }
 
     def _images(self, name: str) -> Images:
-        """Give a part to the device, once."""
+        """Return a part of the data; the first call loads it onto the device."""
         if name not in self._parts:
             part: Part = getattr(self.data, name)
             self._parts[name] = Images.load(part, self.device)
@@ -250,17 +261,17 @@ class Resize(nn.Module):
 
 
 def proxy_resolution(network: Network, settings: ProxySettings, side: int) -> int:
-    """Return the side in pixels at which a network trains, where images are kept at ``side``."""
+    """Return the side in pixels at which a network trains if images are stored at ``side``."""
     if settings.reference_resolution is None:
         return side
     return max(1, round((settings.resolution or side) * network.resolution / settings.reference_resolution))
 
 
 def choose_device(device: str) -> str:
-    """Resolve ``auto`` to CUDA where it is, else the CPU.
+    """Return the device; ``auto`` is CUDA if it is available, else the CPU.
 
     Raises:
-        InputError: if CUDA is asked for and absent.
+        InputError: if CUDA is requested but not available.
     """
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
@@ -269,6 +280,6 @@ def choose_device(device: str) -> str:
 
 
 def share_gpu(device: str, share: float) -> None:
-    """Keep this process to its share of the GPU's memory, so that no trial takes its neighbours'."""
+    """Limit this process to its share of the GPU's memory, so that no trial uses the memory of other workers."""
     if 0 < share < 1 and choose_device(device) == "cuda":
         torch.cuda.set_per_process_memory_fraction(share)

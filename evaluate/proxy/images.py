@@ -23,7 +23,7 @@ class Images:
 
     Attributes:
         pixels: ``(m, h, w, 3)`` uint8, in the host's memory or on the device.
-        rows: ``(n,)`` int64: which of them are in this part, beside ``pixels``.
+        rows: ``(n,)`` int64: indices in ``pixels`` of the images of this part, on the device of ``pixels``.
         labels: ``(n,)`` int64, on the device.
     """
 
@@ -33,14 +33,14 @@ class Images:
 
     @classmethod
     def of(cls, pixels: Tensor, labels: Tensor) -> Images:
-        """Take all of ``pixels``."""
+        """Return a part that consists of all of ``pixels``."""
         return cls(pixels, torch.arange(len(labels), device=pixels.device), labels)
 
     @classmethod
     def load(cls, part: Part, device: torch.device) -> Images:
-        """Give a part to a device: on a GPU its images are copied there once if they fit, else batch by batch.
+        """Load a part for a device. Images are copied to a GPU once if they fit, else batch by batch.
 
-        In the host's memory nothing is copied: workers read the same mapped file.
+        Images in the host's memory are not copied: all workers read the same mapped file.
         """
         labels = as_tensor(part.labels).to(device)
         pixels = as_tensor(part.array)
@@ -71,7 +71,7 @@ class Normalisation:
 
     @classmethod
     def measure(cls, images: Images, sample: int = 10_000) -> Normalisation:
-        """Measure on (at most ``sample`` of) a part's images; values are on the labels' device."""
+        """Measure the statistics of at most ``sample`` images of a part; the tensors are on the labels' device."""
         rows = images.rows[:: max(1, math.ceil(len(images) / sample))]
         count, total, squares = 0, torch.zeros(3).double(), torch.zeros(3).double()
         for some in torch.split(rows, MEASURED_AT_ONCE):
@@ -88,7 +88,10 @@ class Normalisation:
 
 
 def as_tensor(array: NDArray[np.generic]) -> Tensor:
-    """Share an array's memory with a tensor; nobody writes to it, though torch would rather it could."""
+    """Return a tensor that shares an array's memory.
+
+    The tensor is never written to, so torch's warning about read-only arrays is suppressed.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         return torch.from_numpy(array)

@@ -1,4 +1,4 @@
-"""The proxy's training loop: preloaded uint8 images, augmentation a batch at a time, channels_last, cosine cycles."""
+"""The proxy's training loop: preloaded uint8 images, augmentation of whole batches, channels_last, cosine cycles."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.proxy.small_maps import use_small_maps
 from nas.evaluate.proxy.step import EagerStep, GraphedStep
 
-CHECK_EVERY = 10  # steps between two looks at the loss, each of which waits for the device
+CHECK_EVERY = 10  # steps between two checks of the loss; each check waits for the device
 
 
 class Training:
-    """A network in training, which may be paused after any cycle and taken up in another process.
+    """A training of a network, which can be paused after any cycle and resumed in another process.
 
     A cycle is a number of epochs over which the learning rate rises and then falls to 0, so that the accuracy at its
     end is that of a finished training. Plain training is one cycle.
 
     Args:
-        module: maps ``(n, 3, h, w)`` to logits; on the images' device, in channels_last.
+        module: module that maps ``(n, 3, h, w)`` to logits; on the images' device, in channels_last.
         images: the training part.
         normalise: pixel statistics.
         settings: batch size, optimizer, augmentation and precision.
@@ -42,7 +42,7 @@ class Training:
         generator: a CPU generator for the order of images and for the augmentation.
 
     Attributes:
-        cycles: epochs of each cycle that is done.
+        cycles: epochs of each finished cycle.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class Training:
         self.cycles.append(epochs)
 
     def trained(self) -> nn.Module:
-        """Return what is scored: the moving average of the weights where there is one, else the weights."""
+        """Return the module to score: with the moving average of the weights if there is one, else with the weights."""
         return self.module if self.average is None else self.average.module
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that decides how the training goes on; tensors and plain values alone."""
+        """Return the complete state of the training, as tensors and plain values only."""
         cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
         return {
             "cycles": list(self.cycles),
@@ -105,13 +105,13 @@ class Training:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a training where ``state_dict`` was taken."""
+        """Restore the state that ``state_dict`` returned."""
         self.cycles = list(state["cycles"])
         rates = [group["lr"] for group in self.optimizer.param_groups]
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate  # a tensor where a graph reads it; set anew at every step
+            group["lr"] = rate  # keep the tensor that a CUDA graph reads; it is set at every step
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.generator.set_state(state["generator"].cpu())
@@ -120,7 +120,7 @@ class Training:
             torch.cuda.set_rng_state(state["cuda_random"].cpu(), self.device)
 
     def _batches(self, epochs: int, batches: int) -> Iterator[Tensor]:
-        """Yield places of images: every epoch a new order, cut into ``batches`` batches of nearly equal size."""
+        """Yield indices of images: each epoch is a new order, split into ``batches`` batches of nearly equal size."""
         for _ in range(epochs):
             yield from torch.randperm(len(self.images), generator=self.generator).tensor_split(batches)
 
@@ -162,6 +162,6 @@ def accuracy(
 
 
 def half_micro_batch(settings: ProxySettings) -> ProxySettings:
-    """Return the settings with half the images at once: the same batches, in less memory."""
+    """Return the settings with half the micro-batch; batches stay the same, but need less memory."""
     whole = settings.micro_batch or settings.batch_size
     return settings.model_copy(update={"micro_batch": max(1, whole // 2)})

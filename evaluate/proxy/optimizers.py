@@ -24,9 +24,10 @@ def make_optimizer(module: nn.Module, settings: ProxySettings, capturable: bool 
     """Return the optimizer, fused; weight decay on convolutions and the classifier only, not on BatchNorm or biases.
 
     Args:
-        module: on the device it trains on.
-        settings: which optimizer.
-        capturable: keep the learning rate in a tensor on the device, so that a CUDA graph reads it anew each step.
+        module: module on its training device.
+        settings: settings of the optimizer.
+        capturable: whether to keep the learning rate in a tensor on the device, so that a CUDA graph reads its current
+            value at each step.
     """
     decayed = [parameter for parameter in module.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
@@ -56,7 +57,7 @@ def moving_average(module: nn.Module, decay: float) -> AveragedModel:
     """Return the exponential moving average of a module's weights and BatchNorm statistics.
 
     The decay rises with the updates, ``min(decay, (1 + n) / (10 + n))``, as TensorFlow's does, so that the first
-    weights are soon forgotten.
+    weights soon lose their influence.
     """
 
     def average(means: Sequence[Tensor], current: Sequence[Tensor], updates: Tensor | int) -> None:
@@ -72,7 +73,10 @@ def moving_average(module: nn.Module, decay: float) -> AveragedModel:
 
 
 def set_batch_norm_momentum(module: nn.Module, momentum: float) -> None:
-    """Short schedules need running statistics that follow faster than the deployed network's."""
+    """Set the momentum of every BatchNorm layer.
+
+    Short schedules need running statistics that adapt faster than those of the deployed network.
+    """
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.momentum = momentum

@@ -1,4 +1,4 @@
-"""Trainings that were paused, kept on the node that paused them for as long as they may go on."""
+"""Checkpoints of paused trainings, kept on the node that paused them as long as they may be resumed."""
 
 from __future__ import annotations
 
@@ -22,21 +22,25 @@ _STALE_S = 7 * 24 * 3600.0
 
 
 def checkpoint_key(run: str, number: int) -> str:
-    """Return what names the checkpoint of a run's trial on every node."""
+    """Return the key of the checkpoint of a run's trial; it is the same on every node."""
     return f"{hashlib.sha256(run.encode()).hexdigest()[:16]}/{number}"
 
 
 def checkpoint_path(key: str) -> Path:
-    """Return where a checkpoint lies on this node: in its folder for temporary files."""
+    """Return the path of a checkpoint on this node, in the node's folder for temporary files."""
     return _root() / f"{key}.pt"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a training's state, whole or not at all; a full disk is no fault, the training then starts anew."""
+    """Write a training's state atomically.
+
+    If it cannot be written, for instance on a full disk, a warning is logged; the training then starts from the
+    beginning.
+    """
     import torch
 
     temporary = path.with_suffix(f".{os.getpid()}.part")
-    for last in (False, True):  # twice, for another worker may take the empty folder away in between
+    for last in (False, True):  # two tries, because another worker may remove the empty folder in between
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.save(state, temporary)
@@ -50,7 +54,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """Read a training's state; ``None`` if there is none here or it is damaged: it is then trained from the start."""
+    """Read a training's state.
+
+    The result is ``None`` if this node has no checkpoint or it is damaged; the training then starts from the beginning.
+    """
     import torch
 
     try:
@@ -58,13 +65,13 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except Exception as error:
-        _log.warning("%s: the checkpoint cannot be read (%s); trained from the start", path, error)
+        _log.warning("%s: the checkpoint cannot be read (%s); training from the start", path, error)
         return None
     return state
 
 
 def forget_checkpoints(keys: Iterable[str]) -> None:
-    """Remove checkpoints that lie on this node, their run's folder if it is empty then, and runs a week untouched."""
+    """Remove checkpoints from this node, run folders that are then empty, and run folders unchanged for a week."""
     for key in keys:
         path = checkpoint_path(key)
         with contextlib.suppress(OSError):

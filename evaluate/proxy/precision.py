@@ -1,4 +1,4 @@
-"""Which numbers a training computes with: float32, or bfloat16 and float16 where a GPU is faster with them."""
+"""Numerical precision of a training: float32, or bfloat16 and float16 if a GPU is faster with them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class PrecisionSettings(Protocol):
-    """What of a training's settings decides the precision."""
+    """The training settings that decide the precision."""
 
     @property
     def precision(self) -> Literal["auto", "fp32", "bf16", "fp16"]:
-        """As people name it."""
+        """Name of the precision in the configuration."""
         ...
 
 
@@ -33,7 +33,7 @@ def choose_precision(settings: PrecisionSettings, device: torch.device) -> torch
 
 
 def autocast(device: torch.device, precision: torch.dtype | None) -> AbstractContextManager[object]:
-    """Compute in ``precision`` inside, with float32 weights."""
+    """Return a context that computes in ``precision``, with float32 weights."""
     if precision is None:
         return nullcontext()
     return torch.autocast(device.type, precision, cache_enabled=False)  # a cache would outlive a captured graph
@@ -46,12 +46,12 @@ def allow_tf32() -> None:
 
 
 def indexed_device(name: str) -> torch.device:
-    """Return a device with its number, which parts of torch ask for: ``cuda`` is the current one."""
+    """Return a device with its index, which parts of torch require; ``cuda`` is the current device."""
     return torch.device(name, torch.cuda.current_device()) if name == "cuda" else torch.device(name)
 
 
 def load_kernels(device: torch.device) -> None:
-    """Take a step of a small convolution, so that what libraries load once is no trial's time and memory."""
+    """Run one step of a small network, so that a trial's time and memory do not include the loading of libraries."""
     layers = nn.Sequential(
         nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
     )

@@ -1,11 +1,12 @@
-"""Convolutions that compute the same faster where the map is smaller than the kernel, as proxies' maps mostly are.
+"""Convolutions that compute the same result faster on maps smaller than the kernel, which are common in proxies.
 
-At 32 px a network with ImageNet's strides spends most layers on maps of 4x4, 2x2 and 1x1 pixels. There most taps of a
-kernel only ever meet the padding, and a pointwise convolution is a matrix product without the reordering that the
-convolution library does around it. Both are exact: what is left out would have multiplied zeros.
+At 32 px, most layers of a network with ImageNet's strides work on maps of 4x4, 2x2 and 1x1 pixels. On these maps, most
+taps of a kernel only multiply padding and are left out, and a pointwise convolution is computed as a matrix product,
+without the reordering that the convolution library does around it. Both are exact, because the taps that are left out
+would multiply zeros.
 
 The library's gradient of a depthwise kernel is fast for 3x3 taps on maps that are not tiny, and up to ten times slower
-for others. So larger kernels' gradients are put together from 3x3 windows of taps: exact, too.
+for others. So the gradients of larger kernels are assembled from 3x3 windows of taps, which is exact too.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WINDOWS_UP_TO = 8  # side of a map; beyond, strided kernels' gradients from windows are no faster
-LINEAR_UP_TO = 2  # side of a map; beyond, the library's own pointwise convolution is as fast
+WINDOWS_UP_TO = 8  # side of a map; on larger maps, windows do not make gradients of strided kernels faster
+LINEAR_UP_TO = 2  # side of a map; on larger maps, the library's own pointwise convolution is as fast
 
 
 class SmallMapConv2d(nn.Conv2d):
-    """A ``Conv2d`` that looks at the size of its input; parameters, names and results are those of ``Conv2d``."""
+    """A ``Conv2d`` that chooses its algorithm by input size; parameters, names and results are those of ``Conv2d``."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         side = max(input.shape[2:])
@@ -60,7 +61,7 @@ class SmallMapConv2d(nn.Conv2d):
 
 
 def use_small_maps(module: nn.Module) -> None:
-    """Let every plain ``Conv2d`` inside ``module`` compute that way; a subclass of somebody else's is left alone."""
+    """Turn every plain ``Conv2d`` inside ``module`` into a ``SmallMapConv2d``; other subclasses are not changed."""
     for part in module.modules():
         if type(part) is nn.Conv2d and part.padding_mode == "zeros" and part.dilation == (1, 1) and _symmetric(part):
             part.__class__ = SmallMapConv2d
@@ -97,7 +98,7 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _weight_gradient(gradient: Tensor, input: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """Put a kernel's gradient together from 3x3 windows of its taps, which overlap in one row or column."""
+    """Assemble a kernel's gradient from 3x3 windows of its taps, which overlap in one row or column."""
     kernel = 2 * padding + 1
     height, width = ((side - 1) * stride + 3 for side in gradient.shape[2:])
     border = (0, 0, padding, padding + 2, padding, padding + 2)

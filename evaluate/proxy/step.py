@@ -1,4 +1,4 @@
-"""One step: forward, loss, backward, update; eagerly, or replayed from a CUDA graph."""
+"""One training step (forward, loss, backward, update), run eagerly or replayed from a CUDA graph."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from torch.nn import functional
 from nas.evaluate.proxy.precision import autocast
 
 _log = logging.getLogger(__name__)
-WARM_UP_STEPS = 3  # of every batch size, before its graph is captured: libraries allocate and choose kernels in them
+WARM_UP_STEPS = 3  # steps of each batch size before its graph is captured; libraries allocate and choose kernels then
 
 
 class StepSettings(Protocol):
-    """What of a training's settings a step looks at."""
+    """The training settings that a step reads."""
 
     @property
     def label_smoothing(self) -> float:
-        """Mass spread over all classes."""
+        """Probability mass that is spread over all classes."""
         ...
 
     @property
     def micro_batch(self) -> int | None:
-        """At most so many images at once; ``None`` for the whole batch."""
+        """Largest number of images processed at once; ``None`` for the whole batch."""
         ...
 
 
 class EagerStep:
-    """A step that runs as it is written.
+    """A step that runs eagerly.
 
     Args:
-        module: on the images' device; may be one that averages gradients over processes.
-        optimizer: of its parameters.
+        module: module on the images' device; it may average gradients over processes.
+        optimizer: optimizer of the module's parameters.
         settings: label smoothing and the micro-batch.
-        classes: how many there are; more logits than that are allowed.
+        classes: number of classes; the module may return more logits.
         precision: the autocast type, ``None`` for float32.
 
     Attributes:
-        micro_batch: at most so many images at once; ``None`` for the whole batch.
-        scaler: of the loss, where precision is float16.
+        micro_batch: largest number of images processed at once; ``None`` for the whole batch.
+        scaler: scaler of the loss if the precision is float16, else ``None``.
     """
 
     def __init__(
@@ -67,7 +67,8 @@ class EagerStep:
         Args:
             images: ``(n, 3, h, w)``.
             labels: ``(n,)``, or probabilities ``(n, classes)``.
-            weight: of the gradients; where processes share a batch, of this one's part over the mean part.
+            weight: factor of the gradients; if processes share a batch, the size of this process's part divided by the
+                mean size of a part.
 
         Returns:
             The mean loss, on the device.
@@ -77,7 +78,7 @@ class EagerStep:
         return loss
 
     def update(self) -> None:
-        """Change the parameters by their gradients."""
+        """Update the parameters from their gradients."""
         if self.scaler is None:
             self.optimizer.step()
         else:
@@ -85,13 +86,13 @@ class EagerStep:
             self.scaler.update()
 
     def gradients(self, images: Tensor, labels: Tensor, weight: float = 1.0) -> Tensor:
-        """Add up the gradients of the micro-batches, in place of those there were; return the batch's mean loss."""
+        """Replace the gradients by the sum over the micro-batches; return the batch's mean loss."""
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=images.device)
         parts = list(self._micro_batches(images, labels))
         for place, (part, target) in enumerate(parts, start=1):
             alone = getattr(self.module, "no_sync", nullcontext) if place < len(parts) else nullcontext
-            with alone():  # processes exchange gradients once a batch
+            with alone():  # processes exchange gradients once per batch
                 with autocast(images.device, self.precision):
                     loss = self._loss_of(self.module(part), target) * (len(part) / len(images))
                 scaled = loss * weight if weight != 1.0 else loss
@@ -100,7 +101,9 @@ class EagerStep:
         return total
 
     def _loss_of(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compare logits with class indices or probabilities, after a look at their shape: too few would break a GPU.
+        """Return the loss of logits against class indices or probabilities.
+
+        The shape is checked first, because too few logits would make a GPU unusable for this process.
 
         Raises:
             ValueError: if there are fewer logits than classes.
@@ -116,7 +119,7 @@ class EagerStep:
         if self.micro_batch is None or len(images) <= self.micro_batch:
             yield images, labels
             return
-        parts = math.ceil(len(images) / self.micro_batch)  # of nearly equal size: BatchNorm cannot take one image
+        parts = math.ceil(len(images) / self.micro_batch)  # nearly equal sizes, as BatchNorm cannot train on one image
         yield from zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
 
 
@@ -125,11 +128,11 @@ class CaptureFailed(RuntimeError):
 
 
 class GraphedStep:
-    """A step that a GPU replays whole from a CUDA graph, one graph for every batch size.
+    """A step that a GPU replays as a whole from a CUDA graph, with one graph for each batch size.
 
-    The first steps of each size run eagerly on a side stream, and count; then the next is captured and replayed from
-    fixed buffers. A capture that fails leaves the process's random numbers on the GPU unusable, whatever is tried next;
-    so that is told as a broken device, and the worker is replaced.
+    The first steps of each size run eagerly on a side stream; they are normal training steps. The next step is captured
+    and replayed from fixed buffers. A failed capture leaves the GPU's random number generator unusable for the whole
+    process. So it is reported as a device fault, and the worker is replaced.
 
     Args:
         step: the step to capture; its optimizer has to be capturable.

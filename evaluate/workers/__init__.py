@@ -1,3 +1,3 @@
-"""Where evaluations run: in this process or on Ray workers, guarded against every fault."""
+"""Workers that run evaluations, in this process or on Ray, guarded against every fault."""
 
 __all__: list[str] = []

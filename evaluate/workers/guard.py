@@ -1,4 +1,4 @@
-"""Evaluating without ever raising: whatever goes wrong in a trial becomes a value with its reason."""
+"""Evaluation that does not raise: every fault of a trial becomes a failed evaluation with its reason."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from nas.evaluate.workers.memory import MemoryLimitExceeded, MemoryWatch
 
 
 class TimeLimitExceeded(BaseException):
-    """A trial's time is up. No ``Exception``, so that user code does not swallow it."""
+    """A trial exceeded its time limit. Not a subclass of ``Exception``, so that user code does not catch it."""
 
 
 def evaluate_safely(
     evaluator: Evaluator, job: Job, timeout_s: float | None, memory: MemoryWatch | None = None
 ) -> Evaluation:
-    """Run one job and return what came of it; only ``KeyboardInterrupt`` passes through."""
+    """Run one job and return its evaluation; only ``KeyboardInterrupt`` is raised."""
     start = time.perf_counter()
 
     def failed(fault: str, error: str, details: str = "") -> Evaluation:
@@ -43,7 +43,7 @@ def evaluate_safely(
     except Diverged as error:
         return failed("diverged", f"diverged: {error}")
     except MemoryLimitExceeded:
-        return failed("out_of_memory", f"out of memory: it took more than the {memory} that a trial may")
+        return failed("out_of_memory", f"out of memory: the trial took more than its limit of {memory}")
     except DataGone as error:
         return failed("data", str(error))
     except BaseException as error:
@@ -56,7 +56,7 @@ def evaluate_safely(
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise ``TimeLimitExceeded`` in the main thread when the time is up; elsewhere the pool enforces it."""
+    """Raise ``TimeLimitExceeded`` in the main thread when the time is up; in other threads, the pool enforces it."""
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -74,12 +74,12 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 
 def _broke_device(error: BaseException) -> bool:
-    """Say whether an accelerator is unusable for this process from now on, as after a device-side assertion."""
+    """Return whether an accelerator is unusable for this process from now on, as after a device-side assertion."""
     return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 
 
 def _brief(text: str) -> str:
-    """Return a message of torch's up to its second sentence; the others are about other processes and settings."""
+    """Return the first two sentences of a torch message; the others are about other processes and settings."""
     sentences, separator, place = text.split(". "), ". ", text.rpartition(" (")
     if len(sentences) <= 2:
         return text
@@ -87,7 +87,7 @@ def _brief(text: str) -> str:
 
 
 def _own_traceback(error: BaseException) -> str:
-    """Return the traceback from the evaluator's code on, without the frames of this file."""
+    """Return the traceback without its first frames, which are in this file."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next

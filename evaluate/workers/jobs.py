@@ -13,7 +13,7 @@ from nas.evaluate.workers.pool import LocalPool, WorkerPool
 from nas.evaluate.workers.settings import WorkerSettings
 
 PoolStarter = Callable[[], WorkerPool]
-INSTANT_BATCH = 25  # evaluations that are taken, and saved, together where nothing is trained
+INSTANT_BATCH = 25  # number of evaluations that are taken and saved together if nothing is trained
 POLL_S = 1.0
 
 
@@ -42,12 +42,12 @@ def open_pool(
     Args:
         recipe: how workers make the evaluator.
         images: loads the images, when the pool starts.
-        settings: where trainings run.
-        count: Ray workers; 0 evaluates in this process.
-        batch: how many evaluations are taken together with 0 workers.
+        settings: settings of the workers.
+        count: number of Ray workers; 0 evaluates in this process.
+        batch: number of evaluations taken together if ``count`` is 0.
 
     Raises:
-        InputError, WorkError: from the function, if the images or the workers cannot be had.
+        InputError, WorkError: by the yielded function, if the images cannot be loaded or the workers cannot be started.
     """
     started: list[WorkerPool] = []
 

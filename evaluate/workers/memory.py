@@ -1,4 +1,4 @@
-"""A limit on what a trial may add to its process's memory, kept by a thread that looks on."""
+"""A limit on the memory that a trial may add to its process, checked by a background thread."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _EVERY_S = 0.1
 
 
 class MemoryLimitExceeded(BaseException):
-    """A trial took more memory than it may. No ``Exception``, so that user code does not swallow it."""
+    """A trial exceeded its memory limit. Not a subclass of ``Exception``, so that user code does not catch it."""
 
 
 class MemoryWatch:
     """Raises ``MemoryLimitExceeded`` in the main thread when the process has grown by more than a limit.
 
-    Growth is measured from the process's size when the watch is made, after the evaluator and its images. It includes
-    what earlier trials left for reuse. If the process shrinks below that size, the smaller size counts.
-    The watch does nothing in other threads than the main one.
+    Growth is measured from the process's size when the watch is created, after the evaluator and its images are loaded.
+    It includes memory that earlier trials left for reuse. If the process is smaller after a trial that exceeded the
+    limit, growth is measured from the smaller size. The watch works only in the main thread.
 
     Args:
-        limit_bytes: how much.
+        limit_bytes: largest growth in bytes.
     """
 
     def __init__(self, limit_bytes: float) -> None:
         self.limit_bytes = limit_bytes
-        _trim()  # what was freed before, and would be reused, is no part of the size
+        _trim()  # freed memory that would be reused is not part of the size
         self._before = resident_bytes()
         self._exceeded = False
 
@@ -37,7 +37,7 @@ class MemoryWatch:
         return f"{self.limit_bytes / 1e9:.2f} GB"
 
     def __enter__(self) -> None:
-        """Begin to look; what a trial over the limit held goes back to the system first."""
+        """Start the watch. If the last trial exceeded the limit, its memory is first returned to the system."""
         if self._exceeded:
             gc.collect()
             _trim()
@@ -53,7 +53,7 @@ class MemoryWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop looking."""
+        """Stop the watch."""
         if self._watches:
             self._over.set()
             self._thread.join()
@@ -68,7 +68,7 @@ class MemoryWatch:
 
 
 def resident_bytes() -> int:
-    """Return the memory of this process that is its own: resident pages less those it shares with others and files."""
+    """Return the private memory of this process in bytes: resident pages minus those shared with others and files."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (read ten times a second)
         fields = file.read().split()
     return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
@@ -79,7 +79,7 @@ def _on_signal(_: int, __: FrameType | None) -> None:
 
 
 def _trim() -> None:
-    """Return freed memory to the system; elsewhere than on glibc this does nothing."""
+    """Return freed memory to the system; does nothing without glibc."""
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)

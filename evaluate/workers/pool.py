@@ -1,4 +1,4 @@
-"""Where evaluations run: the asynchronous contract, what every worker does, and the pool of the calling process."""
+"""Worker pools: their asynchronous protocol, the worker of each process, and the pool in the calling process."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ Finished = tuple[Job, Evaluation]
 
 
 class WorkerPool(Protocol):
-    """Evaluates jobs asynchronously; a slow one idles nobody."""
+    """Evaluates jobs asynchronously; other workers do not wait for a slow job."""
 
     @property
     def capacity(self) -> int:
-        """How many jobs run at once, now; at least 1."""
+        """Number of jobs that can run at once now; at least 1."""
         ...
 
     @property
     def gpus_per_worker(self) -> float:
-        """The share of a GPU that each worker holds; 0 where none is used."""
+        """GPU share of each worker; 0 if no GPU is used."""
         ...
 
     def submit(self, job: Job) -> None:
-        """Take a job; at most ``capacity`` may be unfinished."""
+        """Submit a job; at most ``capacity`` jobs may be unfinished."""
 
     def gather(self, timeout_s: float) -> list[Finished]:
-        """Return what has finished, waiting up to ``timeout_s`` for the first; an empty list if nothing has."""
+        """Return the finished jobs, waiting up to ``timeout_s`` seconds for the first; empty if no job has finished."""
 
     def forget(self, checkpoints: Sequence[str]) -> None:
-        """Let paused trainings go that nobody will take up again, wherever they lie."""
+        """Remove checkpoints of paused trainings that will not be resumed, on every node."""
 
     def close(self) -> None:
         """Stop the workers; unfinished jobs are dropped. May be called twice."""
 
 
 class Worker:
-    """What runs in each worker process: one evaluator, made at the first job and kept.
+    """The object that runs in each worker process; it makes one evaluator at the first job and keeps it.
 
     Args:
         recipe: how to make the evaluator.
@@ -60,7 +60,7 @@ class Worker:
         self._memory: MemoryWatch | None = None
 
     def run(self, job: Job) -> Evaluation:
-        """Evaluate one job; never raises but on ``KeyboardInterrupt``."""
+        """Evaluate one job; only ``KeyboardInterrupt`` is raised."""
         if self._evaluator is None:
             try:
                 self._evaluator = self._recipe.make(self._data)
@@ -74,7 +74,7 @@ class Worker:
         return evaluate_safely(self._evaluator, job, job.time_limit_s(self._recipe.timeout_s), self._memory)
 
     def forget(self, checkpoints: Sequence[str]) -> None:
-        """Remove paused trainings that lie on this node."""
+        """Remove checkpoints of paused trainings from this node."""
         forget_checkpoints(checkpoints)
 
 
@@ -84,7 +84,7 @@ class LocalPool:
     Args:
         recipe: how to make the evaluator.
         data: the images, for evaluators that train.
-        capacity: how many jobs are taken at once; instant evaluators are asked, and their trials saved, in batches.
+        capacity: number of jobs taken at once; instant evaluators run, and their trials are saved, in batches.
     """
 
     def __init__(self, recipe: EvaluatorRecipe, data: ImageData | None, capacity: int = 1) -> None:
@@ -95,12 +95,12 @@ class LocalPool:
 
     @property
     def capacity(self) -> int:
-        """How many jobs are taken at once."""
+        """Number of jobs taken at once."""
         return self._capacity
 
     @property
     def gpus_per_worker(self) -> float:
-        """One GPU where this process trains on one."""
+        """1 if this process trains on a GPU, else 0."""
         if self._trains_on == "cpu":
             return 0.0
         from nas.evaluate.proxy.evaluator import choose_device
@@ -111,11 +111,11 @@ class LocalPool:
         """Queue a job; it runs in ``gather``."""
         self._jobs.append(job)
 
-    def gather(self, timeout_s: float) -> list[Finished]:  # noqa: ARG002 (no clock decides what is told together)
-        """Run every job that is queued and return them.
+    def gather(self, timeout_s: float) -> list[Finished]:  # noqa: ARG002 (every queued job is run to its end)
+        """Run every queued job and return the jobs with their evaluations.
 
         Raises:
-            WorkError: if the accelerator broke before; in this process it stays broken.
+            WorkError: if the accelerator failed in an earlier call; it stays unusable in this process.
         """
         if self._broken:
             raise WorkError(f"the accelerator is unusable for this process: {self._broken}")
@@ -125,9 +125,9 @@ class LocalPool:
         return outcomes
 
     def forget(self, checkpoints: Sequence[str]) -> None:
-        """Remove paused trainings."""
+        """Remove checkpoints of paused trainings."""
         self._worker.forget(checkpoints)
 
     def close(self) -> None:
-        """Drop what is queued."""
+        """Drop the queued jobs."""
         self._jobs.clear()

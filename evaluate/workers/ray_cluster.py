@@ -1,4 +1,4 @@
-"""Joining a Ray cluster, what it can hold, and how code and images reach its nodes."""
+"""Connection to a Ray cluster, its capacity, and the transfer of code and images to its nodes."""
 
 # ruff: noqa: E402 (Ray reads the environment when it is imported)
 
@@ -26,7 +26,7 @@ from nas.core.errors import InputError
 from nas.evaluate.data.image_data import ImageData
 
 _log = logging.getLogger(__name__)
-STORE_SHARE = 0.6  # of the object store that the images may take
+STORE_SHARE = 0.6  # largest share of the object store that the images may take
 CODE_LEFT_OUT = ["**/__pycache__", "**/*.pyc"]
 
 
@@ -34,7 +34,7 @@ def connect(address: str | None, workers: int) -> None:
     """Start a local cluster, or join one and send it this package's own code.
 
     Raises:
-        InputError: if there is none at ``address``.
+        InputError: if there is no cluster at ``address``.
     """
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     with _own_signals():
@@ -54,7 +54,7 @@ def connect(address: str | None, workers: int) -> None:
 
 
 def start_and_stop() -> float:
-    """Start a local cluster of one worker, let it do something, and end it; return the seconds that it took.
+    """Start a local cluster with one worker, run a small task and stop the cluster; return the seconds it took.
 
     Raises:
         RuntimeError, OSError: if it cannot be started.
@@ -73,17 +73,17 @@ def _process() -> int:
 
 
 def fit(workers: int, gpus_per_worker: float | None, strict: bool = True) -> tuple[float, int]:
-    """Return each worker's GPU share and how many workers the cluster can hold; more would wait for ever.
+    """Return each worker's GPU share and the number of workers that the cluster can hold; more would wait forever.
 
-    A share below 1 has to lie on one GPU, so four workers on three GPUs get a half each, not three quarters.
+    A share below 1 has to be on one GPU, so four workers on three GPUs get a half each, not three quarters.
 
     Args:
-        workers: how many are wanted.
-        gpus_per_worker: the share of each; ``None`` shares the GPUs evenly.
-        strict: whether to complain.
+        workers: requested number of workers.
+        gpus_per_worker: GPU share of each worker; ``None`` shares the GPUs evenly.
+        strict: whether to raise an error if no worker fits, and to log a warning if only some fit.
 
     Raises:
-        InputError: if not even one fits, where that is to be complained of.
+        InputError: if ``strict`` is set and not even one worker fits.
     """
     resources = ray.cluster_resources()
     cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
@@ -102,20 +102,20 @@ def fit(workers: int, gpus_per_worker: float | None, strict: bool = True) -> tup
             f"workers: a worker needs 1 CPU and {share:g} GPU; the cluster has {cpus} CPUs and {gpus} GPUs"
         )
     if capacity < workers:
-        _log.warning("%d of %d workers fit on %d CPUs and %d GPUs for now", capacity, workers, cpus, gpus)
+        _log.warning("only %d of %d workers fit on %d CPUs and %d GPUs for now", capacity, workers, cpus, gpus)
     return share, capacity
 
 
 def send_data(data: ImageData | None, same_files: bool) -> Any:
-    """Put the images where every worker finds them.
+    """Make the images available to every worker and return their Ray reference.
 
     Args:
         data: the images.
-        same_files: whether every node sees the prepared files at their path; then only their path travels, and the
-            page cache holds them once for all workers of a node. Else they go into the object store, once a node.
+        same_files: whether every node sees the prepared files at their path; then only their path is sent, and the page
+            cache holds them once for all workers of a node. Else they go into the object store, once per node.
 
     Raises:
-        InputError: if they do not fit in there.
+        InputError: if the images do not fit in the object store.
     """
     if data is None or same_files:
         return ray.put(data)
@@ -130,14 +130,14 @@ def send_data(data: ImageData | None, same_files: bool) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error that says something."""
+    """Return the first non-empty line of an error's message, else the name of its type."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep the process's handlers: Ray installs one for SIGTERM that aborts with a stack trace."""
+    """Restore the signal handlers afterwards, because Ray installs a SIGTERM handler that aborts with a stack trace."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -150,7 +150,7 @@ def _own_signals() -> Iterator[None]:
 
 
 def _check_listens(address: str) -> None:
-    """Fail within seconds where nothing listens at ``host:port``; Ray itself would wait for more than a minute."""
+    """Raise ``OSError`` within seconds if nothing listens at ``host:port``; Ray would wait for more than a minute."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=5).close()

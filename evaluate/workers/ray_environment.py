@@ -1,4 +1,4 @@
-"""What Ray reads of the environment when it is first imported. Imports no Ray itself."""
+"""Environment variables that Ray reads when it is first imported. This module does not import Ray."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 
 def quiet_ray() -> None:
-    """Set it where nobody did.
+    """Set Ray's environment variables that are not set yet.
 
-    No usage reports, no tokens, no raylet messages on our terminal (a worker's death is reported by us), and
-    CUDA_VISIBLE_DEVICES left alone where no GPU is asked for.
+    They turn off usage reports, tokens and raylet messages on the terminal (the pool itself reports the death of a
+    worker), and leave CUDA_VISIBLE_DEVICES unchanged for workers that request no GPU.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")

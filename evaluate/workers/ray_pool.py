@@ -1,6 +1,6 @@
-"""Persistent Ray actors as workers, as many as the cluster holds at the time; slow trials idle nobody.
+"""Persistent Ray actors as workers, as many as the cluster currently holds; no worker waits for a slow trial.
 
-With ``ray_cluster``, and ``nas.training.distributed`` for Ray Train, the only file that imports Ray.
+Only this file, ``ray_cluster``, and ``nas.training.distributed`` (for Ray Train) import Ray.
 """
 
 # ruff: noqa: E402 (Ray reads the environment when it is imported)
@@ -30,26 +30,30 @@ from nas.evaluate.workers.pool import Finished, Worker
 from nas.evaluate.workers.ray_cluster import connect, first_line, fit, send_data
 
 _log = logging.getLogger(__name__)
-_GRACE_S = 30.0  # what a worker has beyond the time limit before it is taken for hung and killed
-_LOOK_S = 2.0  # between two looks at what the cluster holds
-_LONELY_S = 15.0  # without any worker before the log says so
-_MOVE_LIMIT = 10  # nodes that may leave under a trial before that counts as its own doing
-_START_LIMIT = 3  # workers in a row that could not start before the run stops
+_GRACE_S = 30.0  # seconds beyond the time limit after which a worker counts as hung and is killed
+_LOOK_S = 2.0  # seconds between two checks of the cluster's resources
+_LONELY_S = 15.0  # seconds without any worker before a warning is logged
+_MOVE_LIMIT = 10  # times that a trial may lose its node before this counts as a death of its worker
+_START_LIMIT = 3  # number of workers in a row that fail to start before the run stops
 
 
 class _RayWorker(Worker):
-    """A worker that says where it is."""
+    """A worker that reports its node."""
 
     def node(self) -> str:
-        """Return the id of the node this process runs on; the first answer says that it runs."""
+        """Return the id of the node this process runs on; the first result shows that the process has started."""
         return str(ray.get_runtime_context().get_node_id())
 
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """A worker's place: the actor, the reference that is ready once its process runs, and then its node.
+    """One worker of the pool.
 
-    ``alive`` are the nodes there were when it was made.
+    Attributes:
+        actor: the Ray actor.
+        ready: reference that is ready once the actor's process runs.
+        alive: nodes that were alive when the actor was created.
+        node: id of the actor's node; empty until the process runs.
     """
 
     actor: Any
@@ -60,7 +64,7 @@ class _Slot:
 
 @dataclass(slots=True)
 class _Queued:
-    """A job without a worker."""
+    """A job that waits for a worker."""
 
     job: Job
     deaths: int = 0
@@ -77,24 +81,24 @@ class _Running:
 
 
 class RayPool:
-    """A pool of Ray actors, one trial each at a time.
+    """A pool of Ray actors, each of which runs one trial at a time.
 
-    Nodes may join and leave a cluster while it works: workers start where there is room, up to ``workers``, and a job
-    whose node left is run again elsewhere.
+    Nodes may join and leave the cluster while the pool works: workers start where there is room, up to ``workers``, and
+    a job whose node left is run again on another node.
 
     Args:
         recipe: how each worker makes its evaluator.
-        data: the images: mapped from their file by every worker of this machine; to other machines' workers they
-            travel through the object store, once a node.
-        workers: how many actors.
+        data: the images. With a local cluster or ``shared_files``, every worker maps them from their file; else they
+            are sent through the object store, once per node.
+        workers: requested number of actors.
         gpus_per_worker: GPU share of each; ``None`` shares the GPUs evenly.
-        address: an existing cluster (``auto``, ``host:port``, ``ray://...``); ``None`` starts a local one, whatever
-            ``RAY_ADDRESS`` says.
-        retries: how often a job is tried again after its worker died; not counted where its node left.
+        address: an existing cluster (``auto``, ``host:port``, ``ray://...``); ``None`` starts a local one and
+            ignores ``RAY_ADDRESS``.
+        retries: number of retries of a job after its worker died; retries after its node left are not counted.
         shared_files: whether the prepared images lie at the same path on every node of the cluster.
 
     Raises:
-        InputError: if the cluster cannot be joined or cannot hold one such worker.
+        InputError: if the cluster cannot be joined or cannot hold a single such worker.
     """
 
     def __init__(
@@ -122,22 +126,22 @@ class RayPool:
         self._idle: list[_Slot] = []
         self._queue: deque[_Queued] = deque()
         self._running: dict[Any, _Running] = {}
-        self._homes: dict[str, str] = {}  # the node that each checkpoint lies on
+        self._homes: dict[str, str] = {}  # the node of each checkpoint, by key
         self._forgotten: dict[str, list[str]] = defaultdict(list)
         self._failed_starts, self._looked, self._alone_since = 0, time.monotonic(), time.monotonic()
 
     @property
     def capacity(self) -> int:
-        """How many workers there are or are about to be; 1 while the cluster has room for none."""
+        """Number of running and starting workers; 1 while the cluster has no room for a worker."""
         return max(1, len(self._starting) + len(self._idle) + len(self._running))
 
     def submit(self, job: Job) -> None:
-        """Start a job on an idle worker, or on the first that is."""
+        """Start a job on an idle worker, or queue it until a worker is idle."""
         self._queue.append(_Queued(job))
         self._dispatch()
 
     def gather(self, timeout_s: float) -> list[Finished]:
-        """Return what has finished, waiting up to ``timeout_s`` for the first."""
+        """Return the finished jobs, waiting up to ``timeout_s`` seconds for the first."""
         outcomes: list[Finished] = []
         end = time.monotonic() + timeout_s
         while not outcomes:
@@ -155,9 +159,9 @@ class RayPool:
         return outcomes
 
     def forget(self, checkpoints: Sequence[str]) -> None:
-        """Note paused trainings that may go; their node's next worker that is free removes them.
+        """Mark checkpoints of paused trainings for removal; the next free worker of their node removes them.
 
-        Where one lies that an earlier process paused is not known: every node looks for it.
+        The node of a checkpoint from an earlier process is unknown, so every node looks for it.
         """
         nodes = {slot.node for slot in [*self._idle, *(running.slot for running in self._running.values())]}
         for key in checkpoints:
@@ -166,9 +170,9 @@ class RayPool:
                 self._forgotten[node].append(key)
 
     def close(self) -> None:
-        """Kill the workers and leave the cluster; a local one ends with this.
+        """Kill the workers and leave the cluster; a local cluster is stopped.
 
-        Trainings that are paused stay where they are, for when the run goes on.
+        Checkpoints of paused trainings stay on their nodes, so that the run can be resumed.
         """
         if ray.is_initialized():
             done = [self._sweep(slot) for slot in self._idle if self._forgotten[slot.node]]
@@ -192,10 +196,10 @@ class RayPool:
         return list(ready)
 
     def _greet(self, reference: Any) -> None:
-        """Take in a worker that has started.
+        """Add a worker that has started to the idle workers.
 
         Raises:
-            WorkError: if several in a row could not start.
+            WorkError: if several workers in a row could not start.
         """
         slot = next(slot for slot in self._starting if slot.ready == reference)
         self._starting.remove(slot)
@@ -204,7 +208,7 @@ class RayPool:
         except RayError as error:
             self._check_cluster(error)
             _kill(slot)
-            self._failed_starts += slot.alive <= _alive_nodes()  # where a node left, the worker is not to blame
+            self._failed_starts += slot.alive <= _alive_nodes()  # if a node left, the failure is not counted
             if self._failed_starts >= _START_LIMIT:
                 raise WorkError(
                     f"{self._failed_starts} workers in a row could not start: {first_line(error)}; every node needs "
@@ -216,7 +220,7 @@ class RayPool:
         self._idle.append(slot)
 
     def _dispatch(self) -> None:
-        """Give waiting jobs to idle workers, a paused training's to one of its node if any is idle."""
+        """Give queued jobs to idle workers; a paused training prefers a worker on the node of its checkpoint."""
         while self._queue and self._idle:
             queued = self._queue.popleft()
             home = self._homes.get(queued.job.checkpoint)
@@ -231,7 +235,7 @@ class RayPool:
         return slot.actor.forget.remote(self._forgotten.pop(slot.node))
 
     def _finish(self, reference: Any) -> list[Finished]:
-        """Take a finished reference; a job whose worker died is run again, up to ``retries`` times."""
+        """Process a finished reference; a job whose worker died is run again, up to ``retries`` times."""
         running = self._running.pop(reference)
         try:
             evaluation: Evaluation = ray.get(reference)
@@ -288,12 +292,12 @@ class RayPool:
         return outcomes
 
     def _follow_cluster(self) -> None:
-        """Have as many workers as were asked for and the cluster holds now: nodes may have joined or left."""
+        """Adjust the number of workers to the request and the cluster's capacity: nodes may have joined or left."""
         now = time.monotonic()
         if self._idle or self._running:
             self._alone_since = now
         elif now - self._alone_since > _LONELY_S:
-            _log.warning("the cluster has no worker now; waiting for one of its nodes")
+            _log.warning("no worker runs in the cluster now; waiting for a node with free resources")
             self._alone_since = now + 20 * _LONELY_S
         if now - self._looked < _LOOK_S:
             return

@@ -1,4 +1,4 @@
-"""Trainings that are written down as they end, so that the same command goes on with what is there."""
+"""A journal of trainings, written as they end, so that the same command continues with the missing trainings."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Training:
     """One training of a study.
 
     Attributes:
-        labels: what tells it from the others of the study, beside its seed and epochs; plain values.
-        job: what is trained.
+        labels: plain values that, with seed and epochs, distinguish the training from the others of the study.
+        job: the job that runs the training.
     """
 
     labels: Mapping[str, Any]
@@ -32,17 +32,17 @@ class Training:
 
 
 class TrainingJournal:
-    """A file with one JSON line for each training that has ended, failed ones too.
+    """A file with one JSON line for each training that has ended, including failed trainings.
 
     A line holds the training's labels, ``seed``, ``epochs`` (``null``: the evaluator's own), ``status``, ``accuracy``
     (a fraction; ``null`` if it failed), ``seconds`` and ``error``.
 
     Args:
-        path: the file; need not exist.
+        path: path of the file, which may not exist yet.
         labels: the names of every training's labels.
-        of: stands for all else that decides a training (see ``digest``); lines of another are ignored. ``None``: the
-            folder belongs to one configuration.
-        resume: how a person goes on after a fault, for messages.
+        of: digest of everything else that decides a training (see ``digest``); lines with another digest are ignored.
+            ``None``: the folder belongs to one configuration.
+        resume: instruction for continuing after a fault, for error messages.
     """
 
     def __init__(
@@ -64,20 +64,20 @@ class TrainingJournal:
         """Run the trainings that are missing.
 
         Args:
-            trainings: with different job numbers.
-            pool: gives the workers; not called if nothing is missing.
-            ended: called after each with its line and how many are left.
+            trainings: trainings with different job numbers.
+            pool: function that returns the workers; not called if no training is missing.
+            ended: function called after each training with its line and the number of trainings left.
 
         Returns:
             The lines of all ``trainings``, in their order.
 
         Raises:
-            WorkError: if a line cannot be written, or the images are gone.
+            WorkError: if a line cannot be written, or the images are no longer available.
         """
         missing = {one.job.number: one for one in self.missing(trainings)}
 
         def record(job: Job, evaluation: Evaluation) -> None:
-            if evaluation.fault == "data":  # no network is to blame: nothing is written down
+            if evaluation.fault == "data":  # not a fault of the network, so nothing is written
                 raise WorkError(f"{evaluation.error}. Put them back, then: {self._resume}")
             row = _row(missing.pop(job.number)) | {
                 "status": evaluation.status,
@@ -99,8 +99,8 @@ class TrainingJournal:
             append_lines(self.path, [row])
         except OSError as error:
             raise WorkError(
-                f"{self.path}: a training could not be saved ({error.strerror}); what is there is safe. Free space, "
-                f"then: {self._resume}"
+                f"{self.path}: a training could not be saved ({error.strerror}); earlier trainings are safe. Free disk "
+                f"space, then: {self._resume}"
             ) from None
         self._rows[self._key(row)] = row
 
@@ -109,12 +109,12 @@ class TrainingJournal:
 
 
 def digest(*parts: Any) -> str:
-    """Return 16 hexadecimal digits that stand for plain values, such as the settings of a study's trainings."""
+    """Return a hash of plain values, 16 hexadecimal digits, for instance of the settings of a study's trainings."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def outcome(row: Row) -> str:
-    """Return what a training came to in words: its accuracy, or why it failed."""
+    """Return the result of a training as text: its accuracy, or the reason why it failed."""
     return f"failed: {row['error']}" if row["accuracy"] is None else f"{row['accuracy']:.2%}"
 
 

@@ -1,3 +1,3 @@
-"""The commands a person types."""
+"""The command-line interface of ``nas``."""
 
 __all__: list[str] = []

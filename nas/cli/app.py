@@ -61,8 +61,8 @@ def root(
 _SEARCH, _AFTER, _LOOK, _KNOW = (
     "Search",
     "From a baseline to deployment",
-    "Look at networks and spaces",
-    "What there is",
+    "Inspect networks and spaces",
+    "Components, data and environment",
 )
 
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
@@ -98,7 +98,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "init": init_command.init,
     },
 }
-_CLASSES = {  # of commands that take options of a configuration
+_CLASSES = {  # of the commands that take options from a configuration
     "search": search_command.SearchCommand,
     "trust": trust_command.TrustCommand,
     "scale": scale_command.ScaleCommand,

@@ -1,4 +1,4 @@
-"""What a shell completes: names that can be given, looked up when somebody asks."""
+"""Shell completion of names, which are looked up only when the shell asks for them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def names(source: Callable[[], Iterable[str]], paths: bool = True) -> Callable[[str], list[str]]:
-    """Return a completer of the names that ``source`` gives, and of ``paths`` where a file may be given too."""
+    """Return a function that completes the names from ``source`` and, if ``paths`` is true, file paths too."""
 
     def complete(incomplete: str) -> list[str]:
         found = [name for name in source() if name.startswith(incomplete)]
         if paths:
-            there = sorted(glob.glob(f"{glob.escape(incomplete)}*"))  # noqa: PTH207 (keeps what was typed)
+            there = sorted(glob.glob(f"{glob.escape(incomplete)}*"))  # noqa: PTH207 (keeps the path as typed)
             found += [f"{path}/" if Path(path).is_dir() else path for path in there]
         return found
 

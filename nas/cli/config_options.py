@@ -1,4 +1,4 @@
-"""Command-line options made from the fields of the configuration, so that each is written once: beside its field."""
+"""Command-line options generated from the configuration's fields, so that each option is declared only once."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from nas.core.flag import Flag
 
 GRID = "scaling"  # the section that ``nas scale --fit`` fills
-_GIVEN = "nas.given"  # where a context keeps the values that were given
+_GIVEN = "nas.given"  # key of a context's ``meta`` under which the given values are stored
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigOption:
-    """One option.
+    """A command-line option that sets a key of the configuration.
 
     Attributes:
-        path: the configuration's key, one name a level.
-        flag: how it is typed and shown.
-        type: of its value on the command line; what has units is text.
-        help: what it does.
-        default: the configuration's own; ``None`` where it has none.
+        path: the configuration's key, one name per level.
+        flag: the option's name and how ``--help`` shows it.
+        type: type of the value on the command line; ``str`` for quantities with units.
+        help: the help text.
+        default: the configuration's default; ``None`` if there is none.
     """
 
     path: tuple[str, ...]
@@ -49,12 +49,12 @@ class ConfigOption:
 
     @property
     def parameter(self) -> str:
-        """The name of its value among a command's."""
+        """The name of the option's value in the command's ``params``."""
         return f"config_{'_'.join(self.path)}"
 
     @property
     def name(self) -> str:
-        """The option as it is typed."""
+        """The option's name on the command line, such as ``--trials``."""
         return self.flag.name.partition("/")[0]
 
 
@@ -70,7 +70,7 @@ def config_options(model: Callable[[], type[BaseModel]]) -> dict[str, ConfigOpti
     """Return every option of a configuration by its dotted key.
 
     Args:
-        model: loads the class of the configuration.
+        model: a function that loads the configuration class.
     """
     return {option.key: option for option in _options_of(model(), ())}
 
@@ -94,16 +94,16 @@ def given_options(context: typer.Context) -> list[ConfigOption]:
 def with_config_options(
     model: Callable[[], type[BaseModel]], panels: Mapping[str, str | None] | None = None, before_help: str = ""
 ) -> type[TyperCommand]:
-    """Return the class of a command that takes options of a configuration beside its own.
+    """Return a command class that takes options of a configuration in addition to its own options.
 
-    They are made when the command is parsed or its help is shown, so that other commands need not load the
-    configuration.
+    The configuration's options are created when the command is parsed or its help is shown, so other commands do not
+    load the configuration.
 
     Args:
-        model: loads the class of the configuration.
-        panels: the options' dotted keys, each with the heading it stands under (``None``: none); unset: all options
-            but those of the grid of scaling, as their fields have them.
-        before_help: what their help begins with.
+        model: a function that loads the configuration class.
+        panels: the dotted keys of the options, each with its help panel (``None``: the default panel). If unset, the
+            command takes all options except those of the scaling grid, in the panels that their fields declare.
+        before_help: text to put before the help of each option.
     """
 
     def chosen() -> list[tuple[ConfigOption, str | None]]:
@@ -117,7 +117,7 @@ def with_config_options(
 
         @staticmethod
         def config_options() -> list[ConfigOption]:
-            """Return the options that it takes from the configuration."""
+            """Return the options that the command takes from the configuration."""
             return [option for option, _ in chosen()]
 
         def get_params(self, ctx: Any) -> list[Any]:
@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 
 def _parameters(options: Sequence[tuple[ConfigOption, str | None]], before_help: str) -> list[Any]:
-    """Return the options as typer makes them, from the signature of a function that is never called."""
+    """Return the options as typer parameters, built from the signature of a function that is never called."""
     parameters = []
     for option, panel in options:
         made = typer.Option(

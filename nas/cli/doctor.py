@@ -1,4 +1,4 @@
-"""What this machine can do for a search, and what to do about each gap."""
+"""Checks whether this machine is ready for a search, with advice on each gap."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ OPTIONAL = {
     "onnxruntime": ("checking ONNX exports, latency by onnxruntime", "pip install 'mnas[onnx]'"),
     "onnxscript": ("ONNX exports", "pip install 'mnas[onnx]'"),
     "optuna_dashboard": ("nas dashboard", "pip install 'mnas[dashboard]'"),
-    "tensorboard": ("looking at trainings' events", "pip install tensorboard"),
+    "tensorboard": ("viewing the TensorBoard events of trainings", "pip install tensorboard"),
     "timm": ("checking state dicts for timm", "pip install timm"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look came to.
+    """The result of one check.
 
     Attributes:
-        name: what was looked at.
+        name: what was checked.
         state: ``ok``; ``gap``: something is slower or not possible; ``broken``: a search cannot work.
-        found: what there is.
+        found: what the check found.
         advice: what to do about a gap.
     """
 
@@ -48,12 +48,12 @@ class Finding:
     advice: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the finding as a dict of plain values."""
         return asdict(self)
 
 
 def examine(folder: Path, start_ray: bool = False) -> Iterator[Finding]:
-    """Look at everything, one after the other; what fails is a finding, too.
+    """Run all checks in order and yield their findings. A check that raises an error yields a ``broken`` finding.
 
     Args:
         folder: where runs will be written.
@@ -77,7 +77,7 @@ def examine(folder: Path, start_ray: bool = False) -> Iterator[Finding]:
         try:
             yield look()
         except Exception as error:
-            yield Finding(name, "broken", f"{type(error).__name__}: {error}", "please tell us")
+            yield Finding(name, "broken", f"{type(error).__name__}: {error}", "please report this error")
     for package, (use, command) in OPTIONAL.items():
         yield _optional(package, use, command)
 
@@ -117,8 +117,8 @@ def _gpu() -> Finding:
     if shutil.which("nvidia-smi"):
         driver = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
         if driver.returncode == 0 and driver.stdout.strip():
-            advice = "install a PyTorch built for CUDA that this driver supports: pytorch.org/get-started"
-            return Finding("GPU", "gap", f"PyTorch sees none, but the driver does: {driver.stdout.strip()}", advice)
+            advice = "install a PyTorch build for a CUDA version that this driver supports: pytorch.org/get-started"
+            return Finding("GPU", "gap", f"PyTorch finds no GPU, but the driver lists: {driver.stdout.strip()}", advice)
     advice = "trainings use the CPU: small images, few epochs, --fidelity asha; searches by prediction need no GPU"
     return Finding("GPU", "gap", "none", advice)
 
@@ -128,13 +128,13 @@ def _cores() -> Finding:
     busy = os.getloadavg()[0]
     words = f"{count}, load {busy:.1f}"
     if busy > 1.5 * count:
-        return Finding("cores", "gap", words, "others use this machine: trials take longer, latencies are noisy")
+        return Finding("cores", "gap", words, "other processes use the CPU: trials take longer, latencies are noisy")
     return Finding("cores", "ok", words)
 
 
 def _memory() -> Finding:
     if not MEMORY.is_file():
-        return Finding("memory", "gap", "not known on this system", "watch it while workers run")
+        return Finding("memory", "gap", "not known on this system", "monitor the memory while workers run")
     values = dict(line.split(":") for line in MEMORY.read_text(encoding="ascii").splitlines())
     free, total = (int(values[name].split()[0]) / 1e6 for name in ("MemAvailable", "MemTotal"))
     words = f"{free:.1f} of {total:.1f} GB free"
@@ -149,7 +149,7 @@ def _ray(start: bool) -> Finding:
     except PackageNotFoundError:
         return Finding("Ray", "gap", "not installed", "pip install 'ray[train]'; without it: --workers 0")
     if not start:
-        return Finding("Ray", "ok", f"{number} (--ray starts a cluster to see that it works)")
+        return Finding("Ray", "ok", f"{number} (--ray starts a local cluster as a test)")
     from nas.evaluate.workers.ray_cluster import start_and_stop
 
     seconds = start_and_stop()
@@ -158,16 +158,16 @@ def _ray(start: bool) -> Finding:
 
 def _shared_memory() -> Finding:
     if not SHARED.is_dir():
-        return Finding("shared memory", "gap", "no /dev/shm on this system", "Ray keeps images in files there: slower")
+        return Finding("shared memory", "gap", "no /dev/shm on this system", "Ray keeps images on disk: slower")
     free = shutil.disk_usage(SHARED).free / 1e9
     words = f"{free:.1f} GB free in /dev/shm"
     if free < SHARED_MEMORY_GB:
-        return Finding("shared memory", "gap", words, "Ray keeps images there; in Docker: --shm-size=4g")
+        return Finding("shared memory", "gap", words, "Ray keeps images in /dev/shm; in Docker: --shm-size=4g")
     return Finding("shared memory", "ok", words)
 
 
 def _writing(folder: Path) -> Finding:
-    """Measure how fast a file is written, and how long a journal's line takes until it is safe."""
+    """Measure the write speed of the disk, and the time until a journal line is synced to it."""
     there = next(parent for parent in (folder, *folder.resolve().parents) if parent.exists())
     if not there.is_dir():
         return Finding("run directory", "broken", f"{there} is a file", "give another --out")
@@ -187,11 +187,11 @@ def _writing(folder: Path) -> Finding:
     except OSError as error:
         return Finding("run directory", "broken", f"{there} cannot be written ({error.strerror})", "give another --out")
     free = shutil.disk_usage(there).free / 1e9
-    words = f"{there}: {speed:,.0f} MB/s, a trial's line is safe in {line_ms:.1f} ms, {free:.1f} GB free"
+    words = f"{there}: {speed:,.0f} MB/s, a trial's journal line is synced in {line_ms:.1f} ms, {free:.1f} GB free"
     if free < ROOM_GB:
         return Finding("run directory", "gap", words, "free space, or give another --out")
     if speed < SLOW_MB_S or line_ms > SLOW_LINE_MS:
-        return Finding("run directory", "gap", words, "a slow disk: put runs on a local one with --out")
+        return Finding("run directory", "gap", words, "slow disk: write runs to a local disk with --out")
     return Finding("run directory", "ok", words)
 
 
@@ -200,9 +200,9 @@ def _room(name: str, folder: Path, variable: str) -> Finding:
     free = shutil.disk_usage(there).free / 1e9
     words = f"{folder}, {free:.1f} GB free"
     if not os.access(there, os.W_OK):
-        return Finding(name, "broken", f"{words}; cannot be written", f"set {variable} to a folder that can")
+        return Finding(name, "broken", f"{words}; not writable", f"set {variable} to a writable folder")
     if free < ROOM_GB:
-        return Finding(name, "gap", words, f"set {variable} to a folder with more room")
+        return Finding(name, "gap", words, f"set {variable} to a folder with more free space")
     return Finding(name, "ok", words)
 
 
@@ -211,7 +211,7 @@ def _data() -> Finding:
 
     here = [row["name"] for row in named_data() if row["here"] == "yes"]
     words = f"{', '.join(here)} in {data_folder()}; {len(prepared_data())} prepared"
-    advice = "" if len(here) > 1 else "your images: --data DIR; named ones: nas data list, NAS_DATA"
+    advice = "" if len(here) > 1 else "for your images: --data DIR; for named data sets: nas data list, NAS_DATA"
     return Finding("data", "ok", words, advice)
 
 
@@ -226,7 +226,7 @@ def _wandb() -> Finding:
 def _optional(package: str, use: str, command: str) -> Finding:
     name = package.replace("_", "-")
     if find_spec(package) is None:
-        return Finding(name, "gap", f"not installed; it is for {use}", command)
+        return Finding(name, "gap", f"not installed; needed for {use}", command)
     try:
         return Finding(name, "ok", version(name))
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Errors become one message and an exit status; never a traceback for a mistake in the input."""
+"""Turns errors into one message and an exit status, so that a mistake in the input shows no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish: the work saves after its present step, and ends."""
+"""Handles Ctrl-C and SIGTERM as a request: the work saves after its current step and ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 @contextmanager
 def wish_to_stop() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether somebody wishes to stop; a second Ctrl-C stops at once."""
+    """Yield a function that returns whether a stop was requested; a second Ctrl-C or SIGTERM stops at once."""
     wished = False
 
     def note(_: int, __: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What ``nas search`` does: begin or resume a run, show it, draw its page, and print the result."""
+"""The work of ``nas search``: begin or resume a run, show its progress, write its page, and print the result."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _show(work: _Work) -> tuple[Run, Baseline]:
             run, baseline = work([terminal, wandb])
         except session.SearchInterrupted:
             raise typer.Exit(INTERRUPTED) from None
-        if run.config.scaling is None:  # a grid search has not named its family yet
+        if run.config.scaling is None:  # a grid search writes its page later, when its family is known
             baseline.files.extend(draw_report(run.path, terminal) if run.config.report else [])
         print_baseline(baseline, run, console)
     return run, baseline

@@ -1,4 +1,4 @@
-"""The files that ``nas init`` writes: a configuration with a word about every key, and a space to change."""
+"""The files that ``nas init`` writes: a configuration with a comment on every key, and an example search space."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ SPACE = """\
 #   nas check {path} --targets 4M,6M     samples, builds, trains and counts its networks
 #   nas search --config {config}
 name: {name}
-resolution: 32    # pixels that networks are made for; MACs are counted there
-classes: 10       # outputs; a proxy trains with as many as its data has
+resolution: 32    # side of the input images in pixels; MACs are counted at this resolution
+classes: 10       # outputs; a proxy training uses the number of classes of its data
 
 # The first convolution.
 stem: {{op: conv, kernel: 3, stride: 1, channels: 16, activation: swish}}
 
-# One line a stage. What may be a choice: every value here.
-#   op        mbconv (mbconv6 says expand: 6 too), dsconv, conv, basic or bottleneck
-#   expand    channels inside the block, relative to those that enter
+# One line per stage. Every value here may be a list of choices.
+#   op        mbconv (mbconv6 also sets expand: 6), dsconv, conv, basic or bottleneck
+#   expand    channels inside the block, relative to its input channels
 #   kernel    of the depthwise convolution: 3, 5, 7
-#   stride    of the first layer; 2 halves the maps
-#   channels  that leave the stage
-#   layers    how many blocks; 0 as an option lets the stage be absent
-#   se        squeeze-and-excitation, relative to the channels that enter; 0 is none
+#   stride    of the first layer; 2 halves the side of the feature maps
+#   channels  output channels of the stage
+#   layers    number of blocks; 0 as a choice makes the stage optional
+#   se        squeeze-and-excitation ratio, relative to the input channels; 0 is none
 #   skip      identity, none, pooling or projection
 #   activation  swish, relu, relu6, hard_swish
 stages:
@@ -49,22 +49,23 @@ head: {{channels: 256, dropout: 0.2}}
 
 _FIRST = """\
 # A search: nas search --config {path}
-# What is behind a # has the value that is shown; take the # away to change it. Flags lie over this file, --set
-# key.path=value over both. Quantities may be written as people write them: 400M, 0.4G, 20ms, 5MB, 10m.
+# A commented key shows its default; remove the # to change the value. Command-line options override this file, and
+# --set key.path=value overrides both. Quantities may have units: 400M, 0.4G, 20ms, 5MB, 10m.
 """
 
 
 def starter_space(path: str, config: str, name: str = "mine") -> str:
-    """Return a stage table to change, as YAML; it passes ``nas check``."""
+    """Return an example stage table as YAML, which the user can edit; it passes ``nas check``."""
     return SPACE.format(path=path, config=config, name=name)
 
 
 def starter_config(path: str, space: str | None = None) -> str:
-    """Return a configuration in which every key stands, most of them as comments.
+    """Return a configuration as YAML that contains every key, most of them commented out.
 
     Args:
         path: the file's name, for the comment at its top.
-        space: a space's file, trained on digits; ``None``: EfficientNet-B0's, predicted.
+        space: file of a search space whose networks are trained on digits; ``None``: EfficientNet-B0's space with
+            predicted accuracies.
     """
     active: dict[str, Any] = {"space": space or "efficientnet", "seed": 0}
     if space is None:
@@ -93,7 +94,7 @@ def starter_config(path: str, space: str | None = None) -> str:
 
 
 def _section(name: str) -> dict[str, tuple[str, Any]] | None:
-    """Return a section's keys with their words and defaults; ``None`` for a plain value."""
+    """Return a section's keys with their descriptions and defaults; ``None`` if ``name`` is a plain value."""
     if name == "controller":
         return {}
     kind = ProxySettings if name == "evaluator" else RunConfig.model_fields[name].annotation

@@ -1,4 +1,4 @@
-"""What everybody uses, about nothing in particular: errors, records, callbacks, files, units."""
+"""Building blocks that all other packages use: errors, records, callbacks, files, units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Those who look on at work that is under way: the terminal, wandb, TensorBoard, a program of the user's."""
+"""Callbacks that observe running work: the terminal, wandb, TensorBoard or the user's own code."""
 
 from __future__ import annotations
 
@@ -9,39 +9,45 @@ from nas.core.records import Trial
 
 
 class Callback:
-    """Looks on at a search, a study or a training. Every method does nothing; a subclass overrides what it needs."""
+    """Base class of the callbacks that observe a search, a study or a training.
+
+    Every method does nothing by default; a subclass overrides the methods that it needs.
+    """
 
     def message(self, text: str) -> None:
-        """Something happened that a person may want to read; one line or several."""
+        """Called with a message for the user, of one or more lines."""
 
     def warning(self, text: str) -> None:
-        """Something happened that a person should read."""
+        """Called with a warning that the user should read."""
 
     def images_decoded(self, done: int, total: int) -> None:
-        """So many of all images are decoded."""
+        """Called while images are decoded: ``done`` of ``total`` images are decoded."""
 
     def trials_running(self, count: int) -> None:
-        """So many trials are running now."""
+        """Called with the number of trials that are running now."""
 
     def trial_finished(self, trial: Trial, details: str) -> None:
-        """A trial is in the journal. ``details`` is the traceback of an exception; empty without."""
+        """Called when a trial is in the journal. ``details`` is the traceback of an exception, or empty."""
 
     def tick(self) -> None:
         """Called several times a second while trials run."""
 
     def step_finished(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
-        """A step of a full training is done; called a few times a second.
+        """Called a few times a second during a full training, after a step.
 
         Args:
-            epoch: from 0.
-            step: of the epoch, from 1.
-            steps: of the whole epoch.
-            loss: mean over the epoch so far.
-            images_per_s: measured since the last call.
+            epoch: number of the epoch, from 0.
+            step: number of the step in the epoch, from 1.
+            steps: number of steps in the epoch.
+            loss: mean loss over the epoch so far.
+            images_per_s: images per second, measured since the last call.
         """
 
     def epoch_finished(self, row: Mapping[str, Any]) -> None:
-        """An epoch of a full training is done, scored and saved; ``row`` is its line of ``history.csv``."""
+        """Called when an epoch of a full training is done, scored and saved.
+
+        ``row`` is the line of the epoch in ``history.csv``.
+        """
 
 
 class CallbackList(Callback):

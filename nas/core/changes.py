@@ -1,4 +1,4 @@
-"""Changes of a configuration: values by section, laid over it. Dotted keys are read here and nowhere else."""
+"""Changes to a configuration: values by section that override it. Only this module reads dotted keys."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Changes = Mapping[str, Any]
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values by section, from values by dotted key.
+    """Convert values by dotted key into values by section.
 
     Raises:
-        InputError: if a key lies inside another's plain value.
+        InputError: if a key lies below a key that has a plain value.
     """
     changes: dict[str, Any] = {}
     for key, value in values.items():
@@ -29,16 +29,16 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 def laid_over(
     data: Mapping[str, Any], changes: Changes, default_names: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """Return a configuration with changes laid over it.
+    """Return a configuration with changes merged into it.
 
     Args:
         data: the configuration.
-        changes: what differs.
-        default_names: sections whose keys depend on their ``name``, with the name that holds where none is given;
-            another name drops the keys of the one before.
+        changes: the values that override those of the configuration.
+        default_names: sections whose keys depend on their ``name``, with their default name. If a change sets
+            another name, the section's old keys are dropped.
 
     Raises:
-        InputError: if a key lies inside a plain value.
+        InputError: if a changed key lies below a plain value.
     """
     laid = dict(data)
     for key, value in changes.items():
@@ -47,7 +47,7 @@ def laid_over(
             continue
         inner = {} if laid.get(key) is None else laid[key]
         if not isinstance(inner, Mapping):
-            raise InputError(f"'{key}' holds the plain value {inner!r}, no keys")
+            raise InputError(f"'{key}' holds the plain value {inner!r} and has no keys")
         if key in default_names and "name" in value and value["name"] != inner.get("name", default_names[key]):
             inner = {}
         laid[key] = laid_over(inner, value)
@@ -57,10 +57,10 @@ def laid_over(
 def with_assignments(
     data: Mapping[str, Any], assignments: Sequence[str], default_names: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """Return a configuration with ``key.path=value`` laid over it, one after another; values are YAML.
+    """Return a configuration with ``key.path=value`` assignments merged into it in order; values are YAML.
 
     Raises:
-        InputError: if one is not of that form.
+        InputError: if an assignment does not have that form.
     """
     laid = dict(data)
     for assignment in assignments:
@@ -69,15 +69,15 @@ def with_assignments(
             raise InputError(f"--set: expected key.path=value, got '{assignment}'")
         try:
             value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError):  # a ValueError is YAML's for impossible dates
-            raise InputError(f"--set: the value of '{assignment}' is no valid YAML") from None
-        if isinstance(value, Mapping):  # replaces what stands there
+        except (yaml.YAMLError, ValueError):  # PyYAML raises ValueError for impossible dates
+            raise InputError(f"--set: the value of '{assignment}' is not valid YAML") from None
+        if isinstance(value, Mapping):  # a mapping replaces the old value
             laid = laid_over(laid, _at(key, None))
         laid = laid_over(laid, _at(key, value), default_names)
     return laid
 
 
 def _at(key: str, value: Any) -> dict[str, Any]:
-    """Return one value under its dotted key."""
+    """Return a mapping with one value nested under its dotted key."""
     first, _, rest = key.partition(".")
     return {first: _at(rest, value) if rest else value}

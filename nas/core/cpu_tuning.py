@@ -17,10 +17,10 @@ def tune_for_training() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed.
+    """Make glibc keep freed memory in the process.
 
-    It hands every freed tensor above 128 KiB back to the system at once, so that each step faults all its activations
-    in again: slow, and by how much depends on what ran before. Elsewhere than on glibc this does nothing.
+    By default, glibc returns every freed tensor above 128 KiB to the system at once, so each step has page faults for
+    all its activations. This is slow, and how slow depends on what ran before. Without glibc, nothing is done.
     """
     library = ctypes.util.find_library("c")
     libc = ctypes.CDLL(library) if library else None

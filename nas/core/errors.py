@@ -1,4 +1,4 @@
-"""The errors a person can do something about, and how they are worded."""
+"""Errors that the user can fix, and the wording of their messages."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-MOST_TOLD = 5  # faults of one document; whoever has more has given another document
+MOST_TOLD = 5  # most errors shown for one document; with more, it is probably a document of the wrong kind
 
 
 class InputError(ValueError):
-    """A mistake in what was given: says what was expected, what was got and what to do (exit status 2)."""
+    """A mistake in the input. The message says what was expected, what was given and what to do (exit status 2)."""
 
 
 class WorkError(RuntimeError):
-    """The work itself failed although the input was right: a full disk, a lost cluster (exit status 1)."""
+    """A failure of the work itself with correct input: a full disk, a lost cluster (exit status 1)."""
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
@@ -31,13 +31,13 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
 
 
 def explain(error: ValidationError, root: Any, source: str, prefix: str = "") -> str:
-    """Word a pydantic error as one message: the key, what was expected, what was got, the nearest valid name.
+    """Convert a pydantic error into one message: the key, what was expected and given, the nearest valid name.
 
     Args:
-        error: what pydantic raised.
+        error: the error that pydantic raised.
         root: the type that was validated (a pydantic model or a dataclass), to find the valid names.
         source: where the data came from, for instance a file's path.
-        prefix: what stands before every key, such as ``evaluator.``.
+        prefix: text before every key, such as ``evaluator.``.
     """
     lines, missing = list[str](), list[str]()
     unknown: dict[tuple[str, ...], list[tuple[str, str]]] = {}
@@ -60,7 +60,7 @@ def explain(error: ValidationError, root: Any, source: str, prefix: str = "") ->
         lines.insert(0, f"missing key{'' if len(missing) == 1 else 's'} {', '.join(missing)}")
     lines = list(dict.fromkeys([*(_unknown_keys(keys, names) for names, keys in unknown.items()), *lines]))
     if (more := len(lines) - MOST_TOLD) > 0:
-        lines[MOST_TOLD:] = [f"and {more} more of the kind"]
+        lines[MOST_TOLD:] = [f"and {more} more"]
     return f"{source}: " + "; ".join(lines)
 
 
@@ -71,7 +71,7 @@ def _described(owner: Any, name: int | str) -> str:
 
 
 def _unknown_keys(keys: Sequence[tuple[str, str]], names: Sequence[str]) -> str:
-    """Word the keys of one mapping that are not known there."""
+    """Return a message about the unknown keys of one mapping."""
     if len(keys) == 1:
         return f"unknown key '{keys[0][0]}'{nearest_name(keys[0][1], names)}"
     shown = ", ".join(f"'{key}'" for key, _ in keys[:MOST_TOLD])
@@ -92,7 +92,7 @@ def _field_types(owner: Any) -> dict[str, Any]:
 
 
 def _type_at(root: Any, location: tuple[int | str, ...]) -> Any:
-    """Walk from a model's type along a pydantic location to the type that stands there."""
+    """Follow a pydantic location from a model's type and return the type at its end."""
     owner = root
     for part in location:
         owner = typing.get_args(owner)[0] if isinstance(part, int) else _field_types(owner).get(part)
@@ -100,4 +100,4 @@ def _type_at(root: Any, location: tuple[int | str, ...]) -> Any:
 
 
 class DataGone(RuntimeError):
-    """The images that the run trains on are no longer there, or are others."""
+    """The images that the run trains on are missing or have changed."""

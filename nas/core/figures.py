@@ -1,4 +1,4 @@
-"""Figures that need no display, drawn alike everywhere and in colours that colour-blind people can tell apart."""
+"""Figures that need no display, with the same style everywhere and a colour-blind-safe palette."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
-    """Return a matplotlib figure and its axes, squeezed as ``subplots`` does; nothing global is touched.
+    """Return a matplotlib figure and its axes, squeezed as by ``subplots``; matplotlib's global state is not changed.
 
     Args:
-        rows: of axes.
-        columns: of axes.
+        rows: number of rows of axes.
+        columns: number of columns of axes.
         size: width and height in inches.
     """
     from matplotlib.figure import Figure
@@ -31,7 +31,9 @@ def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any,
 
 
 def write_figure(path: Path, figure: Any) -> None:
-    """Write a figure in the format of the path's suffix (``.svg``, ``.png``, ``.pdf``), whole; the same each time.
+    """Write a figure atomically in the format of the path's suffix (``.svg``, ``.png``, ``.pdf``).
+
+    The same figure gives the same SVG or PNG file each time.
 
     Raises:
         WorkError: if it cannot be written.

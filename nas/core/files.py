@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Atomic file writes (a file is written completely or not at all), checks of folders, and file locks."""
 
 from __future__ import annotations
 
@@ -45,36 +45,38 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
 
 
 def absolute_path(path: str | Path) -> str:
-    """Return a path as seen from the root, with ``~`` resolved."""
+    """Return the absolute path, with ``~`` and symbolic links resolved."""
     return str(Path(path).expanduser().resolve())
 
 
 def check_empty(path: Path, resume_command: str = "") -> None:
-    """Check that something new may be written into a folder.
+    """Check that a folder is absent or empty, so that new output may be written into it.
 
     Args:
         path: the folder.
-        resume_command: what continues the work that lies there; empty if none does.
+        resume_command: the command that resumes the work in the folder; empty if there is none.
 
     Raises:
         InputError: if it is a file, or a folder that is not empty.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is not empty" if path.is_dir() else "is a file"
-        known = f", or go on with: {resume_command}" if resume_command else ""
+        known = f", or resume with: {resume_command}" if resume_command else ""
         raise InputError(f"--out: '{path}' {what}; choose another --out{known}")
 
 
 def hold(path: Path, what: str) -> int:
-    """Keep other processes out by a lock on a file, made if need be, for as long as the returned handle is open.
+    """Lock a file against other processes and return its handle; the lock holds until the handle is closed.
+
+    The file is created if it does not exist.
 
     Args:
         path: the file.
-        what: the flag or command that a refusal begins with.
+        what: the flag or command at the beginning of the error message.
 
     Raises:
-        InputError: if another process holds it.
-        WorkError: if the file cannot be made.
+        InputError: if another process holds the lock.
+        WorkError: if the file cannot be created.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -86,14 +88,14 @@ def hold(path: Path, what: str) -> int:
         os.close(handle)
         raise InputError(f"{what}: another process is running '{path.parent}'; wait for it or stop it first") from None
     except OSError as error:
-        _log.warning("%s cannot be locked (%s): let no second process write there", path, error.strerror)
+        _log.warning("%s cannot be locked (%s): make sure that no other process writes to it", path, error.strerror)
     return handle
 
 
 def cannot_write(path: Path, error: OSError) -> InputError | WorkError:
-    """Word a failed write: a mistake where a file stands in the way, else failed work."""
+    """Return the error for a failed write: ``InputError`` if a file is in the way of a folder, else ``WorkError``."""
     if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
-        return InputError(f"{path}: expected a folder, but a file is in the way; choose another")
+        return InputError(f"{path}: expected a folder, but a file is in the way; choose another path")
     return WorkError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder")
 
 

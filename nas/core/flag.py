@@ -1,4 +1,4 @@
-"""How a field of the configuration is set from the command line; written beside the field, as its annotation."""
+"""The annotation of a configuration field that defines its command-line option."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Flag:
     """The command-line option that sets a field.
 
     Attributes:
-        name: as it is typed, such as ``--target-flops`` or ``--report/--no-report``.
-        panel: the heading that it stands under in ``--help``.
-        help: what it does; empty: the field's docstring.
-        key: the key that it sets, where the field is a mapping.
-        completion: the completer in ``nas.cli.completion`` that knows its values.
+        name: the option as it is typed, such as ``--target-flops`` or ``--report/--no-report``.
+        panel: heading of the option in ``--help``.
+        help: help text; if empty, the field's docstring is used.
+        key: key that the option sets, if the field is a mapping.
+        completion: name of the completer of its values in ``nas.cli.completion``.
         is_path: whether the value is a path.
-        resumable: whether a run that is resumed may be given another value.
+        resumable: whether the value may be changed when a run is resumed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Append-only files of JSON lines: what is in them counts, whatever kills the program."""
+"""Append-only journals of JSON lines. Complete lines stay valid if the program is killed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 
 def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows and fsync them together.
+    """Append rows to a journal and fsync them together.
 
     Raises:
-        OSError: if they cannot be written; the file is then as it was.
+        OSError: if the rows cannot be written; the file is then unchanged.
     """
     text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-    # Unbuffered: a buffer would be flushed again on closing, behind the cut.
+    # Unbuffered: a buffer would be flushed again on closing, after the file was truncated.
     with path.open("ab", buffering=0) as journal:
         before = journal.tell()
         try:
@@ -30,11 +30,11 @@ def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def whole_lines(path: Path, cut: bool = False) -> list[bytes]:
-    """Return the finished lines of a journal; empty if there is none.
+    """Return the complete lines of a journal; empty if the file does not exist.
 
     Args:
         path: the file.
-        cut: take a torn last line away, as the one who writes may.
+        cut: remove an incomplete last line from the file; only the writing process may do so.
     """
     if not path.exists():
         return []
@@ -46,7 +46,7 @@ def whole_lines(path: Path, cut: bool = False) -> list[bytes]:
 
 
 def read_rows(path: Path, cut: bool = False) -> list[dict[str, Any]]:
-    """Return the finished lines of a journal as mappings; a line that is none is left out."""
+    """Return the complete lines of a journal as mappings; lines that are not JSON objects are skipped."""
     rows = []
     for line in whole_lines(path, cut):
         try:

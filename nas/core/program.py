@@ -1,4 +1,4 @@
-"""What people type to run this program."""
+"""The command that runs this program."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from pathlib import Path
 
 
 def program() -> str:
-    """Return what to type for this program: ``nas``, or its path where it is not on the search path."""
+    """Return the command that runs this program: ``nas``, or its path if ``nas`` is not on ``PATH``."""
     called = sys.argv[0]
     return called if Path(called).name == "nas" and shutil.which("nas") is None else "nas"

@@ -1,4 +1,4 @@
-"""The public names of a package: loaded when they are first used, and renamed without breaking those who use them."""
+"""Public names of a package, loaded at first use; old names keep working after a renaming."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def public_names(
     Args:
         package: its ``__name__``.
         homes: the public names of each of its modules, by the module's full name.
-        renamed: old names that still work, each with its new one. Their use raises a ``DeprecationWarning``.
+        renamed: old names that still work, mapped to the new names. Their use issues a ``DeprecationWarning``.
     """
     modules = {name: module for module, names in homes.items() for name in names}
 

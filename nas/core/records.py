@@ -1,4 +1,4 @@
-"""The small, frozen, plain values that flow between the rooms."""
+"""Small frozen data classes that are passed between packages: architectures, evaluations and trials."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of evaluating one architecture. A crash, a NaN, an out-of-memory or a time-out is a value.
+    """The result of evaluating one architecture.
+
+    A crash, a NaN, an out-of-memory error and a time-out are recorded as results, not raised.
 
     Attributes:
-        architecture: what was evaluated.
+        architecture: the architecture that was evaluated.
         status: ``ok``, ``failed`` or ``pruned``.
-        metrics: ``accuracy`` (a fraction) and whatever else the evaluator measured.
-        seconds: wall time spent, waiting for a worker excluded.
+        metrics: ``accuracy`` (a fraction) and all other metrics that the evaluator measured.
+        seconds: wall time of the evaluation, without the wait for a worker.
         error: the reason of a failure, in one line.
         fault: the kind of failure: ``exception`` (raised by the evaluator's code), ``diverged``,
             ``out_of_memory``, ``timeout``, ``device`` (its worker is replaced), ``data`` (the images are gone) or
-            ``worker_died``; empty where nothing failed.
+            ``worker_died``; empty if nothing failed.
         details: the traceback of an exception, for the log.
     """
 
@@ -49,17 +51,17 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One finished line of a run: an evaluation with its number, its reward and its exact costs among the metrics.
+    """One finished trial of a run: an evaluation with its number and reward; the metrics include the exact costs.
 
     Attributes:
-        number: 0-based, in the order of proposal.
+        number: number of the trial, from 0, in the order of proposal.
         architecture: the genotype that was evaluated.
         status: ``ok``, ``failed`` or ``pruned``.
-        metrics: ``accuracy`` (a fraction), ``macs``, ``params`` and whatever else is known.
+        metrics: ``accuracy`` (a fraction), ``macs``, ``params`` and all other known metrics.
         reward: the number to maximise; ``None`` unless the status is ``ok``.
         seconds: wall time of the evaluation.
         error: the reason of a failure, in one line.
-        choices: the genes' values by the decision's name.
+        choices: the chosen values by the decision's name.
     """
 
     number: int

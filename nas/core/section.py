@@ -21,16 +21,16 @@ SectionType = TypeVar("SectionType", bound=BaseModel)
 
 
 def validated(kind: type[SectionType], values: Any, source: str, prefix: str = "") -> SectionType:
-    """Return values as a section.
+    """Validate values and return them as a section.
 
     Args:
-        kind: of section.
-        values: by key.
-        source: where they came from, for the message.
-        prefix: what stands before every key in the message, such as ``evaluator.``.
+        kind: class of the section.
+        values: the section's values by key.
+        source: where the values came from, for the error message.
+        prefix: text before every key in the error message, such as ``evaluator.``.
 
     Raises:
-        InputError: naming the key, what was expected, what was got and the nearest valid name.
+        InputError: naming the key, what was expected, what was given and the nearest valid name.
     """
     try:
         return kind.model_validate(values)

@@ -1,4 +1,4 @@
-"""Statistics: the noise of repeated measurements, and how well two orders agree."""
+"""Statistics: the noise of repeated measurements, and the agreement of predicted with measured values."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What chance does to one training.
+    """The random variation of one training's result.
 
     Attributes:
-        std: standard deviation within networks, pooled over them.
-        freedom: degrees of freedom it is estimated with.
+        std: standard deviation between trainings of the same network, pooled over networks.
+        freedom: degrees of freedom of that estimate.
     """
 
     std: float
     freedom: int
 
     def smallest_difference(self, first: int = 1, second: int = 1) -> float:
-        """Return the difference of two means that chance exceeds in 5% of cases, for so many trainings of each.
+        """Return the difference of two means that chance exceeds in 5% of cases.
 
-        By Student's t distribution, because the standard deviation is itself an estimate from few trainings.
+        ``first`` and ``second`` are the numbers of trainings in the two means. The calculation uses Student's t
+        distribution, because the standard deviation is itself an estimate from few trainings.
         """
         from scipy.stats import t
 
@@ -34,7 +35,7 @@ class Noise:
 
 
 def measure_noise(groups: Iterable[Sequence[float]]) -> Noise | None:
-    """Measure the noise within groups that have means of their own; ``None`` if no group has two values."""
+    """Return the noise within groups, each with its own mean; ``None`` if no group has two values."""
     squares, freedom = 0.0, 0
     for group in groups:
         if len(group) > 1:
@@ -48,9 +49,9 @@ Values = NDArray[np.float64]
 
 
 def agreement(measured: Values, predicted: Values) -> dict[str, float]:
-    """Return rank correlations, R2, mean absolute error and mean absolute relative error (a fraction), ``(n,)`` each.
+    """Return rank correlations, R2, mean absolute error and mean absolute relative error (a fraction).
 
-    Correlations are NaN where there are fewer than two rows or no variation.
+    Both arguments have shape ``(n,)``. Correlations and R2 are NaN if there are fewer than two rows or no variation.
     """
     from scipy.stats import kendalltau, spearmanr
 

@@ -21,7 +21,7 @@ def parse_count(text: str | float, what: str) -> float:
     """Parse MACs, params and the like: a number with an optional K, M, G (or B), T.
 
     Raises:
-        InputError: naming ``what`` if it is no positive quantity.
+        InputError: naming ``what``, if it is not a positive quantity.
 
     Examples:
         >>> parse_count("400M", "MACs"), parse_count("0.4G", "MACs"), parse_count("4e8", "MACs")
@@ -36,7 +36,7 @@ def parse_bytes(text: str | float, what: str) -> float:
     """Parse bytes: a number with an optional KB, MB, GB (or KiB, MiB, GiB).
 
     Raises:
-        InputError: naming ``what`` if it is no positive quantity.
+        InputError: naming ``what``, if it is not a positive quantity.
     """
     units = {**_BYTES, **{unit.lower(): value for unit, value in _BYTES.items()}}
     return _parse(text, what, units, "20MB, 512KiB or 2e7")
@@ -46,7 +46,7 @@ def parse_seconds(text: str | float, what: str) -> float:
     """Parse a duration in seconds: a number with an optional ms, s, m (or min), h.
 
     Raises:
-        InputError: naming ``what`` if it is no positive duration.
+        InputError: naming ``what``, if it is not a positive duration.
     """
     return _parse(text, what, _SECONDS, "90, 90s, 10m or 2h")
 
@@ -55,7 +55,7 @@ def parse_milliseconds(text: str | float, what: str) -> float:
     """Parse a latency in ms: a number with an optional us, ms, s.
 
     Raises:
-        InputError: naming ``what`` if it is no positive latency.
+        InputError: naming ``what``, if it is not a positive latency.
     """
     return _parse(text, what, _MILLISECONDS, "20ms, 800us or 3")
 

@@ -1,4 +1,4 @@
-"""A user's class from ``FILE.py:Class``, whose source travels with it to any worker and any working directory."""
+"""A user's class from ``FILE.py:Class``; its source is sent along, so it loads in any worker and working directory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class UserCode:
     """A class in a source file, as text.
 
     Attributes:
-        path: where the file was read; its folder may hold modules that it imports.
-        class_name: the class in it.
+        path: path of the file; its folder may hold modules that the file imports.
+        class_name: name of the class in the file.
         source: the file's text.
     """
 
@@ -86,9 +86,9 @@ class UserCode:
 
 
 def describe(error: BaseException, path: str | None = None) -> str:
-    """Word an exception of user code in one line: type, message, and the last line of ``path`` it passed through."""
+    """Describe an exception of user code in one line: type, message, and the last line of ``path`` in the traceback."""
     line, said = None, str(error)
-    if isinstance(error, SyntaxError):  # says its own line, too
+    if isinstance(error, SyntaxError):  # carries its own line number
         line, said = error.lineno, error.msg
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     place, trace = path, error.__traceback__

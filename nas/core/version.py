@@ -14,7 +14,7 @@ def package_version() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a run's result may depend on, without importing what they belong to."""
+    """Return the versions that a run's result may depend on, without importing the packages."""
     import platform
 
     found = {"python": platform.python_version()}

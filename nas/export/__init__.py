@@ -1,3 +1,3 @@
-"""Networks as files that others run: ONNX, torch.export, plain Python, and other libraries' state dicts."""
+"""Export of networks to files for other programs: ONNX, torch.export, plain Python, other libraries' state dicts."""
 
 __all__: list[str] = []

@@ -1,8 +1,8 @@
-"""Class activation maps: where in an image a network sees what it names (Zhou et al. 2016; EfficientNet, Figure 7).
+"""Class activation maps: the image regions that support a predicted class (Zhou et al. 2016; EfficientNet, Figure 7).
 
-Where global average pooling and one linear layer follow the last maps, a logit is exactly the mean of a map:
-``logit_c = mean_xy sum_k w_ck f_k(x, y) + b_c``. Where a hidden layer stands in between, Grad-CAM (Selvaraju et al.
-2017) takes the place of the weights, through Captum.
+If global average pooling and one linear layer follow the last feature maps, a logit is exactly the mean of a map plus
+a bias: ``logit_c = mean_xy sum_k w_ck f_k(x, y) + b_c``. If there is a hidden layer in between, Captum's Grad-CAM
+(Selvaraju et al. 2017) is used instead.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ PANEL_INCHES = 3.2
 
 @dataclass(frozen=True)
 class ActivationMap:
-    """Where a network sees a class in an image.
+    """The activation map of one class in one image, by one network.
 
     Attributes:
-        network: its name.
+        network: name of the network.
         label: the class's number.
         name: the class's name.
-        probability: that the network gives it.
-        values: ``(resolution, resolution)``; what each pixel's place adds to the logit, up to a factor for Grad-CAM.
-        pixels: ``(resolution, resolution, 3)``, what the network looked at.
-        exact: whether it is a class activation map by its definition, and no Grad-CAM.
+        probability: probability that the network assigns to the class.
+        values: ``(resolution, resolution)``; contribution of each pixel to the logit, up to a factor for Grad-CAM.
+        pixels: ``(resolution, resolution, 3)``; the resized and cropped image, before normalisation.
+        exact: ``True`` for a class activation map, ``False`` for Grad-CAM.
     """
 
     network: str
@@ -53,12 +53,12 @@ class ActivationMap:
 
 
 def activation_map(weights: Weights, image: Image.Image, wanted: str | None = None) -> ActivationMap:
-    """Return where a network sees a class in an image.
+    """Return the activation map of a class in an image.
 
     Args:
-        weights: with their network.
-        image: of any size; its middle is looked at, as in training.
-        wanted: a class's name or number; ``None`` for the likeliest.
+        weights: weights and their network.
+        image: image of any size; it is resized and its centre is cropped, as in training.
+        wanted: name or number of the class; ``None`` for the most probable class.
 
     Raises:
         InputError: if there is no such class.
@@ -79,7 +79,7 @@ def activation_map(weights: Weights, image: Image.Image, wanted: str | None = No
 
 
 def class_map(module: NetworkModule, images: Tensor, label: int) -> Tensor:
-    """Return the map ``(h, w)`` whose mean, with the classifier's bias, is the logit of ``label``."""
+    """Return the map ``(h, w)``; its mean plus the classifier's bias is the logit of ``label``."""
     with torch.inference_mode():
         maps = module.stem(images)
         for stage in module.stages:
@@ -89,10 +89,10 @@ def class_map(module: NetworkModule, images: Tensor, label: int) -> Tensor:
 
 
 def draw_maps(rows: Sequence[Sequence[ActivationMap]], path: Path) -> None:
-    """Draw images with their maps, one row an image, one column a network, as the paper's Figure 7.
+    """Draw images with their maps, a row for each image and a column for each network, as in EfficientNet's Figure 7.
 
     Args:
-        rows: maps of each image by every network.
+        rows: for each image, the maps of every network.
         path: a ``.png``, ``.svg`` or ``.pdf``.
 
     Raises:
@@ -111,7 +111,7 @@ def draw_maps(rows: Sequence[Sequence[ActivationMap]], path: Path) -> None:
 
 
 def open_image(path: Path) -> Image.Image:
-    """Read an image, upright and in colour.
+    """Read an image as RGB, rotated upright by its EXIF orientation.
 
     Raises:
         InputError: if it cannot be read.
@@ -120,12 +120,12 @@ def open_image(path: Path) -> Image.Image:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is no image, or a damaged one"
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is not an image, or damaged"
         raise InputError(f"--image: '{path}' cannot be read: {reason}") from None
 
 
 def _look_at(image: Image.Image, weights: Weights) -> Pixels:
-    """Return the middle of an image as the network was trained to see it."""
+    """Return the resized centre crop of an image, at the resolution and crop share of the network's training."""
     resolution = weights.network.resolution
     side = round(resolution / weights.crop_share)
     square = np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR))
@@ -144,7 +144,7 @@ def _grad_cam(module: NetworkModule, images: Tensor, label: int) -> Tensor:
     layer = module.head if len(module.head) else module.stages[-1]
     for part in module.modules():
         if hasattr(part, "inplace"):
-            setattr(part, "inplace", False)  # noqa: B010 (gradients are read where activations were overwritten)
+            setattr(part, "inplace", False)  # noqa: B010 (an in-place activation overwrites what Grad-CAM reads)
     attribution: Any = LayerGradCam(module, layer).attribute(images, target=label, relu_attributions=True)
     found: Tensor = attribution[0, 0].detach()
     return found

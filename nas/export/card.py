@@ -1,4 +1,4 @@
-"""The model card: what a network is, what it was asked to be, how it came about, and how to run its files."""
+"""The model card: the network, its budget, how it was found and trained, and how to run its files."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ def model_card(thing: str, weights: Weights, trained: bool, exported: Sequence[E
     """Return the card as Markdown.
 
     Args:
-        thing: what was exported, as people typed it; a search's or a training's folder says how it came about.
-        weights: with their network.
-        trained: whether they are more than initial.
-        exported: the files that were proved.
-        command: that made them.
+        thing: the exported network as given on the command line; if it is the folder of a search or a training, the
+            card also describes how the network was found and trained.
+        weights: weights and their network.
+        trained: whether the weights were trained; ``False`` for initial weights.
+        exported: the exported files, already verified.
+        command: command that wrote the files.
     """
     network = weights.network
     sections = [
         f"# {network.name}\n\n{_summary(network, weights, trained)}",
         *_origin(Path(thing)),
-        "## What it is\n\n" + _stage_table(network),
-        "## What goes in\n\n" + _inputs(network, weights),
+        "## Architecture\n\n" + _stage_table(network),
+        "## Input and output\n\n" + _inputs(network, weights),
         "## Files\n\n" + _files(exported),
         *(f"### {one.path.name}\n\n```python\n{one.snippet}```" for one in exported if one.snippet),
-        "## Made with\n\n" + _made_with(command),
+        "## How the files were made\n\n" + _made_with(command),
     ]
     return "\n\n".join([*sections, CARD_MARK]) + "\n"
 
 
 def _summary(network: Network, weights: Weights, trained: bool) -> str:
     cost = network_cost(network)
-    state = f"Weights: {weights.origin}." if trained else "**The weights are initial ones: it was not trained.**"
+    state = f"Weights: {weights.origin}." if trained else "**These are initial weights: the network was not trained.**"
     return (
         f"{format_quantity(cost.macs)} MACs and {format_quantity(cost.params)} parameters at {network.resolution} px "
         f"with {network.classes} classes; float32 weights of {cost.weight_bytes / 1e6:.1f} MB, at most "
@@ -51,7 +52,7 @@ def _summary(network: Network, weights: Weights, trained: bool) -> str:
 
 
 def _origin(folder: Path) -> list[str]:
-    """Return what a search's or a training's folder says: budget against result, and how it was trained."""
+    """Return the card's sections on the search (budget and result) and the training, from the files in the folder."""
     if not folder.is_dir():
         return []
     result = _json(folder / RESULT)
@@ -67,7 +68,7 @@ def _origin(folder: Path) -> list[str]:
         lines = [
             f"- images: `{(config.get('data') or {}).get('source')}`, at {config.get('resolution')} px",
             f"- {recipe.get('epochs')} epochs, batch {recipe.get('batch_size')}, {recipe.get('optimizer')}, learning "
-            f"rate {recipe.get('learning_rate')} for 256 images, seed {config.get('seed')}",
+            f"rate {recipe.get('learning_rate')} per 256 images, seed {config.get('seed')}",
         ]
         if "test_top1" in result:
             lines.append(f"- **test top-1 {result['test_top1']:.2%}, top-5 {result['test_top5']:.2%}**")
@@ -89,7 +90,7 @@ def _budget_lines(objective: Mapping[str, Any], result: Mapping[str, Any]) -> li
             "",
             "At the search's own resolution and classes:",
             "",
-            "| budget | asked | reached |",
+            "| budget | requested | reached |",
             "|---|---:|---:|",
             *rows,
         ]
@@ -123,15 +124,15 @@ def _inputs(network: Network, weights: Weights) -> str:
     side = round(network.resolution / weights.crop_share)
     classes = ", ".join(weights.classes[:20]) + (", ..." if len(weights.classes) > 20 else "")
     return (
-        f"RGB images: the shorter side scaled to {side} px, the middle {network.resolution} px cropped, values of "
-        f"0..255 less ({mean}), divided by ({std}); as float32 `(batch, 3, height, width)`. Out come logits "
-        f"`(batch, {network.classes})`" + (f" of: {classes}." if classes else ".")
+        f"RGB images: scale the shorter side to {side} px, crop the centre {network.resolution} px, subtract "
+        f"({mean}) from the values 0..255 and divide by ({std}); float32 `(batch, 3, height, width)`. The output is "
+        f"logits `(batch, {network.classes})`" + (f" of the classes {classes}." if classes else ".")
     )
 
 
 def _files(exported: Sequence[Exported]) -> str:
-    lines = ["Each was loaded in a fresh process and compared with the network it was made from.", ""]
-    lines += ["| file | largest difference | of logits up to | SHA-256 |", "|---|---:|---:|---|"]
+    lines = ["Each file was loaded in a fresh process, and its logits were compared with the original network's.", ""]
+    lines += ["| file | largest difference of a logit | largest logit | SHA-256 |", "|---|---:|---:|---|"]
     for one in exported:
         lines.append(f"| `{one.path.name}` | {one.difference:.1e} | {one.scale:.3g} | `{one.digest}` |")
     if exported:

@@ -1,4 +1,4 @@
-"""Writes a network and its weights in several formats, and calls none done before a fresh process agreed with it."""
+"""Writes a network and its weights in several formats, and verifies each file in a fresh process."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from nas.weights.file import WEIGHTS, Weights
 
 FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")
 ALWAYS = FORMATS[:4]
-LARGEST_DIFFERENCE = 1e-3  # of a logit, over the largest one; float32 arithmetic in another order makes some 1e-6
-BATCHES = (1, 3)  # sizes that are compared, of which one is traced and the other not
+LARGEST_DIFFERENCE = 1e-3  # of a logit, divided by the largest logit; another order of float32 sums gives about 1e-6
+BATCHES = (1, 3)  # batch sizes that are compared; both differ from the batch of 2 that is traced
 CARD, CARD_MARK = "README.md", "<!-- exported by nas -->"
 _NAMES = {
     "onnx": "{name}.onnx",
@@ -43,19 +43,19 @@ _NAMES = {
     "torchvision": "torchvision-{theirs}.safetensors",
     "timm": "timm-{theirs}.safetensors",
 }
-_SCRATCH = ".nas-export-"  # begins the name of a folder in which a file is made and proved
+_SCRATCH = ".nas-export-"  # prefix of the temporary folder in which a file is written and verified
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A file that was written and proved.
+    """An exported file that was verified.
 
     Attributes:
-        kind: of ``FORMATS``.
+        kind: its format, one of ``FORMATS``.
         path: the file.
-        difference: the largest absolute difference of a logit in a fresh process.
+        difference: the largest absolute difference between the network's logits and the file's, in a fresh process.
         scale: the largest absolute logit.
-        snippet: Python that loads it, where that takes more than a line.
+        snippet: Python code that loads the file into another library's model; empty for all other formats.
     """
 
     kind: str
@@ -74,19 +74,18 @@ class Exported:
 def export(
     network: Network, weights: Weights, kinds: Sequence[str], folder: Path, callback: Callback = SILENT
 ) -> list[Exported]:
-    """Write every format and compare each in a process of its own.
+    """Write the network in every format and verify each file in a fresh process.
 
     Args:
         network: the stage table.
-        weights: of it.
-        kinds: of ``FORMATS``.
-        folder: where the files go; ``weights.safetensors`` always does, beside what reads it.
-        callback: hears of each format as it is done.
+        weights: the network's weights.
+        kinds: formats to write, of ``FORMATS``.
+        folder: folder for the files; ``weights.safetensors`` is always written too, because some formats read it.
+        callback: receives a message for each finished format.
 
     Raises:
-        InputError: if the network has no counterpart in a library that is asked for, a library is missing, or the
-            folder holds something else.
-        WorkError: if a file cannot be written, or computes something else.
+        InputError: if a requested library has no such network, a library is missing, or the folder holds other files.
+        WorkError: if a file cannot be written, does not load, or its logits differ from the network's.
     """
     check_folder(folder, weights)
     counterparts = {kind: _counterpart(network, kind) for kind in kinds if kind not in ALWAYS}
@@ -112,15 +111,15 @@ def export(
                 made.replace(path)
             snippet = counterpart.snippet(network, path.name) if counterpart else ""
             results.append(Exported(kind, path, difference, scale, snippet))
-            callback.message(f"{kind:<12}{path}: largest difference {difference:.1e} of logits up to {scale:.3g}")
+            callback.message(f"{kind:<12}{path}: largest difference {difference:.1e}, largest logit {scale:.3g}")
     return results
 
 
 def check_folder(folder: Path, weights: Weights) -> None:
-    """Check that nothing in a folder is lost by exporting into it: it is empty, or holds exports of these weights.
+    """Check that an export overwrites no other files: the folder is empty or holds only exports of these weights.
 
     Raises:
-        InputError: with the first file that is of something else.
+        InputError: if the folder holds other weights or another file; names the first such file.
     """
     if (folder / WEIGHTS).is_file() and (folder / WEIGHTS).read_bytes() != weights.as_bytes():
         raise InputError(f"--out: '{folder}' holds other weights; choose another --out")
@@ -138,13 +137,13 @@ def check_folder(folder: Path, weights: Weights) -> None:
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         is_card = file.name == CARD and CARD_MARK in file.read_text(encoding="utf-8", errors="replace")
         if not is_card and not any(file.match(pattern) for pattern in ours):
-            raise InputError(f"--out: '{folder}' holds '{file.name}', which is of no export; choose another --out")
+            raise InputError(f"--out: '{folder}' holds '{file.name}', which is not an export; choose another --out")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: '{folder}' is a file; choose another --out")
 
 
 def available_formats(network: Network) -> list[str]:
-    """Return what a network can be exported as."""
+    """Return the formats that a network can be exported to."""
     return [kind for kind in FORMATS if kind in ALWAYS or find_counterpart(network, kind) is not None]
 
 
@@ -184,12 +183,12 @@ def onnx_bytes(module: nn.Module, network: Network, weights: Weights) -> bytes:
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401 (what torch's exporter takes)
+        import onnxscript  # noqa: F401 (required by torch's exporter)
     except ImportError:
         raise InputError("export: ONNX needs packages that are missing; pip install 'mnas[onnx]'") from None
     images = _images(network, 2)
     batch = torch.export.Dim("batch", min=1)
-    # The exporter tells of its progress on both streams.
+    # The exporter prints its progress to stdout and stderr.
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
         program: Any = torch.onnx.export(
@@ -233,17 +232,18 @@ def _write_expected(module: nn.Module, network: Network, path: Path) -> None:
 def _verify(
     kind: str, path: Path, expected: Path, network: Network, counterpart: Counterpart | None
 ) -> tuple[float, float]:
-    """Load a file in a fresh process; return the largest difference and the largest logit.
+    """Load a file in a fresh process; return the largest difference of a logit and the largest logit.
 
     Raises:
-        WorkError: if it does not load there, or computes something else.
+        InputError: if a package that the check needs is not installed.
+        WorkError: if the file does not load there, or its logits differ by more than ``LARGEST_DIFFERENCE``.
     """
     options = [] if counterpart is None else [counterpart.theirs, str(network.norm_epsilon), str(network.classes)]
     program = Path(__file__).with_name("verify.py")
     command = [sys.executable, "-I", str(program), kind, str(path), str(expected), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no error output"])[-1]
         if "ModuleNotFoundError" in last:
             raise InputError(f"export: {kind} cannot be checked here: {last}; install it, or leave the format out")
         raise WorkError(f"export: {kind} does not load in a fresh process: {last}")
@@ -251,7 +251,7 @@ def _verify(
     difference, scale = float(found["difference"]), float(found["scale"])
     if not difference <= LARGEST_DIFFERENCE * max(scale, 1e-6):
         raise WorkError(
-            f"export: {kind} computes something else: logits up to {scale:.3g} differ by up to {difference:.3g}; "
-            "nothing was left of it"
+            f"export: {kind} computes different logits: they differ by up to {difference:.3g}, the largest is "
+            f"{scale:.3g}; the file was removed"
         )
     return difference, scale

@@ -1,10 +1,10 @@
-"""NAME, as plain PyTorch: this file and a ``weights.safetensors`` beside it are all that it takes.
+"""NAME, as plain PyTorch: needs only torch, this file, and ``weights.safetensors`` in the same folder.
 
     from model import load, preprocess
     model = load()                        # weights.safetensors beside this file
     logits = model(preprocess(pixels))    # pixels: (h, w, 3) uint8, RGB
 
-As a program, ``python model.py [IMAGE]``: the five likeliest classes of an image (reading one takes Pillow).
+As a program, ``python model.py [IMAGE]`` prints the five most probable classes of an image (reading it needs Pillow).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I
 
 
 def conv(into: int, out: int, kernel: int, stride: int, groups: int, activation: str | None) -> nn.Sequential:
-    """Convolution, BatchNorm, and perhaps an activation."""
+    """Return a convolution, BatchNorm, and an optional activation."""
     layers = [
         nn.Conv2d(into, out, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(out, eps=NETWORK["epsilon"]),
@@ -43,14 +43,14 @@ class SqueezeExcitation(nn.Module):
         self.expand, self.gate = nn.Conv2d(squeeze, channels, 1), GATES[gate]()
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Gate ``(batch, channels, h, w)``."""
+        """Scale the channels of ``(batch, channels, h, w)`` by their gates."""
         pooled = maps.mean((2, 3), keepdim=True)
         gated: Tensor = maps * self.gate(self.expand(self.activation(self.reduce(pooled))))
         return gated
 
 
 class Block(nn.Module):
-    """A layer: its steps in a row, a shortcut around them, and perhaps an activation."""
+    """A layer: a sequence of steps, an optional shortcut around them, and an optional activation."""
 
     def __init__(self, steps: list[list[Any]], shortcut: list[Any] | None, activation: str | None) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[activation]() if activation else nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Map ``(batch, channels, h, w)``."""
+        """Apply the layer to ``(batch, channels, h, w)``."""
         result = self.blocks(maps)
         if self.shortcut is not None:
             result = result + self.shortcut(maps)
@@ -99,7 +99,7 @@ class Model(nn.Module):
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a safetensors file: eight bytes say how long its JSON header is; the numbers follow."""
+    """Read a safetensors file: eight bytes with the length of the JSON header, the header, then the tensors' data."""
     content = bytearray(Path(path).read_bytes())
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(bytes(content[8:start]))
@@ -113,14 +113,14 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def load(path: str | Path | None = None) -> Model:
-    """Return the model with its weights, ready to infer; unless a file is named, those beside this file."""
+    """Return the model in evaluation mode; the default weights are ``weights.safetensors`` beside this file."""
     model = Model()
     model.load_state_dict(read_weights(path or Path(__file__).with_name("weights.safetensors")))
     return model.eval()
 
 
 def preprocess(pixels: Tensor) -> Tensor:
-    """Turn an image ``(h, w, 3)`` uint8 into what the model takes, ``(1, 3, resolution, resolution)``."""
+    """Convert an image ``(h, w, 3)`` uint8 to the model's input, ``(1, 3, resolution, resolution)``."""
     resolution, side = NETWORK["resolution"], NETWORK["side"]
     image = pixels.permute(2, 0, 1)[None].float()
     scale = side / min(image.shape[2:])
@@ -133,7 +133,7 @@ def preprocess(pixels: Tensor) -> Tensor:
 
 
 def main() -> None:
-    """Classify the image that is named, or a grey one."""
+    """Classify the image given on the command line, or a grey image."""
     pixels = torch.full((NETWORK["resolution"], NETWORK["resolution"], 3), 128, dtype=torch.uint8)
     if len(sys.argv) > 1:
         from PIL import Image
@@ -146,7 +146,7 @@ def main() -> None:
             rgb = image.convert("RGB")
             pixels = torch.frombuffer(bytearray(rgb.tobytes()), dtype=torch.uint8).reshape(rgb.height, rgb.width, 3)
     else:
-        print("No image is named; of a grey one:")
+        print("No image is given; the classes of a grey image are:")
     with torch.inference_mode():
         chances = load()(preprocess(pixels)).softmax(1)[0]
     names = NETWORK["classes"] or [str(label) for label in range(len(chances))]

@@ -1,4 +1,4 @@
-"""Networks that torchvision or timm have too, and our weights under their names."""
+"""Networks that torchvision or timm also have, and the conversion of our weights to their parameter names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nas.weights.file import Weights
 
-# Our name and timm's; ResNets have torchvision's layer names there.
+# Our names and timm's names of networks; timm's ResNets have torchvision's layer names.
 TIMM = {
     **{f"efficientnet_b{number}": f"efficientnet_b{number}" for number in range(9)},
     **{f"resnet{depth}": f"resnet{depth}" for depth in (18, 34, 50, 101, 152)},
@@ -57,7 +57,7 @@ class Counterpart:
 
 
 def find_counterpart(network: Network, library: str) -> Counterpart | None:
-    """Return the library's model that is this network but for its classes, resolution and training; else ``None``."""
+    """Return the library's model with the same layers, or ``None``; classes, resolution and dropout may differ."""
     known = {name: theirs for name, (theirs, _) in TORCHVISION.items()} if library == "torchvision" else TIMM
     wanted = layers_of(network)
     found = (name for name in known if layers_of(find_network(name)) == wanted)
@@ -66,10 +66,10 @@ def find_counterpart(network: Network, library: str) -> Counterpart | None:
 
 
 def their_state(counterpart: Counterpart, weights: Weights) -> dict[str, Tensor]:
-    """Return weights under the library's names.
+    """Return the weights with the library's parameter names.
 
     Raises:
-        InputError: if a tensor has no counterpart, which would be a fault of the tables here.
+        InputError: if a tensor has no counterpart, which would be an error in the tables of this module.
     """
     if counterpart.library == "torchvision" or counterpart.ours.startswith("resnet"):
         pairs = layer_names(counterpart.ours)
@@ -85,9 +85,9 @@ def their_state(counterpart: Counterpart, weights: Weights) -> dict[str, Tensor]
 
 
 def _timm_names(network: Network) -> Iterator[tuple[str, str]]:
-    """Yield our name and timm's of every layer of an EfficientNet, MnasNet or MobileNetV2.
+    """Yield our name and timm's name for every layer of an EfficientNet, MnasNet or MobileNetV2.
 
-    A block is ``conv_pw, conv_dw, [se,] conv_pwl`` with ``bn1`` to ``bn3``, or, where nothing is expanded,
+    A block is ``conv_pw, conv_dw, [se,] conv_pwl`` with ``bn1`` to ``bn3``, or, without an expansion,
     ``conv_dw, [se,] conv_pw`` with ``bn1`` and ``bn2``.
     """
     yield "stem.0", "conv_stem"

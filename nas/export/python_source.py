@@ -1,4 +1,4 @@
-"""A network as one Python file that needs nothing but torch."""
+"""Export of a network to one Python file that needs only torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLACE = "NETWORK: dict[str, Any] = {}\n"
 
 
 def python_source(network: Network, weights: Weights) -> str:
-    """Return ``model.py``: the template with this network's layers, classes and normalisation in it."""
+    """Return ``model.py``: the template, filled with this network's layers, classes and normalisation."""
     template = resources.files("nas.export").joinpath("model_template.py").read_text(encoding="utf-8")
     assert _PLACE in template
     table = pprint.pformat(_table(network, weights), width=116, sort_dicts=False, compact=True)
@@ -71,5 +71,5 @@ def _step(step: Step) -> list[Any]:
 
 
 def _quoted(text: str) -> str:
-    """Return a name that can stand in a docstring, whatever is in it."""
+    """Return a name without backslashes and double quotes, so that it is safe inside a docstring."""
     return text.replace("\\", "/").replace('"', "'")

@@ -1,7 +1,7 @@
-"""Loads one export and compares what it computes with what was expected; run in a process of its own.
+"""Loads one exported file and compares its logits with the expected ones; runs as a separate process.
 
-``python -I verify.py KIND FILE EXPECTED.npz [MODEL EPSILON CLASSES]`` prints one JSON line. It imports nothing of
-ours but for a network's YAML file, so that an export is known to work without us.
+``python -I verify.py KIND FILE EXPECTED.npz [MODEL EPSILON CLASSES]`` prints one JSON line. It imports this package
+only for the YAML format, so every other format is shown to work without this package.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(kind: str, file: str, expected: str, *options: str) -> None:
             if logits.shape != wanted.shape:
                 raise ValueError(f"logits of shape {logits.shape}, expected {wanted.shape}")
             if not (np.isfinite(logits).all() and np.isfinite(wanted).all()):
-                raise ValueError("logits that are not finite: nothing can be said of them")
+                raise ValueError("logits are not finite and cannot be compared")
             largest = max(largest, float(np.abs(logits - wanted).max()))
             scale = max(scale, float(np.abs(wanted).max()))
     print(json.dumps({"difference": largest, "scale": scale}))

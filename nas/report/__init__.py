@@ -1,3 +1,3 @@
-"""The run as one HTML page: what was searched, what was found, how far to trust it, how to repeat it."""
+"""The report of a run as one HTML page: the search, its result, how reliable it is, and how to repeat it."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""A picture of the report: a figure, what it says in words, and what a pointer finds in it."""
+"""A chart of the report: a figure, its description in words, and the trials behind its marks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from nas.core.figures import COLOURS
 
 BLUE, ORANGE, GREEN, RED, PINK, SKY, BLACK = COLOURS
-GREY = "#767676"  # 4.5 to 1 on white
-_ENLARGED = 1.55  # at most, on a wide screen
-WIDTH_IN = 4.7  # a picture keeps its letters' size on a phone
+GREY = "#767676"  # contrast of 4.5 to 1 on white
+_ENLARGED = 1.55  # largest magnification of a chart, on a wide screen
+WIDTH_IN = 4.7  # about a phone's width, so that the text is not shrunk there
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "mnas",
     "svg.fonttype": "none",
-    "text.parse_math": False,  # names may hold dollars
+    "text.parse_math": False,  # names may contain dollar signs
     "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": 8.5,
     "axes.titlesize": 9,
@@ -30,16 +30,16 @@ _REFERENCE = re.compile(r'(\bid="|href="#|url\(#)')
 
 @dataclass(frozen=True)
 class Chart:
-    """One picture.
+    """One chart.
 
     Attributes:
-        name: of its files, in small letters: ``front``.
-        title: above it.
-        caption: below it: how to read it, and what it says.
-        figure: matplotlib's.
-        alternative: what it shows, in words, for those who cannot see it.
-        points: for each group of marks that a pointer finds, by the group's id, the trial's place of each mark.
-        wide: whether it may need the page's whole width.
+        name: name of its files, in lower case, such as ``front``.
+        title: heading above the figure.
+        caption: text below the figure: how to read it, and what it shows.
+        figure: the matplotlib figure.
+        alternative: description of the figure for readers who cannot see it.
+        points: for each group of marks with tooltips, by the group's id, the index of each mark's trial.
+        wide: whether the chart may need the page's whole width.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Chart:
     wide: bool = False
 
     def svg(self) -> str:
-        """Return the picture as an SVG element whose ids are its own on any page."""
+        """Return the chart as an SVG element; its ids begin with the chart's name, so they are unique on a page."""
         buffer = io.StringIO()
         self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         text = buffer.getvalue()
@@ -68,7 +68,7 @@ class Chart:
 
 @contextmanager
 def report_style() -> Iterator[None]:
-    """Give every letter and line the report's size, where figures are made and where they are written."""
+    """Apply the report's fonts and line widths; needed where figures are made and where they are written."""
     from matplotlib import rc_context
 
     with rc_context(_STYLE):
@@ -76,7 +76,7 @@ def report_style() -> Iterator[None]:
 
 
 def key_above(figure: Any, axes: Any) -> None:
-    """Put the key of a picture above it, where it hides nothing."""
+    """Put the legend of a chart above it, where it hides no data."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles,

@@ -1,4 +1,4 @@
-"""Pictures of the choices: what the best share, and what goes with each option."""
+"""Charts of the choices: the options of the best networks, and the effect of each option."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def heat_chart(table: OptionTable) -> Chart | None:
     bar.set_label("% of the best")
     bar.set_ticks([0, 0.5, 1], labels=["0", "50", "100"])
     caption = (
-        f"Of the best {table.best:,} of {table.trials:,} trials by reward, the percentage that has each option. An "
-        "empty cell is no option there."
+        f"The percentage of the best {table.best:,} of {table.trials:,} trials, by reward, that have each option. An "
+        "empty cell means that the stage does not have the option."
     )
     return Chart(
         "choices",
-        "What the best share",
+        "Options of the best networks",
         caption,
         figure,
-        "Heat map of stages and options; its figures are in the table of choices.",
+        "Heat map of stages and options; its values are in the table of all choices.",
         wide=len(columns) > 14,
     )
 
@@ -91,20 +91,20 @@ def effects_chart(table: OptionTable) -> Chart | None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("points of accuracy")
     how = (
-        "all other choices equal, as far as choices add up"
+        "with all other choices equal, as far as effects add up"
         if table.additive
-        else "the mean with it less the mean of all: too few trials to hold other choices equal"
+        else "the mean of its trials minus the mean of all trials: there are too few to hold other choices equal"
     )
     caption = (
-        f"What goes with an option, {how}; 95% intervals. The search looks where it expects much, so these are no "
-        "causes; cost is not in them."
+        f"Difference in accuracy that goes with an option, {how}; 95% intervals. The search samples promising regions "
+        "more often, so the differences are not causal effects. Costs are not taken into account."
     )
     return Chart(
         "effects",
         "Marginal effects of choices",
         caption,
         figure,
-        "Bar chart of the largest effects; their figures are in the table of choices.",
+        "Bar chart of the largest effects; their values are in the table of all choices.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which options the best networks share, and what each option goes with."""
+"""The options of the best networks, and the accuracy and MACs that go with each option."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nas.core.records import Trial
 
 BEST_SHARE, LEAST_BEST = 0.1, 5
 NORMAL, MANY = 1.96, 300
-RIDGE = 1e-5  # of the number of trials; leaves effects as they are and the sums of options solvable
-MOST_TRIALS = 20_000  # of the newest
+RIDGE = 1e-5  # times the number of trials; makes the least squares solvable and hardly changes the effects
+MOST_TRIALS = 20_000  # only the newest trials are used
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class Option:
     """One option of one decision, among the trials that succeeded.
 
     Attributes:
-        decision: its name, such as ``stage3.kernel``.
-        value: as people read it.
-        count: how many trials have it.
-        share: the part of all trials with it.
-        best_share: the part of the best trials with it.
-        accuracy: what goes with it, a difference in accuracy (a fraction), all other choices equal.
-        accuracy_error: half of its 95% interval; NaN where nothing can be said.
-        macs: mean MACs of the trials with it, less the mean of all; NaN where MACs are not known.
+        decision: name of the decision, such as ``stage3.kernel``.
+        value: the option as text.
+        count: number of trials with the option.
+        share: fraction of all trials with the option.
+        best_share: fraction of the best trials with the option.
+        accuracy: difference in accuracy that goes with the option (a fraction), all other choices being equal.
+        accuracy_error: half of its 95% interval; NaN if it cannot be estimated.
+        macs: mean MACs of the trials with the option minus the mean of all trials; NaN if MACs are not known.
     """
 
     decision: str
@@ -42,24 +42,24 @@ class Option:
 
     @property
     def row(self) -> str:
-        """The part of the network that decides: ``stage3``."""
+        """The part of the network that the decision belongs to, such as ``stage3``."""
         return self.decision.rpartition(".")[0] or self.decision
 
     @property
     def field(self) -> str:
-        """What is decided: ``kernel``; empty for decisions of their own."""
+        """The field that is decided, such as ``kernel``; empty if the decision belongs to no part."""
         return self.decision.rpartition(".")[2] if "." in self.decision else ""
 
 
 @dataclass(frozen=True, slots=True)
 class OptionTable:
-    """What every option goes with.
+    """The statistics of all options.
 
     Attributes:
-        options: in the order of decisions and of values.
-        trials: how many trials they are of.
-        best: how many of them are the best.
-        additive: whether accuracies are explained as a sum; else they are differences of means.
+        options: the options, sorted by decision and value.
+        trials: number of trials behind the statistics.
+        best: number of trials that count as the best.
+        additive: whether the effects come from an additive model; otherwise they are differences of means.
     """
 
     options: tuple[Option, ...]
@@ -69,17 +69,17 @@ class OptionTable:
 
 
 def best_trials(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the best tenth by reward, five at least."""
+    """Return the best tenth of the trials by reward, at least five."""
     ranked = sorted(trials, key=lambda trial: (-(trial.reward or 0.0), trial.number))
     return ranked[: max(LEAST_BEST, round(BEST_SHARE * len(ranked)))]
 
 
 def option_table(trials: Sequence[Trial]) -> OptionTable | None:
-    """Return every option that a trial with a reward had; ``None`` for fewer than two trials.
+    """Return the statistics of every option of the trials with a reward; ``None`` for fewer than two such trials.
 
-    Accuracies are explained as a sum over decisions by least squares with a slight ridge, so that an option's figure
-    is for all other choices equal, so far as choices add up. With fewer trials than twice the number of options, it is
-    the mean of the trials with the option less the mean of all.
+    Accuracies are modelled as a sum over decisions, by least squares with a small ridge penalty. An option's effect
+    therefore holds all other choices equal, as far as effects add up. With fewer trials than twice the number of
+    options, the effect is the mean of the trials with the option minus the mean of all trials.
     """
     known = [trial for trial in trials if trial.reward is not None and trial.choices][-MOST_TRIALS:]
     if len(known) < 2:
@@ -115,7 +115,7 @@ def option_table(trials: Sequence[Trial]) -> OptionTable | None:
 
 
 def number_first(value: str) -> tuple[bool, float, str]:
-    """Return what numbers are sorted by as numbers, and what is none behind them."""
+    """Return a sort key that puts numbers first, by value, and all other texts behind them."""
     try:
         return False, float(value), value
     except ValueError:
@@ -125,7 +125,7 @@ def number_first(value: str) -> tuple[bool, float, str]:
 def _additive(
     has: NDArray[np.float64], decisions: Sequence[str], accuracy: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return effects and half intervals ``(options,)``; within a decision, effects average to zero over the trials."""
+    """Return effects and half 95% intervals ``(options,)``; a decision's effects average to zero over the trials."""
     share = has.mean(axis=0)
     centred = has - share
     gram = centred.T @ centred + RIDGE * len(has) * np.eye(has.shape[1])
@@ -145,7 +145,7 @@ def _additive(
 def _marginal(
     has: NDArray[np.float64], decisions: Sequence[str], accuracy: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return differences of means and half intervals ``(options,)``, by the variance within a decision's options."""
+    """Return differences of means and half 95% intervals ``(options,)``, from the variance within options."""
     effects, errors = np.zeros(has.shape[1]), np.full(has.shape[1], np.nan)
     for decision in dict.fromkeys(decisions):
         places = [place for place, one in enumerate(decisions) if one == decision]
@@ -168,7 +168,7 @@ def _half_interval(squares: float, freedom: int, spread: NDArray[np.float64]) ->
 
 
 def _quantile(freedom: int) -> float:
-    """Return Student's 97.5% quantile; from many degrees of freedom on the normal one, which loads nothing."""
+    """Return the 97.5% quantile of Student's t; for many degrees of freedom the normal one, without importing scipy."""
     if freedom >= MANY:
         return NORMAL
     from scipy.stats import t

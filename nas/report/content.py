@@ -1,4 +1,4 @@
-"""What stands in a report, section by section, as plain values."""
+"""The content of a report, section by section, as plain values."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ WORDS = {
     "macs": "MACs",
     "params": "params",
     "latency_ms": "latency, ms",
-    "measured_latency_ms": "latency measured here, ms",
+    "measured_latency_ms": "measured latency, ms",
     "memory_bytes": "memory, bytes",
-    "throughput": "images a second",
+    "throughput": "images per second",
 }
 
 
 def make_page(facts: Facts, version: str, against: Facts | None = None) -> Page:
-    """Gather everything that a report of this run says, with another run to compare the search with."""
+    """Return the page of a run; the search is compared with the run ``against`` if it is given."""
     sections = (
         _found(facts),
         _baseline(facts),
@@ -66,21 +66,21 @@ def _lead(facts: Facts) -> str:
         if name in best.metrics
     ]
     where = f" at {', '.join(costs)}" if costs else ""
-    begun = "" if facts.has_ended else " The search has not come to its end; this is the best so far."
+    begun = "" if facts.has_ended else " The search has not finished; this is the best so far."
     return f"The best of {trials} by reward: {_reached(facts, best)}{where}.{begun}"
 
 
 def _reached(facts: Facts, best: Trial) -> str:
-    """Say what the best comes to, by the figure that did not choose it where there is one."""
+    """Return the best trial's accuracy as text; where possible, one that was not used to choose the trial."""
     result = facts.result
     if result is not None and result.predicted is not None:
-        return f"{result.accuracy:.2%} predicted accuracy ({result.searched_accuracy:.2%} by the fit that searched)"
+        return f"{result.accuracy:.2%} predicted accuracy ({result.searched_accuracy:.2%} by the search's own fit)"
     kind = "predicted" if facts.config.evaluator_kind.is_predicted else "validation"
     if result is None:
         return f"{best.metrics['accuracy']:.2%} {kind} accuracy"
     test = result.test_accuracy
-    tested = "" if test is None else f" ({test:.2%} on the test part, which the search never saw)"
-    mean = "" if result.confirmed is None else " in the mean of its confirming trainings"
+    tested = "" if test is None else f" ({test:.2%} on the test split, which the search never used)"
+    mean = "" if result.confirmed is None else " (mean of its confirming trainings)"
     return f"{result.accuracy:.2%} {kind} accuracy{mean}{tested}"
 
 
@@ -88,12 +88,12 @@ def _cautions(facts: Facts) -> list[str]:
     if facts.config.evaluator_kind.is_predicted:
         where = " See the section on trust." if facts.result is not None and facts.result.predicted is not None else ""
         return [
-            "ImageNet accuracies on this page are predicted, by a model of networks that Accel-NASBench trained for 16 "
-            "epochs; they are not those of full training. The optimum of a model is an over-estimate by that model."
-            + where
+            "ImageNet accuracies on this page are predictions of a model, which was fitted to networks that "
+            "Accel-NASBench trained for 16 epochs; they are not accuracies of full training. The best prediction of "
+            "a model is an over-estimate." + where
         ]
     if facts.best is not None and facts.config.proxy is not None:
-        return ["Accuracies are those of short proxy trainings, not of full training; to train in full: nas train."]
+        return ["Accuracies are those of short proxy trainings, not of full training; to train in full, use nas train."]
     return []
 
 
@@ -107,7 +107,7 @@ def _budget(facts: Facts) -> Table:
         said.add(limit.metric)
         value = metrics.get(limit.metric)
         bound = limit.low if math.isinf(limit.high) else limit.high
-        share = "" if value is None or not bound else f"{value / bound:.1%} of it"
+        share = "" if value is None or not bound else f"{value / bound:.1%} of the limit"
         rows.append((WORDS.get(limit.metric, limit.metric), str(limit), "" if value is None else _number(value), share))
     target = facts.config.objective.target_flops
     if target is not None and "macs" not in said and "macs" in metrics:
@@ -116,14 +116,14 @@ def _budget(facts: Facts) -> Table:
                 "MACs",
                 f"target {format_quantity(target)}, no band",
                 _number(metrics["macs"]),
-                f"{metrics['macs'] / target:.1%} of it",
+                f"{metrics['macs'] / target:.1%} of the target",
             )
         )
     for name, words in WORDS.items():
         if name in metrics and name not in said and not (name == "macs" and target is not None):
             rows.append((words, "no limit", _number(metrics[name]), ""))
     config, done = facts.config, len(facts.trials)
-    asked = f"{config.trials:,}" if not config.is_open_ended else "as the time allows"
+    asked = f"{config.trials:,}" if not config.is_open_ended else "as many as the time allows"
     rows.append(("trials", asked, f"{done:,}", ""))
     spent = facts.hours()[-1]
     if not facts.is_predicted:
@@ -131,9 +131,9 @@ def _budget(facts: Facts) -> Table:
         seconds = (
             f"{60 * spent if short else spent:.3g} {facts.hours_unit.replace('hours', 'minutes' if short else 'hours')}"
         )
-        clock = "" if facts.clock_s is None else f", {facts.clock_s / 3600:.3g} h by the clock"
+        clock = "" if facts.clock_s is None else f", {facts.clock_s / 3600:.3g} h of wall-clock time"
         rows.append(("time", config.budget or "no limit", seconds + clock, ""))
-    return Table("What was asked for", ("cost", "asked for", "came to", "share"), rows, ("came to",))
+    return Table("Requested and reached", ("cost", "requested", "reached", "share"), rows, ("reached",))
 
 
 def _number(value: float) -> str:
@@ -200,7 +200,7 @@ def _against_b0(facts: Facts) -> tuple[Table, ...]:
     ]
     return (
         Table(
-            "Beside EfficientNet-B0, by a fit that did not search",
+            "Compared with EfficientNet-B0, by a fit that the search did not use",
             ("figure", "found", "EfficientNet-B0"),
             rows,
             ("found", "EfficientNet-B0"),

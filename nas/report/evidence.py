@@ -1,4 +1,4 @@
-"""The report's sections on what the trials say: choices, trust, failures."""
+"""The report's sections on choices, trust and failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHOICE_ROWS = 120
 
 
 def choices_section(facts: Facts) -> PageSection | None:
-    """Say which options the best share, and what goes with each."""
+    """Return the section on the options of the best trials and the effect of each option."""
     table = option_table(facts.succeeded)
     if table is None or facts.scaling:
         return None
@@ -49,16 +49,16 @@ def choices_section(facts: Facts) -> PageSection | None:
 
 
 def trust_section(facts: Facts) -> PageSection | None:
-    """Say what is known of how far the figures can be trusted."""
+    """Return the section on how reliable the accuracies are; ``None`` if nothing is known about it."""
     text, charts, tables = list[str](), list[Chart](), list[Table]()
     predicted = None if facts.result is None else facts.result.predicted
     if predicted is not None:
         low, high = (100 * value for value in predicted.gain_interval)
         text.append(
             f"Gain over EfficientNet-B0: {100 * predicted.gain:+.2f} points, 95% interval {low:+.2f} to {high:+.2f} "
-            "for one training of each. The fit that searched rates its choice "
-            f"{100 * predicted.found.optimism:.2f} points higher than a second fit, made from other trainings, "
-            "whose figures are given here."
+            "for one training of each. For the found network, the fit that the search used predicts "
+            f"{100 * predicted.found.optimism:.2f} points more than a second fit, which was made from other "
+            "trainings. This page gives the predictions of the second fit."
         )
     if facts.trust is not None:
         chart = trust_chart(facts.trust, facts.trust_trainings())
@@ -66,12 +66,13 @@ def trust_section(facts: Facts) -> PageSection | None:
         smallest = facts.trust.get("smallest_difference")
         if not facts.trust.get("differ", True):
             text.append(
-                "The networks that were trained to measure trust did not differ: nothing can be said of the proxy."
+                "The networks that were trained to measure trust did not differ in accuracy, so they do not show "
+                "whether the proxy can be trusted."
             )
         elif smallest:
             text.append(
-                f"A difference of less than {100 * smallest:.2f} points between two trials means nothing: chance alone "
-                "makes a larger one in one case of twenty."
+                f"A difference of less than {100 * smallest:.2f} points between two trials is not significant: chance "
+                "alone causes a larger one in one of twenty cases."
             )
     confirmed = None if facts.result is None else facts.result.confirmed
     if confirmed is not None:
@@ -80,7 +81,7 @@ def trust_section(facts: Facts) -> PageSection | None:
             text.append(_winner(confirmed.tied))
     if not text and not charts and _trains_proxies(facts) and facts.succeeded:
         command = f"{program()} trust {shlex.quote(str(facts.path))}"
-        text.append(f"Nobody has measured yet how far this proxy can be trusted: {command}")
+        text.append(f"How far this proxy can be trusted has not been measured yet. To measure it: {command}")
     if not (text or charts or tables):
         return None
     return PageSection("trust", "How far to trust these figures", tuple(text), tuple(charts), tuple(tables))
@@ -106,13 +107,13 @@ def _confirmations(candidates: Sequence[CandidateResult]) -> Table:
 
 def _winner(tied: Sequence[int]) -> str:
     if not tied:
-        return "The winner is ahead of all others that were trained again by more than chance."
+        return "The winner is significantly better than all other trials that were trained again."
     trials = f"trial{'' if len(tied) == 1 else 's'} {', '.join(map(str, tied))}"
-    return f"The winner is not told apart from {trials} by more than chance."
+    return f"The winner is not significantly better than {trials}."
 
 
 def failures_section(facts: Facts) -> PageSection | None:
-    """Say which trials failed, by reason."""
+    """Return the section on failed trials, grouped by reason; ``None`` if no trial failed or was pruned."""
     groups = defaultdict[str, list[Trial]](list)
     for trial in facts.trials:
         if trial.status == "failed":
@@ -120,7 +121,7 @@ def failures_section(facts: Facts) -> PageSection | None:
     pruned = sum(trial.status == "pruned" for trial in facts.trials)
     if not groups and not pruned:
         return None
-    ended = f"{pruned:,} trial{' was' if pruned == 1 else 's were'} ended early by successive halving: no failure."
+    ended = f"{pruned:,} trial{' was' if pruned == 1 else 's were'} pruned by successive halving; this is no failure."
     rows = [
         (
             reason,
@@ -134,5 +135,5 @@ def failures_section(facts: Facts) -> PageSection | None:
 
 
 def _reason(error: str) -> str:
-    """Return an error without what differs from trial to trial: figures in it become ``N``."""
+    """Return an error text with each number replaced by ``N``, so that the same error is equal in all trials."""
     return re.sub(r"\d+(\.\d+)?", "N", error)[:300]

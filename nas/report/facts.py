@@ -1,4 +1,4 @@
-"""What a report is made from: a run directory, read without touching it."""
+"""The data of a report: a run directory, read without changing it."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from nas.studies.scaling_fit import REPORT as SCALING
 
 @dataclass(frozen=True)
 class Facts:
-    """A run as its directory tells it; another process may be writing there.
+    """The data of a run, read from its directory, which another process may be writing to.
 
     Attributes:
         path: the directory.
-        config: as used.
-        created: when it began, ISO 8601; empty if nobody noted it.
-        versions: of what a result may depend on.
+        config: the configuration of the run.
+        created: start of the run, ISO 8601; empty if it was not recorded.
+        versions: versions of the packages that a result may depend on.
         trials: finished trials, in the order of the journal.
-        result: of ``result.json``; ``None`` while it is not of all trials.
-        network: the baseline's stage table; ``None`` while there is no result, or for a space without.
-        trust: the content of ``trust.json``, ``None`` if nobody measured it.
-        scaling: the content of ``scaling.json``, empty but for a grid search.
+        result: the content of ``result.json``; ``None`` if it does not cover all trials.
+        network: the baseline's stage table; ``None`` if there is no result, or the space has no stage tables.
+        trust: the content of ``trust.json``; ``None`` if trust was not measured.
+        scaling: the content of ``scaling.json``; empty unless the run is a grid search.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class Facts:
         """Read a run directory.
 
         Raises:
-            InputError: if it is none, or no trial has ended yet.
+            InputError: if ``path`` is not a run directory, or no trial has ended yet.
         """
         config = read_config(path, "report")
         trials = read_journal(path, config)
@@ -82,7 +82,7 @@ class Facts:
 
     @property
     def name(self) -> str:
-        """What the run is called: its directory."""
+        """The run's name, which is the name of its directory."""
         return self.path.resolve().name
 
     @cached_property
@@ -92,30 +92,30 @@ class Facts:
 
     @cached_property
     def front(self) -> list[Trial]:
-        """The Pareto front by falling accuracy."""
+        """The Pareto front, by decreasing accuracy."""
         return front_of(self.trials)
 
     @cached_property
     def best(self) -> Trial | None:
-        """The baseline's trial; while the run has not ended, the best so far."""
+        """The baseline's trial; while the run has not ended, the best trial so far."""
         number = None if self.result is None else self.result.number
         chosen = [trial for trial in self.trials if trial.number == number]
         return chosen[0] if chosen else best_trial(self.trials)
 
     @property
     def is_predicted(self) -> bool:
-        """Whether accuracies are not from trainings."""
+        """Whether accuracies are looked up or predicted, so no network is trained."""
         return self.config.evaluator_kind.is_instant
 
     @property
     def clock_s(self) -> float | None:
-        """Seconds by the clock, where a budget kept account of them."""
+        """Wall-clock seconds of the search; ``None`` if they were not recorded, as without a time budget."""
         spent = _json(self.path / SPENT).get("clock_s")
         return None if spent is None else float(spent)
 
     @property
     def has_ended(self) -> bool:
-        """Whether the search has come to its end, and was not interrupted."""
+        """Whether the search has finished and was not interrupted."""
         return self.result is not None and self.result.ended
 
     @cached_property
@@ -125,7 +125,7 @@ class Facts:
             return self.network
         try:
             return spaces.decode(space_of(self.config), self.best.architecture)
-        except (InputError, OSError):  # the space's file has gone, or has changed
+        except (InputError, OSError):  # the space's file is missing or has changed
             return None
 
     @property
@@ -135,7 +135,7 @@ class Facts:
         return float(known or 0.0)
 
     def hours(self) -> list[float]:
-        """Return the hours of all workers together, GPU-hours where they hold GPUs, up to each trial ``(n,)``."""
+        """Return the total hours of all workers up to each trial ``(n,)``; GPU-hours if the workers use GPUs."""
         share, total, found = self.gpus_per_worker or 1.0, 0.0, []
         for trial in self.trials:
             total += share * trial.seconds / 3600
@@ -144,11 +144,11 @@ class Facts:
 
     @property
     def hours_unit(self) -> str:
-        """What ``hours`` counts."""
+        """The unit of ``hours``."""
         return "GPU-hours" if self.gpus_per_worker else "worker-hours"
 
     def trust_trainings(self) -> list[dict[str, Any]]:
-        """Return the trainings that trust was measured by."""
+        """Return the successful trainings that trust was measured from."""
         return [row for row in read_rows(self.path / TRAININGS) if row.get("accuracy") is not None]
 
 

@@ -1,4 +1,4 @@
-"""The parts that a report's page is laid out from, as plain values."""
+"""The parts of a report's page, as plain values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas.report.chart import Chart
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a heading a column; ``right`` are the columns of numbers; ``folded`` ones open on demand."""
+    """A table with a heading for each column; ``right`` columns are right-aligned; a ``folded`` table is collapsed."""
 
     title: str
     columns: tuple[str, ...]
@@ -21,7 +21,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Text:
-    """A text that people copy, folded away unless it is ``open``."""
+    """A text for copying, collapsed unless it is ``open``."""
 
     title: str
     text: str

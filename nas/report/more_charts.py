@@ -1,4 +1,4 @@
-"""Pictures of what follows a search: trust in the proxy, and the family."""
+"""Charts of the analyses after a search: the proxy against longer training, and the scaled family."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.report.chart import BLUE, GREY, Chart, new_chart
 
 
 def trust_chart(trust: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]) -> Chart | None:
-    """Draw the proxy's accuracy of each network against that of longer training."""
+    """Draw each network's accuracy after longer training against its accuracy by the proxy."""
     found: dict[tuple[int, ...], dict[str, list[float]]] = {}
     for row in trainings:
         found.setdefault(tuple(row["genes"]), {}).setdefault(row["kind"], []).append(row["accuracy"])
@@ -38,16 +38,17 @@ def trust_chart(trust: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]
     axes.set_xlabel("accuracy by the proxy")
     axes.set_ylabel("after longer training")
     caption = (
-        f"{trust['networks']} networks trained both ways. Kendall's tau {trust['tau']:.2f} (95% interval "
-        f"{trust['tau_low']:.2f} to {trust['tau_high']:.2f}): 1 is the same ranking, 0 none."
+        f"{trust['networks']} networks, trained by the proxy and by a longer schedule. Kendall's tau "
+        f"{trust['tau']:.2f} (95% interval {trust['tau_low']:.2f} to {trust['tau_high']:.2f}): 1 means the same "
+        "ranking, 0 no relation."
     )
     if trust.get("std"):
-        caption += " Bars are ± one standard deviation from seed to seed."
-    return Chart("trust", "Does the proxy rank as longer training does?", caption, figure, caption)
+        caption += " The error bars are ± one standard deviation between seeds."
+    return Chart("trust", "Does the proxy rank networks as longer training does?", caption, figure, caption)
 
 
 def family_chart(rows: Sequence[Mapping[str, Any]]) -> Chart | None:
-    """Draw what the members of a family cost."""
+    """Draw the MACs of a family's members."""
     if not rows:
         return None
     figure, axes = new_chart(0.9 + 0.24 * len(rows))
@@ -58,11 +59,11 @@ def family_chart(rows: Sequence[Mapping[str, Any]]) -> Chart | None:
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_quantity(value) if value > 0 else "0"))
     axes.xaxis.set_minor_formatter(lambda *_: "")
-    axes.set_xlabel("multiply-adds (MACs), by powers of ten")
+    axes.set_xlabel("multiply-adds (MACs), logarithmic scale")
     return Chart(
         "family",
         "The family after scaling",
         "Exact MACs of the baseline's compound scaling.",
         figure,
-        "Bar chart of the table of the family.",
+        "Bar chart of the family's MACs; the values are in the table of members.",
     )

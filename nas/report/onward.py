@@ -1,4 +1,4 @@
-"""The report's sections on what comes after: the family, and how to repeat the run."""
+"""The report's sections on the grid of a scaling, the scaled family, and how to repeat the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PHIS = (1, 2, 3, 4, 5, 6, 7)
 
 
 def grid_section(facts: Facts) -> PageSection | None:
-    """Say which alpha, beta and gamma were trained, and what each came to; ``None`` unless it is a grid search."""
+    """Return the section on the trained alpha, beta, gamma and their accuracy; ``None`` unless it is a grid search."""
     if not facts.scaling:
         return None
     columns = ("α", "β", "γ", "accuracy", "confirmed", "trainings", "× MACs", "verdict")
@@ -30,7 +30,7 @@ def grid_section(facts: Facts) -> PageSection | None:
             f"{statistics.fmean(one['confirmed']):.2%}" if one["confirmed"] else "",
             str(len(one["confirmed"]) or ""),
             f"{one['macs_ratio']:.2f}",
-            "the best" if place == 0 else "not told apart from the best" if one["tied"] else "",
+            "the best" if place == 0 else "not significantly different from the best" if one["tied"] else "",
         )
         for place, one in enumerate(facts.scaling.get("triples", []))
     ]
@@ -39,14 +39,14 @@ def grid_section(facts: Facts) -> PageSection | None:
 
 
 def family_section(facts: Facts) -> PageSection | None:
-    """Say what compound scaling makes of the baseline."""
+    """Return the section on the family that compound scaling makes from the baseline; ``None`` if there is none."""
     if facts.scaling:
-        rows, text = facts.scaling.get("family", []), "By the best triple of the grid, as written in the folder family."
+        rows, text = facts.scaling.get("family", []), "Scaled by the grid's best triple; also in the folder 'family'."
     elif facts.network is not None:
         rows = _scaled(facts)
         given = ",".join(str(phi) for phi in PHIS[: len(rows)])
         text = (
-            "By the paper's compound scaling: depth 1.2^φ, width 1.1^φ, resolution 1.15^φ. To write them: "
+            "Scaled by the paper's compound scaling: depth 1.2^φ, width 1.1^φ, resolution 1.15^φ. To write the family: "
             + f"{program()} scale {shlex.quote(str(facts.path))} --phi {given} --out family"
         )
     else:
@@ -71,18 +71,18 @@ def _scaled(facts: Facts) -> list[dict[str, object]]:
     for phi in PHIS:
         try:
             rows.append(make_family(facts.network, [phi_scaling(phi, facts.network.name)])[0].row())
-        except InputError:  # larger than any table may be
+        except InputError:  # the scaled stage table is too large
             break
     return rows
 
 
 def repeat_section(facts: Facts) -> PageSection:
-    """Say all that it takes to repeat the run."""
+    """Return the section on how to repeat the run: command, configuration, seed and versions."""
     config = (facts.path / "config.yaml").read_text(encoding="utf-8")
     path = shlex.quote(str(facts.path))
     command = f"{program()} search --config {path}/config.yaml --out runs/again"
     versions = ", ".join(f"{name} {number}" for name, number in facts.versions.items())
-    created = f"Begun {facts.created}. " if facts.created else ""
+    created = f"Started {facts.created}. " if facts.created else ""
     texts = (Text("The command", command, open=True), Text("The whole configuration (config.yaml)", config))
     return PageSection(
         "repeat", "To repeat this run", (f"{created}Seed {facts.config.seed}. Versions: {versions}.",), texts=texts

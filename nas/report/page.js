@@ -7,7 +7,7 @@
   const percent = (value) => `${(100 * value).toFixed(2)}%`;
   const count = (value) => (value >= 1e9 ? `${(value / 1e9).toFixed(2)}G` : value >= 1e6 ? `${(value / 1e6).toFixed(1)}M` : value >= 1e3 ? `${(value / 1e3).toFixed(1)}K` : String(value));
 
-  // A trial's choices by stage and field, as a stage table; decisions of their own come below.
+  // A trial's choices by stage and field, as a stage table; decisions that belong to no stage come below.
   function stageTable(genes) {
     const rows = new Map(), fields = [], alone = [];
     data.decisions.forEach((name, place) => {
@@ -63,7 +63,7 @@
       let best = null, least = 24 * 24;
       for (const [x, y, one] of boxes) {
         const distance = (x - event.pageX - plot.scrollLeft) ** 2 + (y - event.pageY) ** 2;
-        if (distance <= least) { least = distance; best = one; }  // of equals the last, which is drawn on top
+        if (distance <= least) { least = distance; best = one; }  // at equal distance the last mark wins, which is drawn on top
       }
       return best;
     };

@@ -1,4 +1,4 @@
-"""From a run directory to ``report.html``, and to the same pictures as files."""
+"""Writes the ``report.html`` of a run directory, and its charts as separate files."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def write_report(path: Path, to: Path | None = None, pictures: bool = False, aga
 
     Args:
         path: the run's directory, which another process may be writing to.
-        to: where the page goes, ``report.html`` in the directory unless given.
-        pictures: write each picture as SVG and PNG too, into the folder ``pictures`` beside the page.
-        against: another run's directory, whose best reward is drawn beside this one's.
+        to: path of the page; by default ``report.html`` in the run's directory.
+        pictures: whether to also write each chart as SVG and PNG, into the folder ``pictures`` beside the page.
+        against: directory of another run, whose best reward is drawn for comparison.
 
     Raises:
-        InputError: if it is no run directory, or no trial has ended.
+        InputError: if ``path`` is not a run directory, or no trial has ended.
         WorkError: if the files cannot be written.
     """
     facts = Facts.read(path)
@@ -77,10 +77,10 @@ def render(page: Page, trials: Sequence[Trial]) -> str:
 
 
 def trials_json(trials: Sequence[Trial]) -> str:
-    """Return what a pointer is told of each trial, as JSON that may stand in HTML.
+    """Return the trials' data for the page's tooltips, as JSON that is safe inside HTML.
 
-    ``decisions`` are their names and ``values`` the options of each; a trial is its number, accuracy, MACs, params,
-    reward, and the place of each choice among those options.
+    ``decisions`` are the names of the decisions, and ``values`` the options of each decision. A trial is a list of its
+    number, accuracy, MACs, params, reward, and the index of each choice among the decision's options.
     """
     decisions = list(dict.fromkeys(name for trial in trials for name in trial.choices))
     texts = [[str(trial.choices.get(name, "")) for name in decisions] for trial in trials]
@@ -102,10 +102,13 @@ def trials_json(trials: Sequence[Trial]) -> str:
 
 
 def draw_report(run: Path, callback: Callback) -> list[Path]:
-    """Write a run's page, and return its files; warn if it cannot be drawn, because nothing else is lost then."""
+    """Write a run's page and return its files.
+
+    If this fails, warn and return an empty list, because the run itself is not affected.
+    """
     try:
         return write_report(run)
     except Exception as error:
         again = f"{program()} report {shlex.quote(str(run))}"
-        callback.warning(f"{run / FILE} could not be drawn ({error}); nothing else is lost. Again: {again}")
+        callback.warning(f"{run / FILE} could not be drawn ({error}); the run is not affected. To draw it: {again}")
         return []

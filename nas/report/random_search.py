@@ -1,4 +1,4 @@
-"""What random search would have come to: the curve that a controller has to beat."""
+"""The best reward that random search would reach: the curve that a controller has to beat."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from nas.search.assemble import Setup, prepare
 from nas.search.b0_comparison import sample_inside
 
 SAMPLE = 5_000
-LEAST = 5  # random trials that an estimate is made from
-RANDOM_FIRST = {"evolution": "population", "nsga2": "population"}  # whose first trials are uniform draws
+LEAST = 5  # smallest number of random trials for an estimate
+# Controllers whose first trials are drawn uniformly, and the option with the number of these trials.
+RANDOM_FIRST = {"evolution": "population", "nsga2": "population"}
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class RandomSearch:
 
     Attributes:
         best: best reward after 1, 2, 3, ... trials ``(n,)``.
-        label: in the picture's key.
-        source: what it was computed from, in words.
-        independent: whether it is from other trials than the search's own, so that they can be compared.
+        label: label in the chart's legend.
+        source: description of the trials or draws behind the curve.
+        independent: whether the curve comes from other trials than the search's own; otherwise they are not compared.
     """
 
     best: NDArray[np.float64]
@@ -40,9 +41,9 @@ class RandomSearch:
 
 
 def expected_best(rewards: Sequence[float] | NDArray[np.float64], draws: int) -> NDArray[np.float64]:
-    """Return the expected largest of 1, ..., ``draws`` draws with replacement ``(draws,)``.
+    """Return the expected maximum of 1, ..., ``draws`` draws with replacement ``(draws,)``.
 
-    Of n draws the i-th smallest of N values is the largest with probability (i/N)^n - ((i-1)/N)^n.
+    The i-th smallest of N values is the maximum of n draws with probability (i/N)^n - ((i-1)/N)^n.
     """
     ordered = np.sort(np.asarray(rewards, dtype=float))
     below = np.arange(len(ordered) + 1) / len(ordered)
@@ -53,15 +54,15 @@ def expected_best(rewards: Sequence[float] | NDArray[np.float64], draws: int) ->
 
 
 def expected_best_of_own(rewards: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the expected largest of 1, ..., N of N values, drawn without replacement ``(N,)``.
+    """Return the expected maximum of 1, ..., N draws without replacement from N values ``(N,)``.
 
-    The i-th smallest is the largest of n with probability C(i-1, n-1) / C(N, n); nothing is said beyond N.
+    The i-th smallest value is the maximum of n draws with probability C(i-1, n-1) / C(N, n). The curve ends at N draws.
     """
     ordered = np.sort(np.asarray(rewards, dtype=float))
     count = len(ordered)
     found = np.empty(count)
     for draws in range(1, count + 1):
-        weight, total = draws / count, 0.0  # of the largest; each smaller one's follows from the one above it
+        weight, total = draws / count, 0.0  # weight of the largest value; the others follow by recursion
         for place in range(count, draws - 1, -1):
             total += weight * ordered[place - 1]
             weight *= (place - draws) / (place - 1) if place > 1 else 0.0
@@ -70,11 +71,12 @@ def expected_best_of_own(rewards: Sequence[float] | NDArray[np.float64]) -> NDAr
 
 
 def random_search(facts: Facts, against: Facts | None = None) -> RandomSearch | str:
-    """Return the curve, or why there is none.
+    """Return the curve of random search, or the reason why there is none.
 
-    Where accuracies are looked up or predicted, random architectures from inside the limits are scored alike. Where
-    networks are trained, the trials that evolution began with stand for random ones, as far as they go; or ``against``
-    is another run, best by ``--controller random``.
+    If ``against`` is given, the curve is the best reward of that run, which should be one by ``--controller random``.
+    If accuracies are looked up or predicted, random architectures inside the limits are scored by the same evaluator.
+    If networks are trained, the first trials of ``evolution`` and ``nsga2`` are used, because they are drawn at random;
+    the curve then ends after these trials.
     """
     if against is not None:
         rewards = np.array([np.nan if trial.reward is None else trial.reward for trial in against.trials])
@@ -88,12 +90,12 @@ def random_search(facts: Facts, against: Facts | None = None) -> RandomSearch | 
             return f"no random search was drawn: {error}"
         scored = _looked_up(setup)
         if scored is None:
-            return "no random search was drawn: the space cannot be sampled many at a time"
-        source = f"{len(scored):,} architectures drawn at random from inside the limits and scored alike"
+            return "no random search was drawn: the space cannot sample many architectures at once"
+        source = f"{len(scored):,} architectures drawn at random inside the limits, scored by the same evaluator"
         return RandomSearch(expected_best(scored, len(facts.trials)), "random search, expected", source, True)
     name = str(facts.config.controller["name"])
     if facts.scaling:
-        return "the trials are those of a grid; nothing was searched"
+        return "the trials form a grid, so there is no search to compare"
     if name == "random":
         return "this search is random itself"
     first = _first_trials(facts, name)
@@ -101,9 +103,9 @@ def random_search(facts: Facts, against: Facts | None = None) -> RandomSearch | 
         path = shlex.quote(str(facts.path))
         other = f"{program()} search --config {path}/config.yaml --controller random --out runs/random"
         compared = f"{program()} report {path} --against runs/random"
-        return f"no random search is known for these trainings; to have one: {other}, then {compared}"
+        return f"no random search is known for these trainings; to add one, run {other}, then {compared}"
     worth = [0.0 if trial.reward is None else trial.reward for trial in first]
-    source = f"the first {len(first)} trials, which were drawn at random, in any order"
+    source = f"the first {len(first)} trials, which were drawn at random, averaged over all orders"
     return RandomSearch(expected_best_of_own(worth), "random draws, expected", source, False)
 
 
@@ -132,7 +134,7 @@ def _looked_up(setup: Setup) -> NDArray[np.float64] | None:
 
 
 def _first_trials(facts: Facts, name: str) -> Sequence[Trial]:
-    """Return the trials that were drawn uniformly before anything was learnt; failed ones are worth nothing."""
+    """Return the first trials if the controller drew them uniformly, failed trials included; otherwise none."""
     if facts.config.warm_start is not None or name not in RANDOM_FIRST:
         return []
     config = facts.config

@@ -1,4 +1,4 @@
-"""Pictures of the search itself: what was found, and how fast."""
+"""Charts of the search: accuracy and cost of its trials, and the best reward over trials and hours."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from nas.report.random_search import RandomSearch
 from nas.search_spaces.catalogue import reference_network
 
 REFERENCES = ("efficientnet_b0", "mobilenet_v2", "mobilenet_v3_large", "mnasnet_a1")
-ROOM = 1.35  # references are shown if their MACs are within so many times those of the trials
+ROOM = 1.35  # references are shown if their MACs are within the trials' range, widened by this factor
 
-FROM = 4  # the curves are seen from so many trials on
-WORST, TAIL = 0.0, 0.02  # the share of trials below the picture, where they are few and where they are many
+FROM = 4  # the curves are inside the picture from this trial on
+WORST, TAIL = 0.0, 0.02  # share of the worst trials that is not drawn, for few and for many trials
 MANY = 200
 _TRIALS: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "markeredgewidth": 0, "color": GREY}
 _TRIALS |= {"alpha": 0.45, "label": "trials"}
 
 
 def front_chart(facts: Facts) -> Chart | None:
-    """Draw accuracy over MACs: trials, front, band, baseline, and the papers' networks at their cost."""
+    """Draw accuracy over MACs: trials, Pareto front, target band, baseline, and the MACs of the papers' networks."""
     costed = [trial for trial in facts.succeeded if "macs" in trial.metrics]
     if not costed:
         return None
@@ -81,8 +81,8 @@ def front_chart(facts: Facts) -> Chart | None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     key_above(figure, axes)
     caption = (
-        f"Every trial by what it costs and reaches. {_band_words(facts)}The front has {len(facts.front)} networks that "
-        "no other beats in accuracy, MACs and params together; the line is the front of accuracy and MACs alone. "
+        f"MACs and accuracy of every trial. {_band_words(facts)}The Pareto front of accuracy, MACs and params has "
+        f"{len(facts.front)} networks; the line is the Pareto front of accuracy and MACs alone. "
         f"{beside}{_left_out(len(costed) - len(shown), floor)}"
     )
     words = (
@@ -93,7 +93,7 @@ def front_chart(facts: Facts) -> Chart | None:
 
 
 def progress_chart(facts: Facts, random: RandomSearch | str) -> Chart | None:
-    """Draw the best reward so far over trials, beside what random draws come to."""
+    """Draw the best reward so far over trials, and the curve of random search for comparison."""
     if not facts.succeeded:
         return None
     figure, axes = new_chart(3.2)
@@ -144,7 +144,7 @@ def hours_chart(facts: Facts, random: RandomSearch | str, against: Facts | None 
         _draw_random(
             axes, scale * hours[len(random.best) - 1] / len(random.best) * np.arange(1, len(random.best) + 1), random
         )
-        caption += f" A random draw is taken to cost what the first {len(random.best)} trials cost in the mean."
+        caption += f" A random draw is assumed to take the mean time of the first {len(random.best)} trials."
     axes.set_xlabel(f"{unit} of all workers together")
     axes.set_ylabel("reward")
     key_above(figure, axes)
@@ -159,20 +159,20 @@ def _random_words(best: np.ndarray, random: RandomSearch | str) -> str:
     if isinstance(random, str):
         return f"{random[0].upper()}{random[1:]}."
     if not random.independent:
-        return f"The dashed line is what {random.source}, come to; no random search was run beyond them."
+        return f"The dashed line is the best reward of {random.source}; no random search was run beyond them."
     compared = min(len(best), len(random.best))
     theirs, ours = float(random.best[compared - 1]), float(best[compared - 1])
     reached = np.flatnonzero(best >= theirs)
-    when = f", which the search passed at trial {int(reached[0]) + 1:,}" if len(reached) else ""
+    when = f", which the search reached at trial {int(reached[0]) + 1:,}" if len(reached) else ""
     verdict = "ahead" if ours >= theirs else "behind"
     return (
-        f"The dashed line is {random.source}: {theirs:.4f} after {compared:,} trials{when}; the search is {verdict} by "
-        f"{abs(ours - theirs):.4f}."
+        f"The dashed line shows {random.source}: {theirs:.4f} after {compared:,} trials{when}; the search is {verdict} "
+        f"by {abs(ours - theirs):.4f}."
     )
 
 
 def _front_of_two(front: Sequence[Trial]) -> list[Trial]:
-    """Return those of a front that no other beats in accuracy and MACs alone, by rising MACs."""
+    """Return the trials of a front that are Pareto-optimal in accuracy and MACs alone, by increasing MACs."""
     found: list[Trial] = []
     for trial in sorted(front, key=lambda one: (one.metrics["macs"], -one.metrics["accuracy"])):
         if not found or trial.metrics["accuracy"] > found[-1].metrics["accuracy"]:
@@ -208,7 +208,7 @@ def _band_words(facts: Facts) -> str:
     if objective.tolerance is None:
         return f"The dashed line is the target of {target} MACs. "
     low = format_quantity((1 - objective.tolerance) * objective.target_flops)
-    return f"Only networks in the shaded band, {low} to {target} MACs, were looked at. "
+    return f"Only networks in the shaded band, {low} to {target} MACs, were evaluated. "
 
 
 def reference_costs(facts: Facts) -> dict[str, float]:
@@ -217,14 +217,14 @@ def reference_costs(facts: Facts) -> dict[str, float]:
     if facts.decoded is None:
         return found
     for name in REFERENCES:
-        with suppress(InputError):  # too small a resolution for its strides
+        with suppress(InputError):  # the resolution is too small for the network's strides
             network = reference_network(name).at(resolution=facts.decoded.resolution, classes=facts.decoded.classes)
             found[name] = float(network_cost(network).macs)
     return found
 
 
 def _references(axes: Any, facts: Facts, low: float, high: float) -> str:
-    """Mark the papers' networks at their MACs, as far as they are near; return the caption's sentence about them."""
+    """Draw a line at the MACs of the papers' networks near the trials; return the caption's sentences about them."""
     costs = {name: macs / 1e6 for name, macs in reference_costs(facts).items()}
     if not costs or facts.decoded is None:
         return ""
@@ -238,8 +238,8 @@ def _references(axes: Any, facts: Facts, low: float, high: float) -> str:
     if "efficientnet_b0" in near and prediction is not None:
         place = [near["efficientnet_b0"]], [prediction.efficientnet_b0.picked_by]
         axes.scatter(*place, marker="D", s=26, color=BLACK, zorder=4, label="B0")
-        diamond = "The diamond is EfficientNet-B0, predicted by the same fit. "
+        diamond = "The diamond is EfficientNet-B0, with the accuracy predicted by the same fit. "
     where = f"at {facts.decoded.resolution} px and {facts.decoded.classes} classes"
     far = ", ".join(f"{name} {format_quantity(1e6 * macs)}" for name, macs in costs.items() if name not in near)
-    dotted = f"Dotted lines: the papers' networks at their cost, {where}. " if near else ""
+    dotted = f"The dotted lines are the MACs of the papers' networks {where}. " if near else ""
     return dotted + diamond + (f"Outside the picture{'' if near else ', ' + where}: {far}. " if far else "")

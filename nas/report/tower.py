@@ -23,11 +23,11 @@ class Bar:
     """One layer's output.
 
     Attributes:
-        stage: 1-based.
-        channels: of the output.
-        size: side of the output's maps in pixels.
-        kernel: of the layer's own convolution.
-        excited: whether it has squeeze-and-excitation.
+        stage: number of the layer's stage, 1-based.
+        channels: number of output channels.
+        size: side of the output's feature maps in pixels.
+        kernel: kernel size of the layer's spatial convolution.
+        excited: whether the layer has squeeze-and-excitation.
     """
 
     stage: int
@@ -69,8 +69,9 @@ def tower_chart(network: Network, beside: str = "efficientnet_b0") -> Chart | No
     names = " and ".join(one.name for one in networks)
     caption = (
         f"{names} at {network.resolution} px, to one scale: a bar is a layer's output, as wide as its channels "
-        f"({widest} are the widest) and as high as its feature map's side; hatched with squeeze-and-excitation. Beside "
-        "each stage, its operation, layers, kernel and share of the MACs. Stem and head are left out."
+        f"(the widest has {widest}) and as high as its feature map's side; hatched bars have squeeze-and-excitation. "
+        "The text beside a stage gives its operation, kernel, channels × layers, and share of the MACs. Stem and head "
+        "are left out."
     )
     return Chart(
         "stages",

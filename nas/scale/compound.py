@@ -1,8 +1,8 @@
 """Compound scaling: depth alpha**phi, width beta**phi, resolution gamma**phi (EfficientNet, arXiv 1905.11946, eq. 3).
 
-Rounding follows EfficientNet's public reference code: channels to multiples of 8 and never below 90%, repeats up.
-Stem and head are scaled too, unless they are to be kept, as EfficientNet-Lite keeps them with the first and the last
-stage's repeats. A negative phi makes the baseline smaller.
+Rounding follows EfficientNet's public reference code: channels are rounded to multiples of 8 and never below 90% of the
+exact product; repeats are rounded up. Stem and head are scaled too, unless they are kept unscaled together with the
+repeats of the first and last stage, as in EfficientNet-Lite. A negative phi makes the baseline smaller.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ LARGEST_PHI = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How a member of a family differs from its baseline.
+    """The scaling of a family member relative to its baseline.
 
     Attributes:
-        name: of the member.
+        name: name of the member.
         width: factor on every channel count.
         depth: factor on every stage's layers.
-        resolution: deployment resolution in pixels; or the baseline's times
-        resolution_factor: if ``resolution`` is ``None``.
-        dropout: of the classifier; ``None`` keeps the baseline's.
-        keep_stem_and_head: leave the channels of stem and head, and the layers of the first and the last stage.
-        phi: the compound coefficient that it is by, where there is one.
+        resolution: deployment resolution in pixels; if ``None``, ``resolution_factor`` is used.
+        resolution_factor: factor on the baseline's resolution, used if ``resolution`` is ``None``.
+        dropout: dropout rate of the classifier; ``None`` keeps the baseline's.
+        keep_stem_and_head: whether the channels of stem and head, and the layers of the first and last stage, stay
+            unscaled.
+        phi: the compound coefficient, if the member has one.
     """
 
     name: str
@@ -62,10 +63,10 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The bases of compound scaling, and whether stem and head are left alone.
+    """The bases of compound scaling, and whether stem and head stay unscaled.
 
     Raises:
-        InputError: if a base is below 1.
+        InputError: if a base is below 1 or above 100.
     """
 
     alpha: float = ALPHA
@@ -80,7 +81,7 @@ class Rule:
 
     @property
     def growth(self) -> float:
-        """What MACs grow by with phi, nominally: alpha * beta^2 * gamma^2, about 2."""
+        """Nominal growth of MACs per unit of phi: alpha * beta^2 * gamma^2, about 2."""
         return self.alpha * self.beta**2 * self.gamma**2
 
 
@@ -136,7 +137,7 @@ def scale(network: Network, scaling: Scaling) -> Network:
 
 
 def round_layers(layers: int, depth: float) -> int:
-    """Scale a repeat count, rounded up; products that are whole but for float error are taken as whole."""
+    """Scale a repeat count and round it up; a product that is whole except for floating-point error stays as it is."""
     return math.ceil(round(layers * depth, 9))
 
 
@@ -144,10 +145,10 @@ def official_scalings(names: str, base: str, resolution: int, keep_stem_and_head
     """Parse ``b1,b2,b7`` or ``b0..b7`` into the released models' coefficients.
 
     Args:
-        names: the members.
-        base: the baseline's name; members of ``efficientnet_b0`` are named as the papers do.
-        resolution: of the baseline; the released resolutions are taken relative to 224.
-        keep_stem_and_head: leave them as they are.
+        names: names of the members.
+        base: the baseline's name; members of ``efficientnet_b0`` are named as in the papers.
+        resolution: resolution of the baseline; the released resolutions are applied relative to 224.
+        keep_stem_and_head: whether stem and head stay unscaled.
 
     Raises:
         InputError: for a name that does not exist.
@@ -162,7 +163,7 @@ def official_scalings(names: str, base: str, resolution: int, keep_stem_and_head
 
 
 def phi_scaling(phi: float, base: str, rule: Rule | None = None) -> Scaling:
-    """Return the member for a compound coefficient; dropout rises linearly from 0.2 to 0.5 at phi = 7.
+    """Return the scaling for a compound coefficient; dropout rises linearly from 0.2 to 0.5 at phi = 7.
 
     Raises:
         InputError: if phi is out of range.

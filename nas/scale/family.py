@@ -1,4 +1,4 @@
-"""Members of a family with what they cost, as rows that are printed, written and compared."""
+"""Members of a family with their costs, as rows for printing, writing and comparing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.scale.compound import ALPHA, BETA, GAMMA, Rule, Scaling, scale
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
 
-NOMINAL_GROWTH = 2.0  # of the paper's rule, whose alpha * beta^2 * gamma^2 is about 2
+NOMINAL_GROWTH = 2.0  # growth of MACs per unit of phi by the paper's rule, whose alpha * beta^2 * gamma^2 is about 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Member:
     """A scaled network.
 
     Attributes:
-        scaling: how it differs from the baseline.
+        scaling: how the network differs from the baseline.
         network: its stage table.
-        macs_ratio: its exact MACs over the baseline's.
-        nominal_ratio: what the rule takes for that: 2^phi for the paper's, (alpha * beta^2 * gamma^2)^phi for others;
-            ``None`` where it is not by phi.
-        measured: figures beside the exact costs, such as a latency.
+        macs_ratio: its exact MACs divided by the baseline's.
+        nominal_ratio: the ratio by the rule: 2^phi for the paper's rule, (alpha * beta^2 * gamma^2)^phi for others;
+            ``None`` for a member without phi.
+        measured: metrics in addition to the exact costs, such as a latency.
     """
 
     scaling: Scaling
@@ -37,7 +37,7 @@ class Member:
     measured: dict[str, float]
 
     def row(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the member as plain values by column."""
         cost = network_cost(self.network)
         scaling = self.scaling
         return {
@@ -59,7 +59,7 @@ COLUMNS = ("name", "width", "depth", "resolution", "MACs", "params", "× MACs")
 
 
 def row_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a member's row as people read it, under ``COLUMNS``."""
+    """Return a member's row as formatted text, in the order of ``COLUMNS``."""
     return (
         row["name"],
         f"{row['width']:.3g}",
@@ -72,14 +72,16 @@ def row_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def make_family(baseline: Network, scalings: Sequence[Scaling], rule: Rule | None = None) -> list[Member]:
-    """Scale a baseline; those that are by phi are by ``rule``, the paper's unless another is given.
+    """Scale a baseline into the members of a family.
+
+    ``rule`` (default: the paper's) gives the nominal ratios of the members with a phi.
 
     Raises:
-        InputError: if two members would have one name, or a table is impossible.
+        InputError: if two members would have the same name, or a table is impossible.
     """
     names = [scaling.name for scaling in scalings]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"scale: two members would be named '{twice.pop()}'; ask for each once")
+        raise InputError(f"scale: two members would be named '{twice.pop()}'; request each member once")
     before = network_cost(baseline).macs
     papers = rule is None or (rule.alpha, rule.beta, rule.gamma) == (ALPHA, BETA, GAMMA)
     growth = NOMINAL_GROWTH if papers or rule is None else rule.growth
@@ -92,7 +94,7 @@ def make_family(baseline: Network, scalings: Sequence[Scaling], rule: Rule | Non
 
 
 def rule_text(rule: Rule) -> str:
-    """Write a rule as the paper does, with what it nominally grows by."""
+    """Return a rule as text in the paper's form, with its nominal growth."""
     kept = "; stem and head are kept" if rule.keep_stem_and_head else ""
     return (
         f"depth {rule.alpha:g}^phi, width {rule.beta:g}^phi, resolution {rule.gamma:g}^phi; "
@@ -101,7 +103,7 @@ def rule_text(rule: Rule) -> str:
 
 
 def write_family(folder: Path, members: Sequence[Member]) -> list[Path]:
-    """Write one YAML file a member.
+    """Write one YAML file per member and return their paths.
 
     Raises:
         WorkError: if they cannot be written.

@@ -1,4 +1,4 @@
-"""A THING: a run directory or a training's folder, a network's YAML file, or a reference name."""
+"""Look-up of a network by a THING: a run directory, a training's folder, a network's YAML file, or a reference name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def thing_names() -> list[str]:
 
 
 def told_apart(networks: Sequence[Network], references: Sequence[str]) -> list[Network]:
-    """Return networks with names of their own: those that share one are called as people typed them."""
+    """Return networks with unique names: networks that share a name are renamed to the references that were typed."""
     names = [network.name for network in networks]
     return [
         replace(network, name=reference.replace("/", " ").strip()) if names.count(network.name) > 1 else network
@@ -32,10 +32,10 @@ def told_apart(networks: Sequence[Network], references: Sequence[str]) -> list[N
 
 
 def find_network(reference: str) -> Network:
-    """Return the stage table that a person means.
+    """Return the stage table of a THING.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no such network.
     """
     if reference in reference_names():
         return reference_network(reference)
@@ -49,7 +49,7 @@ def find_network(reference: str) -> Network:
         baseline = trained if trained.exists() else path / "baseline.yaml"
         if not baseline.exists():
             raise InputError(
-                f"'{reference}' has no baseline.yaml: it is no run directory, or one that has not ended; go on with "
+                f"'{reference}' has no baseline.yaml: it is not a run directory, or the run has not ended; resume with "
                 f"{program()} search --resume {reference}"
             )
         path = baseline

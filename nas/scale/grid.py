@@ -1,4 +1,4 @@
-"""Triples of alpha, beta, gamma as a space that is searched like any other: each decodes to the baseline at phi = 1."""
+"""A search space of triples (alpha, beta, gamma): each triple decodes to the baseline that it scales with phi = 1."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from nas.scale.compound import Rule, phi_scaling, scale
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict
 
-GROWTH = 2.0  # what MACs grow by with phi
+GROWTH = 2.0  # growth of MACs per unit of phi
 
 
 class ScalingSpace:
-    """The triples of a grid whose MACs about double, one gene: the triple's number.
+    """The triples of a grid that about double the MACs. The only gene is the index of the triple.
 
     Args:
-        grid: the baseline, the grid, and what is about 2.
+        grid: settings with the baseline, the grid, and the growth that is about 2.
 
     Attributes:
         baseline: the network that is scaled.
-        rules: the triples, rising.
+        rules: the triples, in ascending order.
 
     Raises:
         InputError: if no triple is inside the tolerance.
@@ -48,7 +48,7 @@ class ScalingSpace:
 
     @property
     def gene_sizes(self) -> tuple[int, ...]:
-        """One gene: which triple."""
+        """One gene: the index of the triple."""
         return (len(self.rules),)
 
     def decode(self, architecture: Architecture) -> Network:
@@ -64,11 +64,11 @@ class ScalingSpace:
         return {"alpha": rule.alpha, "beta": rule.beta, "gamma": rule.gamma}
 
     def growth(self, rule: Rule) -> float:
-        """Return what a triple's MACs really grow by at phi = 1."""
+        """Return the exact growth of MACs by a triple at phi = 1."""
         return network_cost(scale(self.baseline, phi_scaling(1, "x", rule))).macs / self._macs
 
     def distinct(self) -> Iterator[Architecture]:
-        """Yield one genotype of each different network: triples may round to the same."""
+        """Yield one genotype for each distinct network; several triples may round to the same network."""
         seen: set[Hashable] = set()
         for place in range(len(self.rules)):
             architecture = Architecture(self.name, (place,))
@@ -90,23 +90,23 @@ def _grid(grid: ScalingGrid) -> Iterator[Rule]:
 
 
 class ScalingGrid(Section):
-    """The grid search of compound scaling (EfficientNet, section 3.3, step 1): trials are triples at phi = 1."""
+    """The grid search of compound scaling (EfficientNet, section 3.3, step 1): each trial is a triple at phi = 1."""
 
     network: dict[str, Any]
     """The baseline, in its YAML form."""
-    step: Annotated[float, Flag("--step", help="of the grid (default: 0.05).")] = Field(default=0.05, ge=0.01, le=1)
-    """Between two values of alpha, of beta and of gamma, from 1 on."""
+    step: Annotated[float, Flag("--step", help="Grid step (default: 0.05).")] = Field(default=0.05, ge=0.01, le=1)
+    """Step between the values of alpha, beta and gamma, which start at 1."""
     largest: float = Field(default=2.0, gt=1, le=8)
-    """Of any of them."""
+    """Largest value of alpha, beta and gamma."""
     budget: Annotated[
         Literal["nominal", "macs"],
-        Flag("--by", help="nominal, alpha*beta^2*gamma^2 = 2; or macs, real MACs doubled."),
+        Flag("--by", help="Growth that is about 2: nominal, alpha*beta^2*gamma^2; or macs, of exact MACs."),
     ] = "nominal"
-    """What is about 2: ``nominal``, alpha * beta^2 * gamma^2, as in the paper; ``macs``, the real MACs over the
-    baseline's."""
-    tolerance: Annotated[float, Flag("--tolerance", help="how far from 2 (default: 0.08).")] = Field(
+    """Growth that is about 2: ``nominal``, alpha * beta^2 * gamma^2, as in the paper; ``macs``, the exact MACs divided
+    by the baseline's."""
+    tolerance: Annotated[float, Flag("--tolerance", help="Largest distance from 2 (default: 0.08).")] = Field(
         default=0.08, ge=0, lt=1
     )
-    """How far it may be from 2; 0.08 admits the paper's 1.2, 1.1, 1.15."""
+    """Largest distance of the growth from 2; 0.08 admits the paper's 1.2, 1.1, 1.15."""
     keep_stem_and_head: bool = False
-    """Scale neither the channels of stem and head nor the layers of the first and last stage."""
+    """Whether the channels of stem and head, and the layers of the first and last stage, stay unscaled."""

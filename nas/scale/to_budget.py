@@ -1,8 +1,9 @@
-"""The largest member of a family that keeps to a budget, found on exact costs and not on the nominal 2^phi.
+"""Search for the largest member of a family inside a budget, by exact costs instead of the nominal 2^phi.
 
 EfficientNet (arXiv 1905.11946, section 3.1, equation 2) asks for the most accurate network with
-``Memory <= target_memory`` and ``FLOPS <= target_flops``. Along the compound rule more is better, so that is the
-largest member inside every ceiling: first phi, then the resolution, then the width, whose steps are finer.
+``Memory <= target_memory`` and ``FLOPS <= target_flops``. With the compound rule, a larger network is more accurate, so
+this is the largest member inside every ceiling. The search adjusts phi first, then the resolution, then the width,
+whose steps are finer.
 """
 
 from __future__ import annotations
@@ -17,23 +18,24 @@ from nas.evaluate.cost.exact import network_cost
 from nas.scale.compound import LARGEST_FACTOR, LARGEST_PHI, Rule, Scaling, phi_scaling, scale
 from nas.search_spaces.network import Network
 
-FULL_ENOUGH = (0.99, 0.97)  # of the budget: the member closest to the rule that uses as much is taken
-NEARLY = 0.9  # of the budget: less, at the largest phi, is told
-SLACK = 0.15  # how far resolution and width may leave the rule to use the budget
+FULL_ENOUGH = (0.99, 0.97)  # shares of the budget: the member closest to the rule that uses at least this much is taken
+NEARLY = 0.9  # share of the budget; it is an error if the largest phi uses less
+SLACK = 0.15  # largest relative deviation of resolution and width from the rule, to use the budget
 PHI_STEP, WIDTH_STEP, MEASURED_PHI_STEP = 1e-4, 1e-3, 0.02
-REMEASURED = 50  # times that a measured member may be made smaller, because a second look at the clock said more
+# Most times that a measured member is made smaller because a second measurement exceeds the budget.
+REMEASURED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """A budget: what ``cost`` says of a network may not exceed ``limit``.
+    """A budget: the ``cost`` of a network may not exceed ``limit``.
 
     Attributes:
-        name: of the cost, as in ``macs``.
-        limit: in the cost's own unit.
-        text: the limit as people write it; names the member.
-        cost: of a network.
-        exact: whether asking again gives the same, as arithmetic does and a clock does not.
+        name: name of the cost, such as ``macs``.
+        limit: the largest allowed cost, in the cost's own unit.
+        text: the limit as the user wrote it; part of the member's name.
+        cost: function that returns the cost of a network.
+        exact: whether ``cost`` always gives the same value: true if it is computed, false if it is measured.
     """
 
     name: str
@@ -44,12 +46,15 @@ class Ceiling:
     asked: dict[Any, float] = field(default_factory=dict, compare=False)
 
     def of(self, network: Network) -> float:
-        """Ask what a network costs."""
+        """Compute or measure the cost of a network, and keep it for ``latest``."""
         self.asked[network.signature()] = value = self.cost(network)
         return value
 
     def latest(self, network: Network) -> float:
-        """Return what a network cost when that was last asked, so that a clock is not asked until it says otherwise."""
+        """Return the last cost that ``of`` returned for a network, or call ``of`` if there is none.
+
+        A repeated measurement could give another value.
+        """
         known = self.asked.get(network.signature())
         return self.of(network) if known is None else known
 
@@ -65,15 +70,15 @@ def memory_ceiling(limit: float, text: str) -> Ceiling:
 
 
 def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -> Scaling:
-    """Return how the largest member within every ceiling differs from its baseline.
+    """Return the scaling of the largest member within every ceiling.
 
     Args:
         network: the baseline.
-        ceilings: at least one.
-        rule: alpha, beta, gamma, and whether stem and head stay.
+        ceilings: one or more budgets.
+        rule: alpha, beta, gamma, and whether stem and head stay unscaled.
 
     Raises:
-        InputError: if not even the smallest member keeps to them, with what that one costs.
+        InputError: if even the smallest member exceeds a ceiling; the message gives its costs.
     """
 
     def member(phi: float) -> Scaling:
@@ -82,7 +87,7 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
     def used(scaling: Scaling) -> float:
         try:
             made = scale(network, scaling)
-        except InputError:  # larger than any table may be
+        except InputError:  # larger than the limits of a stage table
             return math.inf
         return max(ceiling.of(made) / ceiling.limit for ceiling in ceilings)
 
@@ -101,7 +106,7 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
         if phi >= largest - 1e-3 and used(found) < NEARLY:
             raise InputError(
                 f"scale: the largest member of '{network.name}' by this rule, at phi {largest:.1f}, uses only "
-                f"{used(found):.3%} of that; ask for less, or give other --alpha, --beta, --gamma"
+                f"{used(found):.3%} of the budget; use a smaller budget, or other --alpha, --beta, --gamma"
             )
     else:
         for _ in range(REMEASURED):
@@ -111,16 +116,16 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
             found = member(phi)
         else:
             raise InputError(
-                f"scale: '{network.name}' came out above the budget {REMEASURED} times, each time smaller: the machine "
-                "is too busy to measure on; try again when it is quiet"
+                f"scale: '{network.name}' was measured above the budget {REMEASURED} times, although it was made "
+                "smaller each time: the machine is too busy for measurements; try again when it is idle"
             )
     return replace(found, name=f"{network.name}_{'_'.join(ceiling.text for ceiling in ceilings)}", phi=phi)
 
 
 def _bracket(fits: Callable[[float], bool], lowest: float) -> tuple[float, float] | None:
-    """Return a phi that fits and a larger one, a step on; ``None`` if none fits.
+    """Return a phi that fits and the next larger one, at most 1 above it; ``None`` if no phi fits.
 
-    From the baseline on in steps of 1: a far larger network could not even be measured.
+    The search starts at the baseline and moves in steps of 1, because a far larger network could not even be measured.
     """
     low = 0.0
     if fits(low):
@@ -139,13 +144,13 @@ def _too_small(network: Network, ceilings: Sequence[Ceiling], scaling: Scaling) 
     costs = ", ".join(f"{ceiling.name} {ceiling.cost(smallest):,.4g}" for ceiling in ceilings)
     asked = ", ".join(f"{ceiling.name} {ceiling.limit:,.4g}" for ceiling in ceilings)
     return (
-        f"scale: no member of '{network.name}' is as small as {asked}; the smallest that its strides allow, at phi "
-        f"{scaling.phi or 0:.1f} and {smallest.resolution} px, has {costs}. Ask for more, or scale a smaller network"
+        f"scale: no member of '{network.name}' is inside {asked}; the smallest that its strides allow, at phi "
+        f"{scaling.phi or 0:.1f} and {smallest.resolution} px, has {costs}. Raise the budget or scale a smaller network"
     )
 
 
 def _smallest_phi(network: Network, member: Callable[[float], Scaling]) -> float:
-    """Return the smallest phi whose table is possible: strides need maps to halve."""
+    """Return the smallest phi whose table is possible: each stride needs a map that it can halve."""
 
     def possible(phi: float) -> bool:
         try:
@@ -158,9 +163,9 @@ def _smallest_phi(network: Network, member: Callable[[float], Scaling]) -> float
 
 
 def _adjusted(network: Network, found: Scaling, used: Callable[[Scaling], float]) -> Scaling:
-    """Use what phi leaves of the budget: resolutions about the rule's, each with the largest width that it allows."""
+    """Return a member that uses more of the budget: try resolutions near the rule's, each with its largest width."""
     nominal = found.resolution_of(network)
-    grows = used(Scaling(found.name)) <= 1  # then no dimension may shrink, and else none grow
+    grows = used(Scaling(found.name)) <= 1  # if true, no dimension may shrink; if false, none may grow
     candidates = [(used(found), 0.0, replace(found, resolution=nominal))]
     for resolution in range(math.ceil(nominal * (1 - SLACK)), math.floor(nominal * (1 + SLACK)) + 1):
         narrow, wide = found.width * (1 - SLACK), found.width * (1 + SLACK)
@@ -185,7 +190,7 @@ def _adjusted(network: Network, found: Scaling, used: Callable[[Scaling], float]
 
 
 def _largest(holds: Callable[[float], bool], low: float, high: float, step: float) -> float:
-    """Return the largest value of ``low..high`` for which a condition holds, up to ``step``; it holds at ``low``."""
+    """Return the largest value of ``low..high`` for which a condition holds, within ``step``; it holds at ``low``."""
     if holds(high):
         return high
     while high - low > step:

@@ -1,8 +1,8 @@
-"""Asynchronous successive halving (ASHA): most networks are trained a little, the best of them longer.
+"""Asynchronous successive halving (ASHA): most networks are trained for a few epochs, the best of them longer.
 
-Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2. Trials are compared by reward:
-the accuracy at their rung times the cost factors, which are exact from the start, so that a second objective is never
-in the way of stopping early.
+Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2. Trials are ranked by reward:
+the accuracy at their rung times the cost factors. The cost factors are exact from the start, so that early stopping
+works with a second objective too.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from nas.core.errors import InputError
 
 
 def rung_epochs(min_epochs: int, max_epochs: int, reduction: int) -> tuple[int, ...]:
-    """Return the epochs that a trial has behind it at the end of each rung: ``min_epochs`` times powers, to the last.
+    """Return the cumulative epochs at the end of each rung.
+
+    They are ``min_epochs`` times powers of ``reduction``; the last rung ends at ``max_epochs``.
 
     Raises:
-        InputError: if there is no room for two rungs.
+        InputError: if ``min_epochs`` is not smaller than ``max_epochs``.
     """
     levels = []
     epochs = min_epochs
@@ -34,13 +36,13 @@ def rung_epochs(min_epochs: int, max_epochs: int, reduction: int) -> tuple[int, 
 
 
 def rung_cycles(levels: Sequence[int]) -> tuple[int, ...]:
-    """Return the epochs of each rung's own cycle of the learning rate."""
+    """Return the epochs of each rung, which has its own cycle of the learning rate."""
     return tuple(level - before for level, before in zip(levels, (0, *levels), strict=False))
 
 
 @dataclass
 class _Rung:
-    """Trials that finished a rung, with their rewards, and those of them that were promoted out of it."""
+    """The rewards of the trials that finished a rung, and the trials that were promoted from it."""
 
     rewards: dict[int, float] = field(default_factory=dict)
     promoted: set[int] = field(default_factory=set)
@@ -50,13 +52,13 @@ class _Rung:
 
 
 class Halving:
-    """Decides who is trained longer, and who never will be.
+    """Decides which trials are promoted and which can no longer be promoted.
 
     Args:
-        levels: epochs at the end of each rung, rising.
-        reduction: one of so many trials is promoted.
-        goal: how many trials there will be; where a budget decides that, how many are expected, and then verdicts on
-            the hopeless are as good as the expectation.
+        levels: cumulative epochs at the end of each rung, in increasing order.
+        reduction: one in ``reduction`` trials of a rung is promoted.
+        goal: total number of trials. If a budget decides it, this is the expected number, and the result of
+            ``hopeless`` is only as reliable as this expectation.
     """
 
     def __init__(self, levels: Sequence[int], reduction: int, goal: int) -> None:
@@ -74,14 +76,14 @@ class Halving:
         return len(self._accuracies.get(number, ()))
 
     def start(self, number: int) -> None:
-        """Take note that a trial is trained towards its next rung."""
+        """Record that a training towards the next rung of a trial starts."""
         self._running.add(number)
         self._begun.add(number)
         if reached := self.rung(number):
             self._rungs[reached - 1].promoted.add(number)
 
     def record(self, number: int, accuracy: float, reward: float) -> bool:
-        """Take in that a trial finished its next rung; say whether that was the last one."""
+        """Record that a trial finished its next rung. Returns True if it was the last rung."""
         self.start(number)
         self._running.discard(number)
         known = self._accuracies.setdefault(number, [])
@@ -90,18 +92,18 @@ class Halving:
         return len(known) == len(self.levels)
 
     def fail(self, number: int) -> None:
-        """Take note that a trial failed: its places are others' again."""
+        """Record that a trial failed and free its slots."""
         self._running.discard(number)
         for rung in self._rungs:
             rung.rewards.pop(number, None)
             rung.promoted.discard(number)
 
     def prune(self, number: int) -> None:
-        """Take note of the verdict that a trial is never promoted."""
+        """Record that a trial is pruned, so that it is never promoted."""
         self._pruned.add(number)
 
     def promotable(self) -> list[int]:
-        """Return the trials that may go on now, those of the highest rung first, the best of a rung first."""
+        """Return the trials that can be promoted now: the highest rung first, and within a rung the best first."""
         found = []
         for place in reversed(range(len(self._rungs) - 1)):
             rung = self._rungs[place]
@@ -112,10 +114,11 @@ class Halving:
         return found
 
     def hopeless(self) -> list[int]:
-        """Return the trials that will never be promoted, whatever the ones to come are worth.
+        """Return the trials that can no longer be promoted, regardless of the rewards of later trials.
 
-        A rung promotes from its best 1/reduction alone; who has as many better ones as that will be of all that can
-        still reach the rung stays behind. (More may be promoted in all, because the best at a time may be overtaken.)
+        A rung promotes only trials among its best 1/``reduction``. The number of slots is computed from all trials that
+        can still reach the rung; a trial with at least as many better trials as slots is never promoted. (In total,
+        more trials than slots may be promoted, because later trials may overtake a promoted one.)
         """
         found = []
         arrivals = max(self.goal, len(self._begun))
@@ -132,9 +135,9 @@ class Halving:
         return found
 
     def projected_accuracy(self, number: int) -> float:
-        """Return what a trial's accuracy would be after all rungs, by the mean gain of those that were trained longer.
+        """Return a trial's expected accuracy after all rungs, by the mean gains of trials that were trained longer.
 
-        This is what controllers learn from where a trial was stopped early.
+        Controllers learn from this value if a trial was stopped early.
         """
         known = self._accuracies[number]
         accuracy = known[-1]
@@ -147,7 +150,7 @@ class Halving:
         return number not in rung.promoted and number not in self._pruned
 
     def _is_complete(self, place: int) -> bool:
-        """Say whether nobody will reach a rung any more: no trial is to come, and none is on its way up to it."""
+        """Return whether a rung is complete: no trial will start, and no running or paused trial can still reach it."""
         if not self.closed or any(self.rung(number) <= place for number in self._running):
             return False
         for below, rung in enumerate(self._rungs[:place]):

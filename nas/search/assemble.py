@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a run, with every mistake found before any work."""
+"""The parts of a run, made from its configuration. Mistakes are found before any work starts."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from nas.search_spaces.domain import Domain
 from nas.search_spaces.hardware_presets import apply_preset
 from nas.search_spaces.space import SearchSpace
 
-TRIES = 50  # random genotypes tried where the first is none; building a module takes tens of milliseconds
-MORE_TRIES = 1000  # where it takes none
+TRIES = 50  # random genotypes tried if the first one is unusable; building a module takes tens of milliseconds
+MORE_TRIES = 1000  # tries where no module is built
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ class Setup:
     """The parts of a run.
 
     Attributes:
-        config: as used.
+        config: the configuration as used.
         space: the search space.
         costs: exact metrics known before training.
-        domain: what may be proposed.
-        reward: metrics in, number out.
-        recipe: how workers make the evaluator.
-        limits: what must hold before anything is trained.
-        evaluator: what the evaluator says of itself.
-        earlier: trials of an earlier run that the controller begins with, worth what this run's reward says.
+        domain: the architectures that may be proposed.
+        reward: function from metrics to the number that is maximised.
+        recipe: recipe from which workers make the evaluator.
+        limits: limits on costs; an architecture must satisfy them before it is trained.
+        evaluator: properties that the evaluator declares.
+        earlier: trials of an earlier run for the controller's warm start, with rewards computed by this run's reward.
     """
 
     config: RunConfig
@@ -70,31 +70,32 @@ class Setup:
 
     @property
     def controller_options(self) -> dict[str, Any]:
-        """What the controller is made with: the options that are given, and those that fit the run's length."""
+        """The controller's options: those that are given, and others fitted to the number of trials."""
         config = self.config
         trials = len(self.earlier) + (config.expected_trials or config.trials)
         return fitted_options(config.controller["name"], trials, config.controller_options)
 
     @property
     def worker_count(self) -> int:
-        """Workers, with the default resolved by what the evaluator says of itself."""
+        """Number of workers; the default depends on whether the evaluator is instant."""
         return self.config.workers.count_for(self.evaluator.is_instant)
 
     @property
     def task(self) -> Task:
-        """What the controller is given."""
+        """The task that the controller is given."""
         return Task(self.domain, self.reward)
 
 
 def prepare(config: RunConfig, resumed: bool = False) -> Setup:
-    """Resolve every name of a configuration.
+    """Make the parts of a run from a configuration.
 
     Args:
-        config: as given.
-        resumed: whether the run goes on, so that what an earlier run came to stands in its own state already.
+        config: the configuration as given.
+        resumed: whether the run is resumed. The folder of ``warm_start`` may then be missing, because the controller's
+            state already contains its trials.
 
     Raises:
-        InputError: for whatever cannot work, before anything is trained or written.
+        InputError: if the configuration cannot work; nothing has been trained or written then.
     """
     space = space_of(config)
     recipe = _recipe(config, space)
@@ -135,7 +136,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
 
 
 def space_of(config: RunConfig) -> SearchSpace:
-    """Return the space that a configuration searches, shaped by its preset.
+    """Return the space that a configuration searches, with its preset applied.
 
     Raises:
         InputError: if it cannot be loaded.
@@ -149,10 +150,10 @@ def space_of(config: RunConfig) -> SearchSpace:
 def _earlier_trials(
     config: RunConfig, space: SearchSpace, costs: KnownCosts, maximised: Reward, resumed: bool
 ) -> list[Trial]:
-    """Return the trials of the run that the controller begins with.
+    """Return the trials of the run that ``warm_start`` names.
 
     Raises:
-        InputError: if there are none, they are of another space, or the controller cannot learn from them.
+        InputError: if it has no trials, they belong to another space, or the controller cannot learn from them.
     """
     if config.warm_start is None or (resumed and not Path(config.warm_start).is_dir()):
         return []
@@ -200,7 +201,7 @@ def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
 
 
 def proxy_recipe(config: RunConfig) -> EvaluatorRecipe:
-    """Return the proxy with a configuration's settings and its workers' limits, for networks that need no space."""
+    """Return the proxy's recipe with a configuration's settings and worker limits, for networks that need no space."""
     return EvaluatorRecipe(config.proxy, device=config.workers.train_device, **_worker_limits(config))
 
 
@@ -211,25 +212,24 @@ def _worker_limits(config: RunConfig) -> dict[str, Any]:
 def _surrogate(space: SearchSpace) -> ImageNetEvaluator:
     if reason := covers(space):
         raise InputError(
-            "evaluator: the ImageNet surrogate knows only networks on EfficientNet-B0's skeleton, and space "
-            f"'{space.name}' is another: {reason}. Give images to train on with --data DIR (or --data digits), or use "
+            "evaluator: the ImageNet surrogate covers only networks on EfficientNet-B0's skeleton, and space "
+            f"'{space.name}' differs: {reason}. Give images to train on with --data DIR (or --data digits), or use "
             "--evaluator FILE.py:Class"
         )
     return ImageNetEvaluator()
 
 
 def _check_evaluator(code: UserCode, options: Mapping[str, Any], key: str) -> None:
-    """Check that a user's class has ``evaluate`` and takes what it will be given.
+    """Check that a user's class has ``evaluate`` and accepts the options that it is given.
 
-    ``key`` is the setting that asks for trainings of a length of its own, if one does.
+    ``key`` is the configuration key that sets the number of epochs; empty if there is none.
     """
     kind = code.load()
     if not callable(getattr(kind, "evaluate", None)):
         raise InputError(f"evaluator: class {code.class_name} needs a method evaluate(self, architecture, network)")
     if key and "epochs" not in inspect.signature(kind.evaluate).parameters:
         raise InputError(
-            f"{key}: this asks for trainings of another length; {code.class_name}.evaluate needs a parameter 'epochs' "
-            "for that"
+            f"{key}: this key sets the number of epochs; {code.class_name}.evaluate needs a parameter 'epochs' for that"
         )
     try:
         given = {**options, "data": None} if kind_of_class(code).needs_data else options
@@ -242,7 +242,7 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any], key: str) -> No
 
 
 def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig, row: Architecture | None) -> None:
-    """Check that a target and every limit can be compared with something, tried on ``row`` if there is one."""
+    """Check that the costs of the target and of every limit are known, tested on ``row`` if there is one."""
     if row is None and hasattr(space, "costs"):
         _usable(space, costs, MORE_TRIES)
     objective = config.objective
@@ -259,21 +259,21 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig, r
     for metric in objective.limits:
         if metric not in known:
             raise InputError(
-                f"objective.limits: '{metric}' is no cost that space '{space.name}' knows before training"
+                f"objective.limits: '{metric}' is not a cost that is known for space '{space.name}' before training"
                 f"{nearest_name(metric, known)}"
             )
     if objective.target_flops is not None and "macs" not in known:
         raise InputError(
-            f"target_flops: space '{space.name}' has no MACs to keep to a target; give it costs(genes), decode, or "
-            "build with a resolution, or leave --target-flops out"
+            f"target_flops: the MACs of space '{space.name}' are not known; define costs(genes), decode, or "
+            "build with a resolution in its class, or leave --target-flops out"
         )
 
 
 def _usable(space: SearchSpace, attempt: Callable[[Architecture], object], tries: int = TRIES) -> Architecture:
-    """Return a genotype with which ``attempt`` succeeds: the first of the space, else one of many random ones.
+    """Return a genotype for which ``attempt`` succeeds: the first one of the space, else one of ``tries`` random ones.
 
     Raises:
-        InputError: what the attempt says of the first genotype, if it fails with all.
+        InputError: the error of the first genotype, if ``attempt`` fails for all of them.
     """
     generator = np.random.default_rng(0)
     first = Architecture(space.name, (0,) * len(space.gene_sizes))

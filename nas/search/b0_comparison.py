@@ -1,4 +1,4 @@
-"""How a network that the surrogate's search has found stands beside EfficientNet-B0."""
+"""Comparison of EfficientNet-B0 with the network that a search on the surrogate has found."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.network import Network
 
 SAMPLE = 20_000
-MOST_DRAWS = 500_000  # of which a tight limit on predicted speed leaves few
+MOST_DRAWS = 500_000  # a tight limit on predicted speed rejects most of these draws
 
 
 @dataclass(frozen=True)
 class Side:
-    """One network of the comparison: exact costs, and what is predicted."""
+    """One network of the comparison, with its exact costs and its predictions."""
 
     network: Network
     genes: tuple[int, ...]
@@ -43,10 +43,10 @@ class B0Comparison:
         b0: EfficientNet-B0.
         gain: difference in predicted accuracy, a fraction.
         gain_interval: its 95% interval for one training of each.
-        b0_inside: whether B0 keeps to the search's limits.
+        b0_inside: whether B0 is inside the search's limits.
         b0_better_than: the share of architectures inside the limits whose predicted reward is below B0's; ``None``
-            where B0 is outside, or none could be drawn uniformly.
-        sample: how many architectures, drawn uniformly from inside the limits, that share is of.
+            if B0 is outside the limits, or architectures inside them cannot be drawn uniformly.
+        sample: number of architectures, drawn uniformly inside the limits, from which that share is computed.
     """
 
     found: Side
@@ -58,7 +58,7 @@ class B0Comparison:
     sample: int
 
     def as_result(self) -> PredictionResult:
-        """Return it as ``result.json`` has it."""
+        """Return the comparison in the form of ``result.json``."""
         return PredictionResult(
             found=_as_result(self.found),
             efficientnet_b0=_as_result(self.b0),
@@ -71,7 +71,10 @@ class B0Comparison:
 
 
 def compare_with_b0(setup: Setup, network: Network | None, sample: int = SAMPLE) -> B0Comparison | None:
-    """Compare a run's baseline with EfficientNet-B0; ``None`` unless the surrogate scored it."""
+    """Compare a run's baseline with EfficientNet-B0.
+
+    Returns ``None`` if the run's accuracies are not predicted by the surrogate, or ``network`` is ``None``.
+    """
     if not setup.evaluator.is_predicted or network is None:
         return None
     reference = reference_network("efficientnet_b0")
@@ -93,7 +96,7 @@ def compare_with_b0(setup: Setup, network: Network | None, sample: int = SAMPLE)
 def b0_share(setup: Setup, b0: Side, sample: int, seed: int = 0) -> tuple[float | None, int]:
     """Return the share of a uniform sample inside the limits with a lower predicted reward than B0, and its size.
 
-    Both by the fit to all trainings, which has picked neither.
+    All rewards are predicted by the fit to all trainings, which the search does not use.
     """
     sample = min(sample, int(getattr(setup.domain, "acceptance", 1.0) * MOST_DRAWS))
     genes = sample_inside(setup, sample, np.random.default_rng(seed)) if sample else None
@@ -114,7 +117,7 @@ def sample_inside(setup: Setup, count: int, generator: np.random.Generator) -> G
 
 
 def predicted_rewards(setup: Setup, genes: Genes) -> NDArray[np.float64]:
-    """Return the rewards ``(n,)`` that the fit to all trainings gives genotypes of the run's space."""
+    """Return the rewards ``(n,)`` of genotypes of the run's space, predicted by the fit to all trainings."""
     accuracy = predicted_accuracy(skeleton_genes(setup.space, genes))
     return setup.reward.many({**setup.costs.columns(genes), "accuracy": accuracy})
 
@@ -130,7 +133,7 @@ def _side(setup: Setup, network: Network, genes: tuple[int, ...]) -> Side:
 
 
 def _speed(setup: Setup, network: Network) -> dict[str, float]:
-    """Return what the run's device makes of a network; nothing where it does not know all of its operators."""
+    """Return a network's predicted speed; empty if the run has no device, or the device does not cover the network."""
     if setup.config.objective.device is None:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""What a run comes to: the baseline, its test score, the Pareto front, and the files that hold them."""
+"""The result of a run: the baseline, its test score, the Pareto front, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class Baseline:
     """A run's result.
 
     Attributes:
-        trial: the best one by reward, or by the reward of its confirming trainings.
-        network: its stage table; ``None`` for spaces without.
-        test_accuracy: its score on the test part; ``None`` if there is none.
-        front: the Pareto front, by falling accuracy.
-        files: what was written.
-        b0_comparison: the baseline beside EfficientNet-B0, where the ImageNet surrogate scored it.
-        neighbours: what every single change of the baseline would do, where the surrogate scored it.
-        measured_ms: the baseline's latency on this machine, where a latency table predicted it.
-        confirmation: the confirming trainings; ``None`` without any.
+        trial: the best trial by reward or, after a confirmation, by the reward of its confirming trainings.
+        network: its stage table; ``None`` for spaces without stage tables.
+        test_accuracy: its accuracy on the test split; ``None`` if it was not measured.
+        front: the Pareto front, by decreasing accuracy.
+        files: the files of the run, including those that were written.
+        b0_comparison: comparison with EfficientNet-B0, if the ImageNet surrogate scored the baseline.
+        neighbours: predicted effect of every single change of the baseline, if the surrogate scored it.
+        measured_ms: measured latency of the baseline on this machine in ms, if a latency table predicted it.
+        confirmation: the confirming trainings; ``None`` if there are none.
     """
 
     trial: Trial
@@ -60,12 +60,12 @@ class Baseline:
 
     @property
     def reward(self) -> float:
-        """The baseline's reward: of its confirming trainings where there were any."""
+        """The baseline's reward; after a confirmation, the reward of its confirming trainings."""
         return self.confirmation.winner.reward if self.confirmation else float(self.trial.reward or 0.0)
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """Return the trial with the highest reward; of equals the one with fewer MACs, then the earlier."""
+    """Return the trial with the highest reward; ties go to fewer MACs, then to the smaller number."""
     finished = [trial for trial in trials if trial.reward is not None]
     return max(
         finished,
@@ -89,16 +89,16 @@ def baseline_network(setup: Setup, run: Run, baseline: Trial) -> Network | None:
 def conclude(
     setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, callback: Callback = SILENT
 ) -> Baseline | None:
-    """Choose the baseline, score it on the test part once, and write the derived files.
+    """Choose the baseline, score it on the test split once, and write the derived files.
 
-    The baseline is trained again as its trial, or its first confirming training, was, so that those never touch the
-    test part.
+    For the test score the baseline is trained once more, exactly as in its trial or in its first confirming training.
+    The search and the confirmation thus never use the test split.
 
     Args:
         setup: the parts of the run.
-        run: with its journal complete or not.
-        pool: gives the workers; ``None`` leaves out what needs training, as after an interruption.
-        callback: hears of each confirming training.
+        run: the run directory; its journal may be incomplete.
+        pool: returns the workers; ``None`` skips everything that needs training, as after an interruption.
+        callback: receives a message after each confirming training.
 
     Returns:
         ``None`` if no trial succeeded.
@@ -138,7 +138,7 @@ def conclude(
 
 
 def _measured_ms(setup: Setup, network: Network | None) -> float | None:
-    """Measure the baseline where a latency table predicted it, so that both are shown together."""
+    """Measure the baseline's latency if a latency table predicted it, so that both values are shown together."""
     from nas.evaluate.cost.latency.device import TableDevice
 
     if network is None or not isinstance(setup.costs.device, TableDevice):
@@ -157,7 +157,7 @@ def _score_on_test(job: Job, pool: WorkerPool) -> float | None:
     found: list[Evaluation] = []
     run_jobs([replace(job, method="test")], pool, lambda _, evaluation: found.append(evaluation))
     if found[0].status != "ok":
-        _log.warning("the baseline could not be scored on the test part: %s", found[0].error)
+        _log.warning("the baseline could not be scored on the test split: %s", found[0].error)
     return found[0].metrics.get("test_accuracy")
 
 
@@ -200,7 +200,7 @@ def _result(
 
 
 def _genotype_yaml(baseline: Trial) -> str:
-    """Return what stands for the network where there is no stage table: its genotype."""
+    """Return the baseline's genotype as YAML, for spaces without stage tables."""
     data = {
         "space": baseline.architecture.space,
         "genes": list(baseline.architecture.genes),

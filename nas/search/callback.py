@@ -1,4 +1,4 @@
-"""Those who look on at a search, and the words for what they see."""
+"""Callbacks that observe a search, and texts that describe trials and options."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _COSTS = (("macs", "MACs"), ("params", "params"))
 
 @dataclass(frozen=True)
 class SearchState:
-    """What a search has done and may do, as its trials begin.
+    """The state of a search when its trials begin.
 
     Attributes:
-        goal: how many trials are asked for; ``None`` where the time budget alone ends the search.
-        tally: of the trials that ended before. The session keeps it up to date, before callbacks hear of a trial.
+        goal: number of trials to finish; ``None`` if the time budget alone ends the search.
+        tally: statistics of the trials that have ended. The session updates it before callbacks are told of a trial.
         is_instant: whether nothing is trained, so that thousands of trials take seconds.
-        time_account: of the time budget; ``None`` without one.
-        gpus_per_worker: the share of a GPU that a trial holds; 0 without.
+        time_account: account of the time budget; ``None`` if there is none.
+        gpus_per_worker: share of a GPU that each worker holds; 0 if trials use no GPU.
     """
 
     goal: int | None
@@ -36,19 +36,19 @@ class SearchState:
 
 
 class SearchCallback(Callback):
-    """Looks on at a search from its beginning to its end. Every method does nothing."""
+    """Base class of the callbacks that observe a search. Every method does nothing by default."""
 
     def search_prepared(self, setup: Setup, run: Run) -> None:
-        """The run's directory is there; its first trial, or the first one missing, comes next."""
+        """Called when the run's directory is ready, before its first trial or, if resumed, its first missing trial."""
 
     def trials_started(self, state: SearchState) -> None:
-        """Trials begin."""
+        """Called before the first trial of this process."""
 
     def trials_ended(self) -> None:
-        """The last trial ended, or the search was interrupted or failed."""
+        """Called after the last trial, or when the search was interrupted or has failed."""
 
     def search_interrupted(self, run: Run, best: Trial | None) -> None:
-        """Somebody interrupted the search. All finished trials are saved; ``best`` is the best of them."""
+        """Called when the search was interrupted. All finished trials are saved; ``best`` is the best of them."""
 
 
 def trial_line(trial: Trial) -> str:
@@ -67,7 +67,7 @@ def trial_line(trial: Trial) -> str:
 
 
 def fitted_words(setup: Setup) -> str:
-    """Name the controller's options that were fitted to the number of trials, in parentheses; empty without any."""
+    """Return the controller's options that were fitted to the number of trials, in parentheses; empty if none were."""
     config = setup.config
     fitted = [f"{key} {value}" for key, value in setup.controller_options.items() if key not in config.controller]
     return f" ({', '.join(fitted)})" if fitted else ""

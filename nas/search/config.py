@@ -1,4 +1,4 @@
-"""A run's configuration: a YAML file, the flags over it, and ``--set key.path=value`` over both."""
+"""A run's configuration: a YAML file, overridden by flags, and both overridden by ``--set key.path=value``."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from nas.search.time_budget import TimeBudget
 from nas.search_spaces.yaml_format import read_yaml
 from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
 
-OPEN_ENDED = 1_000_000  # trials of a run that ends with its budget
+OPEN_ENDED = 1_000_000  # number of trials of a run that ends when its budget is used up
 SECTIONS = ("objective", "controller", "evaluator", "data", "fidelity", "confirm", "workers", "tracking")
-METADATA = ("versions", "created")  # what a run's config.yaml says beside its configuration
+METADATA = ("versions", "created")  # keys of a run's config.yaml that are not part of its configuration
 NAMED = {"controller": "predictor", "evaluator": DEFAULT}
-"""The sections whose keys depend on their ``name``, with the name that holds where none is given."""
+"""The sections whose keys depend on their ``name``, with their default names."""
 
 
 def _budget(value: str | None) -> str | None:
@@ -43,10 +43,10 @@ def _budget(value: str | None) -> str | None:
 
 
 def _named(section: str) -> BeforeValidator:
-    """Let a section leave its ``name`` out.
+    """Return a validator that adds the default ``name`` to a section without one.
 
     Raises:
-        ValueError: if the name is no text.
+        ValueError: from the validator, if the name is not text.
     """
 
     def complete(value: Any) -> Any:
@@ -60,7 +60,7 @@ def _named(section: str) -> BeforeValidator:
 
 
 class RunConfig(Section):
-    """Everything that decides a run."""
+    """The complete configuration of a run."""
 
     space: Annotated[str, Flag("--space", help="A shipped space, FILE.yaml or FILE.py:Class.", completion="spaces")] = (
         "efficientnet"
@@ -68,38 +68,44 @@ class RunConfig(Section):
     """A shipped space, FILE.yaml or FILE.py:Class."""
     preset: Annotated[
         str | None,
-        Flag("--preset", help="Shape the space for hardware: edge-int8, mobile or gpu.", completion="presets"),
+        Flag("--preset", help="Adapt the space to hardware: edge-int8, mobile or gpu.", completion="presets"),
     ] = None
-    """Shapes the space for hardware: ``edge-int8`` (no SE, ReLU6), ``mobile`` (hard-swish), ``gpu`` (regular
+    """Preset that adapts the space to hardware: ``edge-int8`` (no SE, ReLU6), ``mobile`` (hard-swish), ``gpu`` (regular
     convolutions in early stages, ReLU, no SE)."""
     trials: Annotated[int, Flag("--trials", resumable=True)] = Field(default=16, ge=1)
-    """Finished trials of any status."""
+    """Number of trials to finish, of any status."""
     seed: Annotated[int, Flag("--seed")] = Field(default=0, ge=0)
-    """One seed, one result."""
+    """Random seed; the same seed gives the same result."""
     budget: Annotated[
         str | None,
         AfterValidator(_budget),
-        Flag("--budget", help="Stop after 2h, or after 24gpuh (cpuh) of all workers together.", resumable=True),
+        Flag("--budget", help="Time budget: 2h, or 24gpuh or 8cpuh of all workers together.", resumable=True),
     ] = None
-    """What the search may take: ``2h`` by the clock, or ``24gpuh`` (``8cpuh``) of all workers together."""
+    """Time budget of the search: wall-clock time (``2h``), or GPU-hours (``24gpuh``) or CPU-hours (``8cpuh``) of all
+    workers together."""
     expected_trials: int | None = Field(default=None, ge=1)
-    """How many trials the budget was expected to allow when the run began; decides populations."""
+    """Number of trials that the budget was expected to allow when the run began; population sizes depend on it."""
     warm_start: Annotated[
         str | None,
-        Flag("--warm-start", help="An earlier run's folder: begin with what its trials came to.", is_path=True),
+        Flag("--warm-start", help="Folder of an earlier run; the controller learns from its trials.", is_path=True),
     ] = None
-    """An earlier run's folder: the controller begins with what its trials came to."""
+    """Folder of an earlier run; the controller learns from its trials before it proposes."""
     report: Annotated[
         bool, Flag("--report/--no-report", RUN, help="Draw report.html at the end (default: yes).", resumable=True)
     ] = True
     """Draw ``report.html`` at the end; ``nas report`` draws it at any time."""
     scaling: ScalingGrid | None = None
-    """Instead of a space: a grid of scaled networks, as ``nas scale --fit`` searches."""
+    """Grid of scaled networks that is searched instead of a space; ``nas scale --fit`` sets it."""
     objective: ObjectiveSettings = ObjectiveSettings()
     controller: Annotated[
         dict[str, Any],
         _named("controller"),
-        Flag("--controller", key="name", help="Who proposes; see: nas controllers.", completion="controllers"),
+        Flag(
+            "--controller",
+            key="name",
+            help="The controller that proposes architectures; see: nas controllers.",
+            completion="controllers",
+        ),
     ] = Field(default_factory=dict, validate_default=True)
     """``name`` and the controller's own options."""
     evaluator: Annotated[
@@ -108,7 +114,7 @@ class RunConfig(Section):
         Flag(
             "--evaluator",
             key="name",
-            help="Who scores; see: nas evaluators; or FILE.py:Class.",
+            help="The evaluator that scores architectures; see: nas evaluators; or FILE.py:Class.",
             completion="evaluators",
         ),
     ] = Field(default_factory=dict, validate_default=True)
@@ -121,21 +127,21 @@ class RunConfig(Section):
 
     @property
     def worker_count(self) -> int:
-        """Workers, with the default resolved."""
+        """Number of workers, with the default resolved."""
         return self.workers.count_for(self.evaluator_kind.is_instant)
 
     @property
     def evaluator_kind(self) -> EvaluatorKind:
-        """What is known of the evaluator by its name alone.
+        """Properties of the evaluator that are known from its name alone.
 
         Raises:
-            InputError: if there is none of that name.
+            InputError: if no evaluator has that name.
         """
         return evaluator_kind(self.evaluator["name"])
 
     @property
     def evaluator_settings(self) -> Section | None:
-        """A shipped evaluator's options; ``None`` for a user's class.
+        """Options of a shipped evaluator; ``None`` for a user's class.
 
         Raises:
             InputError: naming the key that is unknown or wrong.
@@ -147,7 +153,7 @@ class RunConfig(Section):
 
     @property
     def proxy(self) -> ProxySettings | None:
-        """How proxies are trained; ``None`` where another evaluator scores.
+        """Settings of the proxy; ``None`` if the run uses another evaluator.
 
         Raises:
             InputError: as ``evaluator_settings``.
@@ -172,14 +178,14 @@ class RunConfig(Section):
 
     @property
     def full_epochs(self) -> int | None:
-        """Epochs of a whole training; ``None`` where the evaluator does not say."""
+        """Epochs of a full training; ``None`` if they are not known for the evaluator."""
         if self.rungs:
             return self.rungs[-1]
         return None if self.proxy is None else self.proxy.epochs
 
     @property
     def epochs_share(self) -> float:
-        """The share of a whole training's epochs that a trial takes in the mean; below 1 under halving."""
+        """Mean epochs of a trial as a share of a full training's epochs; below 1 with successive halving."""
         if not self.rungs:
             return 1.0
         reduction = self.fidelity.reduction
@@ -188,10 +194,10 @@ class RunConfig(Section):
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """Epochs at the end of each rung of successive halving; empty where all are trained alike.
+        """Cumulative epochs at the end of each rung of successive halving; empty if all trials are trained in full.
 
         Raises:
-            InputError: if the schedule leaves no room for two rungs, or is not known.
+            InputError: if there would be fewer than two rungs, or the evaluator's epochs are not known.
         """
         fidelity = self.fidelity
         if fidelity.method == "full":
@@ -200,7 +206,7 @@ class RunConfig(Section):
         if most is None and self.proxy is not None:
             most = self.proxy.epochs
         if most is None:
-            raise InputError("fidelity.max_epochs: give it, for this evaluator does not say its epochs")
+            raise InputError("fidelity.max_epochs: give it, because this evaluator's epochs are not known")
         return rung_epochs(fidelity.min_epochs, most, fidelity.reduction)
 
 
@@ -211,16 +217,16 @@ def config_names() -> tuple[str, ...]:
 
 
 def load_config(reference: str | None, changes: Changes, assignments: Sequence[str]) -> RunConfig:
-    """Read a run file by name or path and lay changes over it.
+    """Read a run file by name or path and merge changes into it.
 
     Args:
         reference: a shipped name or a path; ``None`` for ``default``, or ``proxy`` where the changes name data or an
             evaluator that trains.
         changes: values by section, from flags.
-        assignments: ``key.path=value`` with YAML values, laid over the flags.
+        assignments: ``key.path=value`` with YAML values, which override the flags.
 
     Raises:
-        InputError: naming the key, what was expected, what was got and the nearest valid name.
+        InputError: naming the key, what was expected, what was given and the nearest valid name.
     """
     source, data = _read(reference or _fallback(with_assignments(changes, assignments)))
     if reference is None:
@@ -235,7 +241,7 @@ def load_config(reference: str | None, changes: Changes, assignments: Sequence[s
 
 
 def _fallback(given: Changes) -> str:
-    """Return the shipped run file that fits what is asked for."""
+    """Return the name of the shipped run file that fits the given changes."""
     evaluator = given.get("evaluator")
     name = evaluator.get("name") if isinstance(evaluator, Mapping) else None
     if name is None:
@@ -244,7 +250,7 @@ def _fallback(given: Changes) -> str:
 
 
 def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
-    """Validate a configuration, its controller's and its evaluator's options included.
+    """Validate a configuration, including the options of its controller and its evaluator.
 
     Raises:
         InputError: as ``load_config``.
@@ -267,8 +273,8 @@ def _check_fidelity(config: RunConfig) -> None:
         )
     if config.workers.deterministic:
         raise InputError(
-            "workers.deterministic: with asha, who goes on depends on the order in which trials end; leave "
-            "--deterministic out (one worker always gives the same), or use --fidelity full"
+            "workers.deterministic: with asha, promotions depend on the order in which trials end; leave "
+            "--deterministic out (one worker always gives the same result), or use --fidelity full"
         )
     _ = config.rungs  # raises where the schedule leaves no room
 
@@ -276,13 +282,13 @@ def _check_fidelity(config: RunConfig) -> None:
 def _check_confirmation(config: RunConfig) -> None:
     if config.confirm.candidates and config.evaluator_kind.is_instant:
         raise InputError(
-            f"confirm.candidates: evaluator '{config.evaluator['name']}' trains nothing that could be trained again; "
-            "leave --confirm out. To train what was found for real: nas confirm RUN --data DIR"
+            f"confirm.candidates: evaluator '{config.evaluator['name']}' trains nothing, so nothing can be trained "
+            "again; leave --confirm out. To train the network that was found: nas confirm RUN --data DIR"
         )
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
-    """Return the configuration with every file it names absolute, so that it repeats from any working directory."""
+    """Return the configuration with absolute paths, so that it works from any working directory."""
     evaluator = config.evaluator | {"name": _absolute(config.evaluator["name"])}
     controller = config.controller | {"name": _absolute(config.controller["name"])}
     earlier = config.warm_start and absolute_path(config.warm_start)
@@ -320,6 +326,6 @@ def _read(reference: str) -> tuple[str, dict[str, Any]]:
     refuse_others(data, SEARCH, str(path))
     beside = path.parent / str(data.get("space"))
     if beside.suffix in (".yaml", ".yml") and beside.is_file() and not Path(str(data["space"])).exists():
-        data["space"] = str(beside)  # a space's file may be named as seen from the configuration's folder
+        data["space"] = str(beside)  # the path of a space's file may be relative to the configuration's folder
     sections = {key: {} if value is None and key in SECTIONS else value for key, value in data.items()}
     return str(path), {key: value for key, value in sections.items() if key not in METADATA}

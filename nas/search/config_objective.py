@@ -1,4 +1,4 @@
-"""The budget of a run: what must hold before anything is trained, and what the reward makes of the costs."""
+"""The limits on costs of a run, which are checked before training, and its reward."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIMIT_FLAGS = {"params": "--max-params", "memory_bytes": "--max-memory", "laten
 
 
 def budget(config: RunConfig) -> Limits:
-    """Return what must hold before anything is trained: the bands of the targets, every ceiling, the floor."""
+    """Return the limits that are checked before training: target bands, upper limits, minimum throughput."""
     objective, tolerance = config.objective, config.objective.tolerance
     limits = []
     if objective.target_flops is not None and tolerance is not None:
@@ -54,14 +54,14 @@ def reward(config: RunConfig) -> Reward:
 
 
 def check_device(device: DeviceModel | None, latency: bool, throughput: bool) -> None:
-    """Check that there is a device, and that it has the kind of speed that is asked for.
+    """Check that there is a device, and that it predicts the required latency or throughput.
 
     Raises:
-        InputError: naming the flag and what there is.
+        InputError: naming the flag and what is available.
     """
     if device is None:
         flag = "--target-latency and --max-latency" if latency else "--min-throughput"
-        raise InputError(f"{flag}: speed is a device's; give --device {'|'.join((*TITLES, 'FILE.json'))}")
+        raise InputError(f"{flag}: speed depends on the device; give --device {'|'.join((*TITLES, 'FILE.json'))}")
     has = " and ".join({"latency_ms": "latency", "throughput": "throughput"}[metric] for metric in device.metrics)
     if latency and "latency_ms" not in device.metrics:
         raise InputError(

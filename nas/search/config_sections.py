@@ -1,4 +1,4 @@
-"""The sections of a run's configuration, with a word under every field."""
+"""The sections of a run's configuration, with a docstring under every field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.core.units import parse_bytes, parse_count, parse_milliseconds
 
 
 def _limits(value: Any) -> Any:
-    """Parse ceilings by metric: bytes and milliseconds where the metric's name says so, counts elsewhere."""
+    """Parse upper limits by metric: bytes or milliseconds if the metric's name ends in that unit, else counts."""
     if not isinstance(value, dict):
         return value
     units = {"bytes": parse_bytes, "ms": parse_milliseconds}
@@ -25,60 +25,63 @@ def _optional_number(value: Any) -> Any:
 
 
 class ObjectiveSettings(Section):
-    """What is maximised, and the budget."""
+    """The targets of the reward, and the limits on costs."""
 
     target_flops: Annotated[
         Count, Flag("--target-flops", help="Budget in MACs at the deployment resolution: 400M, 0.4G, 4e8.")
     ] = None
-    """T in MACs at the deployment resolution, as people write it: ``400M``."""
+    """Target T in MACs at the deployment resolution, for instance ``400M``."""
     tolerance: Annotated[
         float | None,
         BeforeValidator(_optional_number),
-        Flag("--tolerance", help="Only networks from (1 - X) times the target up to it; none lifts the band."),
+        Flag("--tolerance", help="Only networks with (1 - X) * target <= cost <= target; none removes this band."),
     ] = Field(default=0.1, ge=0, lt=1)
-    """Only networks with (1 - tolerance) * T <= MACs <= T are trained; ``none`` lifts the band."""
+    """Only networks with (1 - tolerance) * T <= MACs <= T are trained; ``none`` removes this band."""
     limits: Annotated[
         dict[str, float],
         BeforeValidator(_limits),
-        Flag("--max-params", key="params", help="Only networks with at most so many params: 5M."),
+        Flag("--max-params", key="params", help="Maximum number of parameters: 5M."),
         Flag(
             "--max-memory",
             key="memory_bytes",
-            help="Only networks whose float32 weights and activations (one image) fit in: 20MB.",
+            help="Maximum memory of float32 weights and activations (one image): 20MB.",
         ),
-        Flag("--max-latency", key="latency_ms", help="Only networks at most so slow on the device: 3ms."),
+        Flag("--max-latency", key="latency_ms", help="Maximum latency on the device: 3ms."),
     ] = Field(default_factory=dict)
-    """Ceilings on any costs known before training: ``{params: 5M, memory_bytes: 20MB}``; what breaks one is never
-    trained. Stage tables have macs, params, weight_bytes, peak_activation_bytes and memory_bytes (their sum)."""
+    """Upper limits on costs that are known before training: ``{params: 5M, memory_bytes: 20MB}``. Architectures that
+    exceed a limit are not trained. Stage tables have macs, params, weight_bytes, peak_activation_bytes and memory_bytes
+    (weight_bytes + peak_activation_bytes)."""
     device: Annotated[
         str | None,
         Flag(
             "--device",
-            help="Whose speed is predicted: a100, 3090, tpuv2, tpuv3, zcu102, vck190, or a latency table's FILE.json.",
+            help="Hardware whose speed is predicted: a100, 3090, tpuv2, tpuv3, zcu102, vck190, or a latency table's "
+            "FILE.json.",
         ),
     ] = None
     """Hardware whose speed is predicted: ``a100``, ``3090``, ``tpuv2``, ``tpuv3``, ``zcu102``, ``vck190``, or the
     FILE.json of ``nas latency build``."""
     target_latency: Annotated[
         Milliseconds,
-        Flag("--target-latency", help="Latency on the device as a cost in the reward, with a band: 3ms."),
+        Flag("--target-latency", help="Target latency on the device: adds a factor to the reward, and a band: 3ms."),
     ] = None
-    """T of a further factor of the reward, latency in ms on the device: ``3ms``; a band like that of the MACs."""
+    """Target latency T on the device in ms, for instance ``3ms``. It adds a factor to the reward and a band
+    as for the MACs."""
     min_throughput: Annotated[
-        Throughput, Flag("--min-throughput", help="Only networks with at least so many images a second: 8000.")
+        Throughput, Flag("--min-throughput", help="Minimum throughput on the device in images per second: 8000.")
     ] = None
-    """Only networks with at least so many images a second on the device."""
+    """Minimum throughput on the device in images per second."""
     max_latency_error: float = Field(default=0.1, gt=0)
-    """A latency table is refused if its mean relative error on whole networks was larger."""
+    """Maximum mean relative error of a latency table on whole networks; a table with a larger error is refused."""
     constraint: Annotated[
         Literal["soft", "hard"],
         Flag("--constraint", help="Reward: soft (alpha = beta = -0.07) or hard (0, -1)."),
     ] = "soft"
     """``soft``: alpha = beta = -0.07; ``hard``: alpha = 0, beta = -1."""
     alpha: Annotated[float | None, Flag("--alpha", help="Exponent of MACs/target at or below the target.")] = None
-    """Exponent of MACs / T at or below the target; unset: the constraint's."""
+    """Exponent of MACs / T at or below the target; unset: given by ``constraint``."""
     beta: Annotated[float | None, Flag("--beta", help="Exponent above the target.")] = None
-    """Exponent above the target; unset: the constraint's."""
+    """Exponent above the target; unset: given by ``constraint``."""
 
 
 class FidelitySettings(Section):
@@ -86,19 +89,20 @@ class FidelitySettings(Section):
 
     method: Annotated[
         Literal["full", "asha"],
-        Flag("--fidelity", help="full: all are trained alike; asha: most for a few epochs, the best for all."),
+        Flag("--fidelity", help="full: every network for all epochs; asha: most for a few epochs, the best for all."),
     ] = "full"
-    """``full``: all for the evaluator's epochs; ``asha``: most for a few, the best for all of them."""
+    """``full``: all networks are trained for the evaluator's epochs; ``asha``: most for a few epochs, the best
+    for all."""
     reduction: int = Field(default=3, ge=2)
-    """ASHA: one of so many trials is trained longer, so many times as long."""
+    """ASHA: the reduction factor r. One in r trials of a rung is promoted, to a training r times as long."""
     min_epochs: int = Field(default=1, ge=1)
     """ASHA: epochs of the shortest training."""
     max_epochs: int | None = Field(default=None, ge=2)
-    """ASHA: epochs of the longest; unset: the evaluator's."""
+    """ASHA: epochs of the longest training; unset: the evaluator's epochs."""
 
 
 class TrackingSettings(Section):
-    """Who else follows the search."""
+    """Experiment tracking of the search."""
 
     wandb: Annotated[
         bool,
@@ -108,23 +112,23 @@ class TrackingSettings(Section):
     project: str = "nas"
     """wandb's project."""
     entity: str | None = None
-    """wandb's user or team; unset: the key's own."""
+    """wandb's user or team; unset: the default of the API key."""
 
 
 class ConfirmationSettings(Section):
-    """Training the best again before the winner is named."""
+    """Confirmation: training the best trials again before the winner is chosen."""
 
     candidates: Annotated[
         int,
         Flag(
             "--confirm",
-            help="Train the K best again, longer and from other seeds, and K others, before the winner is named.",
+            help="Train the K best trials and K others again, longer and with other seeds, before choosing the winner.",
             resumable=True,
         ),
     ] = Field(default=0, ge=0)
-    """So many of the best trials, and as many spread over the others, are trained again; 0: none."""
+    """Number of the best trials that are trained again, with as many spread over the other trials; 0: none."""
     rounds: int = Field(default=3, ge=1)
-    """At most so many trainings of each, all from other seeds; after the first, only of those that may still be the
-    best."""
+    """Maximum number of rounds, each with other seeds; after the first round, only candidates that may still be the
+    best are trained."""
     epochs: int | None = Field(default=None, ge=1)
-    """Epochs of each; unset: three times the evaluator's."""
+    """Epochs of each confirming training; unset: three times the evaluator's epochs."""

@@ -1,7 +1,7 @@
-"""Confirmation rounds: the best trials of a search, and others, are trained again before the winner is named.
+"""Confirmation rounds: the best trials of a search, and others, are trained again before the winner is chosen.
 
-The best of many noisy trials is partly the luckiest. So candidates are trained longer and from other seeds, in rounds:
-all of them once; then, again and again, those that may still be the best.
+The best of many noisy trials is partly the luckiest one. Therefore candidates are trained longer and with other seeds,
+in rounds: the first round trains all of them, each later round only those that may still be the best.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nas.search.result import CandidateResult, ConfirmationResult
 from nas.search.run_directory import Run
 
 JOURNAL = "confirm.jsonl"
-LONGER = 3  # times the evaluator's epochs, where nothing else is asked for
+LONGER = 3  # factor on the evaluator's epochs if ``confirm.epochs`` is not set
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Candidate:
     """A trial that was trained again.
 
     Attributes:
-        trial: as the search saw it.
-        accuracies: of its confirming trainings, fractions, in the order of rounds.
-        reward: of their mean accuracy.
+        trial: the trial as the search recorded it.
+        accuracies: accuracies of its confirming trainings, as fractions, in the order of the rounds.
+        reward: reward at the mean of these accuracies.
         is_control: whether it was trained for comparison, not as one of the best.
     """
 
@@ -52,12 +52,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What the rounds came to.
+    """The result of the confirmation rounds.
 
     Attributes:
-        candidates: those that were trained most often first, by falling reward: one lucky training does not win.
-        epochs: of each training.
-        noise: of one training, from seed to seed; ``None`` if no candidate was trained twice.
+        candidates: the candidates that were trained in the most rounds, by decreasing reward, then the others by
+            decreasing reward, so that one lucky training does not win.
+        epochs: epochs of each training; ``None``: the evaluator's own schedule.
+        noise: noise of one training from seed to seed; ``None`` if no candidate was trained twice.
     """
 
     candidates: tuple[Candidate, ...]
@@ -66,14 +67,14 @@ class Confirmation:
 
     @property
     def winner(self) -> Candidate:
-        """The candidate with the highest reward of those that were trained in every round."""
+        """The candidate with the highest reward among those that were trained in every round."""
         return self.candidates[0]
 
     @property
     def tied(self) -> list[Candidate]:
-        """The others that are behind the winner by no more than chance, so far as the rounds can tell.
+        """The other candidates whose reward is not significantly lower than the winner's.
 
-        While no network was trained twice, and chance is not known, that is the better half.
+        While no network has been trained twice, the noise is not known; then these are the better half of the others.
         """
         others = self.candidates[1:]
         if (noise := self.noise) is None:
@@ -81,7 +82,7 @@ class Confirmation:
         return [one for one in others if not _is_beaten(one, self.winner, noise)]
 
     def as_result(self) -> ConfirmationResult:
-        """Return it as ``result.json`` has it."""
+        """Return the confirmation in the form of ``result.json``."""
         return ConfirmationResult(
             epochs=self.epochs,
             accuracy=self.winner.mean,
@@ -98,16 +99,16 @@ class Confirmation:
 
 
 def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callback) -> Confirmation | None:
-    """Train the candidates in rounds, and take up what an earlier process trained.
+    """Train the candidates in rounds. Trainings that an earlier process finished are not repeated.
 
     Args:
         setup: the parts of the run.
-        run: with its trials.
-        pool: gives the workers; ``None`` trains nothing more.
-        callback: hears of each training as it ends.
+        run: the run directory with its trials.
+        pool: returns the workers; ``None``: only finished trainings are used.
+        callback: receives a message after each training.
 
     Returns:
-        ``None`` if nothing is to be confirmed, or nothing succeeded.
+        The result; ``None`` if no confirmation is configured, no round is complete, or no training succeeded.
     """
     settings = setup.config.confirm
     if not settings.candidates:
@@ -116,7 +117,7 @@ def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Cal
     journal = TrainingJournal(run.path / JOURNAL, ["number", "round"], resume=run.resume_command)
     rows = [row for row in journal.rows if row["epochs"] == confirm_epochs(setup)]
     known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
-    others += [trial for trial in run.trials if trial.number in known]  # candidates before the run was extended
+    others += [trial for trial in run.trials if trial.number in known]  # candidates from before the run was extended
 
     def ended(row: Row, left: int) -> None:  # noqa: ARG001
         callback.message(
@@ -127,7 +128,7 @@ def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Cal
     for number in range(settings.rounds):
         trainings = [confirm_training(setup, trial, number) for trial in contenders]
         if pool is None and journal.missing(trainings):
-            break  # a round that is not complete decides nothing
+            break  # an incomplete round is not evaluated
         journal.run(trainings, pool or _no_pool, ended)
         found = _judge(setup, best, others, journal.rows, number)
         contenders = [] if found is None else [found.winner.trial, *(one.trial for one in found.tied)]
@@ -139,7 +140,7 @@ def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Cal
 def choose(trials: Sequence[Trial], count: int, reward: Reward) -> tuple[list[Trial], list[Trial]]:
     """Return the ``count`` best trials, and as many spread evenly over the ranking of the others.
 
-    Trials that were pruned rank behind the others, by the epochs they got and what they were worth then.
+    Pruned trials rank behind the others, by the epochs of their training and then by the reward at its end.
     """
     ranking = sorted(
         (trial for trial in trials if trial.status != "failed"),
@@ -156,7 +157,7 @@ def choose(trials: Sequence[Trial], count: int, reward: Reward) -> tuple[list[Tr
 
 
 def confirm_training(setup: Setup, trial: Trial, number: int) -> Training:
-    """Return a trial's training of a round: longer, and from a seed of its own."""
+    """Return a trial's training of one round, which is longer than in the search and has its own seed."""
     sequence = np.random.SeedSequence([setup.config.seed, 3, trial.number, number])
     job = make_job(setup, trial.number, trial.architecture)
     epochs, full = confirm_epochs(setup), setup.config.full_epochs
@@ -185,7 +186,7 @@ def _judge(
     rows: Sequence[Row],
     last: int,
 ) -> Confirmation | None:
-    """Judge by the rounds up to ``last``, so that a kill within a later one changes nothing."""
+    """Return the result of the rounds up to ``last``; trainings of a later, interrupted round are ignored."""
     epochs, candidates = confirm_epochs(setup), []
     scores = {(int(row["number"]), int(row["round"])): row["accuracy"] for row in rows if row["epochs"] == epochs}
     for trial in [*best, *others]:
@@ -204,6 +205,6 @@ def _judge(
 
 
 def _is_beaten(one: Candidate, winner: Candidate, noise: Noise) -> bool:
-    """Say whether a candidate's reward is behind the winner's by more than chance."""
+    """Return whether a candidate's reward is significantly lower than the winner's."""
     factor = winner.reward / winner.mean if winner.mean else 1.0
     return winner.reward - one.reward > factor * noise.smallest_difference(len(one.accuracies), len(winner.accuracies))

@@ -1,4 +1,4 @@
-"""How long a trial will take, before any is begun."""
+"""An estimate of the duration of a trial, made before the first trial starts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from nas.evaluate.workers.pool import WorkerPool
 from nas.search.assemble import Setup
 from nas.search_spaces import space as spaces
 
-ESTIMATED = 3  # networks that are timed, at least
+ESTIMATED = 3  # minimum number of networks that are timed
 
 
 def estimate_trial(setup: Setup, pool: WorkerPool) -> float | None:
-    """Return the mean seconds that a trial will take, from a few steps of some networks' trainings on all workers.
+    """Return the expected mean seconds of a trial, from a few training steps of some networks on all workers.
 
-    ``None`` for evaluators that cannot tell.
+    ``None`` if the evaluator is not the proxy, or no network could be timed.
     """
     if setup.recipe.proxy is None:
         return None

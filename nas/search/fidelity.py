@@ -22,11 +22,11 @@ class Pending:
     """A proposal that is not in the journal yet.
 
     Attributes:
-        number: of the trial.
-        architecture: what was proposed.
-        seconds: its trainings so far took.
-        metrics: after its last training.
-        checkpoint: key of the state that its last training left; empty: none.
+        number: number of the trial.
+        architecture: the proposed architecture.
+        seconds: total seconds of its trainings so far.
+        metrics: metrics after its last training.
+        checkpoint: key of the checkpoint that its last training wrote; empty if there is none.
     """
 
     number: int
@@ -38,11 +38,11 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Numbers of paused trials.
+    """The decisions about paused trials, as trial numbers.
 
     Attributes:
-        promoted: may be trained further now, best first.
-        pruned: can no longer be promoted.
+        promoted: trials that may be trained further now, best first.
+        pruned: trials that can no longer be promoted.
     """
 
     promoted: Sequence[int] = ()
@@ -54,7 +54,7 @@ class Fidelity(ABC):
 
     @abstractmethod
     def job(self, job: Job) -> Job:
-        """Return a trial's next training, and note that it starts."""
+        """Return the job of a trial's next training, and record that it starts."""
 
     @abstractmethod
     def record(self, trial: Trial) -> bool:
@@ -70,7 +70,7 @@ class Fidelity(ABC):
 
     @abstractmethod
     def told(self, trial: Trial) -> Trial:
-        """Return the trial as the controller is told of it."""
+        """Return the trial in the form in which the controller is told of it."""
 
     @abstractmethod
     def restore(self, pending: Sequence[Pending], finished: Iterable[Trial]) -> dict[int, Pending]:
@@ -106,8 +106,8 @@ class HalvingFidelity(Fidelity):
 
     Args:
         run: the directory; the rungs are recorded in its ``rungs.jsonl``.
-        reward: ranks trials.
-        config: of the run.
+        reward: the run's reward, for the projected accuracies of pruned trials.
+        config: the run's configuration.
     """
 
     def __init__(self, run: Run, reward: Reward, config: RunConfig) -> None:
@@ -116,14 +116,14 @@ class HalvingFidelity(Fidelity):
         self._run, self._reward = run, reward
 
     def job(self, job: Job) -> Job:
-        """Return the training up to the trial's next rung; it goes on from the trial's checkpoint."""
+        """Return the training up to the trial's next rung, which continues from the trial's checkpoint."""
         self._halving.start(job.number)
         reached = self._halving.rung(job.number) + 1
         cycles = self._halving.cycles
         return replace(job, cycles=cycles[:reached], checkpoint=self._key(job.number), pause=reached < len(cycles))
 
     def record(self, trial: Trial) -> bool:
-        """Record a finished rung: a trial is paused after each rung but the last."""
+        """Record a finished rung. Returns True (paused) after each rung except the last."""
         if trial.status == "pruned":
             self._halving.prune(trial.number)
         elif trial.reward is None:
@@ -146,7 +146,7 @@ class HalvingFidelity(Fidelity):
         return replace(trial, status="ok", metrics=metrics, reward=self._reward(metrics))
 
     def restore(self, pending: Sequence[Pending], finished: Iterable[Trial]) -> dict[int, Pending]:
-        """Restore the rungs that trials have finished; those without a journal line are paused again."""
+        """Restore the rungs that trials have finished; trials without a journal line are paused again."""
         finished, paused = list(finished), dict[int, Pending]()
         proposals = {one.number: one for one in pending}
         genes = {one.number: list(one.architecture.genes) for one in pending}
@@ -185,5 +185,5 @@ class HalvingFidelity(Fidelity):
 
 
 def make_fidelity(config: RunConfig, run: Run, reward: Reward) -> Fidelity:
-    """Return how long a run trains each network."""
+    """Return the run's fidelity: successive halving if it has rungs, else full training."""
     return HalvingFidelity(run, reward, config) if config.rungs else FullTraining()

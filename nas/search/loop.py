@@ -1,4 +1,4 @@
-"""The search loop: ask, evaluate, journal, tell. What is left out of it is display and files."""
+"""The search loop: ask, evaluate, journal, tell. Display and files are handled elsewhere."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ SAME_ERROR_LIMIT = 3
 
 
 class SearchLoop:
-    """Runs trials until the journal holds as many as asked.
+    """Runs trials until the journal holds the configured number of them.
 
-    In the usual mode the controller is told every trial as it ends, in the order of the journal. In deterministic
-    mode it is told in the order of numbers, and before it is asked for trial ``n`` exactly the trials up to
-    ``n - workers``: proposals then depend on trial numbers alone.
+    In the default mode the controller is told every trial when it ends, in the order of the journal. In deterministic
+    mode the controller is told trials in the order of their numbers. Before it is asked for trial ``n``, it has been
+    told exactly the trials up to ``n - workers``, so that proposals depend on trial numbers alone.
 
     Args:
         setup: the parts of the run.
-        run: the directory; its journal and checkpoint are where the loop starts.
-        controller: who proposes.
-        pool: who evaluates.
-        callback: looks on.
-        time_account: what the run may take; ``None``: whatever its trials take.
+        run: the run directory; the loop continues from its journal and checkpoint.
+        controller: the controller that proposes architectures.
+        pool: the workers that evaluate them.
+        callback: observes the search.
+        time_account: account of the time budget; ``None``: there is no time budget.
 
     Attributes:
-        exhausted: whether the domain held fewer networks than were asked.
-        spent: whether the budget was used up before.
+        exhausted: whether the controller found no further network in the domain.
+        spent: whether the time budget was used up before all trials were done.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class SearchLoop:
         """Run to the end.
 
         Raises:
-            WorkError: if the first trials all fail with the same error of the evaluator's own code, or the journal
+            WorkError: if the first trials all fail with the same exception in the evaluator's code, or the journal
                 cannot be written.
         """
         self._restore()
@@ -91,13 +91,13 @@ class SearchLoop:
                 self._record(self.pool.gather(POLL_S))
                 self.callback.tick()
         finally:
-            with suppress(WorkError):  # a full disk has been told by then
+            with suppress(WorkError):  # a full disk has been reported by then
                 self._save_spent()
         checkpoints = [pending.checkpoint for pending in self._paused.values()]
         self._write([self._pruned(number) for number in list(self._paused)], checkpoints)
 
     def _ask(self) -> None:
-        """Propose for as many trials as workers are free, after telling what has ended."""
+        """Tell the controller the trials that have ended, and ask it for one proposal for each free worker."""
         while (free := self._free()) > 0:
             if not self._tell():
                 return
@@ -130,7 +130,7 @@ class SearchLoop:
             self.callback.trials_running(len(self._in_flight))
 
     def _record(self, outcomes: Sequence[Finished]) -> None:
-        """Write the trials that are final to the journal, all of them together."""
+        """Pause trials, or write them to the journal, all of them together, if they are final."""
         if not outcomes:
             return
         if self.time_account is not None:
@@ -169,7 +169,7 @@ class SearchLoop:
             self.pool.forget(keys)
 
     def _pruned(self, number: int) -> Trial:
-        """Take a trial out of the paused ones and return it as pruned."""
+        """Remove a trial from the paused trials and return it with the status ``pruned``."""
         pending = self._paused.pop(number)
         trial = self._finished_trial(pending, "pruned", pending.metrics)
         self._fidelity.record(trial)
@@ -211,9 +211,12 @@ class SearchLoop:
         )
 
     def _check_same_error(self, outcomes: Sequence[Finished]) -> None:
-        """Stop early when the first trials all fail with the same exception: it is in the code, not in the networks.
+        """Stop early if the first trials all fail with the same exception: the fault is in the code, not the networks.
 
-        Stop at once when the images are gone: no network is to blame for that, and none could be trained.
+        Stop at once if the images are gone, because no network can be trained without them.
+
+        Raises:
+            WorkError: in both cases, with the command that resumes the run.
         """
         for _, evaluation in outcomes:
             if evaluation.fault == "data":
@@ -224,11 +227,11 @@ class SearchLoop:
         if not self._paused and len(errors) == 1 and len(self.run.trials) >= min(SAME_ERROR_LIMIT, self.goal):
             raise WorkError(
                 f"the first {len(self.run.trials)} trials all failed with the same error: {errors.pop()}\n"
-                f"{outcomes[-1][1].details.rstrip()}\nMend it, then: {self.run.resume_command}"
+                f"{outcomes[-1][1].details.rstrip()}\nFix it, then: {self.run.resume_command}"
             )
 
     def _tell(self) -> bool:
-        """Tell the controller what it has to know before the next proposal; ``False`` if that has not all ended."""
+        """Tell the controller the trials that must precede the next proposal; ``False`` if some have not ended."""
         if self.lag is None:
             trials = self.run.trials[self._told :]
         else:
@@ -243,17 +246,20 @@ class SearchLoop:
         return True
 
     def _left(self) -> int:
-        """How many trials are still to be proposed."""
+        """Return how many trials are still to be proposed."""
         begun = len(self._in_flight) + len(self._waiting) + len(self._paused)
         return 0 if self.exhausted or self.spent else self.goal - len(self.run.trials) - begun
 
     def _affords(self) -> bool:
-        """Return whether the time budget allows one more training; without any success, the best trial is promoted."""
+        """Return whether the time budget allows one more training.
+
+        While no trial has succeeded, the best paused trials may still be promoted after the budget is used up.
+        """
         if self.time_account is None:
             return True
         if not self.time_account.allows(len(self._in_flight)):
             self.spent = True
-            self._waiting.clear()  # the checkpoint holds them, for a larger budget
+            self._waiting.clear()  # they stay in the checkpoint, for a resumed run with a larger budget
         if not self.spent:
             return True
         succeeded = any(trial.status == "ok" for trial in self.run.trials)
@@ -283,7 +289,7 @@ class SearchLoop:
 
     @contextmanager
     def _named(self, method: str) -> Iterator[None]:
-        """Word what a controller's own code raises, and say how to go on.
+        """Convert an exception in the controller's code into an error that says how to continue.
 
         Raises:
             WorkError: with the exception's type, message and line.
@@ -294,7 +300,7 @@ class SearchLoop:
             raise
         except (Exception, SystemExit) as error:
             name = self._controller_name
-            hint = f"try it: {program()} check {name}. Mend it, then: {self.run.resume_command}"
+            hint = f"test it with: {program()} check {name}. Fix it, then: {self.run.resume_command}"
             raise WorkError(f"controller {name}: {method}() raised {describe(error)}; {hint}") from error
 
     @property
@@ -302,7 +308,7 @@ class SearchLoop:
         return str(self.setup.config.controller["name"])
 
     def _save_spent(self) -> None:
-        """Note what the budget has paid for, and the share of a GPU that a trial holds."""
+        """Write the wall-clock time that has been spent and each worker's share of a GPU to ``spent.json``."""
         spent = {} if self.time_account is None else {"clock_s": self.time_account.clock_s}
         if self.pool.gpus_per_worker:
             spent["gpus_per_worker"] = self.pool.gpus_per_worker
@@ -310,14 +316,14 @@ class SearchLoop:
             self.run.write(SPENT, json.dumps(spent))
 
     def _restore_time_account(self) -> None:
-        """Take up what earlier processes spent."""
+        """Restore the time that earlier processes spent."""
         if self.time_account is not None:
             self.time_account.before_s = float(self.run.read(SPENT).get("clock_s", 0.0))
             self.time_account.took(*(trial.seconds for trial in self.run.trials))
             self.time_account.took(*(pending.seconds for pending in self._paused.values()))
 
     def _restore(self) -> None:
-        """Take up the journal and the checkpoint: what was proposed without a line is evaluated again."""
+        """Restore the journal and the checkpoint. Proposals without a journal line are evaluated again."""
         with self._named("remember"):
             self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
@@ -327,7 +333,7 @@ class SearchLoop:
             with self._named("warm_start"):
                 self.controller.warm_start(self.setup.earlier)
             if self.run.trials:
-                _log.warning("%s: no usable controller checkpoint; a fresh one is told all trials", self.run.path)
+                _log.warning("%s: no usable controller checkpoint; a new controller is told all trials", self.run.path)
             return
         try:
             with self._named("load_state_dict"):
@@ -335,7 +341,7 @@ class SearchLoop:
             self._told, self._waiting = int(checkpoint["told"]), self._unfinished(checkpoint["pending"])
         except (InputError, ValueError, TypeError) as error:
             raise InputError(
-                f"{self.run.path}/controller.json: {error}; delete that file, and a fresh controller is told all trials"
+                f"{self.run.path}/controller.json: {error}; delete that file, and a new controller is told all trials"
             ) from None
         self.controller.remember([pending.architecture for pending in self._waiting])
         waiting = sorted(self._waiting, key=lambda pending: pending.number)
@@ -350,7 +356,7 @@ class SearchLoop:
         """Return the proposals of a checkpoint that have no journal line.
 
         Raises:
-            InputError, ValueError, TypeError: if they are no proposals of this space.
+            InputError, ValueError, TypeError: if they are not proposals of this space.
         """
         space, found = self.setup.space, []
         for number, genes in pending:
@@ -361,7 +367,7 @@ class SearchLoop:
 
 
 def make_job(setup: Setup, number: int, architecture: Architecture) -> Job:
-    """Return the evaluation of a trial; its seed depends on the run's seed and the trial's number alone."""
+    """Return the job that evaluates a trial; its seed depends only on the run's seed and the trial's number."""
     sequence = np.random.SeedSequence([setup.config.seed, 2, number])
     seed = int(sequence.generate_state(1)[0])
     return Job(number, architecture, spaces.decode(setup.space, architecture), seed)

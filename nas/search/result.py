@@ -1,4 +1,4 @@
-"""``result.json``: the result of a run, typed. The model that writes the file reads it back."""
+"""``result.json``: the result of a run, as a typed model that writes the file and reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 RESULT = "result.json"
 FORMAT = 2
-_LEFT_OUT = ("latency_ms", "throughput", "measured_latency_ms", "predicted", "confirmed")  # where they are not known
+_LEFT_OUT = ("latency_ms", "throughput", "measured_latency_ms", "predicted", "confirmed")  # if they are not known
 _log = logging.getLogger(__name__)
 
 
@@ -23,9 +23,9 @@ class CandidateResult(_Model):
 
     number: int
     accuracies: tuple[float, ...]
-    """One for each confirming training, fractions."""
+    """Accuracies of the confirming trainings, fractions."""
     reward: float
-    """Of their mean."""
+    """Reward at the mean of the accuracies."""
     control: bool = Field(validation_alias=AliasChoices("control", "spread_out"))
     """Whether it was trained for comparison, not as one of the best."""
 
@@ -35,12 +35,12 @@ class ConfirmationResult(_Model):
 
     epochs: int | None
     accuracy: float
-    """Mean of the winner's trainings, a fraction."""
+    """Mean accuracy of the winner's confirming trainings, a fraction."""
     reward: float
     seed_std: float | None = Field(validation_alias=AliasChoices("seed_std", "seed_deviation"))
     """Standard deviation of one training from seed to seed; ``None`` if nothing was trained twice."""
     tied: tuple[int, ...]
-    """Trials that are behind the winner by no more than chance."""
+    """Numbers of the trials whose reward is not significantly lower than the winner's."""
     candidates: tuple[CandidateResult, ...]
 
 
@@ -50,27 +50,27 @@ class PredictedNetwork(_Model):
     macs: int
     params: int
     accuracy: float
-    """By the fit that did not search."""
+    """Prediction of the fit that the search did not use."""
     accuracy_std: float
     accuracy_longer: float
     accuracy_longer_std: float
     picked_by: float
-    """By the fit that searched."""
+    """Prediction of the fit that the search used."""
     optimism: float
-    """How much higher the fit that searched is."""
+    """``picked_by`` minus ``accuracy``."""
     extrapolated: bool
     latency_ms: float | None = None
     throughput: float | None = None
 
 
 class PredictionResult(_Model):
-    """The baseline beside EfficientNet-B0, by the ImageNet surrogate."""
+    """Comparison of the baseline with EfficientNet-B0 by the ImageNet surrogate."""
 
     found: PredictedNetwork
     efficientnet_b0: PredictedNetwork
     gain: float
     gain_interval: tuple[float, float]
-    """Of 95%."""
+    """95% interval of ``gain``."""
     b0_inside: bool
     b0_better_than: float | None
     sample: int
@@ -80,16 +80,17 @@ class Result(_Model):
     """The result of a run."""
 
     format: int = FORMAT
-    """Of this file."""
+    """Version of the file format."""
     number: int
-    """The baseline's trial."""
+    """Number of the baseline's trial."""
     accuracy: float
-    """The honest figure, a fraction: of the confirming trainings; else by the fit that did not search, where accuracy
-    is predicted; else on the validation part."""
+    """The least biased estimate of the baseline's accuracy, a fraction: the mean of its confirming trainings; else, if
+    accuracies are predicted, the prediction of the fit that the search did not use; else its accuracy in the search, on
+    the validation split."""
     searched_accuracy: float
-    """What the search saw of the baseline, a fraction. The best of many noisy figures is an over-estimate."""
+    """Accuracy of the baseline in the search, a fraction. The best of many noisy values is an over-estimate."""
     test_accuracy: float | None = None
-    """On the test part, a fraction; ``None`` if there is none."""
+    """Accuracy on the test split, a fraction; ``None`` if it was not measured."""
     macs: int | float | None = None
     params: int | float | None = None
     reward: float | None = None
@@ -98,11 +99,11 @@ class Result(_Model):
     space: str = ""
     target_flops: float | None = None
     trials: dict[str, int] = {}
-    """How many, by status."""
+    """Number of trials by status."""
     front: tuple[int, ...] = ()
-    """Trials of the Pareto front."""
+    """Numbers of the trials on the Pareto front."""
     seconds: float = 0.0
-    """Of all trials together."""
+    """Total seconds of all trials."""
     seed: int = 0
     latency_ms: float | None = None
     throughput: float | None = None
@@ -110,12 +111,12 @@ class Result(_Model):
     predicted: PredictionResult | None = None
     confirmed: ConfirmationResult | None = None
     ended: bool = True
-    """Whether the search came to its end, and was not interrupted."""
+    """Whether the search ended without being interrupted."""
 
     @model_validator(mode="before")
     @classmethod
     def _from_format_1(cls, data: Any) -> Any:
-        """Read a file without a format number: its ``accuracy`` of a predicted search was the searched one."""
+        """Convert a file without a format number, whose ``accuracy`` is always the accuracy in the search."""
         if not isinstance(data, dict) or "format" in data or "accuracy" not in data:
             return data
         searched, honest = data["accuracy"], data["accuracy"]
@@ -137,5 +138,5 @@ class Result(_Model):
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            _log.warning("%s is left out: it is damaged or of another format (%s)", path, str(error).splitlines()[0])
+            _log.warning("%s is ignored: it is damaged or has another format (%s)", path, str(error).splitlines()[0])
             return None

@@ -1,4 +1,4 @@
-"""A run directory: configuration, append-only journal, controller checkpoint, and what is derived from them."""
+"""A run directory: configuration, append-only journal, controller checkpoint, and files derived from them."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ class Run:
 
     @classmethod
     def open(cls, path: Path) -> Run:
-        """Open an existing directory; a torn last line of the journal is cut.
+        """Open an existing directory; an incomplete last line of the journal is removed.
 
         Raises:
-            InputError: if it is no run directory, or another process is writing to it.
+            InputError: if it is not a run directory, or another process is writing to it.
         """
         return cls(path, read_config(path))
 
@@ -75,7 +75,7 @@ class Run:
 
     @property
     def resume_command(self) -> str:
-        """What goes on with this run, as people type it."""
+        """The command that resumes this run."""
         command = "search" if self.config.scaling is None else "scale"
         return f"{program()} {command} --resume {shlex.quote(str(self.path))}"
 
@@ -83,7 +83,7 @@ class Run:
         """Write finished trials and fsync them together; they count only after that.
 
         Raises:
-            WorkError: if they cannot be written; the journal is then as it was.
+            WorkError: if they cannot be written; the journal is then unchanged.
         """
         path = self.path / "trials.jsonl"
         try:
@@ -105,20 +105,20 @@ class Run:
             append_lines(self.path / name, [row])
         except OSError as error:
             raise WorkError(
-                f"{self.path / name}: a line could not be saved ({error.strerror}); what is there is safe. Free space, "
-                f"then: {self.resume_command}"
+                f"{self.path / name}: a line could not be saved ({error.strerror}); the lines before it are safe. Free "
+                f"space, then: {self.resume_command}"
             ) from None
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """Return the lines of such a journal."""
+        """Return the rows of a journal that ``append_row`` wrote."""
         return read_rows(self.path / name, cut=True)
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Write the loop's and the controller's state, whole."""
+        """Write the state of the loop and the controller atomically."""
         write_whole(self.path / "controller.json", json.dumps(state))
 
     def load_checkpoint(self, keys: Sequence[str]) -> dict[str, Any] | None:
-        """Return the last state written, ``None`` if there is none, it is damaged, or lacks one of ``keys``."""
+        """Return the last saved state; ``None`` if there is none, it is damaged, or it lacks one of ``keys``."""
         try:
             state = json.loads((self.path / "controller.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -141,7 +141,7 @@ class Run:
         return self.write("front.csv", text.getvalue())
 
     def write(self, name: str, text: str) -> Path:
-        """Write a derived file, whole, and return its path."""
+        """Write a derived file atomically and return its path."""
         write_whole(self.path / name, text)
         return self.path / name
 
@@ -154,12 +154,12 @@ class Run:
         return result if isinstance(result, dict) else {}
 
     def discard(self) -> None:
-        """Take the directory away again if no trial is in it, as when the workers could not be reached."""
+        """Delete the directory if it holds no trial, for instance because the workers could not be reached."""
         if not self.trials:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:
-        """Let other processes write to the directory."""
+        """Release the lock, so that other processes can write to the directory."""
         os.close(self._lock)
 
 
@@ -169,7 +169,7 @@ def _write_config(path: Path, config: RunConfig, metadata: dict[str, Any]) -> No
 
 
 def check_free(path: Path) -> None:
-    """Check that a new run may go into ``path``.
+    """Check that a new run may be written into ``path``.
 
     Raises:
         InputError: if it is a file or a directory that is not empty.
@@ -179,7 +179,7 @@ def check_free(path: Path) -> None:
 
 
 def _command(path: Path) -> str:
-    """Return the command that a folder's run was begun with."""
+    """Return the command, ``search`` or ``scale``, that began the run in a folder."""
     try:
         return "scale" if read_config(path).scaling is not None else "search"
     except InputError:
@@ -187,15 +187,15 @@ def _command(path: Path) -> str:
 
 
 def read_journal(path: Path, config: RunConfig, cut: bool = False) -> list[Trial]:
-    """Return the finished trials of a run directory; none where no trial has ended.
+    """Return the finished trials of a run directory; empty if no trial has ended.
 
     Args:
         path: the directory.
-        config: the run's.
-        cut: take a torn last line away, as the one who writes may.
+        config: the run's configuration.
+        cut: remove an incomplete last line from the file; only the writing process may do so.
 
     Raises:
-        InputError: naming the line that is no trial.
+        InputError: naming the first line that is not a trial.
     """
     file = path / "trials.jsonl"
     lines = whole_lines(file, cut)
@@ -206,7 +206,7 @@ def read_trials(path: Path) -> list[Trial]:
     """Read the trials of a run directory, which another process may be writing to.
 
     Raises:
-        InputError: if it is no run directory, or holds no trial yet.
+        InputError: if it is not a run directory, or holds no trial yet.
     """
     file = path / "trials.jsonl"
     if not file.is_file():
@@ -223,10 +223,10 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
 
     Args:
         path: the directory.
-        what: the flag or command that a refusal begins with.
+        what: the flag or command at the beginning of the error message.
 
     Raises:
-        InputError: if it is no run directory.
+        InputError: if it is not a run directory.
     """
     file = path / "config.yaml"
     if not file.is_file():
@@ -247,7 +247,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _missing(path: Path) -> str:
-    """Say what a path is that is no run directory."""
+    """Return why a path is not a run directory, in words that follow the path."""
     if not path.exists():
         runs = (
             [folder.name for folder in path.parent.iterdir() if (folder / "config.yaml").is_file()]
@@ -258,7 +258,7 @@ def _missing(path: Path) -> str:
     if path.is_file():
         return "is a file"
     if (path / "train.yaml").is_file():
-        return f"is a training's folder; go on with it by: {program()} train --resume {shlex.quote(str(path))}"
+        return f"is a training's folder; resume it with: {program()} train --resume {shlex.quote(str(path))}"
     return "has no config.yaml"
 
 
@@ -284,9 +284,9 @@ def _from_json(line: bytes, space: str, where: str) -> Trial:
         rewarded = row["reward"] is None or (_is_number(row["reward"]) and row["status"] == "ok")
         timed = type(row["number"]) is int and _is_number(row["seconds"]) and isinstance(row["error"], str | None)
         if not whole or not measured or row["status"] not in ("ok", "failed", "pruned"):
-            raise ValueError("genes are whole numbers, metrics numbers, the status is ok, failed or pruned")
+            raise ValueError("expected integer genes, numeric metrics and the status ok, failed or pruned")
         if not rewarded or not timed or not isinstance(row["choices"], dict):
-            raise ValueError("number, reward and seconds are numbers, error is text, choices a mapping")
+            raise ValueError("expected numbers for number, reward and seconds, text for error, a mapping for choices")
         return Trial(
             number=row["number"],
             architecture=Architecture(row.get("space", space), tuple(row["genes"])),

@@ -1,4 +1,4 @@
-"""The log of a run, ``run.log``, and what a terminated search does."""
+"""The log of a run, ``run.log``, and the handling of SIGTERM during a search."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _log = logging.getLogger("nas")
 
 
 class LogCallback(Callback):
-    """Writes messages, trials and tracebacks to the log; of instant trials the failed ones only."""
+    """Writes messages, trials and tracebacks to the log.
+
+    With ``terse``, as for instant evaluators, only trials that did not succeed are logged.
+    """
 
     def __init__(self, terse: bool) -> None:
         self._terse = terse
@@ -49,12 +52,12 @@ class _WarningHandler(logging.Handler):
 
 @contextmanager
 def log_file(run: Run, callback: Callback) -> Iterator[None]:
-    """Write the package's log to ``run.log``, and pass its warnings on; close the run at the end.
+    """Write the package's log to ``run.log`` and pass its warnings to the callback; close the run at the end.
 
     Raises:
         WorkError: if the file cannot be written.
     """
-    logging.raiseExceptions = False  # a full disk must not print tracebacks of the log's own
+    logging.raiseExceptions = False  # on a full disk, logging must not print tracebacks
     try:
         file = logging.FileHandler(run.path / "run.log", encoding="utf-8")
     except OSError as error:
@@ -77,7 +80,7 @@ def log_file(run: Run, callback: Callback) -> Iterator[None]:
 def termination_as_interrupt() -> Iterator[None]:
     """Raise ``KeyboardInterrupt`` on SIGTERM too, so that a terminated search saves its results.
 
-    Other threads than the main one cannot set signal handlers; there it does nothing.
+    Only the main thread can set signal handlers; in other threads this context manager does nothing.
     """
 
     def interrupt(_: int, __: FrameType | None) -> None:

@@ -36,27 +36,27 @@ from nas.search.time_budget import TimeAccount, TimeBudget
 from nas.search_spaces import space as spaces
 
 _log = logging.getLogger("nas")
-FEW_IMAGES = 100  # of which one more or less tells two networks apart
-MOST_LISTED = 10  # unreadable images that are named in messages
-UNKNOWN_TRIALS = 100  # what an open-ended run prepares for where the duration of a trial is not known
+FEW_IMAGES = 100  # with fewer validation images, one image changes accuracies by more than 1%
+MOST_LISTED = 10  # maximum number of unreadable images named in a message
+UNKNOWN_TRIALS = 100  # expected trials of an open-ended run if the duration of a trial is not known
 
 
 class SearchInterrupted(KeyboardInterrupt):
-    """Somebody interrupted a search. Its finished trials are saved, and the callbacks know."""
+    """Raised when a search was interrupted. Its finished trials are saved, and the callbacks have been called."""
 
 
 def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallback] = ()) -> tuple[Run, Baseline]:
     """Begin a run and conclude it.
 
     Args:
-        config: with absolute paths.
+        config: the configuration, with absolute paths.
         out: the run's directory, which must be empty or absent; ``None``: ``runs/SPACE-TIME``.
-        callbacks: those who look on.
+        callbacks: callbacks that observe the search.
 
     Raises:
-        InputError: for a mistake in the configuration, before any work.
+        InputError: if the configuration has a mistake, before any work.
         WorkError: if the work fails; the finished trials are kept.
-        SearchInterrupted: after saving.
+        SearchInterrupted: if the search is interrupted, after its trials are saved.
     """
     now = datetime.now().astimezone()
     setup = prepare(config)
@@ -65,7 +65,7 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
     setup = replace(setup, config=config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
     check_free(path)
-    _make_controller(setup)  # its mistakes are told before anything is written
+    _make_controller(setup)  # mistakes in its options are reported before anything is written
     check_time_budget(config)
     data = read_images(setup, CallbackList(callbacks))
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
@@ -77,12 +77,12 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
 
 
 def resume(path: Path, changes: Changes, callbacks: Sequence[SearchCallback] = ()) -> tuple[Run, Baseline]:
-    """Run what is missing of a run, and conclude it anew.
+    """Run the missing trials of a run, and conclude it again.
 
     Args:
         path: the run's directory.
         changes: what differs from the run's configuration, by section: ``{"trials": 200, "workers": {"count": 4}}``.
-        callbacks: those who look on.
+        callbacks: callbacks that observe the search.
 
     Raises:
         InputError: if there is no run, or the changes do not fit it.
@@ -96,7 +96,7 @@ def resume(path: Path, changes: Changes, callbacks: Sequence[SearchCallback] = (
     _check_space(setup, run)
     kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "report", "tracking")}
     if any(getattr(run.config, name) != value for name, value in kept.items()):
-        run.update_config(run.config.model_copy(update=kept))  # where trials run is for this time alone
+        run.update_config(run.config.model_copy(update=kept))  # changes of ``workers`` hold for this process only
     callback = CallbackList(callbacks)
     count = "" if config.is_open_ended else f" of {config.trials}"
     callback.message(f"Resuming {run.path}: {len(run.trials)}{count} trials are done")
@@ -105,7 +105,7 @@ def resume(path: Path, changes: Changes, callbacks: Sequence[SearchCallback] = (
 
 
 def read_images(setup: Setup, callback: Callback) -> ImageData | None:
-    """Load the images if the evaluator trains; the callback hears of the progress and of unreadable files.
+    """Load the images if the evaluator trains; the callback receives the progress and a warning about unreadable files.
 
     Raises:
         InputError: if they cannot be used.
@@ -123,7 +123,7 @@ def read_images(setup: Setup, callback: Callback) -> ImageData | None:
 
 
 def search_pool(setup: Setup, data: ImageData | None, callback: Callback) -> AbstractContextManager[PoolStarter]:
-    """Return the workers of a search, which start when they are first asked for."""
+    """Return a context that yields a function; its first call starts the workers of the search."""
     config = setup.config
 
     def images() -> ImageData | None:
@@ -134,12 +134,12 @@ def search_pool(setup: Setup, data: ImageData | None, callback: Callback) -> Abs
 
 
 def check_time_budget(config: RunConfig) -> None:
-    """Check that GPU-hours are not asked for where this machine's trials use no GPU.
+    """Check that a budget in GPU-hours is not given for trials on this machine that use no GPU.
 
-    What a cluster has is known when it is joined.
+    The GPUs of a cluster are known only after joining it, so they are not checked here.
 
     Raises:
-        InputError: if they are.
+        InputError: if such a budget is given.
     """
     if config.budget is None:
         return
@@ -177,7 +177,7 @@ def _check_space(setup: Setup, run: Run) -> None:
     """Check that the space is still the one that the run's trials belong to.
 
     Raises:
-        InputError: with the first trial that does not fit it.
+        InputError: naming the first trial that does not fit it.
     """
     for trial in run.trials:
         try:
@@ -185,11 +185,11 @@ def _check_space(setup: Setup, run: Run) -> None:
             now = json.loads(json.dumps(spaces.choices(setup.space, trial.architecture)))
             if now != trial.choices:
                 changed = sorted(key for key in {*now, *trial.choices} if now.get(key) != trial.choices.get(key))
-                raise InputError(f"its choices were others: {', '.join(changed[:3])}")
+                raise InputError(f"its choices have changed: {', '.join(changed[:3])}")
         except InputError as error:
             raise InputError(
                 f"resume: space '{setup.config.space}' has changed since this run began: trial {trial.number}: "
-                f"{error}. Put it back, or begin a new run, if you like with --warm-start"
+                f"{error}. Restore the space, or begin a new run, optionally with --warm-start"
             ) from None
 
 
@@ -212,7 +212,7 @@ def _run_and_conclude(setup: Setup, run: Run, data: ImageData | None, callbacks:
                 one.search_interrupted(run, None if best is None else best.trial)
             raise SearchInterrupted from None
         except WorkError as error:
-            hint = "" if "--resume" in str(error) else f". Then: {run.resume_command}"
+            hint = "" if "--resume" in str(error) else f". To resume: {run.resume_command}"
             raise WorkError(f"{error}{hint}") from None
         if not run.trials:
             raise WorkError(f"no network of space '{setup.space.name}' can be evaluated; {run.path}/run.log says why")
@@ -227,7 +227,7 @@ def _run_and_conclude(setup: Setup, run: Run, data: ImageData | None, callbacks:
 def _run_trials(
     setup: Setup, run: Run, pool: PoolStarter, callback: Callback, callbacks: Sequence[SearchCallback]
 ) -> str:
-    """Run what is missing. Returns why the trials ended before all were done; empty if they did not."""
+    """Run the missing trials. Returns the reason if they ended before all were done, else an empty text."""
     config = setup.config
     if len(run.trials) >= config.trials:
         return ""
@@ -247,7 +247,7 @@ def _run_trials(
         for one in callbacks:
             one.trials_ended()
     if loop.spent:
-        return f"The budget of {config.budget} allows no further trial (a larger --budget with --resume does)"
+        return f"The budget of {config.budget} allows no further trial (resume with a larger --budget for more)"
     if not loop.exhausted or len(run.trials) >= config.trials:
         return ""
     listed = setup.domain.listable is not None
@@ -256,7 +256,7 @@ def _run_trials(
 
 
 def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Callback) -> TimeAccount:
-    """Time a few trainings, tell how many trials the time budget allows, and keep that in the run's configuration."""
+    """Time a few trainings, report how many trials the budget allows, and store the number in the configuration."""
     config = run.config
     assert config.budget is not None
     account = TimeAccount(TimeBudget.parse(config.budget), workers.gpus_per_worker)
@@ -274,7 +274,7 @@ def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Ca
     clock_s = trials * account.trial_s / parallel
     callback.message(
         f"Estimate ≈ {trials:,} trials × {format_duration(account.trial_s)} / {parallel} {kind} = "
-        f"{format_duration(clock_s)}, by a few steps of {max(ESTIMATED, parallel)} networks; budget {config.budget}"
+        f"{format_duration(clock_s)}, from a few steps of {max(ESTIMATED, parallel)} networks; budget {config.budget}"
     )
     run.update_config(config.model_copy(update={"expected_trials": trials}))
     if words := fitted_words(replace(setup, config=run.config)):
@@ -291,7 +291,7 @@ def _warn_of_chance(accuracy: float, data: ImageData, callback: Callback) -> Non
             "longer (--set evaluator.epochs=10), or on more images"
         )
     elif images < FEW_IMAGES:
-        callback.warning(f"accuracies are of {images} validation images: one more or less is {1 / images:.1%}")
+        callback.warning(f"accuracies are from {images} validation images: one image changes them by {1 / images:.1%}")
 
 
 class _Counter(Callback):

@@ -1,4 +1,4 @@
-"""How a search stands: counts, the best, the front and its hypervolume, kept up to date trial by trial."""
+"""Statistics of a running search: counts, the best trial, the Pareto front and its hypervolume."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from nas.search.config import RunConfig
 
 
 def most_macs(config: RunConfig) -> float | None:
-    """Return how many MACs a run may come to: its target, or its limit; ``None`` without."""
+    """Return the maximum MACs of a run: its target, else its limit; ``None`` if it has neither."""
     return config.objective.target_flops or config.objective.limits.get("macs")
 
 
 class Tally:
-    """What is known of a search so far.
+    """Statistics of a search, which are updated with every trial.
 
     Args:
-        trials: that ended before.
-        most_macs: MACs that the hypervolume reaches up to: the target's, or what is allowed; ``None``: the most seen.
+        trials: trials that have already ended.
+        most_macs: MACs of the hypervolume's reference point: the target or the limit; ``None``: the largest MACs of any
+            trial.
 
     Attributes:
-        trials: that have ended.
-        failed: how many of them failed.
-        pruned: how many were ended early by successive halving.
-        best: the one with the highest reward.
-        seconds: what they took in all.
+        trials: all trials that have ended.
+        failed: number of failed trials.
+        pruned: number of trials pruned by successive halving.
+        best: the trial with the highest reward; ``None`` if there is none.
+        seconds: total seconds of all trials.
     """
 
     def __init__(self, trials: Iterable[Trial], most_macs: float | None = None) -> None:
@@ -42,7 +43,7 @@ class Tally:
             self.add(trial)
 
     def add(self, trial: Trial) -> bool:
-        """Note a trial; say whether it is the best so far."""
+        """Add a trial. Returns True if it is the best so far."""
         self.trials.append(trial)
         self.seconds += trial.seconds
         self.failed += trial.status == "failed"
@@ -59,8 +60,8 @@ class Tally:
 
     @property
     def front(self) -> list[Trial]:
-        """Those that no other beats in accuracy, MACs and params, by falling accuracy."""
-        with self._lock:  # the screen's thread asks while the loop's adds
+        """The Pareto front in accuracy, MACs and params, by decreasing accuracy."""
+        with self._lock:  # the display's thread reads while the loop's thread adds
             if self._fresh:
                 known = [*self._front, *self._fresh]
                 self._front = [known[place] for place in pareto_front([trial.metrics for trial in known])]

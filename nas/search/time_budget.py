@@ -1,4 +1,4 @@
-"""What a search may take: time by the clock, or GPU-hours (CPU-hours) of all workers together."""
+"""The time budget of a search: wall-clock time, or GPU-hours or CPU-hours of all workers together."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _FORM = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([a-z]+)\s*")
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """A limit on what a search takes.
+    """A limit on the time that a search takes.
 
     Attributes:
-        kind: by the ``clock``, or of all workers together, by ``gpu`` or ``cpu``.
-        seconds: how much.
-        text: as it was given.
+        kind: ``clock`` for wall-clock time; ``gpu`` or ``cpu`` for GPU- or CPU-time of all workers together.
+        seconds: the limit in seconds.
+        text: the limit as it was given.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class TimeBudget:
         """Read ``2h``, ``90m``, ``24gpuh`` or ``8cpuh``.
 
         Raises:
-            InputError: if it is none of them.
+            InputError: if the text has another form.
         """
         match = _FORM.fullmatch(str(text).lower())
         if match is None or match.group(2) not in _UNITS or float(match.group(1)) <= 0:
@@ -51,24 +51,24 @@ class TimeBudget:
 
 
 class TimeAccount:
-    """Keeps account of a budget; the clock stands while the program does not run.
+    """Keeps account of a time budget; time in which the program does not run is not counted.
 
     Args:
         budget: the limit.
         gpus_per_worker: share of a GPU that each worker holds.
-        trial_s: what a trial is expected to take; 0 if nobody knows.
+        trial_s: expected seconds of a trial; 0 if they are not known.
 
     Attributes:
-        before_s: seconds by the clock that earlier processes took.
+        before_s: wall-clock seconds that earlier processes took.
 
     Raises:
-        InputError: if GPU-hours are to be counted where no GPU is used.
+        InputError: if the budget is in GPU-hours but trials use no GPU.
     """
 
     def __init__(self, budget: TimeBudget, gpus_per_worker: float, trial_s: float = 0.0) -> None:
         if budget.kind == "gpu" and gpus_per_worker == 0:
             raise InputError(
-                f"budget: {budget.text} are GPU-hours, but trials use no GPU here; give cpuh, or hours by the clock: 2h"
+                f"budget: {budget.text} are GPU-hours, but trials use no GPU here; give cpuh, or wall-clock hours: 2h"
             )
         self.budget, self.trial_s, self.before_s = budget, trial_s, 0.0
         self._share = gpus_per_worker if budget.kind == "gpu" else 1.0
@@ -77,33 +77,36 @@ class TimeAccount:
 
     @property
     def clock_s(self) -> float:
-        """Seconds by the clock so far."""
+        """Wall-clock seconds that have been spent so far."""
         return self.before_s + time.monotonic() - self._start
 
     def took(self, *seconds: float) -> None:
-        """Take note that trainings took so long."""
+        """Record the seconds of finished trainings."""
         self._trained_s += sum(seconds)
         self._trainings += len(seconds)
 
     def left_s(self, running: int = 0) -> float:
-        """Return what is left, in the budget's seconds; ``running`` trainings are taken to need what one needs."""
+        """Return the seconds that are left in the budget.
+
+        In a budget of GPU- or CPU-hours, each of the ``running`` trainings is counted with its expected seconds.
+        """
         if self.budget.kind == "clock":
             return self.budget.seconds - self.clock_s
         return self.budget.seconds - self._share * (self._trained_s + running * self._expected_s)
 
     def clock_left_s(self, running: int) -> float:
-        """Return how long by the clock what is left will last, with so many workers."""
+        """Return the wall-clock seconds that the rest of the budget lasts while ``running`` workers are busy."""
         return self.left_s() / (1.0 if self.budget.kind == "clock" else max(1, running) * self._share)
 
     def allows(self, running: int) -> bool:
-        """Say whether one more training fits in; the first always does."""
+        """Return whether the budget allows one more training; the first one is always allowed."""
         if not self._trainings and not running:
             return True
         share = 1.0 if self.budget.kind == "clock" else self._share
         return self.left_s(running) >= share * self._expected_s
 
     def affords(self, workers: int) -> int | None:
-        """Return how many trials the budget is good for; ``None`` if nobody knows what one takes."""
+        """Return how many trials the budget allows; ``None`` if the seconds of a trial are not known."""
         if not self.trial_s:
             return None
         parallel = workers if self.budget.kind == "clock" else 1 / self._share

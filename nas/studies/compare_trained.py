@@ -1,4 +1,4 @@
-"""Really training two networks alike, several times each, to see whether a predicted gain is there at small scale."""
+"""Training two networks with the same settings, several times each, to test a predicted gain at small scale."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPACE = "confirm"
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """Accuracies of one network on the validation part, one for each seed that did not fail; fractions."""
+    """Accuracies of one network on the validation split, one for each seed that did not fail, as fractions."""
 
     name: str
     accuracies: tuple[float, ...]
@@ -48,7 +48,7 @@ def confirm(
     workers: int = 0,
     callback: Callback = SILENT,
 ) -> list[Confirmed]:
-    """Train every network once for each seed, all alike.
+    """Train every network once for each seed, all with the same settings.
 
     Raises:
         InputError: if the data cannot be read.
@@ -86,7 +86,7 @@ def confirm(
 
 
 def difference(first: Confirmed, second: Confirmed) -> Difference | None:
-    """Compare two networks; ``None`` with fewer than two trainings of either, or where none differ."""
+    """Compare two networks; ``None`` if either has fewer than two trainings, or if neither shows any variance."""
     from scipy.stats import t
 
     sides = [first.accuracies, second.accuracies]
@@ -94,7 +94,7 @@ def difference(first: Confirmed, second: Confirmed) -> Difference | None:
         return None
     mean = statistics.fmean(sides[0]) - statistics.fmean(sides[1])
     parts = [statistics.variance(side) / len(side) for side in sides]
-    if not sum(parts):  # trainings that all come out the same say nothing about chance
+    if not sum(parts):  # without any variance, the noise cannot be estimated
         return None
     freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
     half = float(t.ppf(0.975, freedom)) * math.sqrt(sum(parts))

@@ -1,4 +1,4 @@
-"""Latencies of networks beside each other, and beside the paper's (EfficientNet, arXiv 1905.11946, Table 4)."""
+"""Comparison of network latencies with each other and with the paper's (EfficientNet, arXiv 1905.11946, Table 4)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """What one backend takes for each network.
+    """The latency of each network with one backend.
 
     Attributes:
-        backend: what ran them.
-        latency_ms: median of one batch, by the network's place; empty if the backend failed.
-        error: why it failed.
+        backend: name of the backend.
+        latency_ms: median latency of one batch in ms, in the order of the networks; empty if the backend failed.
+        error: the reason of the failure; ``None`` if the backend did not fail.
     """
 
     backend: str
@@ -31,7 +31,7 @@ class Latencies:
     error: str | None = None
 
     def ratios(self) -> tuple[float, ...]:
-        """How many times as long each takes as the last one."""
+        """Return each network's latency divided by that of the last network."""
         return tuple(value / self.latency_ms[-1] for value in self.latency_ms) if self.latency_ms else ()
 
 
@@ -47,16 +47,17 @@ def bench(
     """Measure networks in turns, one backend after the other.
 
     Args:
-        networks: at their own resolutions.
-        backends: of ``EVERY_BACKEND``; one that cannot run here says why, and the others go on.
+        networks: the networks, which run at their own resolutions.
+        backends: names from ``EVERY_BACKEND``. If a backend cannot run here, its result holds the error, and the others
+            are still measured.
         device: ``cpu`` or ``cuda``.
-        threads: of the CPU.
-        batch: images at once.
-        rounds: turns through all networks; the median counts.
-        callback: hears which backend is measured.
+        threads: number of CPU threads.
+        batch: batch size.
+        rounds: number of rounds over all networks, of which the median is taken.
+        callback: receives a message before each backend is measured.
 
     Raises:
-        InputError: for an unknown backend, or a device that is not there.
+        InputError: if a backend is unknown, or the device is not available.
     """
     for backend in backends:
         if backend not in EVERY_BACKEND:
@@ -98,6 +99,6 @@ def _measured(
         if str(error).startswith("--device"):
             raise
         return Latencies(backend, (), str(error))
-    except Exception as error:  # a compiler that is not there, memory: no reason to lose the other backends
+    except Exception as error:  # such as a missing compiler or too little memory; the other backends still run
         _log.info("%s: %s", backend, error)
         return Latencies(backend, (), f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")

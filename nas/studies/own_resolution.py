@@ -1,4 +1,4 @@
-"""Proxies of networks that differ in resolution: each trains at its own, on images kept at one."""
+"""Proxy trainings of networks with different resolutions, on images that are stored at one resolution."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from nas.core.errors import InputError
 from nas.search.config import RunConfig
 from nas.search_spaces.network import Network
 
-# Data sets whose images are no larger than what proxies see: keeping them larger would only blur them.
+# Data sets whose images are not larger than the proxy's resolution: storing them larger would only blur them.
 SMALL_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "fashion-mnist")
 
 
 def train_at_own_resolution(config: RunConfig, baseline: Network, networks: Iterable[Network]) -> RunConfig:
     """Return a configuration in which the baseline trains at ``data.resolution``, and others in proportion.
 
-    Images are kept at the largest side that any network sees, so that more pixels say more; those of small data sets
-    as they are. Who sets ``evaluator.resolution`` decides both: then ``data.resolution`` is where images are kept.
+    Images are stored at the largest resolution that any network trains at, so that larger networks get more detail.
+    Images of small data sets are stored at ``data.resolution``. If ``evaluator.resolution`` is set, the baseline trains
+    at that resolution, and images are stored at ``data.resolution``.
 
     Raises:
         InputError: if networks are not trained by the proxy.

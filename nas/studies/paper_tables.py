@@ -1,7 +1,7 @@
-"""Scaled networks of the EfficientNet paper (arXiv 1905.11946, Tables 3 and 7): their FLOPs beside exact MACs.
+"""Scaled networks of the EfficientNet paper (arXiv 1905.11946, Tables 3 and 7): the paper's FLOPs and exact MACs.
 
-The paper rounds its coefficients for print and says neither how resolutions nor how repeats are rounded. Each row that
-its printed coefficients do not give says what does.
+The paper prints rounded coefficients and does not say how resolutions and repeats are rounded. If the printed
+coefficients do not reproduce a row, its note says so and, if they are known, which coefficients do.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ class PaperRow:
     """A row of Table 3 (or 7, for EfficientNet-B0).
 
     Attributes:
-        network: our name.
+        network: name of the network in this package.
         label: the scaling, as the paper prints it.
         depth: factor on layers.
         width: factor on channels.
         resolution: factor on the resolution.
-        billions: the paper's FLOPs.
+        billions: the paper's FLOPs, in billions.
         top1: the paper's accuracy in percent (Table 7's for EfficientNet-B0).
-        note: where the printed coefficients do not give the printed FLOPs, why, and what does.
+        note: if the printed coefficients do not reproduce the printed FLOPs, the reason and, if known, coefficients
+            that do.
     """
 
     network: str
@@ -40,15 +41,17 @@ class PaperRow:
     note: str = ""
 
     def macs(self) -> int:
-        """Exact MACs by the printed coefficients: layers rounded up, channels to multiples of 8, all stages, stem and
-        head scaled, the resolution to the nearest pixel.
+        """Return the exact MACs by the printed coefficients.
+
+        Layers are rounded up, channels to multiples of 8, the resolution to the nearest pixel; all stages, stem and
+        head are scaled.
         """
         network = find_network(self.network)
         side = round(network.resolution * self.resolution)
         return network_cost(scale(network, Scaling(self.label, self.width, self.depth, side))).macs
 
     def difference(self) -> float:
-        """Relative difference of our MACs from the paper's."""
+        """Return the relative difference of ``macs`` from the paper's FLOPs."""
         return self.macs() / (1e9 * self.billions) - 1
 
     def as_json(self) -> dict[str, Any]:
@@ -75,7 +78,7 @@ _V15 = "v1.5; v1 (stride in the first 1x1) has 3.858"
 PAPER_ROWS = (
     PaperRow("mobilenet_v1", "baseline", 1, 1, 1, 0.6, 70.6),
     PaperRow("mobilenet_v1", "w=2", 1, 2, 1, 2.2, 74.2),
-    PaperRow("mobilenet_v1", "r=2", 1, 1, 2, 2.2, 72.7, "2.272 printed as 2.2: cut, not rounded"),
+    PaperRow("mobilenet_v1", "r=2", 1, 1, 2, 2.2, 72.7, "2.272 printed as 2.2: truncated, not rounded"),
     PaperRow("mobilenet_v1", "d=1.4 w=1.2 r=1.3", 1.4, 1.2, 1.3, 2.3, 75.6, _288 + "2.243, which rounds to 2.2"),
     PaperRow("mobilenet_v2", "baseline", 1, 1, 1, 0.3, 72.0),
     PaperRow("mobilenet_v2", "d=4", 4, 1, 1, 1.2, 76.8, "all stages deepened; 1.021 with the first and last kept"),
@@ -111,7 +114,7 @@ def paper_rows(network: str | None = None) -> list[PaperRow]:
 
 @dataclass(frozen=True, slots=True)
 class PaperPair:
-    """A row of Table 4: batch 1, one core of an Intel Xeon E5-2690, seconds in the mean of 20 runs."""
+    """A row of Table 4: batch 1, one core of an Intel Xeon E5-2690, mean seconds of 20 runs."""
 
     large: str
     large_s: float
@@ -126,7 +129,7 @@ class PaperPair:
 
 TABLE_4 = (
     PaperPair("resnet152", 0.554, "efficientnet_b1", 0.098),
-    PaperPair("gpipe", 19.0, "efficientnet_b7", 3.1),  # GPipe's network is none of ours
+    PaperPair("gpipe", 19.0, "efficientnet_b7", 3.1),  # GPipe's network is not in this package
 )
 
 

@@ -1,7 +1,8 @@
-"""How far a proxy's accuracy can be trusted: does it rank networks as longer training does, and how much is chance?
+"""The reliability of a proxy: does it rank networks like longer training, and how large is its noise?
 
-Networks are trained by the proxy from several seeds, and longer. Kendall's tau compares rankings (1: the same, 0: no
-relation). The spread of one network's trainings from seed to seed gives the smallest difference that means anything.
+Networks are trained with the proxy's schedule and with a longer one, each with several seeds. Kendall's tau compares
+rankings (1: the same, 0: no relation). The standard deviation of a network's trainings from seed to seed gives the
+smallest significant difference.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ SCHEDULES = ("proxy", "longer")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which trainings a report of trust is made from.
+    """The trainings that a trust report is made from.
 
     Attributes:
-        networks: genotypes.
-        epochs: of the proxy.
-        longer_epochs: of the longer schedule.
-        seeds: trainings of each network by the proxy.
-        longer_seeds: trainings of each network by the longer schedule.
+        networks: the genotypes that are trained.
+        epochs: epochs of the proxy's schedule.
+        longer_epochs: epochs of the longer schedule.
+        seeds: number of trainings of each network with the proxy's schedule.
+        longer_seeds: number of trainings of each network with the longer schedule.
     """
 
     networks: tuple[Architecture, ...]
@@ -50,7 +51,7 @@ class Plan:
     longer_seeds: int = 2
 
     def trainings(self, setup: Setup) -> list[Training]:
-        """Return the trainings of both schedules, one seed of all networks after the other."""
+        """Return the trainings of both schedules, ordered by schedule, then by seed, then by network."""
         found: list[Training] = []
         sizes = {"proxy": (self.epochs, self.seeds), "longer": (self.longer_epochs, self.longer_seeds)}
         for kind, (epochs, seeds) in sizes.items():
@@ -71,25 +72,27 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the trainings say.
+    """The statistics of the trainings.
 
     Attributes:
-        networks: how many were trained by both schedules.
-        tau: Kendall's tau between one proxy training and the longer schedule's mean, in the mean over proxy seeds.
+        networks: number of networks that were trained with both schedules.
+        tau: Kendall's tau between one proxy training and the longer schedule's mean, averaged over proxy seeds.
         tau_low: lower end of its 95% interval, by resampling networks.
-        tau_high: upper end.
-        tau_of_means: the same with the mean of all proxy trainings of a network.
-        tau_between_seeds: between two proxy trainings of the same networks; ``None`` with one seed.
-        tau_longer_seeds: between two longer trainings of the same networks; ``None`` with one seed.
+        tau_high: upper end of that interval.
+        tau_of_means: Kendall's tau between the means of each network's proxy trainings and of its longer trainings.
+        tau_between_seeds: Kendall's tau between two proxy trainings of the same networks; ``None`` with one seed.
+        tau_longer_seeds: Kendall's tau between two longer trainings of the same networks; ``None`` with one seed.
         std: standard deviation of a proxy accuracy from seed to seed; ``None`` with one seed.
-        longer_std: of the longer schedule's.
-        smallest_difference: of two proxy trainings that chance exceeds in one of twenty cases.
-        accuracy: mean of the proxy's.
-        longer_accuracy: mean of the longer schedule's.
-        best_kept: of the longer schedule's best third, the share that the proxy puts in its best third.
-        seconds: mean of a proxy training.
-        longer_seconds: mean of a longer one.
-        differ: whether the networks' accuracies differ at all, by both schedules; if not, nothing above says anything.
+        longer_std: the same for the longer schedule.
+        smallest_difference: difference of two proxy accuracies that chance exceeds in 5% of cases; ``None`` with one
+            seed.
+        accuracy: mean accuracy of the proxy.
+        longer_accuracy: mean accuracy of the longer schedule.
+        best_kept: share of the longer schedule's best third that is also in the proxy's best third.
+        seconds: mean seconds of a proxy training.
+        longer_seconds: mean seconds of a longer training.
+        differ: whether the networks' accuracies differ at all, with both schedules; if not, the values above have no
+            meaning.
     """
 
     networks: int
@@ -127,7 +130,7 @@ def draw_networks(setup: Setup, count: int) -> tuple[Architecture, ...]:
 
 
 def measure_trust(setup: Setup, plan: Plan, folder: Path, pool: PoolStarter, callback: Callback = SILENT) -> Trust:
-    """Run the trainings that are not in ``folder`` yet, and judge.
+    """Run the trainings that are not in the journal in ``folder`` yet, and compute the statistics of all of them.
 
     Raises:
         WorkError: if fewer than three networks could be trained by both schedules, or nothing can be written.
@@ -144,18 +147,18 @@ def measure_trust(setup: Setup, plan: Plan, folder: Path, pool: PoolStarter, cal
 
 
 def read_trust(folder: Path) -> dict[str, Any] | None:
-    """Return the report of a folder, ``None`` if there is none that can be read."""
+    """Return the trust report in a folder; ``None`` if there is none or it cannot be read."""
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(report, dict) or "tau" not in report:
         return None
-    return {name.replace("deviation", "std"): value for name, value in report.items()}  # as before 0.1.0
+    return {name.replace("deviation", "std"): value for name, value in report.items()}  # names before 0.1.0
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
-    """Compare the schedules.
+    """Compute the statistics of the trainings.
 
     Args:
         rows: trainings with ``kind`` (``proxy`` or ``longer``), ``genes``, ``accuracy`` and ``seconds``.
@@ -204,7 +207,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
 
 
 def kendall(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
-    """Return Kendall's tau-b, which takes ties into account; 0 where one side is all the same."""
+    """Return Kendall's tau-b, which takes ties into account; 0 if all values of one side are equal."""
     from scipy.stats import kendalltau
 
     tau = float(kendalltau(first, second).statistic)
@@ -212,7 +215,7 @@ def kendall(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
 
 
 def plan_from_run(setup: Setup, plan: Plan, ranked: Sequence[Architecture]) -> Plan:
-    """Return a plan of a run's own networks, evenly spread over its ranking, as many as it has."""
+    """Return a plan with networks evenly spread over a run's ranking, filled up with networks of ``plan``."""
     count = len(plan.networks)
     places = np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int))
     own = [ranked[place] for place in places]
@@ -222,7 +225,7 @@ def plan_from_run(setup: Setup, plan: Plan, ranked: Sequence[Architecture]) -> P
 
 
 def _settings_digest(setup: Setup) -> str:
-    """Return what stands for all that decides a training beside its network, seed and epochs."""
+    """Return a digest of everything that decides a training besides its network, seed and epochs."""
     config = setup.config
     options = {key: value for key, value in config.evaluator_options.items() if key != "epochs"}
     data = config.model_dump(mode="json")["data"]
@@ -241,7 +244,7 @@ def _between(columns: Sequence[np.ndarray[Any, Any]]) -> float | None:
 
 def _best_kept(proxy: np.ndarray[Any, Any], longer: np.ndarray[Any, Any]) -> float:
     count, generator, shares = max(1, len(proxy) // 3), np.random.default_rng(0), []
-    for _ in range(RESAMPLED // 10):  # networks that are equal come in any order
+    for _ in range(RESAMPLED // 10):  # ties are broken at random
         thirds = []
         for accuracies in (proxy, longer):
             order = generator.permutation(len(accuracies))

@@ -1,8 +1,8 @@
-"""Whether searching B0's space finds B0 again, asked of public evidence.
+"""Study with public data: does a search of B0's space find B0 again?
 
 EfficientNet-B0 came from a search over such a space at T = 400M (Tan and Le 2019, section 4). Its 21 choices of expand
-ratio, kernel and layers are compared with what searches on the surrogate find, with what the best 1% of the space have
-in common, and with what each choice did to the accuracy of really trained networks.
+ratio, kernel and layers are compared with the networks that searches on the surrogate find, with the choices that the
+best 1% of the space have in common, and with the effect of each choice on the accuracy of trained networks.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What one form of the search came to.
+    """The results of one form of the search.
 
     Attributes:
-        name: which reward and band.
+        name: the form's reward and band, such as ``soft, no band``.
         se: ``free``, or ``on`` in every stage.
         choices: B0's 21 choices.
-        matches: how many of the 21 each seed's network has.
-        macs: of each seed's network.
-        accuracies: of each seed's network, by the fit that did not search; fractions.
-        gains: over B0, by that fit.
+        matches: number of the 21 choices that each seed's network has.
+        macs: MACs of each seed's network.
+        accuracies: accuracy of each seed's network by the fit that the search did not use, fractions.
+        gains: differences from B0's accuracy by the same fit, fractions.
         b0_better_than: share of the sample with a lower predicted reward than B0.
         b0_rank: B0's place in the sample by predicted reward, 1 for the best.
-        sample: how many architectures that is of.
+        sample: number of architectures in the sample.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one of B0's choices did, against the mean of its alternatives, over the really trained networks.
+    """The effect of one of B0's choices against the mean of its alternatives, over the trained networks.
 
     Attributes:
         name: the choice.
@@ -110,10 +110,10 @@ class Effect:
 def rediscover(
     out: Path, target: float, seeds: int, trials: int, sample: int, callback: Callback = SILENT
 ) -> tuple[list[Form], list[Effect]]:
-    """Search in every form, with SE free and on, once a seed; runs go to ``out/runs``.
+    """Run one search for every form, with SE free and on, and every seed; the runs are written to ``out/runs``.
 
     Raises:
-        InputError: if the target is out of the space's reach.
+        InputError: if no network of the space reaches the target.
     """
     se_on = out / "efficientnet-se.yaml"
     out.mkdir(parents=True, exist_ok=True)
@@ -223,7 +223,7 @@ def _with_se_everywhere() -> str:
 
 
 def _contrast(token: int) -> NDArray[np.float64]:
-    """Return the regression's weights of B0's option against the mean of the gene's others, ``(43,)``."""
+    """Return the contrast, ``(43,)``, of B0's option of a gene against the mean of the gene's other options."""
     rows = np.zeros((gene_sizes()[token], len(gene_sizes())), dtype=np.int64)
     rows[:, token] = np.arange(len(rows))
     steps = thermometer(rows).astype(np.float64)

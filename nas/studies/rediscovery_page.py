@@ -1,4 +1,4 @@
-"""The rediscovery as a page of Markdown."""
+"""The result of the rediscovery study as a page of Markdown."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def page(forms: Sequence[Form], effects: Sequence[Effect], target: float) -> str
 def _method(forms: Sequence[Form]) -> str:
     return (
         "Evidence: ImageNet accuracies predicted from some 4,000 networks that Accel-NASBench trained for 16 epochs "
-        "with ReLU; not the papers' 5-epoch proxy, not full training. One half of those trainings made the fit that "
-        "searches; accuracies and gains below are from a fit to the other half. Shares and ranks are from a fit to "
-        "all, over "
-        f"{forms[0].sample:,} architectures drawn uniformly from where the search may propose."
+        "with ReLU; not the papers' 5-epoch proxy, not full training. The searches use a fit to one half of these "
+        "trainings; the accuracies and gains below are from a fit to the other half. Shares and ranks are from a fit "
+        "to all trainings, over "
+        f"{forms[0].sample:,} architectures drawn uniformly from those that the search may propose."
     )
 
 
@@ -42,10 +42,11 @@ def _findings(forms: Sequence[Form], effects: Sequence[Effect]) -> list[str]:
         random = sum(choice.common for choice in form.choices)
         gains = _spread([100 * gain for gain in form.gains])
         lines.append(
-            f"- **{form.name}, SE {form.se}**: {best} of B0's 21 choices are those of at least half of the best "
-            f"{BEST:.0%}, {found} those of at least half of the networks found (a random one has {random:.1f} of "
-            f"them); B0 is better than {form.b0_better_than:.3%} of what may be proposed (rank {form.b0_rank:,} of "
-            f"{form.sample:,}); the networks found are {gains} points better than B0 by the fit that did not search."
+            f"- **{form.name}, SE {form.se}**: {best} of B0's 21 choices each occur in at least half of the best "
+            f"{BEST:.0%}, and {found} each in at least half of the networks found (a random architecture has "
+            f"{random:.1f} of them on average); B0 is better than {form.b0_better_than:.3%} of the architectures that "
+            f"may be proposed (rank {form.b0_rank:,} of {form.sample:,}); the gain of the networks found over B0 is "
+            f"{gains} points, by the fit that the searches did not use."
         )
     clear = [effect for effect in effects if effect.low > 0 or effect.high < 0]
     better = [effect for effect in clear if effect.points > 0]
@@ -70,7 +71,9 @@ def _searches(forms: Sequence[Form]) -> str:
         gains, matches = _spread([100 * gain for gain in form.gains]), ", ".join(map(str, form.matches))
         place = f"{form.b0_rank:,} of {form.sample:,}"
         rows.append(f"| {form.name} | {form.se} | {macs} | {accuracy} | {gains} | {matches} | {place} |")
-    return "\n".join(rows) + "\n\nMean ± standard deviation over the seeds; one number a seed in the sixth column."
+    return "\n".join(rows) + (
+        "\n\nMean ± standard deviation over the seeds; one number for each seed in the sixth column."
+    )
 
 
 def _choices(forms: Sequence[Form]) -> str:
@@ -81,7 +84,8 @@ def _choices(forms: Sequence[Form]) -> str:
         shown = (f"{cell.common:.0%} → {cell.best:.0%}, found {cell.found:.0%}" for cell in cells)
         rows.append(f"| {choice.name} | {' | '.join(shown)} |")
     return (
-        "\n".join(rows) + f"\n\nShare of all that may be proposed → of the best {BEST:.0%}, and of the seeds' networks."
+        "\n".join(rows) + "\n\nShare of the architectures that may be proposed → "
+        f"share of the best {BEST:.0%}; found: share of the networks found."
     )
 
 
@@ -94,8 +98,8 @@ def _effects(effects: Sequence[Effect]) -> str:
             f"{sign}{format_quantity(round(abs(effect.macs)))} |"
         )
     return "\n".join(rows) + (
-        "\n\nAgainst the mean of the choice's alternatives, all other choices equal: least squares over the trained "
-        "networks, with errors robust to unequal noise."
+        "\n\nDifference from the mean of the choice's alternatives, with all other choices equal: least squares over "
+        "the trained networks, with heteroscedasticity-robust standard errors."
     )
 
 

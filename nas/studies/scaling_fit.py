@@ -1,4 +1,4 @@
-"""What the grid search of alpha, beta, gamma comes to: the triple, its runners-up, the noise, and the family."""
+"""The result of the grid search of alpha, beta, gamma: the best triple, the runners-up, the noise, and the family."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from nas.studies.own_resolution import train_at_own_resolution
 REPORT, FAMILY = "scaling.json", "family"
 PHIS = (1, 2, 3, 4, 5, 6, 7)
 SHOWN = 8
-CONFIRMED = 3  # of the best triples are trained again, unless more or fewer are asked for
+CONFIRMED = 3  # default number of the best triples that are trained again
 
 
 @dataclass(frozen=True, slots=True)
 class Triple:
-    """One triple's trainings.
+    """A triple and the results of its trainings.
 
     Attributes:
         rule: alpha, beta, gamma.
-        accuracy: of its trial, a fraction.
-        confirmed: accuracies of its confirming trainings.
+        accuracy: accuracy of its trial, a fraction.
+        confirmed: accuracies of its confirming trainings, fractions.
         growth: its real MACs over the baseline's, at phi = 1.
-        tied: whether it is behind the winner by no more than chance.
+        tied: whether its reward is not significantly lower than the winner's.
     """
 
     rule: Rule
@@ -69,7 +69,7 @@ class Fit:
         alike: further triples that make the same network as the winner at phi = 1.
         noise: standard deviation of one confirming training from seed to seed; ``None`` if nothing was trained twice.
         family: members for phi = 1 to 7.
-        files: what was written.
+        files: the files that were written.
     """
 
     triples: list[Triple]
@@ -80,12 +80,12 @@ class Fit:
 
 
 def fit_config(baseline: Network, changes: Changes, assignments: Sequence[str]) -> RunConfig:
-    """Return the run that trains every triple of the grid.
+    """Return the configuration of the run that trains every triple of the grid.
 
     Args:
         baseline: the network that is scaled.
-        changes: of the configuration, the grid's keys included, by section.
-        assignments: ``key.path=value``; ``scaling.step`` and the like too.
+        changes: changes of the configuration by section, including the grid's keys.
+        assignments: ``key.path=value``, including the grid's keys such as ``scaling.step``.
 
     Raises:
         InputError: naming the key that is wrong.
@@ -137,7 +137,10 @@ def conclude_fit(run: Run, baseline: Baseline) -> Fit:
 
 
 def _possible_family(space: ScalingSpace, rule: Rule) -> list[Member]:
-    """Return the members up to the first that is larger than any table may be, as for alpha = 2 at phi = 7."""
+    """Return the members of the family.
+
+    They end before the first member that is too large for a stage table, as for alpha = 2 at phi = 7.
+    """
     scalings: list[Scaling] = []
     for phi in PHIS:
         try:
@@ -149,7 +152,7 @@ def _possible_family(space: ScalingSpace, rule: Rule) -> list[Member]:
 
 
 def _ranked(space: ScalingSpace, run: Run, baseline: Baseline) -> list[Triple]:
-    """Return the winner first, then those that were confirmed, then the others by the accuracy of their trial."""
+    """Return the triples: the winner, then those that were trained again, then the others by their trial's accuracy."""
     rounds = baseline.confirmation
     confirmed = {one.trial.number: one.accuracies for one in rounds.candidates} if rounds else {}
     tied = {one.trial.number for one in rounds.tied} if rounds else set()

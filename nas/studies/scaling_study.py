@@ -1,4 +1,4 @@
-"""Is compound scaling worth it? Depth, width or resolution alone, and all three, at equal real MACs, trained alike.
+"""Study of compound scaling: depth, width or resolution alone against all three, at equal real MACs and training.
 
 The paper compares them for EfficientNet-B0 at about four times its MACs (arXiv 1905.11946, Table 7 and Figure 8).
 """
@@ -39,11 +39,11 @@ class StudyMember:
     """A network of the study.
 
     Attributes:
-        dimension: of ``DIMENSIONS``, or ``baseline``.
+        dimension: one of ``DIMENSIONS``, or ``baseline``.
         budget: the multiple of the baseline's MACs that it was scaled to.
         scaling: how it differs from the baseline.
         network: its stage table.
-        macs: exactly.
+        macs: its exact MACs.
     """
 
     dimension: str
@@ -55,12 +55,12 @@ class StudyMember:
 
 @dataclass(frozen=True)
 class Study:
-    """What the trainings came to.
+    """The results of the trainings.
 
     Attributes:
-        members: the baseline first.
-        accuracies: of each member's trainings that did not fail, fractions.
-        noise: of one training, from seed to seed; ``None`` with one seed.
+        members: the networks, the baseline first.
+        accuracies: accuracies of each member's trainings that did not fail, fractions.
+        noise: noise of one training from seed to seed; ``None`` with one seed.
     """
 
     members: tuple[StudyMember, ...]
@@ -68,7 +68,7 @@ class Study:
     noise: Noise | None
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row a member, as plain values."""
+        """Return one row for each member, as plain values."""
         baseline = self.members[0].macs
         return [
             {
@@ -90,7 +90,7 @@ def make_members(baseline: Network, budgets: Sequence[float], rule: Rule) -> tup
     """Scale a baseline in each dimension to each multiple of its MACs, as near as its steps allow.
 
     Raises:
-        InputError: if a budget is not above 1, or stands twice.
+        InputError: if a budget is not above 1, or is given twice.
     """
     if not budgets or min(budgets) <= 1 or len(set(budgets)) < len(budgets):
         raise InputError(f"--budgets: expected different multiples above 1, such as 2,4, got {list(budgets)}")
@@ -114,16 +114,17 @@ def run_study(
     pool: PoolStarter,
     callback: Callback = SILENT,
 ) -> Study:
-    """Train every member from every seed, but for what is in the folder's journal, and compare.
+    """Train every member with every seed, and compare. Trainings in the folder's journal are not repeated.
 
     Args:
-        members: the baseline first.
-        seeds: trainings of each.
-        seed: decides all of them.
-        folder: holds the journal.
-        of: stands for all that decides a training beside its network and seed; lines of another are left out.
-        pool: gives the workers.
-        callback: hears of each training.
+        members: the networks, the baseline first.
+        seeds: number of trainings of each member.
+        seed: seed from which the seeds of all trainings are derived.
+        folder: folder of the journal.
+        of: digest of everything that decides a training besides its network and seed; journal lines with another digest
+            are ignored.
+        pool: returns the workers.
+        callback: receives a message after each training.
 
     Raises:
         WorkError: if the journal cannot be written, or the images are gone.
@@ -143,7 +144,7 @@ def run_study(
 
 
 def draw_study(study: Study, path: Path) -> None:
-    """Draw accuracy over MACs, a line a dimension, with the noise of the means (the paper's Figure 8).
+    """Draw accuracy over MACs, with one line for each dimension and the standard errors (as in the paper's Figure 8).
 
     Raises:
         WorkError: if it cannot be written.
@@ -169,13 +170,16 @@ def draw_study(study: Study, path: Path) -> None:
 
 
 def settings_digest(config: RunConfig, members: Sequence[StudyMember]) -> str:
-    """Return what stands for all that decides the trainings beside their seeds: settings, images and networks."""
+    """Return a digest of everything that decides the trainings besides their seeds: settings, images and networks."""
     tables = [network_to_dict(member.network) for member in members]
     return digest(config.seed, config.evaluator, config.model_dump(mode="json")["data"], tables)
 
 
 def _trainings(members: Sequence[StudyMember], seeds: int, seed: int) -> list[Training]:
-    """Return the trainings, one seed of all members after the other: whenever it ends, all were trained alike."""
+    """Return the trainings, ordered by seed and then by member.
+
+    In this order, an interrupted study has trained all members about equally often.
+    """
     found: list[Training] = []
     for number in range(seeds):
         for place, one in enumerate(members):

@@ -1,4 +1,4 @@
-"""Checkers for spaces and controllers, which ``nas check`` runs, and the small tasks they are tried on."""
+"""Contract checks of spaces and controllers, which ``nas check`` runs, and the small tasks that they use."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The contract checker for a controller: what every search relies on, tried on small tasks with made-up rewards.
+"""The contract checks of a controller: properties that every search relies on, on small tasks with made-up rewards.
 
-Each check is a function that raises ``InputError`` at the first violation. The same checks are the tests of every
+Each check is a function that raises ``InputError`` at the first violation. The same checks are used as tests of every
 shipped controller.
 """
 
@@ -35,10 +35,10 @@ from nas.testing.toy_tasks import (
 
 TRIALS, OUTSTANDING = 40, 64
 RESTARTS = (0, 3, 20)
-LATE, AFTERWARDS = 110, 8  # trials before a restart that first generations do not outlive, and after it
+LATE, AFTERWARDS = 110, 8  # trials before a late restart, after the first generations are gone, and after it
 DIFFERS = (
-    "it proposes something else; own_state has to return, and load_own_state to restore, everything that decides "
-    "proposals"
+    "the controller gives other proposals; own_state has to return everything that decides proposals, and "
+    "load_own_state has to restore it"
 )
 ELSEWHERE = "import sys; from nas.testing.controllers import print_proposals; print_proposals(*sys.argv[1:])"
 
@@ -47,8 +47,8 @@ def check_controller(name: str, options: Mapping[str, Any] = MappingProxyType({}
     """Run every check of the contract on a controller.
 
     Args:
-        name: as ``nas search --controller`` takes it: a shipped name, ``optuna:SAMPLER`` or FILE.py:Class.
-        options: of the controller.
+        name: the name as for ``nas search --controller``: a shipped name, ``optuna:SAMPLER`` or FILE.py:Class.
+        options: options of the controller.
 
     Returns:
         The names of the checks, all of which passed.
@@ -60,7 +60,7 @@ def check_controller(name: str, options: Mapping[str, Any] = MappingProxyType({}
 
 
 def run_controller_checks(spec: ControllerSpec) -> Iterator[str]:
-    """Run every check and yield the name of each that is passed.
+    """Run every check and yield the name of each one that passes.
 
     Raises:
         InputError: at the first violation.
@@ -74,7 +74,7 @@ def run_controller_checks(spec: ControllerSpec) -> Iterator[str]:
 
 
 def remarks(spec: ControllerSpec) -> list[str]:
-    """Return what is no breach, but may not be meant."""
+    """Return remarks on behaviour that keeps the contract, but may be unintended."""
     task = banded_task()
     controller = spec.make(task)
     play(controller, task, TRIALS)
@@ -87,7 +87,7 @@ def remarks(spec: ControllerSpec) -> list[str]:
 
 
 def in_space_in_band_never_twice(spec: ControllerSpec) -> None:
-    """Propose only what the domain admits, and no network twice."""
+    """Check that only architectures of the domain are proposed, and no network twice."""
     for task in (whole_task(), banded_task()):
         proposed = play(spec.make(task), task, TRIALS)
         for architecture in proposed:
@@ -98,7 +98,7 @@ def in_space_in_band_never_twice(spec: ControllerSpec) -> None:
 
 
 def one_seed_one_result(spec: ControllerSpec) -> None:
-    """Propose the same for the same seed, and something else for another."""
+    """Check that the same seed gives the same proposals, and another seed gives others."""
     task = banded_task()
     first, second, other = (play(spec.make(task, seed), task, TRIALS) for seed in (5, 5, 6))
     require(first == second, "two runs with one seed differ; take every random number from self.generator")
@@ -106,18 +106,18 @@ def one_seed_one_result(spec: ControllerSpec) -> None:
 
 
 def the_same_in_another_process(spec: ControllerSpec) -> None:
-    """Propose the same in a fresh process, where hashes differ."""
+    """Check that a fresh process, where hashes differ, gives the same proposals."""
     task = banded_task()
     expected = [list(architecture.genes) for architecture in play(spec.make(task, 5), task, 25)]
     command = [sys.executable, "-c", ELSEWHERE, spec.name, json.dumps(dict(spec.options))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     require(result.returncode == 0, f"a fresh process failed: {result.stderr.strip().splitlines()[-1:]}")
     same = json.loads(result.stdout.splitlines()[-1]) == expected
-    require(same, "another process gives other proposals for the same seed (sets, or a clock?)")
+    require(same, "another process gives other proposals for the same seed (does it use sets or a clock?)")
 
 
 def a_restored_one_goes_on_alike(spec: ControllerSpec) -> None:
-    """Put the whole state through JSON at several moments; what is proposed then is what would have been."""
+    """Check that a controller restored from JSON after some trials gives the same proposals as without a restart."""
     for task, trials in ((banded_task(), TRIALS), (tiny_task(), 22)):
         _restore(spec, task, trials)
     task = whole_task()
@@ -129,13 +129,16 @@ def a_restored_one_goes_on_alike(spec: ControllerSpec) -> None:
 
 
 def looking_changes_nothing(spec: ControllerSpec) -> None:
-    """Propose the same whether or not the state is taken between proposals, as a search does."""
+    """Check that calls of ``state_dict`` between proposals, as in a search, do not change the proposals."""
     task = banded_task()
     looked_at, other = spec.make(task, 3), spec.make(task, 3)
     for number in range(TRIALS):
         proposals = [ask(controller, 1) for controller in (looked_at, other)]
         guarded("state_dict()", partial(_state, looked_at))
-        require(proposals[0] == proposals[1], f"after {number} trials it depends on whether state_dict() was called")
+        require(
+            proposals[0] == proposals[1],
+            f"after {number} trials the proposal depends on whether state_dict() was called",
+        )
         for controller, (architecture,) in zip((looked_at, other), proposals, strict=True):
             tell(controller, [made_up_trial(task, number, architecture)])
 
@@ -151,7 +154,7 @@ def _restore(spec: ControllerSpec, task: Task, trials: int) -> None:
 
 
 def _restored(spec: ControllerSpec, task: Task, first: Controller, proposed: Sequence[Architecture]) -> Controller:
-    """Return a fresh controller of another seed with the first one's state."""
+    """Return a fresh controller with another seed and the state of the first one."""
     state = guarded("state_dict()", partial(_state, first))
     second = spec.make(task, seed=99)
     guarded("load_state_dict()", partial(second.load_state_dict, state))
@@ -160,7 +163,7 @@ def _restored(spec: ControllerSpec, task: Task, first: Controller, proposed: Seq
 
 
 def restored_with_trials_outstanding(spec: ControllerSpec) -> None:
-    """Restore while trials are running: what is told of them afterwards is understood."""
+    """Check that a controller restored while trials are running learns correctly from their results."""
     task = banded_task()
     first = spec.make(task, 1)
     asked = ask(first, 8)
@@ -170,33 +173,33 @@ def restored_with_trials_outstanding(spec: ControllerSpec) -> None:
     for controller in (first, second):
         tell(controller, [made_up_trial(task, number + 3, one) for number, one in enumerate(asked[3:])])
         proposals.append(play(controller, task, 20, start=8))
-    require(proposals[0] == proposals[1], "restored with trials outstanding it proposes something else")
+    require(proposals[0] == proposals[1], "restored with trials outstanding, the controller gives other proposals")
 
 
 def anothers_state_is_refused(spec: ControllerSpec) -> None:
-    """Refuse a state that is another controller's."""
+    """Check that the state of another controller is refused."""
     controller = spec.make(banded_task())
     try:
         controller.load_state_dict({**controller.state_dict(), "name": "another"})
     except InputError:
         return
-    raise InputError("load_state_dict takes another controller's state; let it check the name as the base class does")
+    raise InputError("load_state_dict accepts another controller's state; check the name as the base class does")
 
 
 def sixty_four_outstanding(spec: ControllerSpec) -> None:
-    """Propose 64 different networks before anything is known, and hear of them in any order."""
+    """Check that 64 different networks are proposed before any result, and that results may be told in any order."""
     task = whole_task()
     controller = spec.make(task)
     proposed = ask(controller, OUTSTANDING)
     keys = {task.domain.key(architecture) for architecture in proposed}
-    require(len(keys) == OUTSTANDING, f"asked for {OUTSTANDING} at once it gave {len(keys)} different networks")
+    require(len(keys) == OUTSTANDING, f"asked for {OUTSTANDING} at once, it gave {len(keys)} different networks")
     tell(controller, [made_up_trial(task, number, one) for number, one in enumerate(proposed)][::-1])
     again = keys & {task.domain.key(architecture) for architecture in ask(controller, OUTSTANDING)}
     require(not again, f"{len(again)} networks are proposed a second time")
 
 
 def failures_are_survived(spec: ControllerSpec) -> None:
-    """Go on when nothing but failures and prunings is told."""
+    """Check that proposals continue after only failed and pruned trials."""
     task = banded_task()
     controller = spec.make(task)
     for number in range(30):
@@ -204,11 +207,11 @@ def failures_are_survived(spec: ControllerSpec) -> None:
         status, error = ("failed", "out of memory") if number % 3 else ("pruned", None)
         metrics = {} if number % 3 else {"accuracy": 0.1}
         tell(controller, [Trial(number, architecture, status, metrics, error=error)])  # type: ignore[arg-type]
-    require(len(ask(controller, 3)) == 3, "after 30 failures it proposes nothing more")
+    require(len(ask(controller, 3)) == 3, "after 30 failed or pruned trials it gives fewer than 3 proposals")
 
 
 def a_small_space_is_proposed_whole(spec: ControllerSpec) -> None:
-    """Propose every network of a space smaller than the number of trials, then nothing."""
+    """Check that every network of a space smaller than the number of trials is proposed, and then nothing."""
     for batch in (1, 7):
         task = tiny_task()
         controller = spec.make(task)
@@ -218,35 +221,35 @@ def a_small_space_is_proposed_whole(spec: ControllerSpec) -> None:
             proposed += new
             require(len(proposed) <= 24, "a space of 24 networks gave more than 24 proposals")
         require(len(proposed) == 24, f"of a space of 24 networks it proposed only {len(proposed)}")
-        require(not ask(controller, 3), "an exhausted space is proposed anew")
+        require(not ask(controller, 3), "it gives proposals again after the space is exhausted")
 
 
 def it_pickles(spec: ControllerSpec) -> None:
-    """Survive being pickled in the middle of a search."""
+    """Check that a copy pickled in the middle of a search gives the same proposals."""
     task = tiny_task()
     controller = spec.make(task)
     play(controller, task, 10)
     copy = guarded("pickling", lambda: pickle.loads(pickle.dumps(controller)))  # noqa: S301 (our own bytes)
-    require(play(copy, task, 10, 10) == play(controller, task, 10, 10), "its unpickled copy proposes something else")
+    require(play(copy, task, 10, 10) == play(controller, task, 10, 10), "its unpickled copy gives other proposals")
 
 
 CONTROLLER_CHECKS: dict[str, Callable[[ControllerSpec], None]] = {
     "in the space, in the band, never twice": in_space_in_band_never_twice,
-    "one seed, one result": one_seed_one_result,
-    "the same in another process": the_same_in_another_process,
-    "the same whether looked at or not": looking_changes_nothing,
-    "a restored one goes on alike": a_restored_one_goes_on_alike,
+    "same seed, same proposals": one_seed_one_result,
+    "same proposals in another process": the_same_in_another_process,
+    "same proposals with and without state_dict()": looking_changes_nothing,
+    "same proposals after a restart": a_restored_one_goes_on_alike,
     "restored with trials outstanding": restored_with_trials_outstanding,
-    "another's state is refused": anothers_state_is_refused,
-    "64 outstanding, told in any order": sixty_four_outstanding,
-    "failures are survived": failures_are_survived,
-    "a small space is proposed whole, then nothing": a_small_space_is_proposed_whole,
+    "state of another controller is refused": anothers_state_is_refused,
+    "64 outstanding trials, told in any order": sixty_four_outstanding,
+    "failed and pruned trials are handled": failures_are_survived,
+    "a small space is proposed completely, then nothing": a_small_space_is_proposed_whole,
     "pickles": it_pickles,
 }
 
 
 def print_proposals(name: str, options: str) -> None:
-    """Print what a controller proposes, for a comparison with another process."""
+    """Print a controller's proposals, for a comparison with another process."""
     task = banded_task()
     proposed = play(ControllerSpec(name, json.loads(options)).make(task, 5), task, 25)
     print(json.dumps([list(architecture.genes) for architecture in proposed]))

@@ -1,4 +1,4 @@
-"""Trying a module that somebody wrote: does it build, map images to logits, and train; and if not, where not."""
+"""Checks that a user's module builds, maps images to logits and trains; an error names the submodule that failed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from nas.search_spaces.layers import INPUT_CHANNELS
 
 
 def try_without_memory(build: Callable[[], Any], resolution: int | None, source_path: str | None = None) -> None:
-    """Build on the meta device and run one image through, if its resolution is known.
+    """Build a module on the meta device and run one image through it, if the resolution is known.
 
-    What fails there is tried again for real: errors are clearer there, and what fails on the meta device alone can be
-    trained but not counted.
+    A module that fails there is tried again on the CPU, because errors are clearer there. A module that fails only on
+    the meta device can be trained, but its costs cannot be counted.
 
     Args:
-        build: makes the module.
+        build: function that makes the module.
         resolution: side of the image in pixels.
-        source_path: the user's file, to name the line of an error.
+        source_path: the user's file, used to report the line of an error.
 
     Raises:
-        InputError: naming the module inside that failed, or what came out instead of logits.
+        InputError: naming the submodule that failed, or the output that was returned instead of logits.
     """
     try:
         with torch.no_grad():
@@ -36,23 +36,23 @@ def try_without_memory(build: Callable[[], Any], resolution: int | None, source_
     except InputError as error:
         with torch.no_grad():
             _try(lambda: as_module(build()).eval(), resolution, source_path, "cpu")
-        raise InputError(f"on the meta device alone, where costs are counted: {error}") from None
+        raise InputError(f"only on the meta device, where costs are counted: {error}") from None
 
 
 def try_training_step(
     build: Callable[[], nn.Module], resolution: int, source_path: str | None = None, batch: int = 2
 ) -> None:
-    """Run a real batch forwards and backwards.
+    """Run a forward and a backward pass with a random batch.
 
     Raises:
-        InputError: naming the module inside that failed, or that logits or gradients are missing or not finite.
+        InputError: naming the submodule that failed, or if logits or gradients are missing or not finite.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
             module = build().train()
         except Exception as error:
-            raise InputError(f"the module cannot be built for real: {describe(error, source_path)}") from error
+            raise InputError(f"the module cannot be built on the CPU: {describe(error, source_path)}") from error
         logits = _run(module, torch.randn(batch, INPUT_CHANNELS, resolution, resolution), source_path)
     if not logits.requires_grad:
         raise InputError("the logits depend on no parameter: the module cannot be trained")
@@ -68,7 +68,7 @@ def try_training_step(
 
 
 def macs_by_part(build: Callable[[], Any], resolution: int) -> dict[str, int]:
-    """Return the multiply-adds of the module's direct parts."""
+    """Return the multiply-adds of the module's direct submodules, by name."""
     module = on_meta(build)
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(torch.empty(1, INPUT_CHANNELS, resolution, resolution))
@@ -77,7 +77,7 @@ def macs_by_part(build: Callable[[], Any], resolution: int) -> dict[str, int]:
     own = type(module).__name__
 
     def total(path: str) -> int:
-        """What is counted under a path; a list of modules is never called itself, its members are."""
+        """Return the count under a path. A list of modules is never called itself, so its members are summed."""
         if path in counts:
             return sum(counts[path].values())
         depth = path.count(".") + 1
@@ -115,10 +115,10 @@ def _run(module: nn.Module, images: Tensor, source_path: str | None) -> Tensor:
 
 @contextmanager
 def _running_modules(module: nn.Module) -> Iterator[list[str]]:
-    """Keep the names of the modules that are running, outermost first."""
+    """Yield a list that holds the names of the modules that are running, outermost first."""
     running: list[str] = []
     hooks = []
-    scripted = isinstance(module, torch.jit.ScriptModule)  # takes no hooks
+    scripted = isinstance(module, torch.jit.ScriptModule)  # does not accept hooks
     for name, part in () if scripted else module.named_modules():
         label = f"'{name}' ({type(part).__name__})" if name else f"the module itself ({type(part).__name__})"
         hooks.append(part.register_forward_pre_hook(lambda *_, label=label: running.append(label)))

@@ -1,4 +1,4 @@
-"""The contract checker for a search space: what every part of this program relies on, tried on samples of it.
+"""The contract checks of a search space: properties that the whole program relies on, on a sample of genotypes.
 
 Each check is a function that raises ``InputError`` at the first violation, with the genotype that shows it.
 """
@@ -22,9 +22,9 @@ from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.yaml_format import network_from_dict, network_to_dict
 
-MOST_PLACES = 24  # options of one gene that are all tried
-TRAINED = 2  # how many samples are trained a step for real; the others are only built and counted
-SMALL_PX = 64  # stage tables are trained at no more
+MOST_PLACES = 24  # most options of one gene that are tried
+TRAINED = 2  # number of samples that are trained for one step; the others are only built and counted
+SMALL_PX = 64  # highest resolution at which stage tables are trained
 
 
 @dataclass
@@ -32,10 +32,10 @@ class Probe:
     """A space with the samples it is checked on.
 
     Attributes:
-        space: what is checked.
-        samples: genotypes that make a network, corners first.
-        unusable: reasons why others make none, by genotype.
-        notes: what is no violation but worth saying.
+        space: the space to check.
+        samples: genotypes that make a network; the first and the last genotype of the space come first.
+        unusable: reasons why other genotypes make no network, by genotype.
+        notes: remarks on the space that are not violations.
     """
 
     space: SearchSpace
@@ -45,7 +45,7 @@ class Probe:
 
     @property
     def kind(self) -> str:
-        """What makes its networks: ``decode``, ``build`` or, for tables of measured values, ``nothing``."""
+        """Method that makes its networks: ``decode``, ``build`` or, for tables of measured values, ``nothing``."""
         return next((name for name in ("decode", "build") if hasattr(self.space, name)), "nothing")
 
 
@@ -53,9 +53,9 @@ def check_space(space: SearchSpace, samples: int = 20, seed: int = 0) -> list[st
     """Run every check of the contract on a space.
 
     Args:
-        space: an object of your class, or what ``nas.search_spaces.load_space`` returns.
-        samples: random genotypes, beside the corners and every option of every gene.
-        seed: of the random genotypes.
+        space: the space to check: an object of your own class, or a result of ``nas.search_spaces.load_space``.
+        samples: number of random genotypes, in addition to the first, the last and every option of every gene.
+        seed: seed of the random genotypes.
 
     Returns:
         The names of the checks, all of which passed.
@@ -78,33 +78,33 @@ def take_samples(space: SearchSpace, count: int, seed: int) -> Probe:
 
 
 def check_names(probe: Probe) -> None:
-    """The name and the genes' names are texts of their own; choices are plain values, one for each gene."""
+    """Check that the space has a name, and that its choices are plain values with one unique name for each gene."""
     if not probe.space.name.strip():
-        raise InputError("name: expected a text, got an empty one")
+        raise InputError("name: expected a string, got an empty one")
     for architecture in probe.samples:
         chosen = spaces.choices(probe.space, architecture)
         for name, value in chosen.items():
             if not isinstance(name, str) or not isinstance(value, (str, int, float, np.generic)) or value != value:
-                raise _at(architecture, f"choices: '{name}': expected a plain value (number or text), got {value!r}")
+                raise _at(architecture, f"choices: '{name}': expected a plain value (number or string), got {value!r}")
         if len(chosen) != len(architecture.genes):
             raise _at(
                 architecture,
                 f"choices: expected {len(architecture.genes)} names, one for each gene, got {len(chosen)}: "
-                f"{', '.join(map(str, chosen))}; does a name stand twice?",
+                f"{', '.join(map(str, chosen))}; does a name occur twice?",
             )
 
 
 def check_genotypes(probe: Probe) -> None:
-    """Genotypes belong to the space, hash, and survive JSON."""
+    """Check that genotypes belong to the space and stay equal after a round trip through JSON."""
     for architecture in probe.samples:
         spaces.check(probe.space, architecture)
         back = json.loads(json.dumps(asdict(architecture)))
         if Architecture(back["space"], tuple(back["genes"])) != architecture:
-            raise _at(architecture, "does not survive JSON")
+            raise _at(architecture, "changes in a round trip through JSON")
 
 
 def check_decoding(probe: Probe) -> None:
-    """Every genotype decodes, twice to the same stage table, which survives YAML."""
+    """Check that genotypes decode twice to the same stage table, which stays equal after a round trip through YAML."""
     if probe.kind != "decode":
         return
     usable = []
@@ -124,7 +124,7 @@ def check_decoding(probe: Probe) -> None:
         except InputError as error:
             raise _at(architecture, str(error)) from None
         if not survives:
-            raise _at(architecture, "its stage table does not survive YAML; are its values plain numbers and texts?")
+            raise _at(architecture, "its stage table changes through YAML; are its values plain numbers and strings?")
         usable.append(architecture)
     if not usable:
         genes, reason = next(iter(probe.unusable.items()))
@@ -137,7 +137,7 @@ def check_decoding(probe: Probe) -> None:
 
 
 def check_modules(probe: Probe) -> None:
-    """Every sample's module builds, maps an image to logits, and a few train a step for real."""
+    """Check that the module of every sample builds and maps an image to logits, and that a few train for one step."""
     if probe.kind == "nothing":
         return
     from nas.testing.modules import try_training_step, try_without_memory
@@ -155,7 +155,7 @@ def check_modules(probe: Probe) -> None:
 
 
 def check_costs(probe: Probe) -> None:
-    """Costs known without building equal those counted on the built module, for one genotype and for many at once."""
+    """Check that known costs equal those of the built module, and are the same for one genotype and many at once."""
     costs = KnownCosts(probe.space)
     known = [costs(architecture) for architecture in probe.samples]
     if probe.kind != "nothing":
@@ -188,7 +188,7 @@ SPACE_CHECKS: dict[str, Callable[[Probe], None]] = {
 
 
 def run_space_checks(probe: Probe) -> Iterator[str]:
-    """Yield the name of every check that holds.
+    """Run every check and yield the name of each one that passes.
 
     Raises:
         InputError: at the first violation, with the check's name and the genotype that shows it.
@@ -218,7 +218,7 @@ def _compare_with_module(probe: Probe, architecture: Architecture, metrics: dict
 
 
 def _note_thop(probe: Probe, architecture: Architecture, macs: int) -> None:
-    """Note where thop, on a copy, counts other convolutions and linear layers than torch's counter."""
+    """Add a note if thop, on a copy, counts other MACs of convolutions and linear layers than torch's counter."""
     from nas.evaluate.cost.cross_check import convolutions_by_thop
 
     build, resolution = _builder(probe.space, architecture)
@@ -236,7 +236,7 @@ def _note_thop(probe: Probe, architecture: Architecture, macs: int) -> None:
 
 
 def _by_part(build: Callable[[], Any], resolution: int | None) -> str:
-    """Say what the module's direct parts cost, so that a reader finds the one that is wrong."""
+    """Return the MACs of the module's direct submodules as text, which helps to find the wrong one."""
     from nas.testing.modules import macs_by_part
 
     if resolution is None:
@@ -246,7 +246,7 @@ def _by_part(build: Callable[[], Any], resolution: int | None) -> str:
 
 
 def _builder(space: SearchSpace, architecture: Architecture) -> tuple[Callable[[], Any], int | None]:
-    """Return what builds a genotype's module, and the resolution it is counted at."""
+    """Return a function that builds a genotype's module, and the resolution at which it is counted."""
     network = spaces.decode(space, architecture)
     if network is None:
         build = space.build  # type: ignore[attr-defined]
@@ -260,7 +260,7 @@ def _builder(space: SearchSpace, architecture: Architecture) -> tuple[Callable[[
 def _at_size(
     build: Callable[[], Any], space: SearchSpace, architecture: Architecture, resolution: int | None
 ) -> Callable[[], Any]:
-    """Return what builds the module for small images, where the stage table allows them."""
+    """Return a function that builds the module for small images, if the stage table allows them."""
     from nas.search_spaces.module import build as build_network
 
     network = spaces.decode(space, architecture)

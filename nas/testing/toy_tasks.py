@@ -1,4 +1,4 @@
-"""What a controller is checked with: small tasks, made-up results, and calls that word what goes wrong."""
+"""Tools for the checks of controllers: small tasks, made-up results, and calls that report errors clearly."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class TinyTable:
 
 
 class TinyDomain(Domain):
-    """All of the table, in which the last gene does nothing: 24 networks."""
+    """The whole table. The last gene has no effect, so there are 24 networks."""
 
     def key(self, architecture: Architecture) -> tuple[int, ...]:
-        """Return what tells two networks apart."""
+        """Return a key that differs between networks."""
         return architecture.genes[:-1]
 
     def costs(self, genes: Genes) -> Columns:
@@ -52,30 +52,30 @@ class ControllerSpec:
     """A controller to be checked.
 
     Attributes:
-        name: as people type it.
-        options: its options.
+        name: name of the controller, as the user types it.
+        options: options of the controller.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def make(self, task: Task, seed: int = 0) -> Controller:
-        """Make one.
+        """Make the controller.
 
         Raises:
-            InputError: with what its constructor raised.
+            InputError: with the exception that its constructor raised.
         """
         return guarded("its constructor", partial(find_controller(self.name).make, task, seed, **self.options))
 
 
 def whole_task() -> Task:
-    """Return the task of all of ``small-images``, accuracy alone."""
+    """Return a task on the whole space ``small-images``, with accuracy as the reward."""
     space = load_space("small-images")
     return Task(LimitedDomain(space, KnownCosts(space), Limits()))
 
 
 def banded_task() -> Task:
-    """Return the task of ``efficientnet`` inside a thin band, with the papers' reward."""
+    """Return a task on the space ``efficientnet`` inside a narrow band of MACs, with the papers' reward."""
     space = load_space("efficientnet")
     domain = limited_domain(space, KnownCosts(space), Limits((macs_band(TARGET, TOLERANCE),)))
     return Task(domain, Reward((Factor("macs", TARGET),)))
@@ -87,7 +87,7 @@ def tiny_task() -> Task:
 
 
 def made_up_trial(task: Task, number: int, architecture: Architecture) -> Trial:
-    """Return a trial's result, which depends on its genes; every seventh fails."""
+    """Return a trial with a made-up result that depends on its genes; every seventh trial fails."""
     if number % 7 == 3:
         return Trial(number, architecture, "failed", error="diverged: loss is nan")
     accuracy = 0.5 + sum((gene + 1) * (index % 3) for index, gene in enumerate(architecture.genes)) / 1000
@@ -98,7 +98,7 @@ def made_up_trial(task: Task, number: int, architecture: Architecture) -> Trial:
 
 
 def play(controller: Controller, task: Task, count: int, start: int = 0) -> list[Architecture]:
-    """Ask and tell one trial after another; return what was proposed.
+    """Ask and tell one trial after another; return the proposed architectures.
 
     Raises:
         InputError: if the controller fails, or proposes too little.
@@ -106,7 +106,7 @@ def play(controller: Controller, task: Task, count: int, start: int = 0) -> list
     proposed: list[Architecture] = []
     for number in range(start, start + count):
         new = ask(controller, 1)
-        require(len(new) == 1, f"asked for one network it gave {len(new)}, after {number}")
+        require(len(new) == 1, f"asked for one network, it gave {len(new)} after {number} trials")
         proposed += new
         tell(controller, [made_up_trial(task, number, new[0])])
     return proposed
@@ -116,7 +116,7 @@ def ask(controller: Controller, count: int) -> list[Architecture]:
     """Ask for proposals.
 
     Raises:
-        InputError: with what the controller raised, or if it gave something else.
+        InputError: with the exception that the controller raised, or if it returned something other than proposals.
     """
     proposals = guarded(f"ask({count})", partial(controller.ask, count))
     require(isinstance(proposals, list) and len(proposals) <= count, f"ask({count}) gave {proposals!r:.100}")
@@ -124,17 +124,17 @@ def ask(controller: Controller, count: int) -> list[Architecture]:
 
 
 def tell(controller: Controller, trials: Sequence[Trial]) -> None:
-    """Tell trials.
+    """Tell trials to the controller.
 
     Raises:
-        InputError: with what the controller raised.
+        InputError: with the exception that the controller raised.
     """
     statuses = "/".join(dict.fromkeys(trial.status for trial in trials))
     guarded(f"tell() of trials that are {statuses}", partial(controller.tell, trials))
 
 
 def guarded(what: str, call: Callable[[], Result]) -> Result:
-    """Call something of the controller's own and word what it raises.
+    """Call code of the controller and convert its exceptions.
 
     Raises:
         InputError: with the exception's type, message and line.
@@ -148,6 +148,6 @@ def guarded(what: str, call: Callable[[], Result]) -> Result:
 
 
 def require(kept: bool, otherwise: str) -> None:
-    """Raise ``InputError`` with ``otherwise`` where something is not kept to."""
+    """Raise ``InputError`` with the message ``otherwise`` if a requirement is not met."""
     if not kept:
         raise InputError(otherwise)

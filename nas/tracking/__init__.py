@@ -1,3 +1,3 @@
-"""Where others follow a search or a training: Weights & Biases, TensorBoard, Optuna's studies and dashboard."""
+"""Tracking of searches and trainings: Weights & Biases, TensorBoard, Optuna's studies and dashboard."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""optuna-dashboard on a run's journal, kept up to date while the search goes on."""
+"""optuna-dashboard for a run's journal, updated while the search runs."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Print no line a request."""
+        """Do nothing, so that requests are not printed."""
 
 
 def serve(run: Path, host: str, port: int, tell: Callable[[str], None]) -> None:
-    """Answer until somebody interrupts.
+    """Serve the dashboard until the process is interrupted.
 
     Args:
         run: the run's directory.
-        host: address to listen at.
-        port: 0 for any that is free.
-        tell: is told the address when it answers.
+        host: address to listen on.
+        port: port to listen on; 0 for any free port.
+        tell: called with the dashboard's URL when the server is ready.
 
     Raises:
-        InputError: if optuna-dashboard is not installed, it is no run directory, or the port is taken.
+        InputError: if optuna-dashboard is not installed, ``run`` is not a run directory, or the port is in use.
     """
     try:
         from optuna_dashboard import wsgi
@@ -50,9 +50,7 @@ def serve(run: Path, host: str, port: int, tell: Callable[[str], None]) -> None:
     try:
         server = make_server(host, port, wsgi(storage), server_class=_Server, handler_class=_Silent)
     except OSError as error:
-        raise InputError(
-            f"--port: {host}:{port} cannot be listened at ({error.strerror}); give another --port"
-        ) from None
+        raise InputError(f"--port: cannot listen on {host}:{port} ({error.strerror}); choose another --port") from None
     ended = threading.Event()
     follower = threading.Thread(target=_keep_up, args=(studies, ended), daemon=True)
     follower.start()
@@ -70,5 +68,5 @@ def _keep_up(studies: RunStudies, ended: threading.Event) -> None:
     while not ended.wait(EVERY_S):
         try:
             studies.follow()
-        except Exception as error:  # a torn line, a study that somebody deleted in the page
-            _log.warning("the dashboard shows nothing newer for now: %s", error)
+        except Exception as error:  # an incomplete line, or a study that was deleted in the dashboard
+            _log.warning("the dashboard could not be updated and will try again: %s", error)

@@ -1,4 +1,4 @@
-"""A run's journal as Optuna studies: for Optuna's own plots and importances, and for optuna-dashboard."""
+"""A run's journal as Optuna studies, for Optuna's plots and parameter importances and for optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ Choice = str | int | float | bool | None
 
 
 class RunStudies:
-    """Two studies that follow a run: ``NAME`` (the reward), and ``NAME: accuracy, MACs`` (both).
+    """Two Optuna studies of a run: ``NAME`` (the reward), and ``NAME: accuracy, MACs`` (two objectives).
 
     Args:
         path: the run's directory, which another process may be writing to.
-        storage: where the studies are, or will be; trials that are there already are not added again.
-        what: the command that a refusal begins with.
+        storage: storage of the studies; trials that it already holds are not added again.
+        what: name of the command, with which error messages begin.
 
     Raises:
-        InputError: if it is no run directory, or its space cannot be loaded.
+        InputError: if ``path`` is not a run directory, or its space cannot be loaded.
     """
 
     def __init__(self, path: Path, storage: BaseStorage, what: str) -> None:
@@ -59,10 +59,10 @@ class RunStudies:
         self._known = {study.study_name: _numbers(study) for study in (self.reward, self.front)}
 
     def _study(self, name: str, storage: BaseStorage, directions: Sequence[Direction]) -> Study:
-        """Make a study, or take up the one of this very run.
+        """Create a study, or load it if it already holds this run.
 
         Raises:
-            InputError: if another run's has the name.
+            InputError: if a study of another run has the name.
         """
         import optuna
 
@@ -72,13 +72,13 @@ class RunStudies:
             study.set_user_attr(SOURCE, source)
         elif known != source:
             raise InputError(
-                f"--storage: it holds a study '{name}' of another run already ({known or 'not ours'}); give another "
-                "database, or the run's folder another name"
+                f"--storage: the database already holds a study '{name}' of another run ({known or 'not ours'}); use "
+                "another database, or rename the run's folder"
             )
         return study
 
     def follow(self) -> int:
-        """Add the trials that have ended since; return how many."""
+        """Add the trials that have ended since the last call; return their number."""
         trials = read_journal(self.path, self.config)
         added = self._add(self.reward, [(trial, _reward(trial)) for trial in trials])
         self._add(self.front, [(trial, _both(trial)) for trial in trials if "macs" in trial.metrics])
@@ -117,10 +117,10 @@ class RunStudies:
 
 @contextmanager
 def told_plainly(url: str) -> Iterator[None]:
-    """Word what a database refuses.
+    """Convert errors of the database in this context to a readable message.
 
     Raises:
-        WorkError: with its first line.
+        WorkError: if the database raises an error; gives the first line of its message.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -131,7 +131,7 @@ def told_plainly(url: str) -> Iterator[None]:
 
 
 def open_storage(url: str) -> BaseStorage:
-    """Return Optuna's storage of a URL such as ``sqlite:///study.db``.
+    """Return the Optuna storage for a URL such as ``sqlite:///study.db``.
 
     Raises:
         InputError: if there is no such storage.
@@ -145,16 +145,16 @@ def open_storage(url: str) -> BaseStorage:
     try:
         return optuna.storages.get_storage(url)
     except (ArgumentError, ModuleNotFoundError, ValueError) as error:
-        raise InputError(f"--storage: '{url}' names no storage of Optuna's: {str(error).splitlines()[0]}") from None
+        raise InputError(f"--storage: '{url}' is not an Optuna storage: {str(error).splitlines()[0]}") from None
     except (SQLAlchemyError, OSError) as error:
         raise WorkError(f"--storage: '{url}' cannot be opened: {str(error).splitlines()[0]}") from None
 
 
 def _distributions(space: SearchSpace, trials: Sequence[Trial]) -> dict[str, CategoricalDistribution]:
-    """Return every decision's options: Optuna lets none be added later.
+    """Return the options of every decision; Optuna does not allow options to be added later.
 
-    They are those of every single gene, and those that trials had; where options depend on several genes, what neither
-    shows is kept beside the parameters.
+    The options are found by varying one gene at a time, and from the trials. An option that depends on several genes
+    may be missing; it is then stored as a user attribute of the trial instead of a parameter.
     """
     from optuna.distributions import CategoricalDistribution
 

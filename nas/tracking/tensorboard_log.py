@@ -1,4 +1,4 @@
-"""A training's epochs as TensorBoard reads them."""
+"""TensorBoard logs of the epochs of a training."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _GROUPS = {"loss": "loss", "raw": "validation", "ema": "validation-average"}
 
 
 class TensorBoardLog(Callback):
-    """Writes a row of figures an epoch; a file that cannot be written stops nothing.
+    """Writes the metrics of each epoch; a file that cannot be written causes a warning and does not stop the training.
 
     Args:
-        folder: the training's; events go to ``tensorboard`` in it.
-        epoch: the first epoch that will be written, 1-based; what an earlier process wrote from there on is hidden.
+        folder: folder of the training; events are written to its subfolder ``tensorboard``.
+        epoch: first epoch to write, 1-based; events that an earlier process wrote from this epoch on are hidden.
     """
 
     def __init__(self, folder: Path, epoch: int) -> None:
@@ -34,7 +34,7 @@ class TensorBoardLog(Callback):
         )
 
     def epoch_finished(self, row: Mapping[str, Any]) -> None:
-        """Write an epoch's row; its keys become ``validation/top1`` and the like."""
+        """Write an epoch's row; its keys become tags such as ``validation/top1``."""
         epoch = int(row["epoch"])
         try:
             for key, value in row.items():
@@ -42,10 +42,10 @@ class TensorBoardLog(Callback):
                     self._writer.add_scalar(_tag(key), float(value), epoch)
             self._writer.flush()
         except OSError as error:
-            _log.warning("TensorBoard's events of epoch %d could not be written: %s", epoch, error)
+            _log.warning("TensorBoard events of epoch %d could not be written: %s", epoch, error)
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file."""
         with suppress(OSError):
             self._writer.close()
 
@@ -65,7 +65,7 @@ def events_of(run: TrainingRun, callback: Callback) -> Iterator[Callback]:
     try:
         log = TensorBoardLog(run.path, len(run.history()) + 1)
     except OSError as error:
-        _log.warning("TensorBoard's events cannot be written (%s); the training goes on without", error)
+        _log.warning("TensorBoard events cannot be written (%s); the training continues without them", error)
         yield callback
         return
     try:

@@ -1,7 +1,7 @@
-"""A search followed by Weights & Biases, from the driver alone.
+"""Logging of a search to Weights & Biases, from the driver process only.
 
-Everything that talks to wandb happens in a thread of its own: a network that hangs, a full disk or a fault of wandb's
-costs the search nothing but the log.
+All calls to wandb run in a separate thread. A network that hangs, a full disk or an error in wandb affects only the
+log, not the search.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class WandbRun(Callback):
     """Logs the trials of a search; ``close`` logs the tables and files.
 
     Args:
-        run: the directory; the log lies in ``wandb`` in it, and its id in ``wandb.json``, so that a search that goes on
-            goes on there too.
+        run: the run's directory; the log is in its subfolder ``wandb``, and the log's id in ``wandb.json``, so that a
+            resumed search continues the same log.
 
     Attributes:
-        fault: why nothing more is logged; empty while all is well.
+        fault: reason why logging has stopped; empty while it works.
         mode: ``online``, ``offline`` or ``disabled``.
     """
 
@@ -64,15 +64,15 @@ class WandbRun(Callback):
         self._waiting.put(lambda: self._log(trial))
 
     def close(self, files: Sequence[Path] = ()) -> str:
-        """Log the tables and files, and wait a minute and a half at most; return what a person should be told."""
+        """Log the tables and files, and wait at most 90 s; return a message for the user, which may be empty."""
         trials = list(self.run.trials)
         self._waiting.put(lambda: self._conclude(trials, files))
         self._waiting.put(None)
         self._thread.join(FINISH_S + START_S)
         if self._thread.is_alive():
-            return f"wandb has not finished; what is not uploaded lies in {self.run.path / 'wandb'}: wandb sync"
+            return f"wandb has not finished; to upload the rest, use wandb sync on {self.run.path / 'wandb'}"
         if self.fault:
-            return f"wandb: {self.fault}; the search lost nothing"
+            return f"wandb: {self.fault}; the search is not affected"
         if self.mode == "offline":
             return f"wandb logged offline; to upload: wandb sync {self.run.path}/wandb/offline-run-*"
         return ""
@@ -83,12 +83,12 @@ class WandbRun(Callback):
                 continue
             try:
                 task()
-            except BaseException as error:  # wandb exits and interrupts of its own too
+            except BaseException as error:  # wandb also raises SystemExit and KeyboardInterrupt itself
                 self.fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-                _log.info("wandb logs nothing more: %s", self.fault)
+                _log.info("logging to wandb has stopped: %s", self.fault)
 
     def _begin(self) -> None:
-        """Start, and log what earlier processes have not."""
+        """Start the log, and log the trials that earlier processes did not log."""
         import wandb
 
         known = self.run.read(STATE)
@@ -114,9 +114,9 @@ class WandbRun(Callback):
         except Exception as error:
             if self.mode != "online":
                 raise
-            _log.info("wandb cannot be reached (%s); it logs offline", str(error).splitlines()[0])
+            _log.info("wandb cannot be reached (%s); logging offline", str(error).splitlines()[0])
             self.mode, logged = "offline", 0
-            self._wandb = wandb.init(**shared, id=_new_id(), mode="offline")  # the first id counts as in use
+            self._wandb = wandb.init(**shared, id=_new_id(), mode="offline")  # wandb treats the first id as in use
         self._wandb.define_metric("trial")
         self._wandb.define_metric("*", step_metric="trial")
         self._save(logged)
@@ -124,14 +124,14 @@ class WandbRun(Callback):
             self._log(trial, again=len(self._tally.trials) < logged)
 
     def _log(self, trial: Trial, again: bool = False) -> None:
-        """Note a trial, and log it unless an earlier process has."""
+        """Add a trial to the tally, and log it unless an earlier process did (``again``)."""
         self._tally.add(trial)
         place = len(self._tally.trials) - 1
         if not again:
             self._wandb.log(self._figures(trial, place), step=place)
 
     def _figures(self, trial: Trial, place: int) -> dict[str, Any]:
-        """Return what is logged of a trial, and how the search stands after it."""
+        """Return the values to log for a trial, and the state of the search after it."""
         tally = self._tally
         figures: dict[str, Any] = {name: trial.metrics[name] for name in NUMBERS if name in trial.metrics}
         figures |= {"trial": place, "number": trial.number, "seconds": trial.seconds, "status": trial.status}
@@ -165,10 +165,10 @@ class WandbRun(Callback):
 
 
 class WandbCallback(SearchCallback):
-    """Logs a search to Weights & Biases, if its configuration asks for that; a context manager around the search.
+    """Logs a search to Weights & Biases if its configuration asks for it; a context manager around the search.
 
     Args:
-        outcome: hears in the end where the log is, or why there is none.
+        outcome: receives a message at the end on how to upload the log, or a warning with the reason of a failure.
     """
 
     def __init__(self, outcome: Callback) -> None:
@@ -176,13 +176,13 @@ class WandbCallback(SearchCallback):
         self._log: WandbRun | None = None
 
     def __enter__(self) -> Self:
-        """Do nothing: the log begins with the run."""
+        """Return the callback; the log starts later, with the run."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Log the run's tables and files, whatever ended the search."""
+        """Log the run's tables and files, also after an exception or interrupt."""
         if self._log is None:
             return
         told = self._log.close([self._log.run.path / name for name in FILES])
@@ -192,7 +192,7 @@ class WandbCallback(SearchCallback):
             self._outcome.message(told)
 
     def search_prepared(self, setup: Setup, run: Run) -> None:  # noqa: ARG002
-        """Begin the log."""
+        """Start the log, if the configuration asks for it."""
         if run.config.tracking.wandb:
             self._log = WandbRun(run)
 
@@ -203,9 +203,9 @@ class WandbCallback(SearchCallback):
 
 
 def choose_mode() -> Mode:
-    """Return ``WANDB_MODE`` where it is set; else ``online`` where there is a key to log in with, else ``offline``.
+    """Return ``WANDB_MODE`` if it is set; otherwise ``online`` if there is an API key, and ``offline`` if not.
 
-    wandb itself would ask for a key, and a search is nothing to stop for a question.
+    Without a mode, wandb would prompt for a key and block the search.
     """
     if mode := os.environ.get("WANDB_MODE"):
         return cast(Mode, mode)

@@ -19,21 +19,21 @@ STATE, FORMAT = "checkpoint.json", "mnas-checkpoint-1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What decides how a training goes on.
+    """The complete state of a training.
 
     Attributes:
-        tensors: weights, their average, the optimizer's state; by name.
-        values: everything else, plain.
+        tensors: weights, their moving average and the optimizer's state, by name.
+        values: everything else, as plain values.
     """
 
     tensors: Mapping[str, Tensor]
     values: dict[str, Any]
 
     def save(self, folder: Path) -> None:
-        """Write it; whenever the program dies, the folder holds this checkpoint or the one before, whole.
+        """Write the checkpoint. If the program dies, the folder holds this or the previous checkpoint, complete.
 
         Raises:
-            WorkError: if it cannot be written; the one before is then still there.
+            WorkError: if it cannot be written; the previous checkpoint is then kept.
         """
         from safetensors.torch import save
 
@@ -49,10 +49,10 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint | None:
-        """Read the last one that was written whole; ``None`` if there is none yet.
+        """Read the last complete checkpoint; ``None`` if there is none yet.
 
         Raises:
-            WorkError: if it is damaged: nothing is silently trained anew.
+            WorkError: if it is damaged, so that the training does not silently start again from the beginning.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -67,17 +67,17 @@ class Checkpoint:
             return cls(load_file(folder / Path(values["tensors"]).name), values)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise WorkError(
-                f"{file}: the checkpoint cannot be read ({type(error).__name__}: {error}); put it back, or remove it "
+                f"{file}: the checkpoint cannot be read ({type(error).__name__}: {error}); restore it, or remove it "
                 "to train from the start"
             ) from None
 
 
 def pack(groups: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Give tensors of several groups one name each."""
+    """Merge groups of tensors into one mapping, with names ``GROUP/NAME``."""
     return {f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()}
 
 
 def unpack(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
-    """Return one group's tensors under their own names."""
+    """Return the tensors of one group, without the group in their names."""
     start = f"{group}/"
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

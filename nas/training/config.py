@@ -1,4 +1,4 @@
-"""What a full training is of, as plain data; with it a training's folder can be taken up again."""
+"""The configuration of a full training, as plain data, from which a training's folder is resumed."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class Processes(Section):
     count: Annotated[
         int, Flag("--workers", WHERE, help="Processes of Ray Train that share a batch; 0: this process alone.")
     ] = Field(default=0, ge=0)
-    """Processes of Ray Train that share each batch; 0 trains in the calling one, without Ray."""
+    """Processes of Ray Train that share each batch; 0 trains in the calling process, without Ray."""
     gpus_per_worker: Annotated[float | None, Flag("--gpus-per-worker", WHERE, help="GPUs of each process.")] = Field(
         default=None, ge=0
     )
-    """GPUs of each; unset: one where there are GPUs."""
-    address: Annotated[str | None, Flag("--address", WHERE, help="A running Ray cluster that sees the folder.")] = None
-    """A running Ray cluster; unset or ``local``: one for this training alone. Its nodes have to see the folder."""
+    """GPUs of each process; unset: one if there are GPUs."""
+    address: Annotated[str | None, Flag("--address", WHERE, help="A Ray cluster that can access the folder.")] = None
+    """A running Ray cluster whose nodes can access the training's folder; unset or ``local``: one for this training."""
     train_device: Annotated[
-        Literal["auto", "cpu", "cuda"], Flag("--train-device", WHERE, help="Without Ray: auto, cpu or cuda.")
+        Literal["auto", "cpu", "cuda"], Flag("--train-device", WHERE, help="Device without Ray: auto, cpu or cuda.")
     ] = "auto"
-    """Where a training without Ray runs; ``auto``: CUDA where it is."""
+    """Device of a training without Ray; ``auto``: CUDA if it is available."""
     retries: int = Field(default=3, ge=0)
-    """How often a training whose worker died goes on from its last checkpoint."""
+    """How many times a training continues from its last checkpoint after a worker has died."""
 
 
 class TrainConfig(Section):
-    """Everything that decides a training."""
+    """The complete configuration of a training."""
 
     thing: str
     """The network."""
@@ -50,11 +50,11 @@ class TrainConfig(Section):
     ] = None
     """Weights to start from: a ``.safetensors`` file, a training's folder, or ``torchvision``."""
     resolution: Annotated[int, Flag("--resolution", help="In pixels (default: the network's own).")] = Field(ge=1)
-    """What the network sees, in pixels."""
+    """Resolution of the network's input, in pixels."""
     seed: Annotated[int, Flag("--seed")] = Field(default=0, ge=0)
-    """One seed, one result."""
+    """Random seed; the same seed gives the same result."""
     data: DataSettings = DataSettings()
-    """Which images; their resolution follows from the network's and the recipe's crops."""
+    """The images; their resolution follows from ``resolution`` and the recipe's crops."""
     recipe: Recipe = Recipe()
     workers: Processes = Processes()
     tensorboard: Annotated[bool, Flag("--tensorboard", RUN, help="Write events for TensorBoard into the folder.")] = (
@@ -63,7 +63,7 @@ class TrainConfig(Section):
     """Write events for TensorBoard into the training's folder."""
 
     def data_settings(self) -> DataSettings:
-        """Return the data's settings, at the side at which images are kept."""
+        """Return the data settings, with the resolution at which images are stored."""
         return self.data.model_copy(update={"resolution": self.recipe.stored_resolution(self.resolution)})
 
 
@@ -72,8 +72,8 @@ def make_config(changes: Changes, recipe: str | None, assignments: Sequence[str]
 
     Args:
         changes: values by section, from flags.
-        recipe: a shipped recipe or a YAML file; ``None``: ``transfer`` with initial weights, else ``modern``.
-        assignments: ``key.path=value`` with YAML values, laid over all else.
+        recipe: a shipped recipe or a YAML file; ``None``: ``transfer`` if ``init`` is given, else ``modern``.
+        assignments: ``key.path=value`` with YAML values, which override everything else.
 
     Raises:
         InputError: naming the key that is unknown or wrong.
@@ -97,7 +97,7 @@ def validate(data: Mapping[str, Any], source: str) -> TrainConfig:
 
 
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """Return the configuration with every path absolute, so that it goes on from any working directory."""
+    """Return the configuration with absolute paths, so that the training can be resumed from any working directory."""
     init = config.init
     if init is not None and init != TORCHVISION:
         init = absolute_path(init)

@@ -1,4 +1,4 @@
-"""Augmentation whose every draw is made for the whole batch, so that any split of it over processes sees the same."""
+"""Augmentation with random draws for the whole batch, so that they do not depend on how processes share it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from torch.nn import functional
 from nas.training.recipe import Recipe
 
 MOST_ASPECT = 4 / 3
-TRIES = 10  # crops that may stick out of the image before the whole of it is taken
+TRIES = 10  # crops drawn for each image; if none fits inside the image, the whole image is taken
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """What was drawn for the images of a batch.
+    """The random draws for the images of a batch.
 
     Attributes:
         boxes: ``(n, 4)`` top, left, height and width of each crop, in pixels of the stored image; may be fractions.
-        mirrored: ``(n,)`` which images are mirrored.
-        seeds: ``(n,)`` of each image's policy.
+        mirrored: ``(n,)`` whether each image is mirrored.
+        seeds: ``(n,)`` seed of each image's augmentation policy.
     """
 
     boxes: Tensor
@@ -33,7 +33,7 @@ class Draws:
     seeds: Tensor
 
     def of(self, rows: slice) -> Draws:
-        """Return those of some images."""
+        """Return the draws of some images."""
         return Draws(self.boxes[rows], self.mirrored[rows], self.seeds[rows])
 
 
@@ -41,11 +41,11 @@ def draw(count: int, side: int, resolution: int, recipe: Recipe, flips: bool, ge
     """Draw crops, mirrors and policies.
 
     Args:
-        count: of images.
-        side: of the stored images, in pixels.
-        resolution: of what the network sees, in pixels.
-        recipe: how images are cropped.
-        flips: whether they may be mirrored.
+        count: number of images.
+        side: side of the stored images, in pixels.
+        resolution: resolution of the network's input, in pixels.
+        recipe: recipe with the settings of the crops.
+        flips: whether images may be mirrored.
         generator: a CPU generator.
     """
     if recipe.crop == "resized":
@@ -71,9 +71,9 @@ def apply(pixels: Tensor, draws: Draws, resolution: int, recipe: Recipe) -> Tens
 
     Args:
         pixels: ``(n, side, side, 3)`` uint8, on any device.
-        draws: for these images.
-        resolution: of the result.
-        recipe: which policy.
+        draws: the draws for these images.
+        resolution: resolution of the result, in pixels.
+        recipe: recipe with the crop and the policy.
 
     Returns:
         ``(n, resolution, resolution, 3)`` uint8.
@@ -84,7 +84,7 @@ def apply(pixels: Tensor, draws: Draws, resolution: int, recipe: Recipe) -> Tens
 
 
 def _resized(count: int, side: int, least: float, generator: torch.Generator) -> Tensor:
-    """Draw boxes of ``least`` to 1 of the area and aspects of 3/4 to 4/3, as GoogLeNet's training did."""
+    """Draw boxes with ``least`` to 1 of the area and aspect ratios of 3/4 to 4/3, as in GoogLeNet's training."""
     area = side * side * (least + (1 - least) * torch.rand(count, TRIES, generator=generator))
     aspect = torch.exp(math.log(MOST_ASPECT) * (2 * torch.rand(count, TRIES, generator=generator) - 1))
     width, height = torch.sqrt(area * aspect), torch.sqrt(area / aspect)
@@ -96,7 +96,7 @@ def _resized(count: int, side: int, least: float, generator: torch.Generator) ->
 
 
 def _shifted(pixels: Tensor, draws: Draws, resolution: int) -> Tensor:
-    """Take whole-pixel boxes of the resolution's side; outside the image it is black."""
+    """Return crops of ``resolution`` pixels at whole-pixel positions; pixels outside the image are black."""
     count, side = pixels.shape[:2]
     steps = torch.arange(resolution)
     rows, columns = (draws.boxes[:, axis, None].long() + steps for axis in (0, 1))
@@ -125,7 +125,7 @@ def _sampled(pixels: Tensor, draws: Draws, resolution: int) -> Tensor:
 
 
 def _by_policy(pixels: Tensor, seeds: Tensor, recipe: Recipe) -> Tensor:
-    """Apply a policy to each image, from a seed of its own; draws from torch's global state, which it restores."""
+    """Apply the policy to each image with its own seed; torch's global random state is restored afterwards."""
     if recipe.augment == "none":
         return pixels
     transform = _policy(recipe.augment, recipe.rand_magnitude)

@@ -1,4 +1,4 @@
-"""The picture of a training: loss and accuracies over epochs."""
+"""The plot of a training: loss and accuracies over epochs."""
 
 from __future__ import annotations
 

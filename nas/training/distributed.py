@@ -25,22 +25,22 @@ from nas.training.world import World
 Row = dict[str, Any]
 POLL_S = 0.5
 STOP, FAILED, RAY_FOLDER = "stop", "failed.json", ".ray"
-"""A file that asks the processes to save and end; what a process could not go on for, which trying again would not
-change; and what Ray Train keeps of a run."""
+"""Names in the training's folder: a file that asks the processes to save and stop; a file with an error that a retry
+would not fix; the folder in which Ray Train keeps its own files."""
 
 
 def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_over: Callable[[], bool]) -> None:
-    """Train with as many processes as the configuration says; one that dies is started again from the checkpoint.
+    """Train with the configured number of processes. If one dies, the training restarts from the checkpoint.
 
     Args:
-        run: the folder, which every node has to see at the same path.
+        run: the folder, which must be at the same path on every node.
         data: the images.
-        callback: hears of each epoch; the values of its row are text.
-        is_over: whether to save and stop now.
+        callback: is called after each epoch; the values of its row are text.
+        is_over: returns whether to save and stop now.
 
     Raises:
-        KeyboardInterrupt: when ``is_over`` said so, after the processes have saved and ended.
-        InputError: if the cluster cannot be joined, or does not hold the processes.
+        KeyboardInterrupt: if ``is_over`` returned True, after the processes have saved and ended.
+        InputError: if the cluster cannot be joined, or has too few CPUs or GPUs for the processes.
         WorkError: if the training failed for good.
     """
     quiet_ray()
@@ -70,7 +70,7 @@ def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_ove
             told = count
         _raise_told(run.path / FAILED)
         if failures and run.result() is None:
-            raise WorkError(f"the training failed: {_reason(failures[0])}. Then: {run.resume_command}")
+            raise WorkError(f"the training failed: {_reason(failures[0])}. To resume: {run.resume_command}")
         if stop.exists() and run.result() is None:
             raise KeyboardInterrupt
     finally:
@@ -111,12 +111,12 @@ def _make_trainer(run: TrainingRun, data: ImageData, local: bool) -> Any:
 
 
 def _train_in_process(settings: dict[str, Any]) -> None:
-    """Be one of the processes; a wish to stop ends it without an error, and what is no accident is not tried again."""
+    """Train in one of the processes. A request to stop ends it without an error; input and work errors are final."""
     import ray
     from ray.train.torch import get_device
 
     run = TrainingRun.open(Path(settings["path"]))
-    if (run.path / FAILED).exists():  # another try would end likewise
+    if (run.path / FAILED).exists():  # a retry would fail in the same way
         return
     data: ImageData = ray.get(settings["data"])
     world = World(torch.distributed.get_rank(), torch.distributed.get_world_size())
@@ -132,10 +132,10 @@ def _train_in_process(settings: dict[str, Any]) -> None:
 
 
 def _raise_told(path: Path) -> None:
-    """Raise what a process could not go on for.
+    """Raise the error that a process wrote to ``path``, if there is one.
 
     Raises:
-        InputError, WorkError: as it was there.
+        InputError, WorkError: the error of that process.
     """
     with contextlib.suppress(OSError):
         told = json.loads(path.read_text(encoding="utf-8"))
@@ -158,7 +158,7 @@ def _rows(path: Path) -> tuple[int, list[Row]]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what a worker's error says, out of Ray's long account of it."""
+    """Return the message of a worker's error, taken from Ray's long report."""
     causes = getattr(error, "worker_failures", None) or {}
     own = next(iter(causes.values()), error)
     lines = [line.strip() for line in str(own).splitlines() if line.strip()]

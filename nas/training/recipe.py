@@ -1,4 +1,4 @@
-"""How a network is trained in full, as plain data with a word under every field."""
+"""The settings of a full training, as plain data with a docstring under every field."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from nas.evaluate.data.settings import CROP_SHARE
 from nas.search_spaces.yaml_format import read_yaml
 
 MODERN, TRANSFER = "modern", "transfer"
-LEARNING_RATE_BATCH = 256  # images a step that recipes state their learning rate for
+LEARNING_RATE_BATCH = 256  # batch size for which recipes state their learning rate
 
 
 class Recipe(Section):
-    """A schedule, an optimizer and an augmentation; ``configs/recipes`` has them ready-made."""
+    """A schedule, an optimizer and an augmentation; ``configs/recipes`` holds ready-made recipes."""
 
     epochs: Annotated[int, Flag("--epochs", help="Passes over the images (default: the recipe's).")] = Field(
         default=100, ge=1
     )
     """Passes over the training images."""
-    batch_size: Annotated[int, Flag("--batch-size", help="Of all processes together.")] = Field(default=256, ge=1)
-    """Images a step, of all processes together."""
+    batch_size: Annotated[int, Flag("--batch-size", help="Images per step, in total.")] = Field(default=256, ge=1)
+    """Images per step, in all processes together."""
     micro_batch: int | None = Field(default=None, ge=1)
-    """At most so many images at once in each process, gradients added up to the batch; unset: all of them."""
+    """Maximum images at once in each process; gradients are accumulated over the batch. Unset: the whole batch."""
     optimizer: Literal["rmsprop", "sgd", "adamw"] = "adamw"
     """``rmsprop`` is TensorFlow's (0.9, momentum 0.9, epsilon 0.001 inside the root); ``sgd`` has Nesterov momentum."""
     learning_rate: float = Field(default=0.001, gt=0)
-    """At the top of the schedule, for batches of 256 images; others in proportion."""
+    """Peak learning rate for a batch of 256 images; for other batch sizes it is scaled in proportion."""
     decay: Literal["exponential", "cosine"] = "cosine"
-    """How it falls: by ``decay_rate`` every ``decay_epochs``, in steps; or along a cosine to 0."""
+    """Decay of the learning rate: by ``decay_rate`` every ``decay_epochs``, in steps; or along a cosine to 0."""
     decay_rate: float = Field(default=0.97, gt=0, le=1)
     """Factor of the exponential decay."""
     decay_epochs: float = Field(default=2.4, gt=0)
-    """Epochs between two of its steps."""
+    """Epochs between two steps of the exponential decay."""
     warmup_epochs: float = Field(default=5.0, ge=0)
-    """Epochs in which it rises from 0; at most a fifth of all."""
+    """Epochs in which the learning rate rises from 0; at most a fifth of all epochs."""
     weight_decay: float = Field(default=0.05, ge=0)
-    """Never on BatchNorm. Added to the gradient by ``rmsprop`` and ``sgd``, decoupled from it in ``adamw``."""
+    """Weight decay; none on BatchNorm. ``rmsprop`` and ``sgd`` add it to the gradient; in ``adamw`` it is decoupled."""
     decay_biases: bool = False
-    """Decay biases too, as the papers' code does."""
+    """Apply weight decay to biases too, as the papers' code does."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
-    """Mass spread over all classes."""
+    """Probability mass that is spread over all classes."""
     ema: float | None = Field(default=0.9999, ge=0, lt=1)
-    """Decay of a moving average of the weights, which is scored beside them; unset: none."""
+    """Decay of a moving average of the weights, which is scored too; unset: no moving average."""
     batch_norm_momentum: float | None = Field(default=None, gt=0, le=1)
-    """In PyTorch's sense (TensorFlow's 0.99 is 0.01); unset: the network's own."""
+    """BatchNorm's momentum in PyTorch's definition (TensorFlow's 0.99 is 0.01 here); unset: the network's own."""
     freeze_batch_norm: bool = False
-    """Leave BatchNorm's statistics as they are, as when fine-tuning on few images."""
+    """Keep BatchNorm's statistics unchanged, for instance when fine-tuning on few images."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
-    """In front of the classifier; unset: the network's own, which the scaler raises with size."""
+    """Dropout rate in front of the classifier; unset: the network's own, which scaling raises with size."""
     drop_connect: float | None = Field(default=None, ge=0, lt=1)
-    """Stochastic depth at the last block; unset: the network's own."""
+    """Rate of stochastic depth at the last block; unset: the network's own."""
     crop: Literal["resized", "padded", "none"] = "resized"
     """``resized``: a random part of the image, scaled to the resolution; ``padded``: a random shift."""
     crop_scale: float = Field(default=0.08, gt=0, le=1)
@@ -69,29 +69,29 @@ class Recipe(Section):
     augment: Literal["none", "auto", "auto-cifar10", "auto-svhn", "rand", "trivial"] = "rand"
     """AutoAugment with ImageNet's, CIFAR-10's or SVHN's policy, RandAugment, or TrivialAugment."""
     rand_magnitude: int = Field(default=9, ge=0, le=30)
-    """Of RandAugment."""
+    """Magnitude of RandAugment."""
     mixup: float = Field(default=0.0, ge=0)
     """Alpha of mixup; 0 for none. Images are mixed within each process's share of a batch."""
     cutmix: float = Field(default=0.0, ge=0)
-    """Alpha of cutmix; 0 for none; with mixup too, each batch draws one of the two."""
+    """Alpha of cutmix; 0 for none; if mixup is also set, one of the two is drawn for each batch."""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
-    """Each stage's learning rate over that of the stage behind it; below 1, early stages learn more slowly."""
+    """Ratio of each stage's learning rate to that of the next stage; below 1, early stages learn more slowly."""
     head_rate: float = Field(default=1.0, gt=0)
-    """The classifier's learning rate over that of the last stage; transfer gives a new head more."""
+    """Ratio of the classifier's learning rate to that of the last stage; above 1 in the ``transfer`` recipe."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto``: bf16 or fp16 on GPUs, fp32 on CPUs."""
     deterministic: bool = True
-    """Only GPU kernels that give the same every time, so that a resumed training continues bit for bit."""
+    """Use only deterministic GPU kernels, so that a resumed training continues bit for bit."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of each process; unset: all cores, shared evenly."""
 
     @property
     def peak_learning_rate(self) -> float:
-        """At the top of the schedule, for this batch size."""
+        """Peak learning rate for this batch size."""
         return self.learning_rate * self.batch_size / LEARNING_RATE_BATCH
 
     def stored_resolution(self, resolution: int) -> int:
-        """Return the side at which images are kept: larger than the crops, where parts of them are taken."""
+        """Return the resolution at which images are stored; larger than ``resolution`` if ``crop`` is ``resized``."""
         return round(resolution / CROP_SHARE) if self.crop == "resized" else resolution
 
 
@@ -105,7 +105,7 @@ def load_recipe(reference: str) -> dict[str, Any]:
     """Read a shipped recipe, or a YAML file, as plain values.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no such recipe.
     """
     if reference in recipe_names():
         text = resources.files("nas.configs").joinpath("recipes", f"{reference}.yaml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""RMSProp as TensorFlow 1 has it, which the papers trained with."""
+"""RMSProp as in TensorFlow 1, which the papers used for training."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class TensorFlowRMSProp(torch.optim.Optimizer):
     Args:
         params: parameters, or groups of them.
         lr: learning rate.
-        decay: of the mean of squares.
-        momentum: of the velocity.
-        epsilon: inside the root.
-        weight_decay: times the weight, added to the gradient (L2).
+        decay: decay of the mean of squares.
+        momentum: momentum of the velocity.
+        epsilon: constant inside the root.
+        weight_decay: factor of the weight that is added to the gradient (L2).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class TensorFlowRMSProp(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Change every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         loss = None if closure is None else closure()
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]

@@ -1,8 +1,8 @@
-"""A training's folder, and the training that fills it.
+"""A training's folder, and the training that writes it.
 
-``train.yaml`` is the whole configuration, ``network.yaml`` the network as trained, ``weights.safetensors`` the best
-weights so far, ``checkpoint.json`` with its tensors what a resumed training starts from, ``history.csv`` a row an
-epoch, ``curves.svg`` their picture, and ``result.json`` what came of it.
+``train.yaml`` is the complete configuration, ``network.yaml`` the network as trained, ``weights.safetensors`` the best
+weights so far. ``checkpoint.json`` with its tensors is the state from which a training is resumed. ``history.csv`` has
+one row for each epoch, ``curves.svg`` plots them, and ``result.json`` is the result.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class TrainingRun:
 
     Attributes:
         path: the folder.
-        config: the whole configuration as used.
-        network: as trained: at its resolution, with the data's classes.
+        config: the complete configuration as used.
+        network: the network as trained: at the training's resolution, with the data's classes.
         images: digest of the images, their classes and their split.
     """
 
@@ -60,10 +60,10 @@ class TrainingRun:
 
     @classmethod
     def create(cls, path: Path, config: TrainConfig, network: Network, images: str) -> TrainingRun:
-        """Make the folder and write what the training is of.
+        """Make the folder and write the configuration and the network.
 
         Raises:
-            InputError: if there is something in it.
+            InputError: if the folder is not empty.
             WorkError: if it cannot be written.
         """
         check_free(path)
@@ -78,13 +78,13 @@ class TrainingRun:
 
     @classmethod
     def open(cls, path: Path) -> TrainingRun:
-        """Open a folder to go on with it.
+        """Open a folder to resume its training.
 
         Raises:
-            InputError: if it is none of ours.
+            InputError: if it is not a training's folder.
         """
         if not (path / CONFIG).is_file():
-            search = f"; it is a search's: {program()} search --resume {shlex.quote(str(path))}"
+            search = f"; it is a search's run; resume it with: {program()} search --resume {shlex.quote(str(path))}"
             known = search if (path / "trials.jsonl").is_file() else ""
             raise InputError(f"--resume: expected a training's folder, but '{path}' has no {CONFIG}{known}")
         data = read_yaml(path / CONFIG)
@@ -94,14 +94,14 @@ class TrainingRun:
 
     @property
     def resume_command(self) -> str:
-        """What goes on with this training, as people type it."""
+        """The command that resumes this training."""
         return f"{program()} train --resume {shlex.quote(str(self.path))}"
 
     def lock(self) -> None:
-        """Keep other processes from writing to the folder for as long as this one lives.
+        """Lock the folder against other processes until this process ends.
 
         Raises:
-            InputError: if one does already.
+            InputError: if another process holds the lock.
         """
         hold(self.path / CONFIG, "resume")
 
@@ -109,26 +109,26 @@ class TrainingRun:
         """Check that the images are those that the training began with.
 
         Raises:
-            InputError: if they are others, or their classes are.
+            InputError: if the images, their classes or their split differ.
         """
         if self.images != (now := data.digest()):
             raise InputError(
-                f"resume: the images of '{self.config.data.source}', their classes or their split are others than when "
-                f"this training began ({self.images[:12]}, now {now[:12]}). Put them back, or train anew with another "
-                "--out"
+                f"resume: the images of '{self.config.data.source}', their classes or their split have changed since "
+                f"this training began ({self.images[:12]}, now {now[:12]}). Restore them, or begin a new training with "
+                "another --out"
             )
 
     def discard(self) -> None:
-        """Take the folder away again if nothing has been trained in it."""
+        """Delete the folder if it holds no checkpoint."""
         if not (self.path / STATE).exists():
             shutil.rmtree(self.path, ignore_errors=True)
 
     def progress(self) -> str:
-        """Say how far the checkpoint is."""
+        """Return how far the training was at its checkpoint, in words."""
         try:
             values = json.loads((self.path / STATE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return "nothing of it"
+            return "nothing"
         return f"epoch {values['epoch'] + 1}, step {values['step']}"
 
     def history(self) -> list[dict[str, str]]:
@@ -140,7 +140,7 @@ class TrainingRun:
         return list(csv.DictReader(io.StringIO(text)))
 
     def result(self) -> dict[str, Any] | None:
-        """Return what came of it, ``None`` if it has not ended."""
+        """Return the content of ``result.json``; ``None`` if the training has not ended."""
         try:
             found = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -149,17 +149,20 @@ class TrainingRun:
 
 
 def check_free(path: Path) -> None:
-    """Check that a new training may go into ``path``.
+    """Check that a new training may be written into ``path``.
 
     Raises:
-        InputError: if there is something in it.
+        InputError: if the folder is not empty.
     """
     known = (path / CONFIG).is_file()
     check_empty(path, f"{program()} train --resume {shlex.quote(str(path))}" if known else "")
 
 
 def trained_network(network: Network, config: TrainConfig, classes: int, weights: Weights | None) -> Network:
-    """Return the network that is trained: at its resolution, with the data's classes and the weights' BatchNorm.
+    """Return the network to train.
+
+    It has the training's resolution, the data's classes, the recipe's dropout and drop-connect, and the weights'
+    BatchNorm settings.
 
     Raises:
         InputError: if the resolution is too small for its strides.
@@ -180,10 +183,10 @@ def train(
     is_over: Callable[[], bool],
     world: World,
 ) -> None:
-    """Train to the end, from the folder's checkpoint if there is one; the leading process writes.
+    """Train to the end, from the folder's checkpoint if there is one. Only the leading process writes files.
 
     Raises:
-        KeyboardInterrupt: when ``is_over`` said so, after saving.
+        KeyboardInterrupt: if ``is_over`` returned True, after saving.
         InputError: if the initial weights do not fit.
         WorkError: if the training diverged, or something cannot be written.
     """
@@ -237,8 +240,8 @@ def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weight
 
 
 def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
-    """Score the best weights on the test part, once, and write what came of the training."""
-    best = max(reversed(trainer.history), key=_top1)  # the latest of equals, whose weights were kept
+    """Score the best weights on the test split, once, and write the result of the training."""
+    best = max(reversed(trainer.history), key=_top1)  # the last epoch among ties, because its weights were kept
     weights = Weights.read(run.path / WEIGHTS)
     weights.into(trainer.module)
     trainer.world = World()
@@ -273,7 +276,7 @@ def _top1(row: dict[str, Any]) -> float:
 
 
 def _better(row: dict[str, Any]) -> str:
-    """Return whether an epoch's weights or their average scored better."""
+    """Return which scored better in an epoch: the weights (``raw``) or their average (``ema``)."""
     return "ema" if row.get("ema_top1", -1.0) >= row["raw_top1"] else "raw"
 
 

@@ -17,10 +17,10 @@ MOST_WARMUP = 0.2  # of all epochs
 
 
 def rate_factor(recipe: Recipe, epoch: float) -> float:
-    """Return the learning rate over its peak after so many epochs, a part of one included.
+    """Return the ratio of the learning rate to its peak after ``epoch`` epochs, which may be fractional.
 
-    Warm-up is linear from 0. The exponential decay counts from the start, in steps (``staircase``), as the papers' code
-    has it; the cosine begins where the warm-up ends.
+    Warm-up is linear from 0. The exponential decay counts from the start, in steps (``staircase``), as in the papers'
+    code; the cosine begins where the warm-up ends.
     """
     warmup = min(recipe.warmup_epochs, MOST_WARMUP * recipe.epochs)
     if epoch < warmup:
@@ -33,8 +33,8 @@ def rate_factor(recipe: Recipe, epoch: float) -> float:
 def make_optimizer(module: NetworkModule, recipe: Recipe) -> torch.optim.Optimizer:
     """Return the optimizer, with a group for each learning rate and weight decay.
 
-    A group's ``rate`` is its learning rate over the recipe's: ``layer_decay`` to the power of how many stages lie
-    behind it, and ``head_rate`` for the classifier.
+    A group's ``rate`` is the ratio of its learning rate to the recipe's: ``layer_decay`` to the power of the number of
+    stages after it, and ``head_rate`` for the classifier.
     """
     groups = parameter_groups(module, recipe)
     rate = recipe.peak_learning_rate
@@ -46,7 +46,7 @@ def make_optimizer(module: NetworkModule, recipe: Recipe) -> torch.optim.Optimiz
 
 
 def parameter_groups(module: NetworkModule, recipe: Recipe) -> list[dict[str, Any]]:
-    """Return optimizer groups of parameters that are treated alike."""
+    """Return one optimizer group for each combination of learning rate and weight decay."""
     norms = {
         id(parameter)
         for part in module.modules()
@@ -61,13 +61,13 @@ def parameter_groups(module: NetworkModule, recipe: Recipe) -> list[dict[str, An
 
 
 def set_rates(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Set every group's learning rate to its share of ``value``."""
+    """Set every group's learning rate to ``value`` times the group's ``rate``."""
     for group in optimizer.param_groups:
         group["lr"] = value * group["rate"]
 
 
 def _rate(name: str, stages: int, recipe: Recipe) -> float:
-    """Return a parameter's learning rate over the recipe's, by the part it is in: stem, stages, head, classifier."""
+    """Return the ratio of a parameter's learning rate to the recipe's, by its part: stem, stages, head, classifier."""
     part, *rest = name.split(".")
     if part == "classifier":
         return recipe.head_rate

@@ -1,4 +1,4 @@
-"""How good a network is on a part of the images: top-1, top-5 and loss."""
+"""The score of a network on a split of the images: top-1, top-5 and loss."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ONE = World()
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Fractions of images whose label is the first, or among the first five, and the mean cross-entropy in nats."""
+    """The top-1 and top-5 accuracies as fractions, and the mean cross-entropy in nats."""
 
     top1: float
     top5: float
@@ -35,15 +35,15 @@ def score(
     precision: torch.dtype | None = None,
     world: World = _ONE,
 ) -> Score:
-    """Score a module, each process on its share of the images.
+    """Score a module; each process scores its share of the images.
 
     Args:
-        module: in any mode; it is left in ``eval``.
-        images: of any side from ``resolution`` on; their middle is looked at.
-        normalise: as in training.
-        resolution: what the network sees, in pixels.
+        module: the network, in any mode; it is in ``eval`` mode afterwards.
+        images: images of at least ``resolution`` pixels, of which the centre crops are scored.
+        normalise: normalisation of the images, as in training.
+        resolution: resolution of the network's input, in pixels.
         precision: autocast's type; ``None`` for float32.
-        world: who scores together.
+        world: the processes that score together.
     """
     module.eval()
     device = images.labels.device

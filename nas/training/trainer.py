@@ -1,9 +1,9 @@
-"""The training of one network, which can be taken up after any step as if nothing had happened.
+"""The training of one network, which can be resumed after any step without changing the result.
 
-Every random draw of a step comes from generators that are seeded by the run's seed, the epoch and the step, so nothing
-of chance has to be saved, and a resumed training continues bit for bit (unless memory ran out on the way). Orders,
-crops, mirrors and policies are drawn for the whole batch: how many processes share it makes no difference to what they
-see. Mixup, cutmix and dropout are drawn in each process.
+Every random draw of a step comes from generators that are seeded by the run's seed, the epoch and the step. No random
+state has to be saved, and a resumed training continues bit for bit (unless memory ran out on the way). Orders, crops,
+mirrors and policies are drawn for the whole batch, so that they do not depend on the number of processes. Mixup, cutmix
+and dropout are drawn in each process.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ from nas.training.score import Score, score
 from nas.training.world import World
 
 _log = logging.getLogger(__name__)
-_ORDER, _STEP = 11, 12  # what seeds are drawn for
+_ORDER, _STEP = 11, 12  # the purposes of the seeds
 
 
 class Trainer:
-    """A network in training.
+    """Trains one network.
 
     Args:
-        module: on its device, in channels_last.
-        data: at ``recipe.stored_resolution(resolution)`` pixels.
-        recipe: how.
-        resolution: what the network sees, in pixels.
-        normalisation: mean and std of each channel in 0..255; ``None`` measures the training images.
-        seed: of every draw.
-        world: who trains together.
+        module: the network, on its device and in channels_last format.
+        data: the images, stored at ``recipe.stored_resolution(resolution)`` pixels.
+        recipe: the settings of the training.
+        resolution: resolution of the network's input, in pixels.
+        normalisation: mean and std of each channel in 0..255; ``None``: they are measured on the training images.
+        seed: seed of every random draw.
+        world: the processes that train together.
 
     Attributes:
-        epoch: epochs that are done.
-        step: steps of the current one that are done.
-        history: a row for each epoch that is done.
+        epoch: number of finished epochs.
+        step: number of finished steps of the current epoch.
+        history: one row for each finished epoch.
 
     Raises:
-        InputError: if a batch does not give every process an image.
+        InputError: if a batch has fewer than 2 images for each process.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Trainer:
             raise InputError(
                 f"recipe.batch_size: {images} images are too few for {world.size} processes; BatchNorm needs 2 in each"
             )
-        recipe = recipe.model_copy(update={"batch_size": images})  # the learning rate goes by what a step sees
+        recipe = recipe.model_copy(update={"batch_size": images})  # the learning rate depends on the images of a step
         self.module, self.data, self.recipe, self.resolution = module, data, recipe, resolution
         self.seed, self.world, self.device = seed, world, next(module.parameters()).device
         self._train = Images.load(data.train, self.device)
@@ -101,17 +101,17 @@ class Trainer:
     def run(
         self, callback: Callback, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float = 600.0
     ) -> None:
-        """Train what is left.
+        """Run the remaining epochs.
 
         Args:
-            callback: looks on.
-            save: writes a checkpoint; called after every epoch, and now and then within.
-            is_over: whether to save and stop now; asked after every step.
+            callback: observes the training.
+            save: writes a checkpoint; called after every epoch, and every ``save_every_s`` seconds within an epoch.
+            is_over: returns whether to save and stop now; called after every step.
             save_every_s: seconds between checkpoints within an epoch.
 
         Raises:
-            KeyboardInterrupt: when ``is_over`` said so, after saving.
-            WorkError: if the loss is no longer finite; the last checkpoint stays.
+            KeyboardInterrupt: if ``is_over`` returned True, after saving.
+            WorkError: if the loss is no longer finite; the last checkpoint is kept.
         """
         while self.epoch < self.recipe.epochs:
             self._run_epoch(callback, save, is_over, save_every_s)
@@ -123,7 +123,7 @@ class Trainer:
                 raise KeyboardInterrupt
 
     def scores(self, part: str) -> dict[str, Score]:
-        """Score the weights (``raw``) and their average (``ema``) on a part of the images."""
+        """Score the weights (``raw``) and their average (``ema``) on a split of the images."""
         images = Images.load(getattr(self.data, part), self.device)
         self._share_buffers()
         modules: dict[str, nn.Module] = {"raw": self.module}
@@ -146,7 +146,7 @@ class Trainer:
         return tuple(self.normalise.mean.tolist()), tuple((1 / self.normalise.scale).tolist())
 
     def state(self) -> Checkpoint:
-        """Return everything that decides how the training goes on."""
+        """Return the complete state of the training."""
         optimizer = self.optimizer.state_dict()["state"]
         groups = {
             "module": self.module.state_dict(),
@@ -166,7 +166,7 @@ class Trainer:
         return Checkpoint(pack(groups), values)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take up a training where its ``state`` was taken."""
+        """Restore the training to the state in a checkpoint."""
         tensors, values = checkpoint.tensors, checkpoint.values
         self.module.load_state_dict(unpack(tensors, "module"))
         if self.average is not None:
@@ -240,7 +240,7 @@ class Trainer:
         return float(value)
 
     def _survive(self, images: Tensor, targets: Tensor, share: float, seed: int) -> Tensor:
-        """Find the gradients; where the device's memory does not hold the batch, in smaller and smaller parts.
+        """Compute the gradients; if memory runs out, retry with smaller and smaller micro-batches.
 
         Raises:
             WorkError: if not even one image at a time fits.
@@ -253,7 +253,7 @@ class Trainer:
                 if "more than 1 value per channel" not in str(error):
                     raise
                 raise WorkError(
-                    "BatchNorm needs more than one value a channel: take more images at once (recipe.batch_size, "
+                    "BatchNorm needs more than one value per channel: use more images at once (recipe.batch_size, "
                     "recipe.micro_batch) or a larger --resolution"
                 ) from None
             except torch.OutOfMemoryError:
@@ -263,12 +263,12 @@ class Trainer:
                         f"out of memory with {self._step.micro_batch or len(images)} images at once; give --set "
                         "recipe.micro_batch=N with a smaller N, or a smaller --resolution"
                     ) from None
-                _log.warning("out of memory: batches are taken in parts of %d images from now on", smaller)
+                _log.warning("out of memory: micro-batches of at most %d images are used from now on", smaller)
                 self._step.micro_batch = smaller
                 torch.cuda.empty_cache()
 
     def _row(self) -> dict[str, Any]:
-        """Return what an epoch came to."""
+        """Return the row of an epoch for the history."""
         row: dict[str, Any] = {
             "epoch": self.epoch + 1,
             "learning_rate": self.recipe.peak_learning_rate * rate_factor(self.recipe, self._progress(-0.5)),
@@ -282,23 +282,23 @@ class Trainer:
     def _check_finite(self, loss: float, where: str) -> None:
         if not math.isfinite(loss):
             raise WorkError(
-                f"the training diverged: the loss was {loss} {where} of epoch {self.epoch + 1}; begin anew with "
+                f"the training diverged: the loss was {loss} {where} of epoch {self.epoch + 1}; train again with "
                 "another --out and a lower learning rate (--set recipe.learning_rate=...), or recipe.precision=fp32"
             )
 
     def _share_buffers(self) -> None:
-        """Give every process the leading one's BatchNorm statistics: those are what is saved."""
+        """Copy the leading process's BatchNorm statistics, which are the saved ones, to every process."""
         if self.world.size > 1:
             for module in (self.module, self.average):
                 for buffer in () if module is None else module.buffers():
                     torch.distributed.broadcast(buffer, 0)
 
     def _progress(self, steps: float = 0.0) -> float:
-        """Epochs that are done after so many steps more; half a step on is the middle of the present one."""
+        """Return the epochs that are done after ``steps`` more steps; 0.5 is the middle of the current step."""
         return self.epoch + (self.step + steps) / self._batches
 
     def _generator(self, purpose: int, number: int) -> torch.Generator:
-        """Return the generator of one purpose in this step (of the epoch's order, in this epoch)."""
+        """Return the generator of one purpose in this step; the generator of the order depends on the epoch alone."""
         step = self.step if purpose == _STEP else 0
         sequence = np.random.SeedSequence([self.seed, purpose, self.epoch, step, number])
         return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
@@ -311,7 +311,7 @@ class Trainer:
                     part.eval()
 
     def _agreed(self, wish: bool) -> bool:
-        """Whether any process wishes to stop: all stop after the same step."""
+        """Return whether any process wishes to stop, so that all processes stop after the same step."""
         if self.world.size == 1:
             return wish
         return bool(self.world.sum(torch.tensor(float(wish), device=self.device)) > 0)

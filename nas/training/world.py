@@ -10,11 +10,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process's place among those that train together, over ``torch.distributed``.
+    """The processes that train together over ``torch.distributed``, as seen by one of them.
 
     Attributes:
-        rank: its number, from 0.
-        size: how many there are.
+        rank: number of this process, from 0.
+        size: number of processes.
     """
 
     rank: int = 0
@@ -31,7 +31,7 @@ class World:
         return slice(*bounds)
 
     def sum(self, values: Tensor) -> Tensor:
-        """Add a tensor up over all processes."""
+        """Sum a tensor over all processes, in place."""
         if self.size > 1:
             torch.distributed.all_reduce(values)
         return values

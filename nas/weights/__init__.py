@@ -1,3 +1,3 @@
-"""Files of weights, the names that torchvision gives weights, and how weights are inherited."""
+"""Files of weights, the conversion of torchvision's weights, and the weights of a network, folder or file."""
 
 __all__: list[str] = []

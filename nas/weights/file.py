@@ -1,4 +1,4 @@
-"""Trained weights as one safetensors file that says what it is of: the stage table, the classes, the normalisation."""
+"""Trained weights in one safetensors file, together with the stage table, the classes and the normalisation."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Weights:
     """A network's weights.
 
     Attributes:
-        network: the stage table they are of.
-        tensors: by the name they have in our module.
-        classes: names of the classes; empty where they are not known.
-        mean: of each channel in 0..255 that images are normalised with.
-        std: likewise.
-        crop_share: of an image's shorter side, the share in its middle that the network sees.
-        origin: where they come from, for people.
+        network: stage table of the network.
+        tensors: tensors by their name in ``NetworkModule``.
+        classes: names of the classes; empty if they are not known.
+        mean: mean of each channel, in 0..255, for the normalisation of images.
+        std: standard deviation of each channel, in 0..255, for the normalisation of images.
+        crop_share: share of an image's shorter side that the centre crop keeps.
+        origin: where the weights come from, as text for messages.
     """
 
     network: Network
@@ -51,7 +51,7 @@ class Weights:
     origin: str = ""
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file, whole or not at all.
+        """Write a safetensors file atomically.
 
         Raises:
             WorkError: if it cannot be written.
@@ -59,7 +59,7 @@ class Weights:
         write_bytes_whole(path, self.as_bytes())
 
     def as_bytes(self) -> bytes:
-        """Return the content of the file; the same weights are the same bytes."""
+        """Return the content of the file; the same weights give the same bytes."""
         from safetensors.torch import save
 
         about = {
@@ -70,7 +70,7 @@ class Weights:
             "std": self.std,
             "crop_share": self.crop_share,
         }
-        metadata = {ABOUT: json.dumps(about)}  # one entry: their order in the file is left to chance
+        metadata = {ABOUT: json.dumps(about)}  # one entry only: the order of several in the file would be random
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         content: bytes = save(tensors, metadata)
         return content
@@ -80,7 +80,7 @@ class Weights:
         """Read a file that ``save`` wrote.
 
         Raises:
-            InputError: if it is none.
+            InputError: if it is not such a file.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -92,23 +92,25 @@ class Weights:
             if about["format"] != FORMAT:
                 raise ValueError(f"its format is {about['format']!r}, expected {FORMAT!r}")
             network = network_from_dict(about["network"], str(path))
-            about.setdefault("std", about.get("deviation"))  # as files of before 0.1.0 name it
+            about.setdefault("std", about.get("deviation"))  # its name in files from before 0.1.0
             classes, mean, std = (tuple(about[name]) for name in ("classes", "mean", "std"))
             return cls(network, tensors, classes, mean, std, float(about["crop_share"]), str(path))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"weights: '{path}' holds no weights of ours ({type(error).__name__}: {error})") from None
+            raise InputError(
+                f"weights: '{path}' is not a weights file of mnas ({type(error).__name__}: {error})"
+            ) from None
 
     def into(self, module: NetworkModule, keep_head: bool = True) -> None:
-        """Load them into a module.
+        """Load the weights into a module.
 
         Args:
-            module: of the same stages.
-            keep_head: whether the classifier is loaded too; else the module's own stays, as for other classes.
+            module: a module with the same stages.
+            keep_head: whether to load the classifier too; if not, the module keeps its own, as for other classes.
 
         Raises:
-            InputError: if they are of another network, with the first tensor that differs.
+            InputError: if the weights belong to another network, naming the first tensor that differs.
         """
         own = module.state_dict()
         wanted = {name for name in own if keep_head or name not in HEAD}
@@ -123,8 +125,10 @@ class Weights:
 
 
 def layers_of(network: Network) -> tuple[object, ...]:
-    """Return what decides a network's layers, leaving out what may differ while its weights still mean the same:
-    resolution, classes, dropout, drop-connect and how BatchNorm is set.
+    """Return a signature of a network's layers.
+
+    It ignores settings that do not change the meaning of the weights: resolution, classes, dropout, drop-connect and
+    the settings of BatchNorm.
     """
     head = replace(network.head, dropout=0.0)
     plain = replace(network, resolution=224, classes=1000, drop_connect=0.0, head=head)
@@ -132,14 +136,14 @@ def layers_of(network: Network) -> tuple[object, ...]:
 
 
 def find_weights(reference: str, network: Network) -> Weights:
-    """Return the weights that a person means.
+    """Return the weights that a reference names.
 
     Args:
-        reference: a ``.safetensors`` file, the folder of a training, or ``torchvision`` (fetched if need be).
-        network: what they are for; torchvision's are found by its name.
+        reference: a ``.safetensors`` file, the folder of a training, or ``torchvision`` (downloaded if needed).
+        network: the network that the weights are for; torchvision's weights are found by its name.
 
     Raises:
-        InputError: if there are none.
+        InputError: if there are no such weights, or they belong to a network with other layers.
     """
     if reference == TORCHVISION:
         return _from_torchvision(network)
@@ -160,10 +164,10 @@ def find_weights(reference: str, network: Network) -> Weights:
 
 
 def trained_weights(folder: Path) -> Path:
-    """Return the best weights of a training's folder, which need not have ended.
+    """Return the file of the best weights so far in a training's folder.
 
     Raises:
-        InputError: if there are none.
+        InputError: if there is no such file.
     """
     if not (folder / WEIGHTS).is_file():
         raise InputError(
@@ -174,13 +178,13 @@ def trained_weights(folder: Path) -> Path:
 
 
 def with_norm_of(network: Network, weights: Weights) -> Network:
-    """Return a network with the BatchNorm settings that belong to weights."""
+    """Return a network with the BatchNorm settings of the network that the weights belong to."""
     theirs = weights.network
     return replace(network, norm_epsilon=theirs.norm_epsilon, norm_momentum=theirs.norm_momentum)
 
 
 def random_weights(network: Network, seed: int = 0) -> Weights:
-    """Return a network's initial weights by a seed, for what needs any."""
+    """Return the initial weights of a network for a seed."""
     from nas.search_spaces.module import build
 
     with torch.random.fork_rng(devices=[]):
@@ -197,8 +201,8 @@ def _from_torchvision(network: Network) -> Weights:
         state: dict[str, Any] = from_torchvision(network.name).state_dict()
     except (OSError, RuntimeError) as error:
         raise WorkError(
-            f"weights: torchvision's of '{network.name}' could not be fetched ({str(error).splitlines()[0]}); fetch "
-            "them where there is a network, or give a file"
+            f"weights: torchvision's weights of '{network.name}' could not be downloaded "
+            f"({str(error).splitlines()[0]}); download them on a machine with an internet connection, or give a file"
         ) from None
     return Weights(theirs, state, imagenet_classes(), origin="torchvision's ImageNet weights")
 

@@ -1,4 +1,4 @@
-"""A THING with weights: what can be exported and looked into."""
+"""The weights of a THING, as commands name it: a network, a training's folder or a file of weights."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from nas.weights.file import TORCHVISION, WEIGHTS, Weights, find_weights, random
 
 
 def load_weights(thing: str, weights: str | None) -> Weights | None:
-    """Return the weights of a THING, with the network they are of.
+    """Return the weights of a THING, with their network.
 
     Args:
-        thing: a network; a training's folder or a ``.safetensors`` file brings its own weights.
-        weights: a file, a training's folder or ``torchvision``; ``None`` for the THING's own.
+        thing: a network, a training's folder or a ``.safetensors`` file; the last two have weights of their own.
+        weights: a file, a training's folder or ``torchvision``; ``None`` for the THING's own weights.
 
     Returns:
-        ``None`` if the THING has none and none are given.
+        The weights; ``None`` if the THING has no weights of its own and ``weights`` is ``None``.
 
     Raises:
-        InputError: if they are of another network.
+        InputError: if the weights belong to another network.
     """
     own = Path(thing).expanduser()
     if own.suffix == ".safetensors":
@@ -40,7 +40,7 @@ def load_weights(thing: str, weights: str | None) -> Weights | None:
 
 
 def weights_or_initial(thing: str, weights: str | None) -> tuple[Weights, bool]:
-    """Return a THING's weights, or initial ones, and whether they were trained."""
+    """Return the weights of a THING, or initial weights if it has none, and whether they are trained."""
     found = load_weights(thing, weights)
     return (random_weights(find_network(thing)), False) if found is None else (found, True)
 

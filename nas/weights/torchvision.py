@@ -1,4 +1,4 @@
-"""Weights of torchvision's models in our modules: which of their layers is which of ours, name by name.
+"""Conversion of the weights of torchvision's models: the name of each layer in torchvision and in our modules.
 
 A stage table and torchvision's model of the same network hold the same layers in the same order under other names:
 
@@ -66,7 +66,7 @@ def from_torchvision(name: str, weights: str | None = "DEFAULT") -> NetworkModul
     """Return our module of a reference network with torchvision's weights, downloaded unless ``weights`` is ``None``.
 
     Args:
-        name: of a reference network, for instance ``efficientnet_b0``.
+        name: name of a reference network, for instance ``efficientnet_b0``.
         weights: as ``torchvision.models.get_model`` takes them; ``None`` for torchvision's random initialisation.
 
     Raises:
@@ -111,7 +111,7 @@ def layer_names(name: str) -> Pairs:
 
 
 def _layers(network: Network) -> Iterator[tuple[int, int, int, Layer, str]]:
-    """Yield every layer: its number in the network from 1, its stage, its index there, itself, and our prefix."""
+    """Yield for every layer: its number from 1, its stage, its index in the stage, the layer, and our name prefix."""
     number = 0
     for stage, layers in enumerate(network.stage_layers()):
         for index, layer in enumerate(layers):
@@ -184,7 +184,7 @@ _FAMILIES = {
 
 
 def _unit(ours: str, theirs: str, place: int = 0) -> Pairs:
-    """A convolution with its BatchNorm, numbered 0 and 1 in ours, from ``place`` on in theirs."""
+    """Yield the names of a convolution and its BatchNorm: numbers 0 and 1 in ours, ``place`` and the next in theirs."""
     for part in (0, 1):
         yield f"{ours}.{part}", f"{theirs}.{place + part}"
 

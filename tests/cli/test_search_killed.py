@@ -106,7 +106,7 @@ def test_interrupted_saves_and_says_how_to_go_on(toys: Path, sent: signal.Signal
     assert "Best so far: trial" in output and "nas search --resume run" in output and "Traceback" not in output
     assert (toys / "run" / "baseline.yaml").exists()
     assert json.loads((toys / "run" / "result.json").read_text())["ended"] is False
-    assert "has not come to its end" in write_report(toys / "run")[0].read_text()
+    assert "has not finished" in write_report(toys / "run")[0].read_text()
     done = len(read_trials(toys / "run"))
     run_nas("search", "--resume", "run", "--trials", str(done + 2), "--workers", "0", cwd=toys)
     assert len(read_trials(toys / "run")) == done + 2

@@ -42,7 +42,7 @@ def test_a_b0_for_a_budget_with_nothing_else_given(tmp_path: Path) -> None:
         "5.5x longer",
         "Optimism",
         "Where B0 stands",
-        "Would gain most",
+        "Largest gains",
     ):
         assert text in result.stdout, text
     assert "nas confirm run --data DIR" in result.stdout
@@ -213,7 +213,7 @@ PLAIN = "class Space:\n    name, gene_sizes = 'mine', (4, 4, 4)\n"
     ("after", "words"),
     [
         ("class Space:\n    name, gene_sizes = 'mine', (4, 4)\n", "expected 2 genes, got 3"),
-        (PLAIN + "    gene_names = ('a', 'b', 'c')\n", "its choices were others: a, b, c"),
+        (PLAIN + "    gene_names = ('a', 'b', 'c')\n", "its choices have changed: a, b, c"),
     ],
 )
 def test_a_space_that_has_changed_is_told_before_a_run_goes_on(tmp_path: Path, after: str, words: str) -> None:

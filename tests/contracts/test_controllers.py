@@ -59,7 +59,7 @@ def test_wrong_options_are_named(spec: ControllerSpec) -> None:
         ("evolution", {"population": 3, "sample": 4}, "sample: expected at most the population of 3, got 4"),
         ("nsga2", {"population": 1}, "population: expected at least 2, got 1"),
         ("nsga2", {"crossover": 2}, "crossover: expected a probability, got 2"),
-        ("nsga2", {"objectives": ["accuracy", "accuracy"]}, "'accuracy' stands twice"),
+        ("nsga2", {"objectives": ["accuracy", "accuracy"]}, "'accuracy' appears twice"),
         ("nsga2", {"objectives": [3]}, "expected names such as accuracy"),
         ("nsga2", {"constraints": {"latency_ms": "fast"}}, "constraints.latency_ms: expected a number, got 'fast'"),
         ("local", {"patience": 0}, "patience: expected at least 1, got 0"),
@@ -204,16 +204,16 @@ def test_states_of_genes_that_do_not_exist_are_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Forgetful", "a restored one goes on alike: restored after 3 trials"),
-        ("Global", "one seed, one result: two runs with one seed differ"),
-        ("Deaf", "one seed, one result: two seeds give the same proposals"),
+        ("Forgetful", "same proposals after a restart: restored after 3 trials"),
+        ("Global", "same seed, same proposals: two runs with one seed differ"),
+        ("Deaf", "same seed, same proposals: two seeds give the same proposals"),
         ("Fragile", "tell\\(\\) of trials that are failed raised TypeError"),
         ("Hashing", "another process gives other proposals"),
         ("Repeating", "different networks"),
         ("Odd", "state_dict\\(\\) raised TypeError"),
         ("Lazy", "of a space of 24 networks it proposed only"),
         ("Crashing", "ask\\(1\\) raised ZeroDivisionError.*line"),
-        ("Late", "a restored one goes on alike: restored after 110 trials"),
+        ("Late", "same proposals after a restart: restored after 110 trials"),
         ("Looked", "depends on whether state_dict\\(\\) was called"),
         ("Plain", "propose\\(\\) has to return self.architecture\\(genes\\) or None, got \\["),
         ("Halves", "propose\\(\\) has to return self.architecture\\(genes\\) or None, got Architecture"),
@@ -221,7 +221,7 @@ def test_states_of_genes_that_do_not_exist_are_refused(name: str) -> None:
         ("Askless", "ask\\(1\\) gave None"),
         ("NoController", "has to be a subclass"),
         ("Unfinished", "lacks propose"),
-        ("Greedy", "has to be made of a task and a seed"),
+        ("Greedy", "its constructor must take a task and a seed"),
     ],
 )
 def test_broken_controllers_are_found_out(toys: str, name: str, words: str) -> None:

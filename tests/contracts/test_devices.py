@@ -50,7 +50,7 @@ def test_every_metric_is_a_positive_figure_for_every_row(device: tuple[DeviceMod
 def test_what_cannot_be_named_or_is_not_covered() -> None:
     with pytest.raises(InputError, match="did you mean 'vck190'"):
         load_device("vck19", load_space("efficientnet"))
-    with pytest.raises(InputError, match="--device a100: .* space 'small-images' is another: .* nas latency build"):
+    with pytest.raises(InputError, match="--device a100: .* 'small-images' differs from it: .* nas latency build"):
         load_device("a100", load_space("small-images"))
     with pytest.raises(InputError, match="--device a100: .*expected 7 stages"):
         network_speed("a100", reference_network("resnet18"))

@@ -152,13 +152,13 @@ BROKEN = {
     "duplicate keys": (
         "yaml",
         yaml.safe_dump(TINY_FORM, sort_keys=False).replace("  kernel: 3\n", "  kernel: 3\n  kernel: 5\n"),
-        ["line 7", "the key 'kernel' stands twice"],
+        ["line 7", "the key 'kernel' occurs twice"],
     ),
-    "duplicate options": ("yaml", with_stage(0, kernel=[3, 3]), ["stages[0].kernel", "option 3 stands twice"]),
+    "duplicate options": ("yaml", with_stage(0, kernel=[3, 3]), ["stages[0].kernel", "option 3 occurs twice"]),
     "duplicate gene names": (
         "python",
         {"macs": "\n    gene_names = ('width', 'width')\n    def other(self):"},
-        ["gene_names: 'width' stands twice"],
+        ["gene_names: 'width' occurs twice"],
     ),
     "costs of the wrong shape": (
         "python",
@@ -303,7 +303,7 @@ class Table:
 REFUSED = {
     "class Space(Base): resolution = '16'": "resolution: expected the image's side as a whole number",
     "class Space(Base): resolution = 100000": "from 1 to 4096, got 100000",
-    "class Space(Base): gene_names = 5": "gene_names: expected one text for each of the 2 genes, got 5",
+    "class Space(Base): gene_names = 5": "gene_names: expected one string for each of the 2 genes, got 5",
     "class Space(Base):\n    @property\n    def gene_names(self): raise KeyError('x')": "gene_names failed: KeyError",
     "class Space(Base): gene_sizes = (10**30, 2)": "at most 1,000,000",
     "class Space(Base): name = None": "needs the attribute 'name'",
@@ -312,7 +312,7 @@ REFUSED = {
     "class Space(Table):\n    def costs(self, g): return {'macs': [None for _ in g]}": "expected real numbers",
     "class Space(Table):\n    def costs(self, g): return {'macs': np.ones(len(g)) * 1j}": "expected real numbers",
     "class Space(Table):\n    def costs(self, g): return {'params': -np.ones(len(g))}": "expected a positive number",
-    "class Space(Table):\n    def costs(self, g): return {3: np.ones(len(g))}": "a text as the metric's name, got 3",
+    "class Space(Table):\n    def costs(self, g): return {3: np.ones(len(g))}": "a string as the metric's name, got 3",
     "class Space(Table):\n    def costs(self, g): return {'accuracy': np.ones(len(g))}": "for the evaluator to measure",
     "class Space(Table):\n    def costs(self, g): return {'macs' if g[0, 0] else 'x': np.ones(len(g))}": "as elsewhere",
     "class Space(Base):\n    def build(self, a): raise SystemExit(0)": "SystemExit",

@@ -82,7 +82,7 @@ def test_several_networks_side_by_side(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (["cam", "efficientnet_b0"], "--image is missing"),
         (["cam", "efficientnet_b0", "--image", "a.png"], "'efficientnet_b0' has no weights"),
-        (["cam", "w.safetensors", "--image", "text.png"], "'text.png' cannot be read: it is no image"),
+        (["cam", "w.safetensors", "--image", "text.png"], "'text.png' cannot be read: it is not an image"),
         (["cam", "w.safetensors", "--image", "a.png", "--out", "cam.gif"], "expected a file ending in .png"),
         (["cam", "w.safetensors", "--image", "a.png", "--class", "dog"], "neither a class"),
         (["cam", "w.safetensors", "--image", "a.png", "--weights", "x", "--weights", "y"], "expected one for all or 1"),

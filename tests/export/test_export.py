@@ -134,7 +134,7 @@ def test_a_file_that_computes_something_else_is_not_left(tmp_path: Path, monkeyp
         return python_source(changed, weights)
 
     monkeypatch.setattr("nas.export.export.python_source", wrong)
-    with pytest.raises(WorkError, match="py computes something else"):
+    with pytest.raises(WorkError, match="py computes different logits"):
         export(ODD, trained(ODD), ["py"], tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {"weights.safetensors"}
 
@@ -156,7 +156,7 @@ def test_nothing_can_be_said_of_what_is_not_finite(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["train.yaml", "README.md", "notes.txt"])
 def test_nobody_elses_files_are_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match=f"holds '{name}', which is of no export"):
+    with pytest.raises(InputError, match=f"holds '{name}', which is not an export"):
         export(ODD, trained(ODD), ["yaml"], tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
@@ -180,5 +180,6 @@ def test_the_command_takes_formats_in_any_order(tmp_path: Path, monkeypatch: pyt
     again = CliRunner().invoke(app, ["export", "odd.safetensors", "yaml", "--out", "x"])
     assert again.exit_code == 0, again.output  # over an export of its own
     shown = CliRunner().invoke(app, ["export", "mnasnet_small", "yaml", "--resolution", "32"]).output
-    assert "has no weights; initial ones" in shown
-    assert "initial ones: it was not trained" in (tmp_path / "exported" / "mnasnet_small" / "README.md").read_text()
+    assert "has no weights; initial weights" in shown
+    card = (tmp_path / "exported" / "mnasnet_small" / "README.md").read_text()
+    assert "initial weights: the network was not trained" in card

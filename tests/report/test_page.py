@@ -90,7 +90,7 @@ def test_a_run_that_has_not_ended_has_a_page_too(failing_run: Path, tmp_path: Pa
     lines = (failing_run / "trials.jsonl").read_text().splitlines(keepends=True)
     (run / "trials.jsonl").write_text("".join(lines[:7]) + lines[7][:20])
     (page,) = write_report(run)
-    assert "has not come to its end" in page.read_text()
+    assert "has not finished" in page.read_text()
     assert (run / "trials.jsonl").read_text().endswith(lines[7][:20])  # another process may be writing it
     (run / "trials.jsonl").write_text("")
     with pytest.raises(InputError, match="no finished trial"):
@@ -115,7 +115,7 @@ def test_an_earlier_legs_result_is_not_told_of_a_run_that_has_gone_on(predicted_
     assert facts.result is None and facts.network is None and not facts.has_ended
     best = max((trial for trial in facts.succeeded), key=lambda trial: trial.reward or 0)
     assert facts.best == best and facts.decoded is not None and facts.decoded.resolution == 224
-    assert "has not come to its end" in write_report(run)[0].read_text()
+    assert "has not finished" in write_report(run)[0].read_text()
     result = json.loads((predicted_run / "result.json").read_text())
     assert result["ended"] and Facts.read(predicted_run).has_ended
 

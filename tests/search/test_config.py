@@ -50,7 +50,7 @@ def test_none_lifts_the_band() -> None:
         ({}, ["controller.populaton=3"], "unknown key 'controller.populaton'; did you mean 'population'"),
         ({}, ["workers.cuont=3"], "unknown key 'workers.cuont'; did you mean 'count'"),
         ({}, ["trials"], "--set: expected key.path=value, got 'trials'"),
-        ({}, ["trials=[3"], "no valid YAML"),
+        ({}, ["trials=[3"], "not valid YAML"),
         ({}, ["trials.deep=3"], "'trials' holds the plain value 5000"),
         ({"trials": 0}, [], "trials: expected greater than or equal to 1, got 0"),
         ({"objective.target_flops": "many"}, [], "objective.target_flops: .*400M.*got 'many'"),

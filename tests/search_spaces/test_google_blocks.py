@@ -59,7 +59,7 @@ def test_any_mbconv_stage_survives(stage: Stage, in_channels: int) -> None:
         ("r1_k3_s11_e1_o16_q7", "got 'q7'"),
         ("r1_k3_s11_e1", r"lacks o \(channels\)"),
         ("r1_k3_s33_e1_o8", "expected stride s1, s2, s11 or s22, got 's33'"),
-        ("r1_r2_k3_s1_e1_o8", "'r' stands twice"),
+        ("r1_r2_k3_s1_e1_o8", "'r' occurs twice"),
         ("", "got ''"),
     ],
 )
@@ -77,5 +77,5 @@ def test_stated_inputs_must_be_those_that_arrive() -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_large", "mobilenet_v1"])
 def test_what_the_notation_cannot_tell_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"stages\[\d\]: block notation knows only mbconv"):
+    with pytest.raises(InputError, match=r"stages\[\d\]: block notation supports only mbconv"):
         block_strings(reference_network(name))

@@ -44,7 +44,7 @@ def test_gpu_networks_may_begin_with_regular_convolutions() -> None:
 def test_what_cannot_be_shaped() -> None:
     with pytest.raises(InputError, match="did you mean 'mobile'"):
         apply_preset(load_space("efficientnet"), "mobil")
-    with pytest.raises(InputError, match="is no stage table"):
+    with pytest.raises(InputError, match="is not a stage table"):
         apply_preset(PlainSpace("plain", (2, 2)), "gpu")
     form = {"name": "b", "resolution": 32, "classes": 2, "stem": {"channels": 8}, "head": {"channels": 8}}
     blocks = StageTableSpace({**form, "stages": [["r1_k3_s11_e1_i8_o8", "r2_k3_s11_e1_i8_o8"]]})

@@ -85,7 +85,7 @@ def changed(path: tuple[Any, ...], values: dict[str, Any]) -> dict[str, Any]:
     [
         (changed(("stages", 0), {"kernel": [3, 4]}), r"stages\[0\].kernel: expected an odd number, got 4"),
         (changed(("stages", 0), {"kernel": []}), r"stages\[0\].kernel: expected at least one option"),
-        (changed(("stages", 0), {"kernel": [3, 3]}), "option 3 stands twice"),
+        (changed(("stages", 0), {"kernel": [3, 3]}), "option 3 occurs twice"),
         (changed(("stages", 0), {"kernel": [[3]]}), "expected plain values"),
         (changed(("stages", 0), {"kernls": [3]}), "did you mean 'kernel'"),
         (changed((), {"name": ["a", "b"]}), "name: expected one fixed value"),

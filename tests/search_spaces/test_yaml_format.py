@@ -89,8 +89,8 @@ def test_mistakes_are_named(data: dict[str, Any], message: str) -> None:
 def test_files_that_are_no_networks(tmp_path: Path) -> None:
     for text, message in (
         ("- 1\n", "expected a mapping"),
-        ("a: [", "no valid YAML"),
-        ("!!python/object:os.x {}", "no valid YAML"),
+        ("a: [", "not valid YAML"),
+        ("!!python/object:os.x {}", "not valid YAML"),
     ):
         path = tmp_path / "network.yaml"
         path.write_text(text)

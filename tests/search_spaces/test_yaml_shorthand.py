@@ -27,7 +27,7 @@ def stage(**changes: Any) -> dict[str, Any]:
 def test_an_operation_may_say_its_expand_ratio() -> None:
     first = network_from_dict(FORM).stages[0]
     assert (first.op, first.expand) == ("mbconv", 3)
-    with pytest.raises(InputError, match=r"stages\[0\].expand: op 'mbconv3' already says it"):
+    with pytest.raises(InputError, match=r"stages\[0\].expand: op 'mbconv3' already sets it"):
         network_from_dict(stage(expand=6))
 
 
@@ -98,5 +98,5 @@ def test_references_survive_yaml(name: str, tmp_path: Any) -> None:
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Any) -> None:
     (tmp_path / "twice.yaml").write_text("name: a\nresolution: 32\nresolution: 64\n")
-    with pytest.raises(InputError, match="line 3: the key 'resolution' stands twice"):
+    with pytest.raises(InputError, match="line 3: the key 'resolution' occurs twice"):
         load_network(tmp_path / "twice.yaml")

@@ -139,7 +139,7 @@ def test_a_run_and_a_space_are_judged_by_the_real_program(tmp_path: Path) -> Non
     run_nas("search", "--config", "digits", "--trials", "4", *small, "--out", "run", cwd=tmp_path)
     less = ("--networks", "3", "--seeds", "2", "--longer", "3", "--longer-seeds", "1", "--workers", "0")
     shown = run_nas("trust", "run", *less, cwd=tmp_path).stdout
-    assert "Kendall's tau" in shown and "Means nothing" in shown and "run/trust.json" in shown
+    assert "Kendall's tau" in shown and "Not significant" in shown and "run/trust.json" in shown
     assert json.loads((tmp_path / "run" / "trust.json").read_text())["networks"] == 3
     again = run_nas("trust", "run", *less, "--json", cwd=tmp_path).stdout
     assert json.loads(again) == json.loads((tmp_path / "run" / "trust.json").read_text())
@@ -147,7 +147,7 @@ def test_a_run_and_a_space_are_judged_by_the_real_program(tmp_path: Path) -> Non
     run_nas("trust", "small-images", *less, "--set", "data.fraction=0.1", "--set", "evaluator.epochs=1", cwd=tmp_path)
     assert (tmp_path / "trust" / "small-images" / "trust.jsonl").read_text().count("\n") == 9
     wrong = run_nas("trust", "run", "--data", "digits", cwd=tmp_path, check=2).stderr
-    assert "a run is judged as it was configured" in wrong
+    assert "a run keeps its configuration" in wrong
 
 
 def test_images_that_are_gone_stop_it_and_nothing_is_written_for_them(tmp_path: Path, setup: Setup) -> None:

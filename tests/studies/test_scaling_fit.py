@@ -153,4 +153,4 @@ def test_json_is_all_that_is_printed(place: Path) -> None:
 
 def test_a_search_is_no_grid(place: Path) -> None:
     run_nas("search", "--target-flops", "300M", "--trials", "2", "--out", "search", cwd=place)
-    assert "is a search of networks" in run_nas("scale", "--resume", "search", cwd=place, check=2).stderr
+    assert "is a run of nas search" in run_nas("scale", "--resume", "search", cwd=place, check=2).stderr

@@ -137,7 +137,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_netwo
     flags = ["--data", "digits", "--budgets", "2", "--seeds", "2", "--workers", "0", "--out", "study"]
     quick = ["--set", "evaluator.epochs=1", "--set", "data.fraction=0.2", "--set", "data.resolution=16"]
     shown = CliRunner().invoke(app, ["scale-study", "small.yaml", *flags, *quick]).stdout
-    assert "compound x2" in shown and "are not told apart" in shown
+    assert "compound x2" in shown and "are not significant" in shown
     report = json.loads(Path("study/study.json").read_text())
     assert [row["dimension"] for row in report["rows"]] == ["baseline", *DIMENSIONS] and report["noise"] is not None
     assert Path("study/study.png").stat().st_size > 10_000

@@ -84,7 +84,7 @@ def test_faults_of_wandb_stop_nothing(fails: str, ended: Path, monkeypatch: pyte
     follower = WandbRun(Run.open(ended))
     follower.trial_finished(follower.run.trials[0], "")
     told = follower.close()
-    assert told.startswith("wandb: ") and told.endswith("the search lost nothing") and "\n" not in told
+    assert told.startswith("wandb: ") and told.endswith("the search is not affected") and "\n" not in told
 
 
 @pytest.mark.slow
@@ -100,11 +100,11 @@ def test_a_server_that_does_not_answer_costs_the_log_nothing(tmp_path: Path) -> 
 def test_a_damaged_state_and_address_cost_the_search_nothing(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (ended / "wandb.json").write_text('{"logged": "x"}')
     follower = WandbRun(Run.open(ended))
-    assert "the search lost nothing" in follower.close()
+    assert "the search is not affected" in follower.close()
     monkeypatch.setenv("WANDB_BASE_URL", "http://[")
     (ended / "wandb.json").unlink()
     follower.run.close()
-    assert "the search lost nothing" in WandbRun(Run.open(ended)).close()
+    assert "the search is not affected" in WandbRun(Run.open(ended)).close()
 
 
 def test_without_a_network_it_logs_offline(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,3 @@
-"""Latency of whole networks on one's own machine, composed from the measured times of their operators."""
+"""Latency of whole networks on the user's machine, predicted from the measured times of their operators."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Measuring a space's operators on this machine, and checking what their sums say of whole networks."""
+"""Measurement of a space's operators on this machine, and validation of their sums on whole networks."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ DEVICES = ("cpu", "cuda")
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """How a latency table is measured.
+    """Settings of the measurement of a latency table.
 
     Attributes:
         device: ``cpu`` or ``cuda``.
         backend: ``eager`` or ``onnxruntime``.
-        threads: of the CPU.
-        batch: images at once.
-        rounds: turns through all operators; the median counts.
-        calibration: whole networks that decide how sums become latencies.
-        validation: further whole networks that the predictions are checked on.
-        seed: of the networks that are drawn.
+        threads: number of CPU threads.
+        batch: images per batch.
+        rounds: passes over all operators; the median over them is used.
+        calibration: number of whole networks to which the line from sums to latencies is fitted.
+        validation: number of further whole networks on which the predictions are checked.
+        seed: seed of the drawn networks.
     """
 
     device: str = "cpu"
@@ -74,10 +74,10 @@ class BuildSettings:
 
 
 def build_table(space: SearchSpace, settings: BuildSettings, tell: Tell = lambda _: None) -> LatencyTable:
-    """Measure a space's operators and check their sums on networks that had no part in it.
+    """Measure a space's operators and check the predictions on networks that were not used to fit them.
 
     Raises:
-        InputError: if the space has no stage tables, or device or backend is not there.
+        InputError: if the space has no stage tables, or the device or the backend is not available.
     """
     start = time.perf_counter()
     operators = operators_in(space)
@@ -126,7 +126,7 @@ def measure_network(network: Network, settings: BuildSettings) -> float:
 
 
 def network_runner(network: Network, settings: BuildSettings) -> Call:
-    """Return what runs a whole network once."""
+    """Return a function that runs a whole network once."""
     return _runner(build(network), (settings.batch, 3, network.resolution, network.resolution), settings)
 
 
@@ -147,12 +147,15 @@ def _draw(space: SearchSpace, count: int, seed: int) -> list[Architecture]:
         if len(found) == count:
             return list(found)
     raise InputError(
-        f"space '{space.name}' has only {len(found)} networks; a latency table needs {count} to check it on"
+        f"space '{space.name}' has only {len(found)} networks; a latency table needs {count} to fit and check it"
     )
 
 
 def _line(sums: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
-    """Return scale and intercept, neither below 0, by least squares of relative errors; through 0 if all else fails."""
+    """Return scale and intercept, both at least 0, by least squares of relative errors.
+
+    If that gives no positive scale, the line goes through 0.
+    """
     from scipy.optimize import nnls
 
     design = np.stack([sums, np.ones_like(sums)], axis=1) / measured[:, None]
@@ -161,7 +164,7 @@ def _line(sums: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
 
 
 def _module(operator: Operator) -> nn.Module:
-    """Build one operator alone."""
+    """Build the module of one operator."""
     if isinstance(operator, StemOperator):
         stage = Stage(operator.stem.channels, op="conv", kernel=1)
         head = Head(0)
@@ -172,7 +175,7 @@ def _module(operator: Operator) -> nn.Module:
 
 
 class _HeadModule(nn.Module):
-    """Everything behind the stages, on maps ``(batch, channels, h, w)``."""
+    """All layers after the stages, on maps ``(batch, channels, h, w)``."""
 
     def __init__(self, operator: HeadOperator) -> None:
         super().__init__()

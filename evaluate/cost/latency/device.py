@@ -1,4 +1,4 @@
-"""A latency table as a device of the search."""
+"""The device model that predicts latency from a latency table."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class TableDevice:
     """Predicts ``latency_ms`` of one image batch from a table of measured operators.
 
     Args:
-        table: what was measured.
-        space: whose genotypes are asked about; it needs stage tables.
-        path: what people typed.
+        table: the latency table.
+        space: space of the genotypes; it needs stage tables.
+        path: path of the table, as the user typed it.
     """
 
     metrics: tuple[str, ...] = ("latency_ms",)
@@ -32,7 +32,7 @@ class TableDevice:
         decode = getattr(space, "decode", None)
         if decode is None:
             raise InputError(
-                f"--device {path.name}: space '{space.name}' has no stage tables, so no operators to add up"
+                f"--device {path.name}: space '{space.name}' has no stage tables, which a latency table needs"
             )
         self._space, self._decode = space, decode
         self._sums: StageSums | None = None
@@ -42,17 +42,17 @@ class TableDevice:
 
     @classmethod
     def read(cls, path: Path, space: SearchSpace, max_error: float) -> TableDevice:
-        """Read a table that proved accurate enough.
+        """Read a table and check that its mean error is at most ``max_error``.
 
         Raises:
-            InputError: if it did not, is no table, or is not of this space.
+            InputError: if the error is larger, the file holds no table, or the table does not cover this space.
         """
         table = read_table(path)
         if table.validation.mape > max_error:
             raise InputError(
                 f"--device {path}: on {len(table.validation.networks)} whole networks its predictions were off by "
                 f"{table.validation.mape:.1%} on average, more than {max_error:.0%}. Build it again on a quiet "
-                f"machine, or accept that: --set objective.max_latency_error={table.validation.mape + 0.005:.2f}"
+                f"machine, or accept this error: --set objective.max_latency_error={table.validation.mape + 0.005:.2f}"
             )
         device = cls(table, space, path)
         device.costs(np.zeros((1, len(space.gene_sizes)), dtype=np.int64))
@@ -73,7 +73,7 @@ class TableDevice:
 
 
 def table_note(table: LatencyTable) -> str:
-    """Say what a table's predictions are of, and how far off they were."""
+    """Return a description of the table's device and settings, and of its mean error."""
     threads = f"{table.threads} thread{'s' if table.threads > 1 else ''}"
     return (
         f"{table.device} by {table.backend}, {threads}, batch {table.batch}; mean error on "

@@ -1,6 +1,6 @@
-"""The operators of a network: its stem, each of its layers, its head; and all that a space can need.
+"""The operators of a network (its stem, each of its layers, its head), and all operators that a space can need.
 
-Two layers of the same shape are one operator, wherever they stand, and are measured once.
+Two layers of the same shape are one operator, at any position in the network, and are measured once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
 from nas.search_spaces.yaml_shorthand import Modifiers
 
-QUIET_DRAWS = 2000  # random networks without a new operator after which all of a space are taken for known
+QUIET_DRAWS = 2000  # after this number of random networks without a new operator, the search for operators ends
 MOST_OPERATORS = 3000
 
 
@@ -34,7 +34,7 @@ class StemOperator:
 
 @dataclass(frozen=True, slots=True)
 class HeadOperator:
-    """Everything behind the stages, pooling and classifier included."""
+    """All layers after the stages, pooling and classifier included."""
 
     head: Head
     in_channels: int
@@ -54,13 +54,13 @@ def operators_of(network: Network) -> list[Operator]:
 
 
 def input_shape(operator: Operator, batch: int = 1) -> tuple[int, int, int, int]:
-    """Return the shape of what an operator takes, ``(batch, channels, h, w)``."""
+    """Return the shape of an operator's input, ``(batch, channels, h, w)``."""
     channels = INPUT_CHANNELS if isinstance(operator, StemOperator) else operator.in_channels
     return batch, channels, operator.in_size, operator.in_size
 
 
 def operator_name(operator: Operator) -> str:
-    """Return a text that is equal for equal operators and for no others."""
+    """Return the name of an operator; two names are equal if and only if the operators are equal."""
     if isinstance(operator, StemOperator):
         stem = operator.stem
         return (
@@ -75,12 +75,12 @@ def operator_name(operator: Operator) -> str:
 
 
 def operators_in(space: SearchSpace) -> list[Operator]:
-    """Return every operator that networks of the space are made of.
+    """Return every operator of the networks of a space.
 
-    Stage-table spaces are walked exactly; of others, random networks are drawn until they bring nothing new.
+    Stage-table spaces are enumerated exactly. In others, random networks are drawn until they add no new operator.
 
     Raises:
-        InputError: if the space has no stage tables, or more operators than can sensibly be measured.
+        InputError: if the space has no stage tables, or more than ``MOST_OPERATORS`` operators.
     """
     found: dict[Operator, None] = {}
     walk = _walk(space) if isinstance(space, StageTableSpace) else _draw(space, found)
@@ -95,12 +95,12 @@ def operators_in(space: SearchSpace) -> list[Operator]:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What one part of a stage-table space adds to its networks, by the state it starts from and its own options.
+    """The operators that one part of a stage-table space adds to a network, by starting state and option.
 
     Attributes:
-        genes: which genes decide it; an option is their mixed-radix number.
-        operators: by state and option; ``None`` where the options make no network.
-        next_state: by state and option, the state the following segment starts from.
+        genes: indices of the genes that decide the part; an option is their mixed-radix number.
+        operators: operators by state and option; ``None`` if the option gives no valid network.
+        next_state: state in which the next segment starts, by state and option.
     """
 
     genes: tuple[int, ...]
@@ -129,7 +129,7 @@ def segments_of(space: StageTableSpace) -> Iterator[Segment]:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a segment has to know of those before it."""
+    """The results of the previous segments that a segment depends on."""
 
     channels: int
     size: int
@@ -140,7 +140,7 @@ class _State:
 def _option(
     space: StageTableSpace, segment: int, root: tuple[int, ...], genes: tuple[int, ...], state: _State | None
 ) -> tuple[tuple[Operator, ...], _State | None] | None:
-    """Return the operators that a segment's genes add, and the state behind them; ``None`` if they make no network."""
+    """Return the operators that a segment's genes add, and the next state; ``None`` if they give no valid network."""
     if state is None:
         values, modifiers = space.root(root)
         stem = space.part(segment, genes, modifiers)
@@ -168,7 +168,7 @@ def _walk(space: StageTableSpace) -> Iterator[Operator]:
 
 def _draw(space: SearchSpace, found: dict[Operator, None]) -> Iterator[Operator]:
     if not hasattr(space, "decode"):
-        raise InputError(f"space '{space.name}' has no stage tables, so no operators whose times could be added up")
+        raise InputError(f"space '{space.name}' has no stage tables, which a latency table needs")
     generator, quiet = np.random.default_rng(0), 0
     while quiet < QUIET_DRAWS:
         before = len(found)

@@ -1,4 +1,4 @@
-"""Sums of operators for many genotypes at once."""
+"""Sums of operator times for many genotypes at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StageSums:
 
     Args:
         space: the space.
-        operators_ms: milliseconds by operator's name.
+        operators_ms: milliseconds by operator name.
     """
 
     def __init__(self, space: StageTableSpace, operators_ms: Mapping[str, float]) -> None:
@@ -32,7 +32,7 @@ class StageSums:
             self._segments.append((segment.genes, sizes, np.array(rows), np.array(segment.next_state)))
 
     def __call__(self, genes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the sums for genotypes ``(n, tokens)``, ``(n,)``; NaN where an operator was not measured."""
+        """Return the sums in ms for genotypes ``(n, tokens)``, ``(n,)``; NaN if an operator was not measured."""
         state = np.zeros(len(genes), dtype=np.int64)
         sums = np.zeros(len(genes))
         for indices, sizes, milliseconds, next_state in self._segments:

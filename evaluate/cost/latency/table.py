@@ -1,4 +1,4 @@
-"""A latency table: milliseconds of operators, how they add up to networks, and how true that proved to be."""
+"""A latency table: times of operators, the line from their sums to latencies of networks, and its validation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Plain(BaseModel):
 
 
 class CheckedNetwork(_Plain):
-    """A network that had no part in making the table: its genes, predicted and measured milliseconds."""
+    """A network that was not used to make the table: its genes, predicted and measured milliseconds."""
 
     genes: tuple[int, ...]
     predicted_ms: float = Field(gt=0)
@@ -26,7 +26,7 @@ class CheckedNetwork(_Plain):
 
 
 class Validation(_Plain):
-    """How predictions agreed with whole networks: mean relative error (a fraction), rank correlations."""
+    """Agreement of predictions with measured whole networks: mean relative error (a fraction), rank correlations."""
 
     mape: float = Field(ge=0)
     kendall_tau: float
@@ -35,7 +35,10 @@ class Validation(_Plain):
 
 
 class LatencyTable(_Plain):
-    """What ``nas latency build`` writes. A network takes ``intercept_ms + scale * sum of its operators``."""
+    """The table that ``nas latency build`` writes.
+
+    The predicted latency of a network is ``intercept_ms + scale * sum of its operators``.
+    """
 
     space: str
     device: str
@@ -70,13 +73,15 @@ def sum_ms(operators_ms: Mapping[str, float], network: Network, space: str) -> f
     """Return the sum of a network's operators in ms.
 
     Raises:
-        InputError: naming an operator that was not measured.
+        InputError: if an operator was not measured; the message names it.
     """
     total = 0.0
     for operator in operators_of(network):
         name = operator_name(operator)
         if name not in operators_ms:
-            raise InputError(f"the latency table of space '{space}' has no operator '{name}'; build one for this space")
+            raise InputError(
+                f"the latency table of space '{space}' has no operator '{name}'; build a table for the space you use"
+            )
         total += operators_ms[name]
     return total
 
@@ -85,7 +90,7 @@ def read_table(path: Path) -> LatencyTable:
     """Read a latency table.
 
     Raises:
-        InputError: if the file holds none, naming what is wrong with it.
+        InputError: if the file holds no valid latency table; the message names the fault.
     """
     try:
         text = path.expanduser().read_text(encoding="utf-8")

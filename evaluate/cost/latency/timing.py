@@ -1,6 +1,6 @@
-"""Timing modules fairly: warmed up, in turns, the median of many rounds, on a fixed number of threads.
+"""Fair timing of modules: after a warm-up, in turns, by the median of many rounds, on a fixed number of threads.
 
-Rounds go through all modules in turn, so that a machine that slows down for a while slows all of them alike.
+Each round runs all modules in turn, so that a temporary slowdown of the machine affects all of them equally.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ WARM_UP, LEAST_CALLS, CALL_S = 3, 1, 0.002
 
 
 def runner(module: nn.Module, shape: Sequence[int], device: str, backend: str, threads: int) -> Call:
-    """Return what runs a module once on random values of ``shape``, to its end.
+    """Return a function that runs a module once on random values of ``shape`` and waits until it has finished.
 
     Args:
-        module: maps one tensor to another.
-        shape: of what it is given.
+        module: module that maps one tensor to another.
+        shape: shape of the input.
         device: ``cpu`` or ``cuda``.
         backend: ``eager``; ``channels_last``, the same in that memory order; ``compiled`` by torch.compile;
             ``onnxruntime``.
-        threads: of the CPU; torch's own are set by ``fixed_threads``.
+        threads: CPU threads of onnxruntime; ``fixed_threads`` sets those of torch.
 
     Raises:
-        InputError: if the backend is not installed, or there is no such device.
+        InputError: if the backend is not installed, or the device is not available.
     """
     module = module.eval()
     values = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
@@ -48,13 +48,13 @@ def runner(module: nn.Module, shape: Sequence[int], device: str, backend: str, t
     if device == "cuda":
         _check_cuda()
     else:
-        keep_freed_memory()  # as servers' allocators do; without, times of operators do not add up to networks
+        keep_freed_memory()  # as servers' allocators do; else operator times do not sum to network times
     module, values = module.to(device), values.to(device)
     if backend != EAGER and values.ndim == 4:
         module = module.to(memory_format=torch.channels_last)
         values = values.to(memory_format=torch.channels_last)
     if backend == COMPILED:
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it misses CUDA on every CPU machine
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it logs missing CUDA on CPU machines
         module.compile()
 
     def run() -> None:
@@ -90,7 +90,7 @@ def interleaved_medians(calls: Sequence[Call], rounds: int) -> NDArray[np.float6
 
 @contextmanager
 def fixed_threads(threads: int) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
+    """Set the number of torch's threads inside the context, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -1,3 +1,3 @@
-"""One file a command."""
+"""One module per command."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""``nas bench``: how long networks take here, beside each other."""
+"""``nas bench``: compare the latency of networks on this machine."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 def bench(
     things: Annotated[list[str], typer.Argument(help="Run directories, networks' YAML files or reference names.")],
     backends: Annotated[
-        str, typer.Option(help="Of eager, channels_last, compiled, onnxruntime.")
+        str, typer.Option(help="Comma-separated: eager, channels_last, compiled, onnxruntime.")
     ] = "eager,channels_last,compiled,onnxruntime",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
-    rounds: Annotated[int, typer.Option(min=3, help="Turns through all networks; the median counts.")] = 15,
-    resolution: Annotated[int | None, typer.Option(min=1, help="Of all networks, instead of each one's own.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size in images.")] = 1,
+    rounds: Annotated[int, typer.Option(min=3, help="Rounds through all networks; the median is reported.")] = 15,
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="Resolution of all networks in pixels (default: each network's own).")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Measure the latency of networks in turns, by every backend; ratios are to the last one named.
+    """Measure the latency of networks with every backend, in interleaved rounds; ratios are to the last network.
 
     Examples:
       nas bench resnet152 efficientnet_b1
@@ -55,7 +57,7 @@ def bench(
     if json:
         print_json(as_rows(networks, results))
         return
-    say(console, f"Medians of {rounds} rounds in turns on {device}, {threads} threads, batch {batch}:")
+    say(console, f"Medians of {rounds} interleaved rounds on {device}, {threads} threads, batch {batch}:")
     _print(console, networks, results)
     say_next(console, "export", things[-1], "onnx")
 

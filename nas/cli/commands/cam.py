@@ -1,4 +1,4 @@
-"""``nas cam``: where in an image networks see what they name."""
+"""``nas cam``: class activation maps, which show the image regions that a network uses for a class."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 @guarded
 def cam(
     things: Annotated[
-        list[str], typer.Argument(help="Networks; a training's folder or a .safetensors file has its own weights.")
+        list[str], typer.Argument(help="Networks; a training's folder or a .safetensors file includes its weights.")
     ],
-    image: Annotated[list[Path] | None, typer.Option(help="An image; repeatable, one row each.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="An image file; repeatable, one row per image.")] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="Weights of each network in turn, or one for all: a file, a training's folder, torchvision."),
+        typer.Option(help="Weights of each network in order, or one for all: file, training's folder or torchvision."),
     ] = None,
     wanted: Annotated[
-        str | None, typer.Option("--class", help="A class's name or number (default: the likeliest).")
+        str | None, typer.Option("--class", help="A class's name or number (default: the predicted class).")
     ] = None,
     out: Annotated[Path, typer.Option(help="The picture: .png, .svg or .pdf.")] = Path("cam.png"),
     json: Json = False,
@@ -44,7 +44,7 @@ def cam(
     from nas.export.cam import activation_map, draw_maps, open_image
 
     if not image:
-        raise InputError("cam: --image is missing: a file to look at")
+        raise InputError("cam: --image is missing; give an image file")
     if out.suffix.lower() not in _SUFFIXES:
         raise InputError(f"--out: expected a file ending in {', '.join(_SUFFIXES)}, got '{out}'")
     models = _models(things, weights or [])
@@ -81,7 +81,7 @@ def _models(things: list[str], weights: list[str]) -> list[Weights]:
     """Return every network with its weights.
 
     Raises:
-        InputError: if one has none, for its map would say nothing.
+        InputError: if a network has no weights, because its map would be meaningless.
     """
     from dataclasses import replace
 
@@ -90,7 +90,7 @@ def _models(things: list[str], weights: list[str]) -> list[Weights]:
     from nas.weights.find import load_weights
 
     if len(weights) not in (0, 1, len(things)):
-        raise InputError(f"--weights: expected one for all or {len(things)}, one a network, got {len(weights)}")
+        raise InputError(f"--weights: expected one for all or {len(things)}, one per network, got {len(weights)}")
     shared = weights[0] if weights else None
     each: list[str | None] = [*weights] if len(weights) == len(things) else [shared] * len(things)
     found = []

@@ -1,4 +1,4 @@
-"""``nas check``: does a search space, or a controller, keep the contract, and what does a space hold?"""
+"""``nas check``: check a search space or a controller against its contract, and count what a space contains."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def check(
         typer.Argument(help="A space (a name, FILE.yaml, FILE.py:Class) or a controller (a name, FILE.py:Class)."),
     ],
     targets: Annotated[
-        str, typer.Option(help="Budgets in MACs, 40M,400M: how much of the space lies within 10% of each?")
+        str, typer.Option(help="Targets in MACs, such as 40M,400M; shows the share of the space within 10% of each.")
     ] = "",
-    samples: Annotated[int, typer.Option(help="Random genotypes, beside the corners and every option.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of the random genotypes.")] = 0,
+    samples: Annotated[int, typer.Option(help="Random genotypes, in addition to the corners and every option.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the random genotypes.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Check a search space: samples, decodes, builds, trains a step, counts, and compares the counts.
+    """Check a search space: sample, decode and build networks, train one step, and compare counted costs.
 
-    Or a controller: band, repeats, seeds, state, failures, small spaces, many trials at once. Exits with 2 at the first
-    violation, naming the genotype, or the moment, that shows it.
+    For a controller it checks the band, repeated proposals, seeds, state, failures, small spaces and parallel trials.
+    Exits with 2 at the first violation and names the genotype, or the moment in the search, that shows it.
 
     Examples:
       nas check mine.yaml --targets 40M,400M
@@ -64,7 +64,7 @@ def check(
         _check_controller(thing, console, json)
         return
     passed: list[str] = []
-    elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()  # what the space's own code prints
+    elsewhere = redirect_stdout(sys.stderr) if json else nullcontext()  # for output printed by the space's own code
     try:
         with elsewhere:
             probe = take_samples(load_space(thing), samples, seed)
@@ -118,7 +118,7 @@ def _check_controller(name: str, console: Console, json: bool) -> None:
 def _print(probe: Probe, found: Survey, console: Console) -> None:
     from nas.cli.display.output import say
 
-    say(console, f"{len(probe.samples)} genotypes checked, {len(probe.unusable)} that make no network; no violation")
+    say(console, f"{len(probe.samples)} genotypes checked, {len(probe.unusable)} without a valid network; no violation")
     for note in probe.notes:
         say(console, f"note  {note}", style="yellow")
     networks = f", {found.networks:,} distinct networks" if found.networks is not None else ""

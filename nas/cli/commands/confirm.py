@@ -1,4 +1,4 @@
-"""``nas confirm``: train a network and another alike, for real, several times each."""
+"""``nas confirm``: train two networks with the same settings, several times each."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from nas.cli.guard import guarded
 def confirm(
     thing: Thing,
     data: Annotated[str, typer.Option(help="digits, or a folder or zip of images.")],
-    against: Annotated[str, typer.Option(help="The other network: a THING too.")] = "efficientnet_b0",
+    against: Annotated[str, typer.Option(help="The other network; same forms as THING.")] = "efficientnet_b0",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 10,
     resolution: Annotated[int, typer.Option(min=1, help="Side of the images in pixels.")] = 32,
     fraction: Annotated[float, typer.Option(help="Share of the training images.")] = 1.0,
     workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0 trains in this process.")] = 0,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Json = False,
 ) -> None:
-    """Train two networks alike, several times each, and say whether they differ by more than chance.
+    """Train two networks with the same settings several times, and test whether they differ by more than chance.
 
     Examples:
       nas confirm runs/NAME --data DIR --seeds 5
@@ -68,5 +68,5 @@ def confirm(
             f"{verdict}, for these {epochs}-epoch trainings at {resolution} px",
         )
     elif seeds > 1:
-        say(console, "Difference nothing can be said: all trainings of a network came to the same accuracy")
+        say(console, "Difference not known: it needs two trainings of each network, and accuracies that vary")
     say_next(console, "train", thing, "--data", data)

@@ -10,16 +10,16 @@ import typer
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
 
-RunFolder = Annotated[Path, typer.Argument(help="A run's folder; its search may still be going on.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run's folder; its search may still be running.")]
 
 
 @guarded
 def dashboard(
     run: RunFolder,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any that is free.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 selects any free port.")] = 8080,
 ) -> None:
-    """Show a run in optuna-dashboard, live while its search goes on; Ctrl-C ends it.
+    """Show a run in optuna-dashboard, updated live while its search runs; Ctrl-C stops the server.
 
     Examples:
       nas dashboard runs/NAME
@@ -28,18 +28,18 @@ def dashboard(
     from nas.tracking.dashboard import serve
 
     console = make_console()
-    serve(run, host, port, lambda url: say(console, f"Dashboard {url} (Ctrl-C ends it)"))
+    serve(run, host, port, lambda url: say(console, f"Dashboard {url} (Ctrl-C stops it)"))
 
 
 @guarded
 def export_study(
     run: RunFolder,
-    storage: Annotated[str, typer.Option(help="A database of Optuna's, such as sqlite:///study.db.")],
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    storage: Annotated[str, typer.Option(help="URL of an Optuna database, such as sqlite:///study.db.")],
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
-    """Write a run's trials into an Optuna database, as two studies: the reward; accuracy and MACs.
+    """Write a run's trials into an Optuna database as two studies: one of the reward, one of accuracy and MACs.
 
-    Given again, it adds the trials that have ended since.
+    Running the command again adds the trials that have ended since.
 
     Examples:
       nas export-study runs/NAME --storage sqlite:///study.db

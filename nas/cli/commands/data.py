@@ -1,4 +1,4 @@
-"""``nas data``: which images can be named, and decoding them once for all runs."""
+"""``nas data``: list the data sets that have names, and decode images once for all runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nas.cli.guard import guarded
 if TYPE_CHECKING:
     pass
 
-app = typer.Typer(help="Images to train on: what can be named, and decoding it once.", no_args_is_help=True)
+app = typer.Typer(help="Images to train on: list the named data sets, decode images once.", no_args_is_help=True)
 
 
 @app.command("list")
 @guarded
 def list_data(json: Json = False) -> None:
-    """List the data sets that --data can name, whether they are here, and at which sizes they are prepared.
+    """List the data sets that --data accepts by name, whether they are on this machine, and their prepared sizes.
 
     Examples:
       nas data list
@@ -43,25 +43,25 @@ def list_data(json: Json = False) -> None:
     for row in prepared:
         say(console, f"prepared: {row['path']}: {row['source']} at {row['resolution']} px, {row['megabytes']:.0f} MB")
     say_next(console, "search", "--data", "digits")
-    say(console, f"Data sets lie in {data_folder()} (NAS_DATA), decoded images in {cache_folder()} (NAS_CACHE)")
+    say(console, f"Data sets are in {data_folder()} (NAS_DATA), decoded images in {cache_folder()} (NAS_CACHE)")
 
 
 @app.command("prepare")
 @guarded
 def prepare(
     data: Annotated[str, typer.Argument(help="A name that 'nas data list' shows, or a folder or zip of images.")],
-    resolution: Annotated[int, typer.Option(help="Side in pixels that proxies will train at.")] = 32,
+    resolution: Annotated[int, typer.Option(help="Side of the prepared images in pixels.")] = 32,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write to, for --data (default: where --data NAME|DIR finds it).")
+        Path | None, typer.Option(help="Output folder, for --data (default: where --data NAME|DIR finds it).")
     ] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch a named data set that is not here.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Download a named data set if it is missing.")] = False,
     root: Annotated[
         Path | None, typer.Option(help="Folder that holds the named data sets (default: $NAS_DATA).")
     ] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Json = False,
 ) -> None:
-    """Decode images once to uint8 arrays that all workers of a machine share; checks what is there already.
+    """Decode images once to uint8 arrays that all workers of a machine share, or verify existing arrays.
 
     Examples:
       nas data prepare DIR --resolution 64
@@ -94,7 +94,7 @@ def prepare(
         return
     for line in prepared.skipped:
         say(console, f"unreadable, left out: {line}", style="yellow")
-    what = "decoded now" if fresh else "were decoded before; every checksum is right"
+    what = "decoded now" if fresh else "decoded earlier; every checksum is right"
     sizes = ", ".join(f"{count:,} {part}" for part, count in counts.items())
     say(console, f"Images   {sizes}; {len(prepared.classes)} classes at {resolution} px: {what}")
     if prepared.skipped:

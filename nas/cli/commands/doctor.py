@@ -19,9 +19,9 @@ def doctor(
     ray: Annotated[bool, typer.Option("--ray", help="Start a local Ray cluster too; takes some seconds.")] = False,
     json: Json = False,
 ) -> None:
-    """Look at Python, PyTorch, GPUs, cores, memory, Ray, disks, data and optional packages; say what to do about gaps.
+    """Check Python, PyTorch, GPUs, cores, memory, Ray, disks, data and optional packages, with advice on each gap.
 
-    Exits with 1 if something is broken without which no search can work.
+    Exits with 1 if something that every search needs is broken.
 
     Examples:
       nas doctor

@@ -1,4 +1,4 @@
-"""``nas export``: a network as files that others run."""
+"""``nas export``: write a network as files that other programs can run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.cli.commands.show import Json
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
 
-_FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")  # of nas.export, named here so that help needs no torch
+_FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")  # as in nas.export; repeated so --help needs no torch
 
 
 @guarded
@@ -21,7 +21,7 @@ def export(
         list[str],
         typer.Argument(
             metavar="THING [onnx|pt2|py|yaml|torchvision|timm]...",
-            help="A network with or without weights (a training's folder has its own), and formats (default: all).",
+            help="A network with or without weights (a training's folder includes them), and formats (default: all).",
         ),
     ],
     formats: Annotated[str | None, typer.Option("--format", help="Formats, separated by commas.")] = None,
@@ -29,14 +29,14 @@ def export(
         str | None,
         typer.Option(help="A .safetensors file, a training's folder, torchvision (default: THING's own)."),
     ] = None,
-    resolution: Annotated[int | None, typer.Option(min=1, help="In pixels, instead of the weights' own.")] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="Pixels (default: the weights' resolution).")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the files (default: exported/NAME).")] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Json = False,
 ) -> None:
-    """Export a network; each file is loaded again in a fresh process and compared before it counts.
+    """Export a network; each file is reloaded in a fresh process and compared before it is accepted.
 
-    torchvision and timm are state dicts for their models, where the network equals one of theirs.
+    The formats torchvision and timm are state dicts for the library's model that equals the network, if there is one.
 
     Examples:
       nas export trained/NAME onnx pt2
@@ -60,7 +60,7 @@ def export(
     folder = out or Path("exported") / (Path(thing).resolve().stem if Path(thing).exists() else network.name)
     console = make_console()
     if not trained:
-        typer.echo(f"warning: '{thing}' has no weights; initial ones are exported (--weights)", err=True)
+        typer.echo(f"warning: '{thing}' has no weights; initial weights are exported (--weights)", err=True)
     exported = write(network, found, kinds or available_formats(network), folder, ConsoleCallback(console, quiet=json))
     flags = {"--weights": weights, "--resolution": resolution, "--out": folder}
     given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
@@ -75,7 +75,7 @@ def export(
 
 
 def _parse(words: list[str], formats: str | None) -> tuple[str, list[str]]:
-    """Tell the network and the formats apart, in whatever order they stand."""
+    """Return the network and the formats, which may be given in any order."""
     from nas.core.errors import InputError, nearest_name
 
     named = [item.strip() for item in (formats or "").split(",") if item.strip()]

@@ -1,4 +1,4 @@
-"""``nas scale --fit``: the grid search of alpha, beta and gamma, begun or gone on with, and its result."""
+"""``nas scale --fit``: begin or resume the grid search of alpha, beta and gamma, and print its result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESUMABLE = ("trials", "workers")  # options that a resumed grid search takes
 
 
 def fit_changes(given: Changes, max_memory: str | None, keep_stem_head: bool) -> dict[str, Any]:
-    """Return what a grid search is given, the two options included that members take too."""
+    """Return a grid search's configuration changes, including ``--max-memory`` and ``--keep-stem-head``."""
     own = dict(given)
     if max_memory is not None:
         own["objective"] = {"limits": {"memory_bytes": max_memory}}
@@ -36,7 +36,7 @@ def fit_changes(given: Changes, max_memory: str | None, keep_stem_head: bool) ->
 
 
 def fit(baseline: Network, changes: Changes, assignments: Sequence[str], out: Path | None) -> Path:
-    """Train every triple of the grid, name the best, write its family; return the report's file.
+    """Train every triple of the grid, print the best, write its family, and return the report's path.
 
     Raises:
         InputError, WorkError: as ``nas search``.
@@ -45,13 +45,13 @@ def fit(baseline: Network, changes: Changes, assignments: Sequence[str], out: Pa
 
 
 def go_on(path: Path, changes: Changes) -> Path:
-    """Go on with a grid search; return the report's file.
+    """Resume a grid search and return the report's path.
 
     Raises:
-        InputError: if the folder holds none.
+        InputError: if the folder holds no grid search.
     """
     if (path / "config.yaml").is_file() and read_config(path).scaling is None:
-        raise InputError(f"--resume: '{path}' is a search of networks; go on with: nas search --resume {path}")
+        raise InputError(f"--resume: '{path}' is a run of nas search; resume it with: nas search --resume {path}")
     return _report(*search_run.resume(path, changes))
 
 
@@ -88,7 +88,7 @@ def _print_triples(console: Console, found: Fit) -> None:
         cells = [f"{value:g}" for value in (rule.alpha, rule.beta, rule.gamma)]
         cells += [f"{triple.growth:.2f}", f"{rule.growth:.2f}", f"{triple.accuracy:.2%}"]
         cells += [f"{statistics.fmean(again):.2%}" if again else "", str(len(again) or "")]
-        table.add_row(*cells, "not told apart from the best" if triple.tied else "")
+        table.add_row(*cells, "not distinguishable from the best" if triple.tied else "")
     show_table(console, table)
 
 

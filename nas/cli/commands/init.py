@@ -1,4 +1,4 @@
-"""``nas init``: a configuration, and a space, to begin with."""
+"""``nas init``: write a configuration, and optionally a search space, to start from."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CONFIG, SPACE = "search.yaml", "space.yaml"
 
 @guarded
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where the files go.")] = Path(),
-    space: Annotated[bool, typer.Option("--space", help="Write a search space to change, too.")] = False,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path(),
+    space: Annotated[bool, typer.Option("--space", help="Also write a search space that you can edit.")] = False,
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
-    """Write a configuration with a word about every key and, with --space, a search space that passes nas check.
+    """Write a configuration with a comment on every key and, with --space, a search space that passes nas check.
 
     Examples:
       nas init

@@ -25,15 +25,15 @@ def build(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     backend: Annotated[str, typer.Option(help="eager or onnxruntime.")] = "eager",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-    batch: Annotated[int, typer.Option(help="Images at once.")] = 1,
-    rounds: Annotated[int, typer.Option(help="Turns through all operators; the median counts.")] = 15,
-    validation: Annotated[int, typer.Option(help="Whole networks to check the predictions on.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of the networks drawn.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="The table (default: latency-SPACE-DEVICE-BACKEND.json).")] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    batch: Annotated[int, typer.Option(help="Batch size in images.")] = 1,
+    rounds: Annotated[int, typer.Option(help="Rounds through all operators; the median is used.")] = 15,
+    validation: Annotated[int, typer.Option(help="Number of whole networks to check the predictions on.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the networks that are drawn.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Output file (default: latency-SPACE-DEVICE-BACKEND.json).")] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Measure a space's operators on this machine, and check their sums on whole networks.
+    """Measure the latency of a space's operators on this machine, and check their sums on whole networks.
 
     Examples:
       nas latency build --space efficientnet
@@ -62,14 +62,14 @@ def build(
         say(console, f"{network.predicted_ms:12.2f}  {network.measured_ms:11.2f}")
     say(
         console,
-        f"Mean error {checked.mape:.1%} on {len(checked.networks)} networks that had no part in it; rank correlation "
+        f"Mean error {checked.mape:.1%} on {len(checked.networks)} networks not used for the table; rank correlation "
         f"{checked.kendall_tau:.3f} (Kendall), {checked.spearman:.3f} (Spearman); {table.seconds:.0f} s",
     )
     say_files(console, [path])
     if checked.mape > 0.1:
         say(
             console,
-            "Warning: off by more than 10%: searches refuse this table; build it on a quieter machine",
+            "Warning: the mean error is above 10%: searches refuse this table; build it on a less busy machine",
             "yellow",
         )
     latency = f"{sorted(network.measured_ms for network in checked.networks)[len(checked.networks) // 2]:.0f}ms"

@@ -1,4 +1,4 @@
-"""``nas spaces``, ``nas controllers`` and ``nas evaluators``: what can be named, one line each."""
+"""``nas spaces``, ``nas controllers`` and ``nas evaluators``: list the available names, one line each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 @guarded
 def spaces(json: Json = False) -> None:
-    """List the search spaces: how many genotypes and distinct networks, from how few MACs to how many.
+    """List the search spaces with their numbers of genotypes and distinct networks, and their range of MACs.
 
     Examples:
       nas spaces --json
@@ -44,7 +44,7 @@ def spaces(json: Json = False) -> None:
 
 
 def _shipped(name: str) -> dict[str, Any]:
-    """Describe a shipped space; different genotypes may be one network."""
+    """Return the counts and the MACs range of a shipped space; several genotypes may give the same network."""
     from nas.evaluate.cost.table import CostTable
     from nas.search_spaces.catalogue import load_space
     from nas.search_spaces.count_networks import count_networks
@@ -92,9 +92,11 @@ def controllers(json: Json = False) -> None:
         if options := ", ".join(f"{key}={_shown(value)}" for key, value in row.get("options", {}).items()):
             say(console, f"options of {row['name']}: {options}")
     say(
-        console, "population, start, batch and initial are smaller (evolution's larger) where that suits a run's trials"
+        console,
+        "population, start, batch and initial are adapted to a run's number of trials: smaller for short runs, and "
+        "evolution's population larger for long ones",
     )
-    say(console, f"Optuna's samplers here: {', '.join(rows[-1]['samplers'])}")
+    say(console, f"Optuna's samplers on this machine: {', '.join(rows[-1]['samplers'])}")
     say(console, "FILE.py:Class: your own, a subclass of nas.controllers.controller.Controller with propose(self)")
     say_next(console, "search", "--target-flops", "400M", "--controller", "predictor", "--trials", "60")
 
@@ -134,7 +136,7 @@ def evaluators(json: Json = False) -> None:
 
 
 def _defaults(settings: type[BaseModel] | None) -> dict[str, Any]:
-    """Return a section's keys with their defaults; ``None`` where a value has to be given."""
+    """Return a section's keys with their defaults; ``None`` for a required key."""
     if settings is None:
         return {}
     return {name: None if field.is_required() else field.default for name, field in settings.model_fields.items()}

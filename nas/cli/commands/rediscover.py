@@ -1,4 +1,4 @@
-"""``nas rediscover``: whether the search finds EfficientNet-B0 again."""
+"""``nas rediscover``: test whether the search finds EfficientNet-B0 again."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from nas.cli.guard import guarded
 
 @guarded
 def rediscover(
-    target_flops: Annotated[str, typer.Option(help="T in MACs.")] = "400M",
-    seeds: Annotated[int, typer.Option(min=1, help="Searches of each form.")] = 5,
+    target_flops: Annotated[str, typer.Option(help="The target T in MACs.")] = "400M",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of searches of each form, one per seed.")] = 5,
     trials: Annotated[int, typer.Option(min=1, help="Trials of each search.")] = 3000,
-    sample: Annotated[int, typer.Option(min=100, help="Architectures that ranks and shares are of.")] = 1_000_000,
-    out: Annotated[Path, typer.Option(help="Folder of the page and the runs.")] = Path("rediscovery"),
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    sample: Annotated[
+        int, typer.Option(min=100, help="Random architectures from which ranks and shares are computed.")
+    ] = 1_000_000,
+    out: Annotated[Path, typer.Option(help="Folder for the page and the runs.")] = Path("rediscovery"),
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Search B0's space at T = 400M under the papers' reward, in three forms, and write what became of B0's choices.
+    """Search B0's space at T = 400M with three forms of the papers' reward, and report which B0 choices are found.
 
-    Soft without a band, soft with it, hard; with SE free and with SE on in every stage; on predicted ImageNet accuracy.
+    The forms are soft without a band, soft with a band, and hard. Each one is searched with SE free and with SE on in
+    every stage, on predicted ImageNet accuracy.
 
     Examples:
       nas rediscover --seeds 5 --out rediscovery

@@ -13,22 +13,23 @@ from nas.cli.guard import guarded
 
 @guarded
 def report(
-    run: Annotated[Path, typer.Argument(help="A run's folder; its search may still be going on.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder; its search may still be running.")],
     out: Annotated[
         Path | None, typer.Option(help="The page, or a folder for it (default: report.html in the run's folder).")
     ] = None,
     pictures: Annotated[
         bool,
-        typer.Option("--pictures", help="Write each picture as SVG and PNG too, into the folder pictures beside it."),
+        typer.Option("--pictures", help="Also write each picture as SVG and PNG, to the folder pictures beside it."),
     ] = False,
     against: Annotated[
-        Path | None, typer.Option(help="Another run, such as one by --controller random, to draw beside it.")
+        Path | None, typer.Option(help="Another run to draw for comparison, such as one with --controller random.")
     ] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
     """Write the run as one self-contained HTML page: what was found, how, and how far to trust it.
 
-    A search writes it at its end; this writes it anew, as after nas trust, or while the search goes on.
+    A search writes the page at its end. This command writes it again, for instance after nas trust, or while the search
+    is running.
 
     Examples:
       nas report runs/NAME

@@ -54,7 +54,7 @@ def scale(
     phi: Annotated[
         str | None,
         typer.Option(
-            help="Members by compound coefficient: 0.5,1,2; below 0 they are smaller.", rich_help_panel=_MEMBERS
+            help="Members by compound coefficient: 0.5,1,2; negative: smaller networks.", rich_help_panel=_MEMBERS
         ),
     ] = None,
     width: Annotated[
@@ -67,7 +67,7 @@ def scale(
     to_flops: Annotated[
         str | None,
         typer.Option(
-            help="The largest member within so many exact MACs: 1.8G, or a list 50M,100M.", rich_help_panel=_BUDGETS
+            help="The largest member with at most these exact MACs: 1.8G, or a list.", rich_help_panel=_BUDGETS
         ),
     ] = None,
     to_latency: Annotated[
@@ -79,14 +79,14 @@ def scale(
     max_memory: Annotated[
         str | None,
         typer.Option(
-            help="Ceiling on weights and peak activations of one image, alone or with the others.",
+            help="Limit on memory for weights and peak activations of one image; combines with the other budgets.",
             rich_help_panel=_BUDGETS,
         ),
     ] = None,
     device: Annotated[
         str,
         typer.Option(
-            help="For --to-latency: cpu or cuda measures here; a FILE.json of latency build predicts.",
+            help="For --to-latency: cpu or cuda measures here; a FILE.json of nas latency build predicts.",
             rich_help_panel=_BUDGETS,
         ),
     ] = "cpu",
@@ -98,23 +98,23 @@ def scale(
         bool,
         typer.Option(
             "--keep-stem-head",
-            help="Leave stem and head, and the first and last stage's layers.",
+            help="Do not scale stem and head, nor the layers of the first and last stage.",
             rich_help_panel=_MEMBERS,
         ),
     ] = False,
     fit: Annotated[
         bool,
         typer.Option(
-            "--fit", help="Search alpha, beta and gamma on a grid, each trained at phi = 1.", rich_help_panel=_FIT
+            "--fit", help="Search alpha, beta and gamma on a grid; trains each triple at phi = 1.", rich_help_panel=_FIT
         ),
     ] = False,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a folder of --fit.", rich_help_panel=_FIT)] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume a folder of --fit.", rich_help_panel=_FIT)] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", help="For --fit: key.path=value, as in nas search; repeatable.", rich_help_panel=_FIT),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for one YAML file a member, or for --fit.")] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    out: Annotated[Path | None, typer.Option(help="Folder for one YAML file per member, or for --fit.")] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Expand a network into a family by compound scaling (depth, width and resolution together).
@@ -140,7 +140,7 @@ def scale(
     if resume is not None:
         new = [name for name in fitted if name not in fit_run.RESUMABLE]
         others = {"network": thing, **members, **dict.fromkeys(new, True), "set": assignments}
-        _only("--resume", {**others, "max-memory": max_memory, "out": out})
+        _only("with --resume", {**others, "max-memory": max_memory, "out": out})
         _as_json(json, lambda: fit_run.go_on(resume, given(context)))
         return
     if thing is None:
@@ -148,7 +148,7 @@ def scale(
     network = find_network(thing)
     if fit:
         bases = {"alpha": alpha != 1.2, "beta": beta != 1.1, "gamma": gamma != 1.15}
-        _only("--fit", members | {name: True for name, changed in bases.items() if changed})
+        _only("with --fit", members | {name: True for name, changed in bases.items() if changed})
         changes = fit_run.fit_changes(given(context), max_memory, keep_stem_head)
         _as_json(json, lambda: fit_run.fit(network, changes, assignments or [], out))
         return
@@ -168,7 +168,7 @@ def _family(
     out: Path | None,
     json: bool,
 ) -> None:
-    """Make, write and print the members that are asked for."""
+    """Make, write and print the requested members."""
     from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
     from nas.scale.compound import official_scalings, phi_scaling
@@ -209,18 +209,18 @@ def _only(what: str, others: dict[str, Any]) -> None:
     """Refuse flags that would be ignored.
 
     Raises:
-        InputError: naming them.
+        InputError: if there are any; the message names them.
     """
     from nas.core.errors import InputError
 
     given = [name for name, value in others.items() if value is not None]
     if given:
         names = ", ".join("a network" if name == "network" else f"--{name}" for name in given)
-        raise InputError(f"scale: {what} takes no {names}")
+        raise InputError(f"scale: {names} cannot be used {what}")
 
 
 def _as_json(json: bool, work: Callable[[], Path]) -> None:
-    """Do the work of a grid search; with ``--json``, print its report alone on standard output."""
+    """Run a grid search; with ``--json``, print only its report on standard output."""
     import sys
     from contextlib import nullcontext, redirect_stdout
 
@@ -254,9 +254,9 @@ def _print(console: Console, members: Sequence[Member], budgets: Sequence[Sequen
     show_table(console, table)
     if any(member.scaling.phi is not None for member in members):
         say(console, f"By phi: {rule_text(rule)}")
-        say(console, "nominal x: what the rule takes MACs to grow by; x MACs: what they really do")
+        say(console, "nominal x: growth of the MACs by the rule; x MACs: exact growth of the MACs")
     if budgets:
-        say(console, "Members of a budget leave the rule's width and resolution a little, to use the budget up")
+        say(console, "Members of a budget deviate slightly from the rule's width and resolution to use the budget")
 
 
 def _by_hand(base: str, width: float | None, depth: float | None, resolution: int | None, *, kept: bool) -> Scaling:
@@ -269,7 +269,7 @@ def _by_hand(base: str, width: float | None, depth: float | None, resolution: in
 def _budgets(
     to_flops: str | None, to_latency: str | None, max_memory: str | None, device: str, threads: int
 ) -> list[list[Ceiling]]:
-    """Return the ceilings of each member that a budget asks for."""
+    """Return one list of ceilings for each member: every combination of the given budgets."""
     from nas.core.units import parse_bytes, parse_count, parse_milliseconds
     from nas.scale.to_budget import Ceiling, macs_ceiling, memory_ceiling
 
@@ -294,7 +294,7 @@ def _each(ceilings: list[Ceiling]) -> list[list[Ceiling]]:
 
 
 def _latency(device: str, threads: int) -> tuple[Callable[[Network], float], bool]:
-    """Return what says a network's latency in ms, and whether it says the same when asked again."""
+    """Return a function that gives a network's latency in ms, and whether repeated calls return the same value."""
     if device in ("cpu", "cuda"):
         from nas.evaluate.cost.latency.build import BuildSettings, measure_network
 

@@ -31,17 +31,17 @@ def search(
         Path | None, typer.Option(help="The run's folder (default: runs/SPACE-TIME).", rich_help_panel=_RUN)
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with a run's folder; a larger --trials extends it.", rich_help_panel=_RUN)
+        Path | None, typer.Option(help="Resume a run's folder; a larger --trials extends it.", rich_help_panel=_RUN)
     ] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", help="key.path=value of the configuration; repeatable.", rich_help_panel=_RUN),
     ] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
-    """Search for a network: propose, score, repeat; ends with a baseline and its Pareto front.
+    """Search for a network; the result is a baseline network and a Pareto front.
 
-    Networks are trained on --data; without, their ImageNet accuracy is predicted.
+    Networks are trained on --data. Without --data, their ImageNet accuracy is predicted.
 
     Examples:
       nas search --target-flops 400M
@@ -64,6 +64,6 @@ def search(
     if wrong:
         taken = [option.name for option in config_options(run_config).values() if option.flag.resumable]
         raise InputError(
-            f"--resume: a run goes on as it was configured; it takes only {', '.join(taken)}, not {', '.join(wrong)}"
+            f"--resume: a run keeps its configuration; it takes only {', '.join(taken)}, not {', '.join(wrong)}"
         )
     search_run.resume(resume, given(context))

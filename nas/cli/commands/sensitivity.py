@@ -14,12 +14,14 @@ from nas.cli.guard import guarded
 @guarded
 def sensitivity(
     thing: Thing,
-    device: Annotated[str | None, typer.Option(help="Also the latency on this device, a latency table's too.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Also predict the speed on this device: a name or a latency table's FILE.json.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """List a network's neighbours, one choice away, with predicted changes of accuracy and latency, exact ones of cost.
+    """List the networks one choice away, with predicted changes of accuracy and latency, and exact changes of cost.
 
-    For networks on EfficientNet-B0's skeleton; ImageNet top-1 after 16 epochs, predicted.
+    It works for networks on EfficientNet-B0's skeleton. The accuracy is the predicted ImageNet top-1 after 16 epochs.
 
     Examples:
       nas sensitivity efficientnet_b0 --device vck190

@@ -78,14 +78,14 @@ def profile(
     ] = False,
     device: Annotated[
         str | None,
-        typer.Option(help="Predict the speed on a100, 3090, tpuv2, tpuv3, zcu102, vck190, or by a FILE.json."),
+        typer.Option(help="Predict the speed on a100, 3090, tpuv2, tpuv3, zcu102, vck190, or by a table's FILE.json."),
     ] = None,
     measure: Annotated[str | None, typer.Option(help="Measure the latency here: cpu or cuda.")] = None,
-    backend: Annotated[str, typer.Option(help="What measures: eager or onnxruntime.")] = "eager",
+    backend: Annotated[str, typer.Option(help="Backend of --measure: eager or onnxruntime.")] = "eager",
     threads: Annotated[int, typer.Option(help="CPU threads while measuring.")] = 1,
     json: Json = False,
 ) -> None:
-    """Count a network's MACs, params and memory, in all and by stage; predict or measure its speed.
+    """Count a network's MACs, params and memory, in total and by stage; predict or measure its speed.
 
     Examples:
       nas profile efficientnet_b0 --measure cpu
@@ -153,7 +153,7 @@ def _measured(network: Network, device: str, backend: str, threads: int) -> floa
 
 
 def _cross_check(network: Network) -> list[dict[str, Any]]:
-    """Count with every counter.
+    """Return the MACs and params of a network by every counter.
 
     Raises:
         WorkError: if torch's counter disagrees with ours.

@@ -1,4 +1,4 @@
-"""``nas scale-study``: is compound scaling worth it, for this network and these images?"""
+"""``nas scale-study``: compare compound scaling with scaling one dimension, for a network and a set of images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def scale_study(
     thing: Annotated[
         str | None,
         typer.Argument(
-            help="A network; none prints the paper's Tables 3 and 7 beside exact MACs.",
+            help="A network; without one, the paper's Tables 3 and 7 are printed beside exact MACs.",
             autocompletion=completion.networks,
         ),
     ] = None,
@@ -53,12 +53,12 @@ def scale_study(
         list[str] | None,
         typer.Option("--set", help="evaluator.KEY=VALUE or data.KEY=VALUE; repeatable.", rich_help_panel=_TRAININGS),
     ] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Json = False,
 ) -> None:
-    """Scale a network by depth, width, resolution and all three to equal real MACs, and train them alike.
+    """Scale a network by depth, by width, by resolution and by all three to equal exact MACs, and train each alike.
 
-    Without --data, only costs are shown. Given again, the same command goes on with what was trained before.
+    Without --data, only costs are shown. Running the same command again keeps the finished trainings and does the rest.
 
     Examples:
       nas scale-study
@@ -127,7 +127,7 @@ def _train(
         with open_pool(recipe, lambda: images, config.workers, config.worker_count) as pool:
             study = run_study(members, seeds, config.seed, folder, of, pool, callback)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; what was trained is in {folder}: the same command goes on with it", err=True)
+        typer.echo(f"interrupted; finished trainings are in {folder}; run the same command to resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
         os.close(lock)
@@ -151,7 +151,7 @@ def _train(
 
 
 def _print_study(console: Console, study: Study, seeds: int) -> None:
-    """Print the accuracies as the paper's Table 7, with what chance may do."""
+    """Print the accuracies in the form of the paper's Table 7, with the noise from seed to seed."""
     from nas.cli.display.output import plain_table, say
     from nas.core.units import format_quantity
 
@@ -169,7 +169,7 @@ def _print_study(console: Console, study: Study, seeds: int) -> None:
     if (noise := study.noise) is not None:
         smallest = 100 * noise.smallest_difference(seeds, seeds)
         say(console, f"Noise    ± {100 * noise.std:.2f} points from seed to seed (standard deviation)")
-        say(console, f"         means of {seeds} that differ by less than {smallest:.2f} points are not told apart")
+        say(console, f"         differences below {smallest:.2f} points in means of {seeds} are not significant")
 
 
 def _show_costs(console: Console, members: Sequence[StudyMember], rows: Sequence[PaperRow], json: bool) -> None:
@@ -191,7 +191,7 @@ def _show_costs(console: Console, members: Sequence[StudyMember], rows: Sequence
     if rows:
         console.print()
         _print_paper(console, rows)
-    say(console, "To train them alike: --data DIR")
+    say(console, "To train these networks: --data DIR")
 
 
 def _print_paper(console: Console, rows: Sequence[PaperRow]) -> None:

@@ -13,7 +13,7 @@ app = typer.Typer(help="The ImageNet surrogate: score it, fit it again, import t
 
 Data = Annotated[Path, typer.Option(help="A CSV of measured networks; see: nas surrogate import.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Numbers = Annotated[Path | None, typer.Option(help="Another surrogate's numbers (.npz) (default: the shipped ones).")]
+Numbers = Annotated[Path | None, typer.Option(help="File of another surrogate (.npz) (default: the shipped one).")]
 
 
 @app.command("score")
@@ -68,13 +68,13 @@ def fit(
     split: Annotated[
         str | None, typer.Option(help="Only rows of this split (default: train where the file has splits, else all).")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the numbers go.")] = Path("surrogate.npz"),
-    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    out: Annotated[Path, typer.Option(help="File for the fitted surrogate.")] = Path("surrogate.npz"),
+    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
     compare: Annotated[
         bool, typer.Option("--compare", help="Only cross-validate the candidate models; write nothing.")
     ] = False,
 ) -> None:
-    """Fit the surrogate to measured networks; about a quarter of an hour on two cores.
+    """Fit the surrogate to measured networks; this takes about a quarter of an hour on two cores.
 
     Examples:
       nas surrogate fit --data trained_networks.csv --longer proxy_vs_longer_training.csv
@@ -93,7 +93,7 @@ def fit(
         raise InputError(f"{data}: expected a column {ACCURACY} and at least {LEAST_ROWS} rows, got {len(table.genes)}")
     pairs = None if longer is None else read_longer(longer)
     console = make_console()
-    with fixed_threads(2):  # sums, and so the last digits, depend on it
+    with fixed_threads(2):  # the last digits of sums depend on the number of threads
         if compare:
             compare_candidates(table, seed, lambda text: say(console, text))
             return
@@ -104,7 +104,7 @@ def fit(
 
 
 def _against_shipped(numbers: dict[str, Any]) -> str:
-    """Say how far the numbers' predictions are from the shipped ones'."""
+    """Return a phrase with the mean absolute difference between the new and the shipped predictions."""
     import numpy as np
 
     from nas.evaluate.imagenet.distil import random_genes
@@ -114,7 +114,9 @@ def _against_shipped(numbers: dict[str, Any]) -> str:
     shipped, fitted = shipped_surrogate().accuracy(genes)[0], Surrogate(numbers).accuracy(genes)[0]
     difference = float(np.abs(shipped - fitted).mean())
     return (
-        "its predictions are the shipped ones" if difference == 0 else f"{difference:.3f} points from the shipped ones"
+        "same predictions as the shipped surrogate"
+        if difference == 0
+        else f"predictions differ by {difference:.3f} points on average from the shipped surrogate"
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nas.training.run import TrainingRun
     from nas.weights.file import Weights
 
-_ONLY_NEW = "resume: a training goes on as it was begun; leave out "
+_ONLY_NEW = "resume: a training keeps its settings; leave out "
 
 _WHAT, _WHERE, _RUN = "What to train", "Where it runs", "The training"
 
@@ -70,15 +70,15 @@ def train(
         Path | None, typer.Option(help="The training's folder (default: trained/NAME).", rich_help_panel=_RUN)
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with this folder's training.", rich_help_panel=_RUN)
+        Path | None, typer.Option(help="Resume the training in this folder.", rich_help_panel=_RUN)
     ] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", help="recipe.KEY=VALUE or data.KEY=VALUE; repeatable.", rich_help_panel=_RUN),
     ] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
-    """Train a network in full, or fine-tune it from weights; interrupted, it goes on bit for bit.
+    """Train a network in full, or fine-tune it from weights; an interrupted training resumes bit for bit.
 
     Examples:
       nas train runs/NAME --data DIR --recipe modern
@@ -99,7 +99,7 @@ def train(
             raise InputError(_ONLY_NEW + ", ".join([*wrong, *(["--out"] if out else [])]))
         run = TrainingRun.open(resume)
         if (result := run.result()) is not None:
-            say(console, f"'{run.path}' has ended: test top-1 {result['test_top1']:.2%}. To train anew: another --out")
+            say(console, f"'{run.path}' has ended: test top-1 {result['test_top1']:.2%}. To train again: another --out")
             return
         _execute(run, None, console)
         return
@@ -127,7 +127,7 @@ def _begin(
     from nas.weights.file import find_weights
 
     if "gpus_per_worker" in changes.get("workers", {}) and not changes["workers"].get("count"):
-        raise InputError("--gpus-per-worker: is for processes that share a batch; give --workers N too")
+        raise InputError("--gpus-per-worker: applies only to worker processes; give --workers N too")
     network = find_network(thing)
     changes = {"thing": thing, "resolution": network.resolution, **changes}
     config = with_absolute_paths(make_config(changes, recipe, assignments))
@@ -160,7 +160,7 @@ def _begin(
 
 
 def _check_fits(weights: Weights, network: Any, classes: tuple[str, ...]) -> None:
-    """Find out before anything is written whether weights are of this network."""
+    """Check that the weights fit the network before anything is written."""
     from nas.search_spaces.module import build
 
     weights.into(build(network), keep_head=weights.classes == classes)
@@ -179,7 +179,7 @@ def _load(config: Any, console: Console) -> Any:
 
     with ConsoleCallback(console) as callback:
         images = load_data(config.data_settings(), config.seed, callback.images_decoded)
-    crops = f", of which {config.resolution} px are seen" if config.recipe.crop == "resized" else ""
+    crops = f", cropped to {config.resolution} px" if config.recipe.crop == "resized" else ""
     say(console, f"Data     {config.data.source}: {images.describe()}{crops}")
     for line in images.skipped[:10]:
         say(console, f"         unreadable, left out: {line}", style="yellow")
@@ -187,7 +187,7 @@ def _load(config: Any, console: Console) -> Any:
 
 
 def _execute(run: TrainingRun, images: Any, console: Console) -> None:
-    """Train, watch, and print what came of it."""
+    """Run the training, show its progress, and print its result."""
     from nas.cli.display.output import say
     from nas.cli.display.training_progress import TrainingProgress, print_result
     from nas.cli.interruption import wish_to_stop
@@ -200,7 +200,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     if images is None:
         images = _load(config, console)
         run.check_images(images)
-    say(console, f"Training {config.recipe.epochs} epochs in {run.path}; Ctrl-C saves, --resume goes on")
+    say(console, f"Training {config.recipe.epochs} epochs in {run.path}; Ctrl-C saves and stops, --resume continues")
     try:
         progress = TrainingProgress(console, config.recipe.epochs, run.history())
         with wish_to_stop() as is_over, events_of(run, progress) as callback, progress:
@@ -217,7 +217,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
                 device = torch.device(choose_device(config.workers.train_device))
                 train_here(run, images, device, callback, is_over, World())
     except KeyboardInterrupt:
-        say(console, f"interrupted; {run.progress()} is saved; go on with: {run.resume_command}")
+        say(console, f"interrupted; {run.progress()} is saved; resume with: {run.resume_command}")
         raise typer.Exit(INTERRUPTED) from None
     except WorkError as error:
         hint = "" if "--resume" in str(error) or "diverged" in str(error) else f". Then: {run.resume_command}"

@@ -1,4 +1,4 @@
-"""``nas trust``: does the proxy rank networks as longer training does, and how much of it is chance?"""
+"""``nas trust``: measure whether the proxy ranks networks as longer training does, and the noise of seeds."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ TrustCommand = with_config_options(
 def trust(
     context: typer.Context,
     what: Annotated[str, typer.Argument(help="A run's folder, or a space: its name, FILE.yaml or FILE.py:Class.")],
-    networks: Annotated[
-        int, typer.Option(min=3, help="How many networks are trained.", rich_help_panel=_TRAININGS)
-    ] = 16,
+    networks: Annotated[int, typer.Option(min=3, help="Number of networks to train.", rich_help_panel=_TRAININGS)] = 16,
     seeds: Annotated[int, typer.Option(min=1, help="Proxy trainings of each network.", rich_help_panel=_TRAININGS)] = 2,
     longer: Annotated[
         int | None,
@@ -54,12 +52,12 @@ def trust(
             "--set", help="For a space: key.path=value of the configuration; repeatable.", rich_help_panel=_SPACE
         ),
     ] = None,
-    quiet: Quiet = False,  # noqa: ARG001 (heard by its callback)
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Json = False,
 ) -> None:
     """Measure how far the proxy can be trusted: Kendall's tau with longer training, and the noise of seeds.
 
-    Given again, the same command goes on with what was trained before.
+    Running the same command again keeps the finished trainings and does the rest.
 
     Examples:
       nas trust runs/NAME
@@ -79,7 +77,7 @@ def trust(
     config = _run_config(run, context, assignments or []) if is_run else _space_config(what, context, assignments or [])
     setup = prepare(config, resumed=is_run)
     epochs = config.full_epochs
-    assert epochs is not None  # the proxy says them
+    assert epochs is not None  # a proxy always has a number of epochs
     plan = Plan(draw_networks(setup, networks), epochs, longer or 5 * epochs, seeds, longer_seeds)
     if is_run:
         plan = plan_from_run(setup, plan, _ranked(run))
@@ -95,7 +93,7 @@ def trust(
         with search_pool(setup, images, callback) as pool:
             found = measure_trust(setup, plan, folder, pool, callback)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; what was trained is in {folder}: the same command goes on with it", err=True)
+        typer.echo(f"interrupted; finished trainings are in {folder}; run the same command to resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report = {"epochs": epochs, "longer_epochs": plan.longer_epochs, **found.as_json()}
     write_whole(folder / REPORT, json_library.dumps(report, indent=2) + "\n")
@@ -114,18 +112,19 @@ def trust(
 
 
 def print_trust(console: Console, found: Trust, plan: Plan) -> None:
-    """Print what was found, in words that say what to do with it."""
+    """Print the findings, with advice on how to use them."""
     from nas.cli.display.output import say
 
     console.print()
     say(console, f"Networks        {found.networks}")
-    say(console, f"Proxy           {plan.epochs} epochs: {found.accuracy:.2%} in the mean, {found.seconds:.1f} s each")
-    longer = f"{found.longer_accuracy:.2%} in the mean, {found.longer_seconds:.1f} s each"
+    proxy = f"mean accuracy {found.accuracy:.2%}, {found.seconds:.1f} s each"
+    say(console, f"Proxy           {plan.epochs} epochs: {proxy}")
+    longer = f"mean accuracy {found.longer_accuracy:.2%}, {found.longer_seconds:.1f} s each"
     say(console, f"Longer          {plan.longer_epochs} epochs: {longer}")
     if not found.differ:
         say(
             console,
-            "Nothing learned All networks came to the same accuracy by one of the schedules: that is no ranking.",
+            "No ranking      All networks reached the same accuracy with one of the schedules, so there is no ranking.",
         )
         say(console, "                Train longer (evaluator.epochs), or on more images (data.fraction)")
         return
@@ -135,15 +134,15 @@ def print_trust(console: Console, found: Trust, plan: Plan) -> None:
         say(console, f"                {found.tau_of_means:.2f} with the mean of {plan.seeds} proxy trainings")
         say(console, f"                {found.tau_between_seeds:.2f} between two proxy trainings of the same networks")
     if found.tau_longer_seeds is not None:
-        limit = ": no proxy beats that" if found.tau_longer_seeds > found.tau else ""
+        limit = ": no proxy can exceed this" if found.tau_longer_seeds > found.tau else ""
         say(console, f"                {found.tau_longer_seeds:.2f} between two longer trainings{limit}")
     if found.networks < FEW_NETWORKS:
         say(console, f"                of {found.networks} networks: too few for a ranking (--networks 16)")
-    say(console, f"Best third      the proxy's holds {found.best_kept:.0%} of the longer training's")
+    say(console, f"Best third      the proxy's best third has {found.best_kept:.0%} of the longer training's")
     if found.std is not None and found.smallest_difference is not None:
         say(console, f"Seed noise      ± {100 * found.std:.2f} points (standard deviation of a proxy accuracy)")
         smallest = 100 * found.smallest_difference
-        say(console, f"Means nothing   a difference of two proxy accuracies below {smallest:.2f} points")
+        say(console, f"Not significant differences of two proxy accuracies below {smallest:.2f} points")
 
 
 def _announce(console: Console, plan: Plan, folder: Path) -> None:
@@ -164,10 +163,10 @@ def _space_config(space: str, context: typer.Context, assignments: list[str]) ->
 
 
 def _run_config(run: Path, context: typer.Context, assignments: list[str]) -> RunConfig:
-    """Take a run's configuration; only where its trainings run may differ.
+    """Return a run's configuration, in which only the ``workers`` section may be changed.
 
     Raises:
-        InputError: if something else is to be changed, or the run trained nothing.
+        InputError: if another option is given, or the run trained no proxies.
     """
     from nas.core.errors import InputError
     from nas.search.run_directory import read_config
@@ -175,7 +174,7 @@ def _run_config(run: Path, context: typer.Context, assignments: list[str]) -> Ru
     fixed = [option.name for option in given_options(context) if option.path[0] != "workers"]
     if fixed or assignments:
         raise InputError(
-            f"trust: a run is judged as it was configured; leave out {', '.join([*fixed, *assignments])}, or name its "
+            f"trust: a run keeps its configuration; leave out {', '.join([*fixed, *assignments])}, or name its "
             "space instead of the run"
         )
     config = read_config(run)

@@ -1,3 +1,3 @@
-"""What people see: tables, progress, summaries."""
+"""Terminal output: tables, progress, summaries."""
 
 __all__: list[str] = []

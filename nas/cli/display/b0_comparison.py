@@ -1,4 +1,4 @@
-"""The network that was found beside EfficientNet-B0, printed."""
+"""Prints the network that a search found beside EfficientNet-B0."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nas.evaluate.imagenet.neighbours import Neighbour
 from nas.search.b0_comparison import B0Comparison, Side
 
 SHOWN = 3
-LEAST_SAVING = 2_000_000  # MACs; what saves less is no saving
+LEAST_SAVING = 2_000_000  # MACs; smaller savings are not listed
 
 
 def print_b0_comparison(found: B0Comparison, nearby: Sequence[Neighbour], console: Console) -> None:
-    """Print both stage tables, costs and predictions, where B0 stands, and the most telling single changes."""
+    """Print both stage tables, costs and predictions, B0's rank among random architectures, and the best changes."""
     b0 = replace(found.b0.network, name="efficientnet_b0")
     show_table(console, side_by_side(found.found.network, b0, console.width))
     console.print()
@@ -34,11 +34,11 @@ def print_b0_comparison(found: B0Comparison, nearby: Sequence[Neighbour], consol
     )
     say(
         console,
-        f"Optimism        {100 * found.found.judgement.optimism:+.2f} points: the fit that searched rates its choice "
-        f"at {found.found.judgement.picked_by:.2%}; the figures above are another fit's, made from other trainings",
+        f"Optimism        {100 * found.found.judgement.optimism:+.2f} points: the fit used by the search predicts "
+        f"{found.found.judgement.picked_by:.2%}; the figures above come from a second fit to other trainings",
     )
     if not found.b0_inside:
-        say(console, "Where B0 stands outside these limits")
+        say(console, "Where B0 stands outside the limits of this search")
     elif found.b0_better_than is not None:
         say(
             console,
@@ -46,21 +46,21 @@ def print_b0_comparison(found: B0Comparison, nearby: Sequence[Neighbour], consol
             f"{found.sample:,} architectures drawn uniformly from inside the limits",
         )
     if found.found.judgement.extrapolated:
-        say(console, "Warning: further out than any network the predictions were learned from", style="yellow")
+        say(console, "Warning: extrapolated beyond the networks that the predictor was fitted to", style="yellow")
     print_neighbours(nearby, console)
     console.print()
 
 
 def print_neighbours(nearby: Sequence[Neighbour], console: Console, shown: int = SHOWN) -> None:
-    """Print the single changes that would gain most, and those that would save most MACs for what they lose."""
+    """Print the single changes with the largest gain, and those that lose the least accuracy per MAC saved."""
     cheaper = [item for item in nearby if item.macs_change <= -LEAST_SAVING]
     cheaper.sort(key=lambda item: item.accuracy_change / -item.macs_change, reverse=True)
-    for label, items in (("Would gain most", nearby[:shown]), ("Would save best", cheaper[:shown])):
+    for label, items in (("Largest gains  ", nearby[:shown]), ("Best savings   ", cheaper[:shown])):
         say(console, f"{label} {'; '.join(map(describe_neighbour, items))}")
 
 
 def describe_neighbour(item: Neighbour) -> str:
-    """Write ``k5→k3 in stage 4: −11M MACs, −0.1 pt``."""
+    """Return a change as one line, such as ``k5→k3 in stage 4: −11M MACs, −0.1 pt``."""
     macs = f"{_signed(item.macs_change)}{format_quantity(abs(item.macs_change))} MACs"
     return f"{item.edit}: {macs}, {_signed(item.accuracy_change)}{abs(100 * item.accuracy_change):.2f} pt"
 

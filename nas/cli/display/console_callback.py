@@ -1,4 +1,4 @@
-"""What the terminal shows of a search, a study or a training while it is under way."""
+"""Terminal output of a running search, study or training."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nas.search.run_directory import Run
 
 
 class ConsoleCallback(SearchCallback):
-    """Prints messages, draws a bar while images are decoded, and the screen of a search while its trials run.
+    """Prints messages, and draws a bar while images are decoded and a live display while trials run.
 
-    A context manager: whatever is drawn ends with it.
+    The callback is a context manager: leaving it stops all drawing.
 
     Args:
         console: where to print.
-        quiet: print warnings alone.
+        quiet: print warnings but no messages, and draw no bar.
     """
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
@@ -33,7 +33,7 @@ class ConsoleCallback(SearchCallback):
         self._progress: SearchProgress | None = None
 
     def __enter__(self) -> Self:
-        """Do nothing: drawing begins with what there is to draw."""
+        """Return the callback; drawing begins with the first event that needs it."""
         return self
 
     def __exit__(
@@ -55,7 +55,7 @@ class ConsoleCallback(SearchCallback):
         warn(self._console, text)
 
     def images_decoded(self, done: int, total: int) -> None:
-        """Draw the bar, in a terminal."""
+        """Draw or update the bar if the console is a terminal."""
         if self._quiet or not self._console.is_terminal:
             return
         if self._bar is None:
@@ -66,11 +66,11 @@ class ConsoleCallback(SearchCallback):
         self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
     def search_prepared(self, setup: Setup, run: Run) -> None:
-        """Print what is about to be done."""
+        """Print the settings of the search before it starts."""
         announce(setup, run, self._console)
 
     def trials_started(self, state: SearchState) -> None:
-        """Begin to draw the screen of the search."""
+        """Start the live display of the search."""
         self._progress = SearchProgress(self._console, state)
         self._progress.__enter__()
 
@@ -79,19 +79,19 @@ class ConsoleCallback(SearchCallback):
         if self._progress is not None:
             self._progress.running = count
 
-    def trial_finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (for the log)
-        """Print a trial's line, if it is worth one."""
+    def trial_finished(self, trial: Trial, details: str) -> None:  # noqa: ARG002 (only the log uses the details)
+        """Pass the trial to the live display, which may print a line for it."""
         if self._progress is not None:
             self._progress.finished(trial)
 
     def trials_ended(self) -> None:
-        """End the screen of the search."""
+        """Stop the live display of the search."""
         if self._progress is not None:
             self._progress.__exit__(None, None, None)
             self._progress = None
 
     def search_interrupted(self, run: Run, best: Trial | None) -> None:
-        """Print what is safe and how to resume."""
+        """Print what was saved and how to resume."""
         print_interruption(best, run, self._console)
 
     def _stop_bar(self) -> None:

@@ -1,4 +1,4 @@
-"""What commands print: stage tables, lists, JSON."""
+"""Functions that print the output of commands: stage tables, lists, JSON."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
 def be_quiet(wanted: bool) -> bool:
-    """Note whether a command is to print nothing but warnings and errors."""
+    """Set whether a command prints only warnings and errors, and return ``wanted``."""
     _quiet.set(wanted)
     return wanted
 
 
 @contextmanager
 def quietly(wanted: bool) -> Iterator[None]:
-    """Print nothing but warnings and errors inside, if that is wanted."""
+    """Print only warnings and errors inside the context if ``wanted`` is true."""
     token = _quiet.set(wanted)
     try:
         yield
@@ -43,18 +43,18 @@ def quietly(wanted: bool) -> Iterator[None]:
 
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", callback=be_quiet, is_eager=True, help="Print nothing but warnings and errors."),
+    typer.Option("--quiet", "-q", callback=be_quiet, is_eager=True, help="Print only warnings and errors."),
 ]
 
 
 def make_console() -> Console:
-    """Return the console of standard output; without a terminal it is wide enough for every line."""
+    """Return the console of standard output; without a terminal it is 200 characters wide."""
     console = Console(highlight=False, quiet=_quiet.get())
     return console if console.is_terminal else Console(highlight=False, width=200, quiet=_quiet.get())
 
 
 def warn(console: Console, text: str) -> None:
-    """Print a warning, to standard error where the console is quiet."""
+    """Print a warning, or write it to standard error if the console is quiet."""
     if console.quiet:
         typer.echo(f"warning: {text}", err=True)
     else:
@@ -62,20 +62,20 @@ def warn(console: Console, text: str) -> None:
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """Print a line as it is: no markup read into it; broken between words, and only where a terminal is too narrow."""
+    """Print a line without interpreting markup; it wraps between words, and only if a terminal is too narrow."""
     console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
 
 
-COLUMN = 9  # where what is said begins, behind its label
+COLUMN = 9  # column where the text behind a label begins
 
 
 def say_files(console: Console, files: Iterable[Path | str], column: int = COLUMN) -> None:
-    """Name the files that were written."""
+    """Print the names of the files that were written."""
     say(console, f"{'Files':<{column}}{', '.join(map(str, files))}")
 
 
 def say_next(console: Console, *arguments: str | Path, column: int = COLUMN) -> None:
-    """Name the next command, as people type it."""
+    """Print the next command to run, quoted for the shell."""
     command = " ".join(shlex.quote(str(argument)) for argument in arguments)
     say(console, f"{'Next':<{column}}{program()} {command}")
 
@@ -86,7 +86,7 @@ def print_json(data: Any) -> None:
 
 
 def show_table(console: Console, table: Table) -> None:
-    """Print a table; where the terminal is too narrow for it, a paragraph a row, so that nothing is cut off."""
+    """Print a table, or one paragraph per row if the terminal is too narrow, so that nothing is cut off."""
     wide = console.options.update(width=1000)
     wraps = any(not column.no_wrap for column in table.columns)
     if wraps or Measurement.get(console, wide, table).maximum <= console.width:
@@ -99,7 +99,7 @@ def show_table(console: Console, table: Table) -> None:
 
 
 def plain_table(*columns: str, right: tuple[str, ...] = (), wrap: tuple[str, ...] = ()) -> Table:
-    """Return an empty table with a rule under its header; columns of ``wrap`` may take several lines."""
+    """Return an empty table without borders; cells in the columns of ``wrap`` may take several lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=column not in wrap)
@@ -110,11 +110,11 @@ _WIDE = 110
 
 
 def stage_table(network: Network, width: int) -> Table:
-    """Return a network's stage table as people print it, with the cost of every row.
+    """Return a network's stage table for the terminal, with the cost of every row.
 
     Args:
-        network: what to print.
-        width: of the terminal; narrow ones get short headers.
+        network: the network to print.
+        width: width of the terminal in characters; a narrow one gets short headers.
     """
     content = plain_stage_table(network, short=width < _WIDE)
     table = plain_table(*content.columns, right=content.right)
@@ -126,7 +126,7 @@ def stage_table(network: Network, width: int) -> Table:
 
 
 def describe_network(network: Network) -> str:
-    """Say in one line what a network costs and where that was counted."""
+    """Return one line with a network's MACs, params, resolution and number of classes."""
     cost = network_cost(network)
     return (
         f"{network.name}: {format_quantity(cost.macs)} MACs, {format_quantity(cost.params)} params, "

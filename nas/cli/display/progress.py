@@ -1,4 +1,4 @@
-"""The live display of a search; plain lines where standard output is no terminal."""
+"""The live display of a search, or plain lines if standard output is not a terminal."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from nas.core.records import Trial
 from nas.core.units import count_words, format_duration, format_quantity
 from nas.search.callback import SearchState, trial_line
 
-PLOTTED, MOST_PLOTTED = 5, 2000  # trials from which on there is a picture, and of which it is at most
+PLOTTED, MOST_PLOTTED = 5, 2000  # minimum number of trials for a plot; maximum number of newest trials in it
 PLOT_LINES = 7
 
 
 class SearchProgress:
-    """One calm screen: how many trials are done, the best, the front, the pace, and a small picture of them.
+    """Live display of the finished trials, the best one, the Pareto front, the pace, and a small plot.
 
-    Without a terminal it prints a line a trial instead; of instant trials, only the failed and the best ones.
+    Without a terminal it prints one line per trial instead; for instant evaluators only failed and new best trials.
 
     Args:
         console: where to draw.
-        state: of the search. Its tally is up to date whenever a trial is shown.
+        state: state of the search, whose tally already includes each trial that is passed to ``finished``.
     """
 
     def __init__(self, console: Console, state: SearchState) -> None:
@@ -58,9 +58,9 @@ class SearchProgress:
         self._live.stop()
 
     def finished(self, trial: Trial) -> None:
-        """Print a trial's line, if it is worth one."""
+        """Print a trial's line; in a terminal or for instant evaluators only if it failed or is the new best."""
         improved = self.tally.best is trial
-        if self.terse and self.done - self._first_done == 1:  # the first of many waits for what is loaded once
+        if self.terse and self.done - self._first_done == 1:  # the first trial includes one-time loading
             self._first_done, self._start = self.done, time.monotonic()
         quiet = self.terse or self.console.is_terminal
         if quiet and not improved and trial.status != "failed":
@@ -86,7 +86,7 @@ class SearchProgress:
         return Group(bar, *parts)
 
     def _plot(self) -> list[str]:
-        """Draw accuracy over MACs, the front marked."""
+        """Return the lines of a plot of accuracy over MACs with the Pareto front marked."""
         newest = [*self.tally.trials[-MOST_PLOTTED:], *self.tally.front]
         known = [trial for trial in newest if trial.reward is not None and "macs" in trial.metrics]
         if len(known) < PLOTTED or self.console.height < PLOT_LINES + 10:
@@ -104,12 +104,12 @@ class SearchProgress:
         )
 
     def _spent(self) -> str:
-        """Say what the trials took of all workers together, and what is left of the budget."""
+        """Return the worker time that all trials took together, and the rest of the time budget."""
         unit = "GPU-hours" if self.gpus_per_worker else "worker-hours"
         hours = self.tally.seconds * (self.gpus_per_worker or 1.0) / 3600
         left = ""
         if self.time_account is not None:
-            kind = {"clock": "h by the clock", "gpu": "GPU-hours", "cpu": "CPU-hours"}[self.time_account.budget.kind]
+            kind = {"clock": "wall-clock hours", "gpu": "GPU-hours", "cpu": "CPU-hours"}[self.time_account.budget.kind]
             left = f", {max(0.0, self.time_account.left_s(self.running)) / 3600:.2f} {kind} left"
         return f"; {hours:.2f} {unit} spent{left}"
 

@@ -1,4 +1,4 @@
-"""What a search says at its beginning and at its end."""
+"""Prints the summaries at the beginning and at the end of a search."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from nas.search.run_directory import Run
 from nas.search_spaces import space as spaces
 from nas.studies.proxy_ranking import REPORT, read_trust
 
-_COLUMN = 16  # where the figures of an baseline begin
+_COLUMN = 16  # column where the figures of a baseline begin
 SURROGATE = (
-    "ImageNet accuracy is predicted, not trained: by a model of some 4,000 networks that Accel-NASBench trained for 16 "
-    "epochs. For your own images: --data DIR"
+    "ImageNet accuracy is predicted, not trained. The predictor is fitted to about 4,000 networks that Accel-NASBench "
+    "trained for 16 epochs. To train on your own images: --data DIR"
 )
 
 
 def announce(setup: Setup, run: Run, console: Console) -> None:
-    """Say what is about to be done, and where."""
+    """Print the settings of a search and the folder of its run."""
     config, objective = setup.config, setup.config.objective
     if config.evaluator_kind.is_predicted:
         say(console, SURROGATE)
@@ -37,9 +37,7 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
     if objective.target_flops is not None:
         target = objective.target_flops
         band = (
-            ""
-            if objective.tolerance is None
-            else f", only {format_quantity((1 - objective.tolerance) * target)} and above"
+            "" if objective.tolerance is None else f", at least {format_quantity((1 - objective.tolerance) * target)}"
         )
         say(console, f"Budget   {format_quantity(target)} MACs{band}; {objective.constraint} reward")
     if ceilings := [limit for limit in setup.limits if limit.metric != "macs" or objective.target_flops is None]:
@@ -48,14 +46,14 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
         say(console, f"Device   {setup.costs.device.name}: {setup.costs.device.note}")
     where = f"{config.worker_count} Ray workers" if config.worker_count else "this process"
     evaluator, controller = Path(config.evaluator["name"]).name, config.controller["name"]
-    open_yet = config.budget is not None and config.expected_trials is None  # told with the estimate
+    open_yet = config.budget is not None and config.expected_trials is None  # printed later, with the estimate
     own = "" if open_yet else fitted_words(setup)
-    count = f"what {config.budget} allows" if config.is_open_ended else str(config.trials)
+    count = f"as many as {config.budget} allows" if config.is_open_ended else str(config.trials)
     count += f", within {config.budget}," if config.budget and not config.is_open_ended else ""
     say(console, f"Trials   {count} by {controller}{own}, scored by {evaluator} in {where}, seed {config.seed}")
     if config.rungs:
         steps = ", ".join(str(level) for level in config.rungs)
-        say(console, f"Epochs   successive halving: {steps}; about one of {config.fidelity.reduction} goes on")
+        say(console, f"Epochs   successive halving: {steps}; about 1 in {config.fidelity.reduction} promoted per rung")
     if config.confirm.candidates:
         again = config.confirm
         say(console, f"Confirm  {again.candidates} best and as many others, up to {again.rounds} trainings each")
@@ -78,7 +76,7 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
     say(console, f"Baseline        trial {best.number} of {len(run.trials):,} ({failed} failed), {duration} of trials")
     if baseline.test_accuracy is not None:
         kind = "short" if baseline.confirmation is None else "confirming"
-        say(console, f"Test accuracy   {baseline.test_accuracy:.2%} after a {kind} training; never seen by the search")
+        say(console, f"Test accuracy   {baseline.test_accuracy:.2%} after a {kind} training; not used by the search")
     if baseline.confirmation is not None:
         _print_confirmation(baseline.confirmation, console)
     if (trust := read_trust(run.path)) is not None:
@@ -87,7 +85,7 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
         say(console, f"Trust           Kendall's tau {trust['tau']:.2f} with longer training{smallest} (nas trust)")
     kind = "Validation" if baseline.b0_comparison is None else "Search's fit"
     accuracy, reward = best.metrics["accuracy"], baseline.reward
-    said = "in the search" if baseline.confirmation else f"which the reward {reward:.4f} was computed on"
+    said = "in the search" if baseline.confirmation else f"used for the reward {reward:.4f}"
     say(console, f"{kind:<15} {accuracy:.2%}, {said}")
     if baseline.confirmation:
         say(console, f"Reward          {reward:.4f}, of the confirming trainings")
@@ -109,29 +107,29 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
     if baseline.b0_comparison is not None:
         say(
             console,
-            f"To confirm      {program()} confirm {shlex.quote(str(run.path))} --data DIR   (trains both for real)",
+            f"To confirm      {program()} confirm {shlex.quote(str(run.path))} --data DIR   (trains both networks)",
         )
 
 
 def _print_confirmation(confirmation: Confirmation, console: Console) -> None:
-    """Say what the winner was chosen by, and how sure that is."""
+    """Print how the winner was chosen and how certain the choice is."""
     winner, epochs = confirmation.winner, "" if confirmation.epochs is None else f" of {confirmation.epochs} epochs"
     times = f"{len(winner.accuracies)} training{'s' if len(winner.accuracies) > 1 else ''}"
     chance = "" if confirmation.noise is None else f", ± {100 * confirmation.noise.std:.2f} points from seed to seed"
-    say(console, f"Confirmed       {winner.mean:.2%} in the mean of {times}{epochs}{chance}")
+    say(console, f"Confirmed       {winner.mean:.2%}, mean of {times}{epochs}{chance}")
     best = [one for one in confirmation.candidates if not one.is_control]
     first = max(best, key=lambda one: one.trial.reward or 0, default=winner)
     if first.trial.number != winner.trial.number:
-        say(console, f"                trial {first.trial.number}, the search's best, came to {first.mean:.2%}")
+        say(console, f"                trial {first.trial.number}, the best of the search, reached {first.mean:.2%}")
     if tied := confirmation.tied:
         names = ", ".join(f"{one.trial.number} ({one.mean:.2%})" for one in tied[:5])
-        say(console, f"                not told apart from it by more than chance: trials {names}")
+        say(console, f"                not distinguishable from the winner: trials {names}")
 
 
 def print_interruption(best: Trial | None, run: Run, console: Console) -> None:
-    """Say what is safe, what is best so far, and how to go on."""
+    """Print what was saved, the best trial so far, and the command that resumes the run."""
     console.print()
     say(console, f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}")
     if best is not None:
         say(console, f"Best so far: {trial_line(best)}")
-    say(console, f"Go on with: {run.resume_command}")
+    say(console, f"Resume with: {run.resume_command}")

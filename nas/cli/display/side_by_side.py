@@ -12,11 +12,11 @@ from nas.evaluate.cost.exact import cost_by_part
 from nas.evaluate.cost.stage_table_view import cells
 from nas.search_spaces.network import Network
 
-WIDE = 118  # letters that both tables beside each other take
+WIDE = 118  # characters that both tables need side by side
 
 
 def side_by_side(first: Network, second: Network, width: int = WIDE) -> Table:
-    """Return both tables, part by part, with their differences marked; below each other in a narrow terminal."""
+    """Return both tables with their differences marked, side by side or, in a narrow terminal, stacked."""
     if width < WIDE:
         return _stacked(first, second)
     names = first.name, second.name + (" " if first.name == second.name else "")
@@ -38,7 +38,7 @@ def _stacked(first: Network, second: Network) -> Table:
 
 
 def part_rows(first: Network, second: Network) -> list[dict[str, Any]]:
-    """Return a row for each part that either has: both sides' cells and which of them differ."""
+    """Return a row for each part of either network: the cells of both networks and the keys that differ."""
     rows: list[dict[str, Any]] = [
         {"part": "network", "first": root_values(first), "second": root_values(second), "macs": ("", "")}
     ]
@@ -65,12 +65,12 @@ def _parts(network: Network) -> list[tuple[dict[str, str], str]]:
 
 
 def root_values(network: Network) -> dict[str, Any]:
-    """Return what the whole network has: resolution, classes and rates."""
+    """Return the values of the whole network: resolution, classes, drop-connect rate and norm epsilon."""
     return {key: getattr(network, key) for key in ("resolution", "classes", "drop_connect", "norm_epsilon")}
 
 
 def _text(cells: dict[str, Any]) -> str:
-    """Write a row in one phrase: ``mbconv6 k3 s2 24 x2 se0.25 relu``."""
+    """Return a row's cells as one phrase, such as ``mbconv6 k3 s2 24 x2 se0.25 relu``."""
     if not cells:
         return "-"
     if "classes" in cells:

@@ -1,4 +1,4 @@
-"""A small picture in letters: points in a box, with the ends of both axes written at it."""
+"""A small text plot: points in a box, with both ends of each axis labelled."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def text_plot(
     write_y: Callable[[float], str],
     plain: bool = False,
 ) -> list[str]:
-    """Return the lines of a plot of points, of which some are marked.
+    """Return the lines of a scatter plot in which some points are marked.
 
     Args:
         points: x and y of each.
-        marked: those that stand out; they lie over the others.
-        width: of the whole picture in letters.
-        height: of the box in lines; two more stand below it.
-        write_x: how a value of x is written.
-        write_y: how a value of y is written.
-        plain: use letters of ASCII alone.
+        marked: x and y of each marked point; marked points are drawn over the others.
+        width: width of the whole plot in characters.
+        height: height of the box in lines; the plot has two more lines below the box.
+        write_x: function that formats a value of x.
+        write_y: function that formats a value of y.
+        plain: use only ASCII characters.
     """
     every = [*points, *marked]
     if not every:

@@ -1,4 +1,4 @@
-"""What a training shows: a bar where there is a terminal, a line an epoch, and what came of it at the end."""
+"""Terminal output of a training: a bar in a terminal, one line per epoch, and the result at the end."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class TrainingProgress(Callback):
-    """One calm screen of a training: the epoch, the best so far, the pace, and accuracy over epochs.
+    """Live display of a training: epoch, best accuracy so far, remaining time, and accuracy over epochs.
 
-    Where there is no terminal, a line an epoch; those are printed above the screen too.
+    One line per epoch is printed above the live display; without a terminal only these lines are printed.
 
     Args:
         console: where to draw.
-        epochs: how many there will be.
-        history: rows of the epochs that ended before.
+        epochs: total number of epochs.
+        history: rows of the epochs that ended before a resume.
     """
 
     def __init__(self, console: Console, epochs: int, history: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -57,7 +57,7 @@ class TrainingProgress(Callback):
         self._live.stop()
 
     def step_finished(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:
-        """Show a step."""
+        """Update the display after a training step."""
         self._now, self._share = epoch + 1, step / steps
         self._words = f"loss {loss:.4f}  {images_per_s:,.0f} images/s"
 
@@ -105,7 +105,7 @@ class TrainingProgress(Callback):
 
 
 def print_result(run: TrainingRun, console: Console) -> None:
-    """Print what came of a training, and beside it what the paper reached on the same images."""
+    """Print the result of a training, and the paper's results on the same data set for comparison."""
     result = run.result() or {}
     kept = "averaged weights" if result["averaged"] else "weights"
     say(console, f"Test     top-1 {result['test_top1']:.2%}, top-5 {result['test_top5']:.2%}")

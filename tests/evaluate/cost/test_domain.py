@@ -166,5 +166,5 @@ class Unlisted:
 @pytest.mark.parametrize("high", [10, 10**9])
 def test_a_message_names_both_ends_of_a_space_that_nobody_can_list(high: int) -> None:
     space = Unlisted()
-    with pytest.raises(InputError, match=r"Those that were found have 1,000 \(.*\) to 1,408 \("):
+    with pytest.raises(InputError, match=r"The networks that were found have 1,000 \(.*\) to 1,408 \("):
         limited_domain(space, KnownCosts(space), band(high - 5, high))

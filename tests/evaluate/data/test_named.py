@@ -182,10 +182,10 @@ def test_a_named_data_set_is_read_from_its_own_layout(
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "birdsnap"])
 def test_what_is_not_there_is_told_with_what_to_do(name: str, own_folders: Path) -> None:
     way = f"nas data prepare {name} --download" if NAMED[name].downloads else "put "
-    with pytest.raises(InputError, match=rf"'{name}' is not whole in .*{way}"):
+    with pytest.raises(InputError, match=rf"'{name}' is missing or incomplete in .*{way}"):
         open_named(name)
     (own_folders / name).mkdir(parents=True)  # an empty folder is no data set either
-    with pytest.raises(InputError, match=rf"'{name}' is not whole in"):
+    with pytest.raises(InputError, match=rf"'{name}' is missing or incomplete in"):
         open_named(name)
 
 

@@ -179,7 +179,7 @@ def test_so_many_images_can_be_held_out(tmp_path: Path) -> None:
     assert len(exact.validation.labels) == 31
     with pytest.raises(InputError, match="60 images are to be held out, but there are only 60"):
         load(tmp_path / "data", validation=60)
-    with pytest.raises(InputError, match="59 images are to be held out, but only 58 can be while every class has"):
+    with pytest.raises(InputError, match="59 images are to be held out, but only 58 can be, because every class needs"):
         load(tmp_path / "data", validation=59)
 
 
@@ -199,7 +199,7 @@ def test_files_that_vanish_or_change_under_a_run_are_told(image_folder: Path) ->
     data = load(image_folder)
     images = data.train.pixels
     assert isinstance(images, MappedImages)
-    with pytest.raises(DataGone, match="are others than when the run began"):
+    with pytest.raises(DataGone, match="have changed since the run began"):
         MappedImages(images.path, images.shape, "0" * 64).open()
     with pytest.raises(DataGone, match="cannot be read"):
         MappedImages("/nowhere/all.images.npy", images.shape, images.digest).open()
@@ -230,7 +230,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path, image_fold
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.txt").write_text("years")
     for path in (tmp_path / "thesis", image_folder):
-        with pytest.raises(InputError, match="holds something else than prepared images; choose another folder"):
+        with pytest.raises(InputError, match="holds something other than prepared images; choose another folder"):
             prepare(find_source(str(image_folder)), 8, path)
     assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years" and len(list(image_folder.rglob("*.png"))) == 60
     (tmp_path / "empty").mkdir()

@@ -20,7 +20,7 @@ def test_a_table_is_read_whole(tmp_path: Path) -> None:
     assert table.genes.shape == (20, 28) and set(table.columns) == {"top1", *DEVICE_COLUMNS}
     assert np.flatnonzero(np.isnan(table.columns["tpuv3_throughput"])).tolist() == [3]
     assert len(table.of("val").genes) == 4 and len(table.of("train").genes) == 16
-    with pytest.raises(InputError, match=r"--split: expected one of the file's \(train, val\), got 'test'"):
+    with pytest.raises(InputError, match=r"--split: expected one of the file's splits \(train, val\), got 'test'"):
         table.of("test")
 
 

@@ -135,11 +135,11 @@ def test_thin_bands_of_a_large_space(width: int) -> None:
 
 BLAME: list[tuple[list[Limit], list[str]]] = [
     ([Limit("params", 1e6, 0, "--max-params 1M")], ["--max-params 1M", "1,798,072"]),
-    ([Limit("memory_bytes", 9e6, 0, "--max-memory 9MB")], ["--max-memory 9MB", "bytes of memory", "the least"]),
+    ([Limit("memory_bytes", 9e6, 0, "--max-memory 9MB")], ["--max-memory 9MB", "bytes of memory", "smallest value"]),
     ([macs_band(3e9, 0.1), Limit("params", 5e6, 0, "--max-params 5M")], ["target_flops", "884,060,256"]),
     (
         [macs_band(800e6, 0.1), Limit("params", 2.5e6, 0, "--max-params 2.5M")],
-        ["--max-params 2.5M", "together with --target-flops 800.0M", "each alone leaves some", "the least found"],
+        ["--max-params 2.5M", "together with --target-flops 800.0M", "each limit alone", "smallest value found"],
     ),
     (
         [
@@ -167,7 +167,7 @@ def test_the_least_that_is_named_is_reached() -> None:
     band, costs = macs_band(800e6, 0.1), KnownCosts(space)
     with pytest.raises(InputError) as caught:
         limited_domain(space, costs, Limits((band, Limit("params", 2.5e6, 0, "--max-params"))))
-    least = int(str(caught.value).split("the least found is ")[1].split(" ")[0].replace(",", ""))
+    least = int(str(caught.value).split("smallest value found is ")[1].split(" ")[0].replace(",", ""))
     found = limited_domain(space, costs, Limits((band, Limit("params", least, 0, "--max-params"))))
     drawn = found.sample(np.random.default_rng(0))
     assert drawn is not None and costs(drawn)["params"] <= least
@@ -191,7 +191,7 @@ def test_limits_of_other_spaces_and_of_their_own_metrics() -> None:
         assert drawn is not None and found.admits(drawn)
         assert sum(drawn.genes) <= 14
     with pytest.raises(
-        InputError, match="objective.limits.joules: space 'own' has shown no network with at most 0.5 joules"
+        InputError, match="objective.limits.joules: space 'own' probably holds no network with at most 0.5 joules"
     ):
         limited_domain(space, KnownCosts(space), Limits((Limit("joules", 0.5, 0, "objective.limits.joules"),)))
 
@@ -240,5 +240,5 @@ def test_options_that_underflow_leave_the_others_in_place(tilt: float) -> None:
 def test_a_ceiling_of_macs_without_a_target_is_blamed_by_its_own_name() -> None:
     space = load_space("efficientnet")
     limits = Limits((Limit("macs", 1e6, 0, "objective.limits.macs"),))
-    with pytest.raises(InputError, match=r"objective.limits.macs: space .* the least it reaches is 51,594,768"):
+    with pytest.raises(InputError, match=r"objective.limits.macs: space .* smallest value it reaches is 51,594,768"):
         limited_domain(space, KnownCosts(space), limits)
