@@ -87,7 +87,7 @@ class Result(_Model):
     """The least biased estimate of the baseline's accuracy, a fraction: the mean of its confirming trainings; else, if
     accuracies are predicted, the prediction of the fit that the search did not use; else its accuracy in the search, on
     the validation split."""
-    searched_accuracy: float
+    searched_accuracy: float | None
     """Accuracy of the baseline in the search, a fraction. The best of many noisy values is an over-estimate."""
     test_accuracy: float | None = None
     """Accuracy on the test split, a fraction; ``None`` if it was not measured."""
@@ -116,10 +116,12 @@ class Result(_Model):
     @model_validator(mode="before")
     @classmethod
     def _from_format_1(cls, data: Any) -> Any:
-        """Convert a file without a format number, whose ``accuracy`` is always the accuracy in the search."""
-        if not isinstance(data, dict) or "format" in data or "accuracy" not in data:
+        """Convert a file of the first format, without a number: in a predicted search, its ``accuracy`` was the
+        prediction of the fit that searched; in a confirmed one it was the confirming mean, without the searched one.
+        """
+        if not isinstance(data, dict) or "searched_accuracy" in data or "accuracy" not in data:
             return data
-        searched, honest = data["accuracy"], data["accuracy"]
+        searched, honest = None if data.get("confirmed") else data["accuracy"], data["accuracy"]
         if isinstance(predicted := data.get("predicted"), dict):
             honest = predicted.get("found", {}).get("accuracy", honest)
         return {**data, "format": FORMAT, "accuracy": honest, "searched_accuracy": searched}
