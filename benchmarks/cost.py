@@ -32,9 +32,9 @@ from nas.core.records import Architecture
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.cost.table import CostTable
 from nas.search_spaces.catalogue import load_space
-from nas.search_spaces.layers import INPUT_CHANNELS
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import INPUT_CHANNELS
 from nas.search_spaces.stage_table import StageTableSpace
 
 Counter = Callable[[nn.Module, int], float]

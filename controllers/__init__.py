@@ -1,4 +1,4 @@
-"""Controllers that propose architectures: predictor, RL, evolution, NSGA-II, local, random and Optuna samplers."""
+"""Controllers that propose architectures: predictor, RL, evolution, NSGA-II, local search, random search, Optuna."""
 
 from __future__ import annotations
 

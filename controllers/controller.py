@@ -90,7 +90,7 @@ class Controller(ABC):
             self.learn(trial)
 
     def warm_start(self, trials: Sequence[Trial]) -> None:
-        """Learn from the trials of an earlier run inside the domain; their architectures may be proposed again."""
+        """Learn from trials of an earlier run that are inside the domain; their architectures may be proposed again."""
         for trial in trials:
             if self.domain.admits(trial.architecture):
                 self.learn(trial)

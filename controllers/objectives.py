@@ -19,7 +19,7 @@ REWARD, ACCURACY = "reward", "accuracy"
 TRIED = 64  # genotypes drawn to find out which costs are known
 _log = logging.getLogger(__name__)
 LACKED_LIMIT = 3  # an error is raised if this many successful trials lack a metric
-NEVER = -1  # marks a metric that was measured once: it is not reported any more
+NEVER = -1  # marks a metric that was measured at least once: its absence is no longer reported
 RISING = (REWARD, ACCURACY, "throughput")
 
 

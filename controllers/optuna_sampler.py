@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 PREFIX = "optuna:"
 SUPPLIED = ("seed", "search_space")  # arguments of samplers that are filled in here
-SEEDED_ONCE = ("QMCSampler",)  # one sequence with one seed; the study stores the position in it
-PICKLED = "cma:"  # prefix of attributes that hold pickles: they are neither saved to a run's folder nor loaded
+SEEDED_ONCE = ("QMCSampler",)  # samplers that draw one sequence from one seed; the study stores the position in it
+PICKLED = "cma:"  # prefix of attributes that hold pickles: neither saved to a run directory nor loaded
 
 
 class OptunaController(Controller):

@@ -1,4 +1,4 @@
-"""Controllers by name: the built-in ones, Optuna's samplers, those of installed packages, and a user's own."""
+"""Controllers by name: the shipped ones, Optuna's samplers, those of installed packages, and a user's own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Kind:
 
 
 def find_controller(name: str) -> Kind:
-    """Return the controller of a built-in name, ``optuna:SAMPLER``, ``FILE.py:Class`` or an installed package.
+    """Return the controller of a shipped name, ``optuna:SAMPLER``, ``FILE.py:Class`` or an installed package.
 
     Raises:
         InputError: if there is none (the message suggests the nearest name), or if a user's class is not a controller.
@@ -109,7 +109,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 
 
 def fitted_options(name: str, trials: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a controller's options for a number of trials: the given ones, and values that suit it for others.
+    """Return the given options of a controller, and those that its ``fitted`` returns for a number of trials.
 
     Raises:
         InputError: if there is no such controller, a given option does not suit the number of trials, or the class's

@@ -46,7 +46,7 @@ class Job:
         method: ``evaluate``, ``test`` for the winner's score on the test split, ``estimate`` for the time of an
             evaluation.
         cycles: epochs of each cycle of the learning rate; if empty, the evaluator uses its own schedule.
-        checkpoint: key of the checkpoint of a paused training on the node that paused it; empty if there is none.
+        checkpoint: key of the checkpoint to continue from and to save to; empty for trainings that are never paused.
         time_limit_factor: factor on the time limit of a trial; values below 1 count as 1.
         pause: whether this training writes a checkpoint, because it may be resumed later.
     """
@@ -62,12 +62,12 @@ class Job:
     time_limit_factor: float = 1.0
 
     def time_limit_s(self, trial_s: float | None) -> float | None:
-        """Return the time limit of this job in seconds, if that of a trial is ``trial_s``; ``None`` for no limit."""
+        """Return the time limit of this job in seconds, given that of a trial, ``trial_s``; ``None`` for no limit."""
         return None if trial_s is None else trial_s * max(1.0, self.time_limit_factor)
 
 
 def check_metrics(metrics: Any) -> dict[str, float]:
-    """Return an evaluator's metrics as plain numbers.
+    """Return an evaluator's metrics as plain numbers, without values that are not finite.
 
     Raises:
         InputError: if they are not a mapping, lack ``accuracy``, or hold a value that is not a number; or if the

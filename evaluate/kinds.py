@@ -48,7 +48,7 @@ class EvaluatorKind:
 
 EVALUATORS: dict[str, EvaluatorKind] = {
     "proxy": EvaluatorKind(
-        "trains each network for a few epochs and scores it on the validation part",
+        "trains each network for a few epochs and scores it on the validation split",
         ProxySettings,
         needs_data=True,
         can_test=True,

@@ -200,7 +200,7 @@ def _coefficients(phi: Any) -> list[float]:
 
 
 def load(thing: str | Path) -> SearchResult | LoadedNetwork:
-    """Load a run's directory, a training's folder, a network's YAML file, or a reference by its name.
+    """Load a run's directory, a training's folder, a network's YAML file, or a reference network by name.
 
     Raises:
         InputError: if there is no such run or network.

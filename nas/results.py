@@ -56,7 +56,7 @@ class SearchResult:
 
     @property
     def baseline(self) -> Trial:
-        """The best trial; the best trial so far if the run has not ended.
+        """The baseline's trial; while the run has not ended, the best trial so far.
 
         Raises:
             InputError: if no trial succeeded.
@@ -89,7 +89,7 @@ class SearchResult:
 
     @property
     def params(self) -> int | None:
-        """The baseline's parameters."""
+        """The baseline's number of parameters."""
         found = self.baseline.metrics.get("params")
         return None if found is None else int(found)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nas.search_spaces.layers import Convolution, Excitation, Layer, Step
+from nas.search_spaces.operations import Convolution, Excitation, Layer, Step
 from nas.search_spaces.parts import Activation, Gate
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {

@@ -1,7 +1,7 @@
 """Look-up by name: shipped spaces, reference networks, spaces of installed packages and the user's own files.
 
-A package provides a space through the entry point group ``nas.search_spaces``: the entry's name is the reference of the
-space, and the entry points to a class or function that makes the space.
+A package provides a space through the entry point group ``nas.search_spaces``. The name of the entry point is the
+name of the space, and its value is a class or function that makes the space.
 """
 
 from __future__ import annotations

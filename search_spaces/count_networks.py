@@ -13,8 +13,8 @@ from functools import cache
 from itertools import product
 
 from nas.core.errors import InputError
-from nas.search_spaces.layers import realise
 from nas.search_spaces.network import check_stride
+from nas.search_spaces.operations import realise
 from nas.search_spaces.parts import Head, Stage, Stem, output_size
 from nas.search_spaces.stage_table import StageTableSpace
 from nas.search_spaces.yaml_shorthand import Modifiers

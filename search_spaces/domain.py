@@ -18,7 +18,7 @@ ENUMERABLE = 50_000
 REASONS_LOGGED = 20
 _log = logging.getLogger(__name__)
 
-Genes = NDArray[np.int64]  # (architectures, tokens)
+Genes = NDArray[np.int64]  # (architectures, tokens); the tokens of an architecture are its genes
 Columns = dict[str, NDArray[Any]]  # a metric's values by its name, (architectures,) each
 
 
@@ -44,7 +44,7 @@ class Domain:
         self._listing: Genes | None = None
 
     def admits(self, architecture: Architecture) -> bool:
-        """Return whether an architecture may be proposed. Each reason for a rejection is logged once."""
+        """Return whether an architecture may be proposed. The first 20 different reasons for rejections are logged."""
         try:
             spaces.decode(self.space, architecture)
             if self._examine is not None:
@@ -76,7 +76,7 @@ class Domain:
         return np.ones(len(genes), dtype=bool)
 
     def costs(self, genes: Genes) -> Columns:  # noqa: ARG002 (nothing is known here)
-        """Return the metrics of genotypes that are known before training, by name, ``(n,)`` each."""
+        """Return the metrics that are known before training, by name, ``(n,)`` each."""
         return {}
 
     @property

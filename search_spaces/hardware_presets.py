@@ -1,7 +1,7 @@
 """Deployment presets, which remove operations that the hardware runs badly and add operations that it runs well.
 
 ``edge-int8``: ReLU6 and no squeeze-and-excitation, as in EfficientNet-Lite, because int8 accelerators run these well.
-``mobile``: hard-swish and hard-sigmoid gates, as in MobileNetV3; without exponential functions.
+``mobile``: hard-swish and hard-sigmoid gates, as in MobileNetV3; they need no exponential functions.
 ``gpu``: ReLU, no squeeze-and-excitation, and regular convolutions as an option in early stages, where GPUs run them
 faster than depthwise ones (EfficientNetV2, arXiv 2104.00298, section 3.2).
 """
@@ -43,7 +43,7 @@ def apply_preset(space: SearchSpace, preset: str) -> StageTableSpace:
 
 def _shaped(row: Any, preset: str, index: int) -> dict[str, Any]:
     if isinstance(row, list):
-        raise InputError(f"preset: stages[{index}] is a list of whole blocks; presets need stages that are mappings")
+        raise InputError(f"preset: stages[{index}] is a list of stages in block notation; presets need mappings")
     stage: Mapping[str, Any] = parse_block(row)[0] if isinstance(row, str) else row
     shaped = {key: value for key, value in stage.items() if key != "se_activation"} | PRESETS[preset]
     if not _has_excitation(shaped.get("se", 0)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from nas.search_spaces.blocks import Block, ConvNormAct, Norm, activation, initialise
-from nas.search_spaces.layers import INPUT_CHANNELS, Convolution
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import INPUT_CHANNELS, Convolution
 from nas.search_spaces.parts import Head, Stem, output_size
 
 
@@ -25,7 +25,7 @@ class NetworkModule(nn.Module):
         self.stem = _stem(network.stem, network.resolution, norm)
         stages = list(network.stage_layers())
         blocks = sum(len(layers) for layers in stages)
-        # Drop-connect rises linearly over the blocks, from 0 at the first to rate * (n - 1) / n at the last.
+        # Drop-connect rises linearly over the layers, from 0 at the first to rate * (n - 1) / n at the last.
         rates = iter(network.drop_connect * index / blocks for index in range(blocks))
         self.stages = nn.ModuleList(
             nn.Sequential(*(Block(layer, next(rates), norm) for layer in layers)) for layers in stages

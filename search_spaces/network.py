@@ -1,7 +1,7 @@
 """The stage table: a network as plain data that people can read and edit, and whose cost can be counted.
 
 A table is a stem convolution, stages of identical layers, and a head (MnasNet, arXiv 1807.11626, section 4.1:
-only the first layer of a stage strides or widens; EfficientNet, arXiv 1905.11946, Table 1).
+only the first layer of a stage applies the stride or changes the channels; EfficientNet, arXiv 1905.11946, Table 1).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, ClassVar, get_args
 
 from nas.core.errors import InputError
-from nas.search_spaces.layers import Layer, realise
+from nas.search_spaces.operations import Layer, realise
 from nas.search_spaces.parts import STRICT, Activation, Gate, Head, Operation, Skip, Stage, Stem, output_size
 
 MOST_EXPAND = 1000

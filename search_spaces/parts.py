@@ -41,7 +41,7 @@ class Stem:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A row of the table: ``layers`` identical layers, of which only the first strides and widens.
+    """A row of the table: ``layers`` equal layers, of which only the first applies the stride and changes the channels.
 
     Attributes:
         channels: output channels.

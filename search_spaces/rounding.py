@@ -18,7 +18,7 @@ def round_channels(channels: int, width: float) -> int:
 
 
 def expanded_channels(channels: int, ratio: float) -> int:
-    """Return the inner width of a block: the exact product for whole ratios, a multiple of 8 for others.
+    """Return the inner width of a layer: the exact product for whole ratios, a multiple of 8 for others.
 
     EfficientNet's ``in * 6`` is not rounded; MobileNetV3's ratios such as 2.3 stand for multiples of 8.
     """

@@ -1,7 +1,8 @@
 """A factorized hierarchical space written as a stage table in which a list is a choice and a scalar is fixed.
 
-All layers of a stage share the stage's choices (MnasNet, arXiv 1807.11626, section 4.1). A stage whose ``layers`` may
-be 0 may be absent; so a space of single layers is a table of one-layer stages (ProxylessNAS, arXiv 1812.00332).
+All layers of a stage share the stage's choices (MnasNet, arXiv 1807.11626, section 4.1). A stage is
+optional if 0 is an option of its ``layers``. A space that decides each layer on its own is therefore a table of
+one-layer stages (ProxylessNAS, arXiv 1812.00332).
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ class Decision:
 
     @property
     def name(self) -> str:
-        """``stage1.expand`` (stages count from 1; ``stage1`` for whole blocks), ``head.channels``, ``resolution``."""
+        """``stage1.expand`` (stages count from 1), ``head.channels`` or ``resolution``.
+
+        It is ``stage1`` for a choice between stages in block notation.
+        """
         if self.path[0] == "stages":
             return ".".join([f"stage{int(self.path[1]) + 1}", *map(str, self.path[2:])])
         return ".".join(str(part) for part in self.path)
@@ -46,7 +50,7 @@ class StageTableSpace:
     Genes have the order of the choices in the file.
 
     Args:
-        form: the YAML form; see README for an example.
+        form: the YAML form; see ``docs/your-space.md`` for an example.
         source: name of the space in messages, for instance the file's path.
 
     Raises:
@@ -157,7 +161,7 @@ class StageTableSpace:
         if segment == len(self.segments) - 1:
             return Head(**resolve_part({**self.form["head"], **chosen}, modifiers))
         row = self.form["stages"][segment - 2]
-        if isinstance(row, list):  # whole blocks to choose from
+        if isinstance(row, list):  # a choice between stages in block notation
             (row,) = chosen.values()
         values = parse_block(row)[0] if isinstance(row, str) else {**row, **chosen}
         if values.get("layers") == 0:
@@ -185,7 +189,7 @@ class StageTableSpace:
             yield options.get(index, ())
 
     def _validated(self, change: Mapping[tuple[str | int, ...], Hashable]) -> Network:
-        """Validate the table of first options with ``change`` applied, with the schema of networks.
+        """Check that the table of first options, after ``change`` is applied, is a valid network.
 
         Absent stages are left out of the table.
         """

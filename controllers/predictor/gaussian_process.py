@@ -110,7 +110,7 @@ class GaussianProcess:
         return float(np.exp(self.hyperparameters[NOISE])) + LEAST_NOISE
 
     def predict(self, rows: Numbers) -> Posterior:
-        """Predict accuracies for features ``(n, features)``, some thousand at a time."""
+        """Predict accuracies for features ``(n, features)``, 4,096 at a time."""
         parts = [self._predict(rows[start : start + AT_ONCE]) for start in range(0, max(len(rows), 1), AT_ONCE)]
         means, stds = zip(*((part.mean, part.std) for part in parts), strict=True)
         return Posterior(np.concatenate(means), np.concatenate(stds))

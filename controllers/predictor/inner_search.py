@@ -30,7 +30,7 @@ def best_candidates(
     candidates: int,
     key: Key | None = None,
 ) -> tuple[Genes, Numbers]:
-    """Return genotypes inside the domain and their scores, best first: all survivors of the last round.
+    """Return genotypes inside the domain and their scores, best first: the population after the last round.
 
     Args:
         domain: the domain of the genotypes.

@@ -24,7 +24,7 @@ FIRST_STEPS, LATER_STEPS = 40, 15  # steps of the optimisation of hyperparameter
 GROWTH = 1.1  # hyperparameters are fitted again when the number of results has grown by this factor
 MOST_LEARNED = 300  # maximum number of results that hyperparameters are fitted to
 MOST_OPEN = 200  # maximum number of architectures without a result that reduce the uncertainty
-EVEN = 0.5  # probability of success below which an architecture is not proposed
+EVEN = 0.5  # probability of success below which an architecture is proposed only if no other is left
 LABEL_NOISE = 0.3  # initial share of the variance of success that no gene explains
 
 

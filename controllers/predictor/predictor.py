@@ -34,7 +34,7 @@ DESIGN = 800  # candidates from which the first networks are picked
 DESIGN_NOISE = 0.3
 MOST_TAKEN = 200  # maximum number of earlier proposals that a design takes into account
 KICKED = 50  # best networks so far from which the inner search begins
-WEIGHTINGS = 4  # scalarisations that the candidates of one batch are searched for
+WEIGHTINGS = 4  # number of scalarisations for which candidates of one batch are searched
 DISCOURAGED = 1e6  # penalty of architectures that are likely to fail, in ranges of the objective
 INITIAL, LEAST_INITIAL = 12, 4
 

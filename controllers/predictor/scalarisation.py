@@ -35,7 +35,7 @@ class Scalarisation:
 
     @property
     def unit(self) -> float:
-        """The unit of the mapped values: the range of a single objective, which is not scaled, otherwise 1."""
+        """The unit of the mapped values: 1, or the range of the objective if there is only one (it is not scaled)."""
         return float(self.width[0]) if len(self.width) == 1 else 1.0
 
     def draw(self, generator: np.random.Generator) -> Numbers:

@@ -1,8 +1,8 @@
 """Reinforcement learning: a policy that is rewarded for good architectures (MnasNet, arXiv 1807.11626, section 4.2).
 
-The defaults are those of NASNet (arXiv 1707.07012, appendix A.2): hidden 100, Adam at 3.5e-4, batches of 20
-architectures, a moving average of weight 0.95 as the baseline; PPO's clip is 0.2. Genotypes that were proposed before
-or are outside the budget are drawn again and get no reward.
+The defaults are those of NASNet (arXiv 1707.07012, appendix A.2): 100 LSTM units, Adam at 3.5e-4, batches of 20
+architectures, a moving average of weight 0.95 as the baseline; PPO's clip is 0.2. Genotypes that were
+proposed before or are outside the budget get no reward; new ones are drawn in their place.
 """
 
 from __future__ import annotations

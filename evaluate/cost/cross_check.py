@@ -12,9 +12,9 @@ from torch import nn
 
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.cost.module import module_cost
-from nas.search_spaces.layers import INPUT_CHANNELS
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import INPUT_CHANNELS
 
 # Module types that other counters count in addition to convolutions and linear layers, by group.
 _EXTRAS: dict[str, tuple[type[nn.Module], ...]] = {

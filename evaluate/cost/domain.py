@@ -59,7 +59,7 @@ class LimitedDomain(Domain):
         return counted & (self.limits.violations(columns) == 0) if self.limits else counted
 
     def costs(self, genes: Genes) -> Columns:
-        """Return the costs of genotypes that are known before training, by metric, ``(n,)`` each."""
+        """Return the costs that are known before the genotypes are trained, by metric, ``(n,)`` each."""
         return self.known.columns(genes)
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:

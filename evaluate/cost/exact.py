@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step, realise
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import INPUT_CHANNELS, Convolution, Layer, Step, realise
 from nas.search_spaces.parts import Head, Stage, Stem, output_size
 
 FLOAT_BYTES = 4

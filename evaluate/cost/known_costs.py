@@ -22,7 +22,7 @@ Source = Callable[[Architecture], dict[str, float]]
 
 
 class KnownCosts:
-    """Metrics of architectures that are known before training. A call computes them once for each architecture.
+    """Metrics that are known before an architecture is trained. A call computes them once for each architecture.
 
     The first available source is used: the compiled table of a stage-table space (unless one stage alone has too many
     combinations of options for a table); the space's own ``costs(genes)``; arithmetic on the stage table of ``decode``;

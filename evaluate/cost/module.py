@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas.core.errors import InputError
 from nas.evaluate.cost.exact import Cost
-from nas.search_spaces.layers import INPUT_CHANNELS
+from nas.search_spaces.operations import INPUT_CHANNELS
 
 
 def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
@@ -34,7 +34,8 @@ def module_cost(build: Callable[[], nn.Module], resolution: int | None) -> Cost:
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """Build a module on the meta device.
 
-    A module whose constructor reads values (``linspace(...).item()``) is built in memory first, and then copied there.
+    A module whose constructor reads values (``linspace(...).item()``) is built in memory first, and then
+    copied to the meta device.
 
     Raises:
         InputError: if ``build`` does not return a module.

@@ -1,8 +1,9 @@
 """A stage-table space inside limits on exact costs and on predicted costs, such as latency.
 
 The table's sampler draws genotypes inside the exact limits. A draw is kept if its predicted costs are inside their
-limits too, so draws stay uniform. If hardly any draw is inside, many draws walk towards the limits, one gene at a time.
-New draws are then random walks inside the limits, from the genotypes that arrived there.
+limits too, so draws stay uniform. If hardly any draw is inside, random walks go from the nearest draws towards the
+limits, one gene at a time. New draws are then the ends of further random walks inside the limits, which start from the
+genotypes that the first walks reached.
 """
 
 from __future__ import annotations

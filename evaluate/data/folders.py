@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder of decoded images: ``$NAS_CACHE``, else ``mnas`` in the user's cache folder."""
+    """Return the folder of decoded images: ``$NAS_CACHE``, else ``mnas`` in the user's cache folder.
+
+    If that folder cannot be written, it is ``mnas-UID`` in the folder for temporary files.
+    """
     if given := os.environ.get("NAS_CACHE"):
         return Path(given).expanduser().resolve()
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnas"

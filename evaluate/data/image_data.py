@@ -1,4 +1,4 @@
-"""A data set and its parts: rows of decoded images that are shared by all workers of a node."""
+"""A data set and its splits: rows of decoded images that are shared by all workers of a node."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Chosen rows of decoded images.
+    """The images of one split: chosen rows of decoded images.
 
     Attributes:
         pixels: ``(m, resolution, resolution, 3)`` uint8: an array, or a file that is mapped into memory when it is
             first read; only the path of a mapped file is sent to other processes.
-        rows: rows of ``pixels`` that are in this part, ``(n,)``, in increasing order.
+        rows: rows of ``pixels`` that are in this split, ``(n,)``, in increasing order.
         labels: labels of the rows, ``(n,)`` int64.
     """
 
@@ -32,17 +32,17 @@ class Part:
 
     @classmethod
     def of(cls, images: Bytes, labels: Labels) -> Part:
-        """Return a part with all of ``images (n, resolution, resolution, 3)``."""
+        """Return a split with all of ``images (n, resolution, resolution, 3)``."""
         return cls(images, np.arange(len(labels)), labels)
 
     @property
     def array(self) -> Bytes:
-        """All images that ``rows`` refers to, without a copy."""
+        """The whole array ``pixels``, which ``rows`` index, without a copy."""
         return self.pixels.open() if isinstance(self.pixels, MappedImages) else self.pixels
 
     @property
     def images(self) -> Bytes:
-        """The part's own images ``(n, resolution, resolution, 3)``, copied."""
+        """The split's own images ``(n, resolution, resolution, 3)``, copied."""
         return self.array[self.rows]
 
     @property
@@ -51,7 +51,7 @@ class Part:
         return int(self.pixels.shape[1])
 
     def resident(self) -> Part:
-        """Return this part with its own images in memory, for machines that cannot see the file."""
+        """Return this split with its own images in memory, for machines that cannot see the file."""
         return Part.of(self.images, self.labels)
 
 
@@ -84,7 +84,7 @@ class ImageData:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all images of the three parts."""
+        """Bytes of all images of the three splits."""
         count = sum(len(part.labels) for part in (self.train, self.validation, self.test))
         return 3 * count * self.train.resolution**2
 

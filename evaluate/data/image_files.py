@@ -1,4 +1,4 @@
-"""A folder (or zip) of images as lists of files by part and class, and their decoding."""
+"""A folder (or zip) of images as lists of files by split and class, and their decoding."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The image files of each part and class.
+    """The image files of each split and class.
 
     Attributes:
         source: the folder or zip.
@@ -42,7 +42,7 @@ class ImageFolder:
     stamp: Callable[[str], str] = field(repr=False)
 
     def fingerprint(self) -> str:
-        """Return a digest of every file's part, label, name and ``stamp``."""
+        """Return a digest of every file's split, label, name and ``stamp``."""
         digest = hashlib.sha256()
         for part, rows in sorted(self.parts.items()):
             for name, label in rows:
@@ -159,7 +159,7 @@ def _is_wrapped(files: list[tuple[tuple[str, ...], str]]) -> bool:
 
 
 def _split_by_part(files: list[tuple[tuple[str, ...], str]], source: str) -> dict[str, list[tuple[str, str]]]:
-    """Group ``(class, name)`` by part; raise ``InputError`` for images outside a class folder."""
+    """Group ``(class, name)`` by split; raise ``InputError`` for images outside a class folder."""
     tops = {parts[0].lower() for parts, _ in files}
     split = tops <= set(_PARTS) and "train" in {_PARTS[top] for top in tops}
     if not split and len(tops) > 1 and tops <= set(_PARTS):
@@ -189,7 +189,7 @@ def _class_names(parts: dict[str, list[tuple[str, str]]], empty: Iterable[str], 
     if len(classes) < 2:
         raise InputError(
             f"data: expected at least 2 classes in '{source}', found {len(classes)} ('{classes[0]}'); "
-            f"laid out as {LAYOUTS}"
+            f"the images have to be laid out as {LAYOUTS}"
         )
     for part, rows in parts.items():
         unknown = sorted({kind for kind, _ in rows} - set(classes))

@@ -1,4 +1,4 @@
-"""Loading of the three parts from data settings. Images are decoded once and kept for the next run."""
+"""Loading of the three splits from data settings. Images are decoded once and kept for the next run."""
 
 from __future__ import annotations
 
@@ -184,14 +184,14 @@ def _matching(prepared: Prepared, resolution: int) -> Prepared:
 
 
 def _assemble(prepared: Prepared, positions: Rows, settings: DataSettings) -> ImageData:
-    """Return the three parts, made from the rows that could be read."""
+    """Return the three splits, made from the rows that could be read."""
     parts: dict[str, Part] = {}
     for name, (origin, places) in positions.items():
         kept = places[prepared.readable[origin][places]]
         parts[name] = Part(prepared.images[origin], kept, prepared.labels[origin][kept])
     classes = prepared.classes
     origin, places = positions["train"]
-    labels = sorted(np.unique(prepared.labels[origin][places]).tolist())  # readable or not
+    labels = sorted(np.unique(prepared.labels[origin][places]).tolist())  # classes of all rows, readable or not
     wanted = classes if settings.classes is None else [classes[label] for label in labels]
     _check_classes(parts, wanted, classes, prepared)
     if settings.classes is not None:

@@ -24,8 +24,8 @@ class NamedData:
 
     Attributes:
         kind: name of torchvision's class; empty if there is none and the data set is an image folder.
-        parts: argument and value that select torchvision's split, for each of our parts.
-        files: files that must be in the data set's folder if the user downloads it.
+        parts: argument and value that select torchvision's split, for each of our splits.
+        files: files that the user has to put into the data set's folder if ``nas data`` does not download it.
         summary: number of classes and of images, and the image size.
         mirrored: whether a mirrored image keeps its class.
         downloads: whether torchvision can download it.
@@ -94,7 +94,7 @@ NAMED: dict[str, NamedData] = {
         "100 aircraft, 3,334 + 3,333 + 3,333 photographs",
     ),
     "birdsnap": NamedData(
-        "", {}, "{train,test}/CLASS/*.jpg", "500 birds, some 50,000 photographs; an image folder", downloads=False
+        "", {}, "{train,test}/CLASS/*.jpg", "500 birds, about 50,000 photographs; an image folder", downloads=False
     ),
 }
 

@@ -1,6 +1,6 @@
 """Decoded images on disk: uint8 arrays that are mapped into memory and shared by all processes through the page cache.
 
-A prepared folder holds, for each part of its source, ``PART.images.npy (n, resolution, resolution, 3)`` uint8,
+A prepared folder holds, for each split of its source, ``PART.images.npy (n, resolution, resolution, 3)`` uint8,
 ``PART.labels.npy (n,)`` int64 and ``PART.readable.npy (n,)`` bool (an unreadable file's image is black and never used),
 and ``meta.json`` with the classes, the unreadable files and the SHA-256 of every array.
 """
@@ -53,7 +53,7 @@ def _map(images: MappedImages) -> Bytes:
     try:
         meta = json.loads((path.parent / META).read_text(encoding="utf-8"))
         known = meta["digests"][path.name]
-        # Copy on write, because torch does not accept read-only arrays. Nothing is written, so all pages stay shared.
+        # Copy on write, because torch warns about read-only arrays. Nothing is written, so all pages stay shared.
         array: Bytes = np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, KeyError) as error:
         raise DataGone(f"the prepared images {path} cannot be read ({type(error).__name__}: {error})") from None
@@ -74,9 +74,9 @@ class Prepared:
         mirrored: whether a mirrored image keeps its class.
         skipped: a line for every file that could not be read.
         fingerprint: fingerprint of the source when it was prepared.
-        images: mapped images of each part.
-        labels: labels of each part, ``(n,)``.
-        readable: whether each row holds an image, for each part, ``(n,)``.
+        images: mapped images of each split.
+        labels: labels of each split, ``(n,)``.
+        readable: whether each row holds an image, for each split, ``(n,)``.
     """
 
     path: Path

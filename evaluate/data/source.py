@@ -1,4 +1,4 @@
-"""Sources of images before decoding: labels by part, and a function that reads one image."""
+"""Sources of images before decoding: labels by split, and a function that reads one image."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Source:
     Attributes:
         name: name or path of the source.
         classes: class names; labels index them.
-        labels: ``(n,)`` int64 of each part: ``train``, ``val``, ``test``, or ``all`` if there is no split.
-        read: decodes one image by part, row and resolution: ``(resolution, resolution, 3)`` uint8.
-        title: returns the name of an image by part and row, for the list of unreadable images.
+        labels: ``(n,)`` int64 of each split: ``train``, ``val``, ``test``, or ``all`` if the source is not split.
+        read: decodes one image by split, row and resolution: ``(resolution, resolution, 3)`` uint8.
+        title: returns the name of an image by split and row, for the list of unreadable images.
         fingerprint: digest that changes when the images change.
         mirrored: whether a mirrored image keeps its class.
     """
@@ -64,7 +64,7 @@ def from_arrays(
     mirrored: bool = True,
     origin: str = "",
 ) -> Source:
-    """Return the source of images in memory: ``(n, h, w)`` or ``(n, h, w, 3)`` uint8 and labels ``(n,)`` by part."""
+    """Return the source of images in memory: ``(n, h, w)`` or ``(n, h, w, 3)`` uint8 and labels ``(n,)`` by split."""
     digest = hashlib.sha256(f"{name} {origin}".encode())
     for pixels, labels in parts.values():
         digest.update(labels.tobytes())
@@ -86,7 +86,7 @@ def from_files(
     parts: Mapping[str, tuple[list[Path], NDArray[np.int64]]],
     mirrored: bool = True,
 ) -> Source:
-    """Return the source of image files and their labels ``(n,)``, by part."""
+    """Return the source of image files and their labels ``(n,)``, by split."""
     digest = hashlib.sha256(name.encode())
     for files, labels in parts.values():
         digest.update(labels.tobytes())

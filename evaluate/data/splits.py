@@ -12,22 +12,22 @@ from nas.evaluate.data.settings import DataSettings
 
 Labels = NDArray[np.int64]
 Rows = dict[str, tuple[str, Labels]]
-"""For ``train``, ``validation`` and ``test``: the part of the source, and its rows in increasing order."""
+"""For ``train``, ``validation`` and ``test``: the source's split that holds the images, and their rows, increasing."""
 
 
 def split(
     labels: Mapping[str, Labels], names: Sequence[str], settings: DataSettings, generator: np.random.Generator
 ) -> Rows:
-    """Choose the rows of each part.
+    """Choose the rows of each split.
 
     Args:
-        labels: labels of each part of the source, ``train``, ``val``, ``test`` or ``all``.
+        labels: labels of each split of the source, ``train``, ``val``, ``test`` or ``all``.
         names: names of the classes.
         settings: fractions, and the class subset.
         generator: random generator of the split.
 
     Raises:
-        InputError: if a class has too few images to be in every part.
+        InputError: if a class has too few images to be in every split.
     """
     kept = choose_classes(names, settings.classes, generator)
     inside = {part: np.flatnonzero(np.isin(own, kept)) for part, own in labels.items()}
@@ -95,7 +95,7 @@ def take(labels: Labels, names: Sequence[str], sizes: Sequence[float], generator
         if len(rows) <= len(fractions):
             raise InputError(
                 f"data: class '{names[label]}' has {len(rows)} images; expected at least {len(fractions) + 1}, "
-                "one for each part it is split into"
+                "one for each split"
             )
         total = len(rows)
         for place, fraction in enumerate(fractions, start=1):
@@ -109,7 +109,7 @@ def take(labels: Labels, names: Sequence[str], sizes: Sequence[float], generator
         if size >= 1 and round(rest):
             raise InputError(
                 f"data: {size:,.0f} images are to be held out, but only {sum(map(len, chosen)):,} can be, because "
-                "every class needs images in each part; lower data.validation or data.test"
+                "every class needs images in each split; lower data.validation or data.test"
             )
     return [np.sort(np.concatenate(rows)) for rows in lists]
 

@@ -41,7 +41,7 @@ def write_prepared(
 
     Args:
         source: the images.
-        rows: rows to decode, by part.
+        rows: rows to decode, by split.
         resolution: side in pixels.
         path: the output folder; a folder of prepared images is replaced.
         progress: called with the number of images that are done and the number of all images.

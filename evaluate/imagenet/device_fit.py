@@ -18,7 +18,7 @@ from nas.evaluate.imagenet.skeleton import Floats, Genes, stage_options, stage_s
 
 Array = NDArray[Any]
 FOLDS = 5
-PENALTY = 0.3  # ridge penalty of squared milliseconds, relative to the mean
+PENALTY = 0.3  # ridge penalty of the squared weights, which are in milliseconds
 HIDDEN, EPOCHS, DECAY, MEMBERS = 64, 150, 0.3, 3
 LEAST_SHARE = 0.2  # share of the smallest measured time; smaller sums are raised to it
 

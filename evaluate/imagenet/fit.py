@@ -183,7 +183,7 @@ def _words(found: Mapping[str, float]) -> str:
 
 
 def _spread(name: str, genes: Genes, residuals: Array) -> dict[str, Array]:
-    """Fit the logarithm of the std of unseen rows, linear in the features, by Gaussian likelihood.
+    """Fit the logarithm of the residuals' std on unseen rows, linear in the features, by Gaussian likelihood.
 
     The method is Fisher scoring with a small ridge; the information about the logarithm of the std is constant, 2 per
     row. Predictions of the std below their lower decile over the rows are not trusted; the decile replaces them.

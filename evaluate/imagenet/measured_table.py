@@ -26,7 +26,7 @@ DEVICE_COLUMNS = (*(f"{name}_throughput" for name in THROUGHPUTS), *(f"{name}_la
 COLUMNS = (ACCURACY, *DEVICE_COLUMNS)
 LETTERS = ("e", "k", "l", "se")
 CHOICE_COLUMNS = tuple(f"{letter}{stage}" for stage in range(1, STAGES + 1) for letter in LETTERS)
-_HALF_A_STEP = 5e-7  # params_m is printed in millions with six digits
+_HALF_A_STEP = 5e-7  # params_m is printed in millions with six decimals
 
 
 @dataclass(frozen=True)

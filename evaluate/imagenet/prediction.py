@@ -57,10 +57,10 @@ class Surrogate:
         return mean, np.maximum(spread, self.numbers[f"{fit}.least_spread"].astype(np.float32))
 
     def longer(self, top1: Floats, spread: Floats) -> tuple[Floats, Floats]:
-        """Return top-1 after the benchmark's longer schedule (about 5.5 times as long), from the proxy's, and its std.
+        """Return top-1 and its std after the benchmark's longer schedule, predicted from both after the proxy schedule.
 
-        The prediction is a straight line fitted to 117 architectures that were trained with both schedules, three times
-        each. It does not apply to still longer recipes.
+        The longer schedule is about 5.5 times as long. The prediction is a straight line fitted to 117 architectures
+        that were trained with both schedules, three times each. It does not apply to still longer recipes.
         """
         intercept, slope, residual = self.numbers["longer"]
         return intercept + slope * top1, np.sqrt((slope * spread) ** 2 + residual**2)

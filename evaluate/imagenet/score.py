@@ -34,7 +34,8 @@ def score(surrogate: Surrogate, table: MeasuredTable, rounds: int = 0) -> dict[s
         rounds: bootstrap rounds of the 95% intervals; 0 for none.
 
     Returns:
-        By column: ``AGREEMENTS``, ``count`` rows, ``predictions_per_second``, and ``intervals`` if ``rounds`` is not 0.
+        By column: ``AGREEMENTS``, the number of rows ``count``, ``predictions_per_second``, and ``intervals`` if
+        ``rounds`` is not 0.
     """
     columns = surrogate.columns(table.genes)
     speeds = {

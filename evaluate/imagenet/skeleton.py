@@ -23,7 +23,7 @@ SPACE = "efficientnet"
 STAGES = 7
 KINDS = ("expand", "kernel", "layers", "se")  # a stage's genes, in their order
 PARTS = 4096  # number of parts of networks whose results are cached
-TRIED = 64  # genotypes to check of a space whose decisions are not a subset of the skeleton's
+TRIED = 64  # number of genotypes that are checked in a space whose decisions are not a subset of the skeleton's
 
 
 @cache
@@ -148,9 +148,10 @@ def skeleton_genes(space: SearchSpace, genes: Genes) -> Genes:
 
 
 def _option_table(space: StageTableSpace) -> list[tuple[int, Genes]] | None:
-    """Return for each gene of the skeleton the gene of ``space`` that decides it, and a map from that gene's options.
+    """Return for each gene of the skeleton the gene of ``space`` that decides it, and a map of its options.
 
-    ``None`` if the space has any other decision, such as widths; its genotypes are then converted one by one.
+    The map is an array from the options of that gene to the skeleton's options. The result is ``None`` if the space has
+    a decision or an option that the skeleton lacks, such as widths; its genotypes are then converted one by one.
     """
     mine = {decision.path: token for token, decision in enumerate(space.decisions)}
     if not set(mine) <= {decision.path for decision in skeleton().decisions}:
@@ -173,7 +174,8 @@ def _option_table(space: StageTableSpace) -> list[tuple[int, Genes]] | None:
 def covers(space: SearchSpace) -> str:
     """Return the reason why the surrogate does not cover a space as text; empty if it does.
 
-    Stage tables are checked by their decisions; other spaces by their first genotype and by random genotypes.
+    A stage-table space whose decisions and options are a subset of the skeleton's is checked by its first genotype;
+    any other space by its first genotype and by random genotypes.
     """
     decode = getattr(space, "decode", None)
     if decode is None:

@@ -1,7 +1,7 @@
 """The proxy task, which trains a network for a few epochs and returns its validation accuracy.
 
-A proxy trains at the data's resolution, with a head for the data's classes. The network's cost is counted elsewhere, at
-its own deployment resolution and with its own head.
+A proxy trains at the data's resolution, unless ``reference_resolution`` is set, with a head for the data's classes. The
+network's cost is counted elsewhere, at its own deployment resolution and with its own head.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TIMED_STEPS = 6  # timed steps of an estimate, after the same number of warm-up 
 
 
 class ProxyEvaluator:
-    """Trains on ``data.train`` and scores on ``data.validation``; only ``test`` uses the test part.
+    """Trains on ``data.train`` and scores on ``data.validation``; only ``test`` uses the test split.
 
     Args:
         settings: the training schedule.
@@ -69,16 +69,16 @@ class ProxyEvaluator:
         checkpoint: Path | None = None,
         pause: bool = False,
     ) -> dict[str, float]:
-        """Train and return ``accuracy`` on the validation part.
+        """Train and return ``accuracy`` on the validation split.
 
         Args:
             architecture: the genotype.
             network: its stage table.
             seed: seed of the weights, of the order of images and of the augmentation.
             cycles: epochs of each cycle of the learning rate; empty: one cycle of ``settings.epochs``.
-            checkpoint: path of the checkpoint, if this training was paused after an earlier cycle; without a
-                checkpoint of this training, it starts from the beginning.
-            pause: whether to save a checkpoint there for a later cycle.
+            checkpoint: path of this training's checkpoint. If no such checkpoint was saved after an earlier cycle, the
+                training starts from the beginning.
+            pause: whether to save a checkpoint at this path for a later cycle.
         """
         with self._own_state(seed):
             return self._survive(
@@ -237,7 +237,7 @@ class ProxyEvaluator:
         }
 
     def _images(self, name: str) -> Images:
-        """Return a part of the data; the first call loads it onto the device."""
+        """Return a split of the data; the first call loads it onto the device."""
         if name not in self._parts:
             part: Part = getattr(self.data, name)
             self._parts[name] = Images.load(part, self.device)

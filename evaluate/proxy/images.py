@@ -1,4 +1,4 @@
-"""A part of a data set as the training step reads it."""
+"""A split of a data set as the training step reads it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Images:
 
     Attributes:
         pixels: ``(m, h, w, 3)`` uint8, in the host's memory or on the device.
-        rows: ``(n,)`` int64: indices in ``pixels`` of the images of this part, on the device of ``pixels``.
+        rows: ``(n,)`` int64: indices in ``pixels`` of the images of this split, on the device of ``pixels``.
         labels: ``(n,)`` int64, on the device.
     """
 
@@ -33,12 +33,12 @@ class Images:
 
     @classmethod
     def of(cls, pixels: Tensor, labels: Tensor) -> Images:
-        """Return a part that consists of all of ``pixels``."""
+        """Return a split that consists of all of ``pixels``."""
         return cls(pixels, torch.arange(len(labels), device=pixels.device), labels)
 
     @classmethod
     def load(cls, part: Part, device: torch.device) -> Images:
-        """Load a part for a device. Images are copied to a GPU once if they fit, else batch by batch.
+        """Load a split for a device. Images are copied to a GPU once if they fit, else batch by batch.
 
         Images in the host's memory are not copied: all workers read the same mapped file.
         """
@@ -71,7 +71,7 @@ class Normalisation:
 
     @classmethod
     def measure(cls, images: Images, sample: int = 10_000) -> Normalisation:
-        """Measure the statistics of at most ``sample`` images of a part; the tensors are on the labels' device."""
+        """Measure the statistics of at most ``sample`` images of a split; the tensors are on the labels' device."""
         rows = images.rows[:: max(1, math.ceil(len(images) / sample))]
         count, total, squares = 0, torch.zeros(3).double(), torch.zeros(3).double()
         for some in torch.split(rows, MEASURED_AT_ONCE):

@@ -35,7 +35,7 @@ class Training:
 
     Args:
         module: module that maps ``(n, 3, h, w)`` to logits; on the images' device, in channels_last.
-        images: the training part.
+        images: the training split.
         normalise: pixel statistics.
         settings: batch size, optimizer, augmentation and precision.
         mirrored: whether images may be mirrored.

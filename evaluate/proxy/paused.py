@@ -34,8 +34,8 @@ def checkpoint_path(key: str) -> Path:
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a training's state atomically.
 
-    If it cannot be written, for instance on a full disk, a warning is logged; the training then starts from the
-    beginning.
+    If it cannot be written, for instance on a full disk, a warning is logged; when the training is resumed, it
+    continues from an older checkpoint or starts from the beginning.
     """
     import torch
 

@@ -56,7 +56,10 @@ def evaluate_safely(
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise ``TimeLimitExceeded`` in the main thread when the time is up; in other threads, the pool enforces it."""
+    """Raise ``TimeLimitExceeded`` in the main thread when the time is up.
+
+    In other threads this does nothing; only a Ray pool then enforces the limit, by killing the worker.
+    """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,7 @@
-"""Worker pools: their asynchronous protocol, the worker of each process, and the pool in the calling process."""
+"""Worker pools: their asynchronous protocol, the worker of each process, and the pool in the calling process.
+
+The pool on Ray, which replaces workers that die, is in ``ray_pool.py``.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ class LocalPool:
     Args:
         recipe: how to make the evaluator.
         data: the images, for evaluators that train.
-        capacity: number of jobs taken at once; instant evaluators run, and their trials are saved, in batches.
+        capacity: number of jobs taken at once; more than 1 if the evaluator is instant, to save trials in batches.
     """
 
     def __init__(self, recipe: EvaluatorRecipe, data: ImageData | None, capacity: int = 1) -> None:

@@ -27,7 +27,7 @@ class Callback:
         """Called with the number of trials that are running now."""
 
     def trial_finished(self, trial: Trial, details: str) -> None:
-        """Called when a trial is in the journal. ``details`` is the traceback of an exception, or empty."""
+        """Called after a trial is written to the journal. ``details`` is the traceback of an exception, or empty."""
 
     def tick(self) -> None:
         """Called several times a second while trials run."""
@@ -40,7 +40,7 @@ class Callback:
             step: number of the step in the epoch, from 1.
             steps: number of steps in the epoch.
             loss: mean loss over the epoch so far.
-            images_per_s: images per second, measured since the last call.
+            images_per_s: images per second, since the start of the epoch or its last saved checkpoint.
         """
 
     def epoch_finished(self, row: Mapping[str, Any]) -> None:

@@ -36,6 +36,7 @@ def write_figure(path: Path, figure: Any) -> None:
     The same figure gives the same SVG or PNG file each time.
 
     Raises:
+        InputError: if a file is in the way of a folder, or a folder in the way of the file.
         WorkError: if it cannot be written.
     """
     from matplotlib import rc_context

@@ -19,6 +19,7 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file atomically: a reader sees the old file or the new one, never a part.
 
     Raises:
+        InputError: if a file is in the way of a folder, or a folder in the way of the file.
         WorkError: if it cannot be written, for instance because the disk is full.
     """
     write_bytes_whole(path, text.encode())
@@ -75,7 +76,7 @@ def hold(path: Path, what: str) -> int:
         what: the flag or command at the beginning of the error message.
 
     Raises:
-        InputError: if another process holds the lock.
+        InputError: if another process holds the lock, or a file is in the way of a folder (or the reverse).
         WorkError: if the file cannot be created.
     """
     try:
@@ -93,9 +94,14 @@ def hold(path: Path, what: str) -> int:
 
 
 def cannot_write(path: Path, error: OSError) -> InputError | WorkError:
-    """Return the error for a failed write: ``InputError`` if a file is in the way of a folder, else ``WorkError``."""
+    """Return the error for a failed write.
+
+    It is an ``InputError`` if a file is in the way of a folder or a folder in the way of a file, else a ``WorkError``.
+    """
     if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
-        return InputError(f"{path}: expected a folder, but a file is in the way; choose another path")
+        return InputError(
+            f"{path}: expected a folder but found a file, or expected a file but found a folder; choose another path"
+        )
     return WorkError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another folder")
 
 

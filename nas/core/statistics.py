@@ -24,7 +24,7 @@ class Noise:
     freedom: int
 
     def smallest_difference(self, first: int = 1, second: int = 1) -> float:
-        """Return the difference of two means that chance exceeds in 5% of cases.
+        """Return the difference of two means that equal networks exceed by chance in 5% of cases.
 
         ``first`` and ``second`` are the numbers of trainings in the two means. The calculation uses Student's t
         distribution, because the standard deviation is itself an estimate from few trainings.

@@ -1,4 +1,4 @@
-"""A user's class from ``FILE.py:Class``; its source is sent along, so it loads in any worker and working directory."""
+"""A user's class from ``FILE.py:Class``, kept as source text so that it loads in any worker and working directory."""
 
 from __future__ import annotations
 

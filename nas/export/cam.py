@@ -57,7 +57,7 @@ def activation_map(weights: Weights, image: Image.Image, wanted: str | None = No
 
     Args:
         weights: weights and their network.
-        image: image of any size; it is resized and its centre is cropped, as in training.
+        image: image of any size; it is resized and its centre is cropped, as when the network is scored.
         wanted: name or number of the class; ``None`` for the most probable class.
 
     Raises:

@@ -98,7 +98,7 @@ def _budget_lines(objective: Mapping[str, Any], result: Mapping[str, Any]) -> li
         else []
     )
     if "accuracy" in result:
-        lines += ["", f"Accuracy of the search's own proxy or predictor: {result['accuracy']:.2%}."]
+        lines += ["", f"Accuracy by the search's own proxy or surrogate: {result['accuracy']:.2%}."]
     return lines
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from nas.core.errors import InputError
 from nas.scale.find_network import find_network
-from nas.search_spaces.layers import Excitation
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import Excitation
 from nas.weights.file import layers_of
 from nas.weights.torchvision import TORCHVISION, layer_names
 

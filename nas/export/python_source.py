@@ -6,8 +6,8 @@ import pprint
 from importlib import resources
 from typing import Any
 
-from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import INPUT_CHANNELS, Convolution, Layer, Step
 from nas.weights.file import Weights
 
 _PLACE = "NETWORK: dict[str, Any] = {}\n"

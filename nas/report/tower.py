@@ -11,8 +11,8 @@ from nas.core.units import format_quantity
 from nas.evaluate.cost.exact import cost_by_part
 from nas.report.chart import BLUE, GREEN, GREY, ORANGE, PINK, SKY, Chart, new_chart
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.layers import realise
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import realise
 from nas.search_spaces.parts import EXPAND, Stage, output_size
 
 _KERNEL_COLOURS = {1: GREY, 3: BLUE, 5: ORANGE, 7: GREEN}

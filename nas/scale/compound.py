@@ -1,8 +1,8 @@
 """Compound scaling: depth alpha**phi, width beta**phi, resolution gamma**phi (EfficientNet, arXiv 1905.11946, eq. 3).
 
 Rounding follows EfficientNet's public reference code: channels are rounded to multiples of 8 and never below 90% of the
-exact product; repeats are rounded up. Stem and head are scaled too, unless they are kept unscaled together with the
-repeats of the first and last stage, as in EfficientNet-Lite. A negative phi makes the baseline smaller.
+exact product; layer counts are rounded up. Stem and head are scaled too, unless they are kept unscaled together with
+the layer counts of the first and last stage, as in EfficientNet-Lite. A negative phi makes the baseline smaller.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def scale(network: Network, scaling: Scaling) -> Network:
 
 
 def round_layers(layers: int, depth: float) -> int:
-    """Scale a repeat count and round it up; a product that is whole except for floating-point error stays as it is."""
+    """Scale a layer count and round it up; a product that is whole except for floating-point error stays as it is."""
     return math.ceil(round(layers * depth, 9))
 
 

@@ -95,7 +95,7 @@ def make_family(baseline: Network, scalings: Sequence[Scaling], rule: Rule | Non
 
 def rule_text(rule: Rule) -> str:
     """Return a rule as text in the paper's form, with its nominal growth."""
-    kept = "; stem and head are kept" if rule.keep_stem_and_head else ""
+    kept = "; stem and head stay unscaled" if rule.keep_stem_and_head else ""
     return (
         f"depth {rule.alpha:g}^phi, width {rule.beta:g}^phi, resolution {rule.gamma:g}^phi; "
         f"alpha*beta^2*gamma^2 = {rule.growth:.3f}{kept}"
@@ -106,6 +106,7 @@ def write_family(folder: Path, members: Sequence[Member]) -> list[Path]:
     """Write one YAML file per member and return their paths.
 
     Raises:
+        InputError: if a file is in the way of a folder, or a folder in the way of a file.
         WorkError: if they cannot be written.
     """
     try:

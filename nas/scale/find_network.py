@@ -23,7 +23,7 @@ def thing_names() -> list[str]:
 
 
 def told_apart(networks: Sequence[Network], references: Sequence[str]) -> list[Network]:
-    """Return networks with unique names: networks that share a name are renamed to the references that were typed."""
+    """Return networks with unique names: networks that share a name are named as the user typed them."""
     names = [network.name for network in networks]
     return [
         replace(network, name=reference.replace("/", " ").strip()) if names.count(network.name) > 1 else network

@@ -1,4 +1,4 @@
-"""A search space of triples (alpha, beta, gamma): each triple decodes to the baseline that it scales with phi = 1."""
+"""A search space of triples (alpha, beta, gamma): each triple decodes to the baseline scaled by it at phi = 1."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ GROWTH = 2.0  # growth of MACs per unit of phi
 
 
 class ScalingSpace:
-    """The triples of a grid that about double the MACs. The only gene is the index of the triple.
+    """The triples of a grid whose growth of MACs is about 2. The only gene is the index of the triple.
 
     Args:
-        grid: settings with the baseline, the grid, and the growth that is about 2.
+        grid: settings: the baseline, the grid, and which growth has to be about 2 (nominal or exact).
 
     Attributes:
         baseline: the network that is scaled.
@@ -42,7 +42,7 @@ class ScalingSpace:
         self.rules = [rule for rule in _grid(grid) if self._is_inside(rule, grid)]
         if not self.rules:
             raise InputError(
-                f"scaling: no triple of step {grid.step:g} comes within {grid.tolerance:g} of 2; use a finer "
+                f"scaling: no triple of step {grid.step:g} has a growth within {grid.tolerance:g} of 2; use a finer "
                 "scaling.step or a larger scaling.tolerance"
             )
 
@@ -100,10 +100,10 @@ class ScalingGrid(Section):
     """Largest value of alpha, beta and gamma."""
     budget: Annotated[
         Literal["nominal", "macs"],
-        Flag("--by", help="Growth that is about 2: nominal, alpha*beta^2*gamma^2; or macs, of exact MACs."),
+        Flag("--by", help="Growth that has to be about 2: nominal (alpha*beta^2*gamma^2) or macs (exact MACs)."),
     ] = "nominal"
-    """Growth that is about 2: ``nominal``, alpha * beta^2 * gamma^2, as in the paper; ``macs``, the exact MACs divided
-    by the baseline's."""
+    """Growth that has to be about 2: ``nominal``, alpha * beta^2 * gamma^2, as in the paper; ``macs``, the exact MACs
+    divided by the baseline's."""
     tolerance: Annotated[float, Flag("--tolerance", help="Largest distance from 2 (default: 0.08).")] = Field(
         default=0.08, ge=0, lt=1
     )

@@ -1,9 +1,9 @@
-"""Search for the largest member of a family inside a budget, by exact costs instead of the nominal 2^phi.
+"""Search for the largest member of a family inside a budget, by counted or measured costs instead of the nominal 2^phi.
 
 EfficientNet (arXiv 1905.11946, section 3.1, equation 2) asks for the most accurate network with
 ``Memory <= target_memory`` and ``FLOPS <= target_flops``. With the compound rule, a larger network is more accurate, so
-this is the largest member inside every ceiling. The search adjusts phi first, then the resolution, then the width,
-whose steps are finer.
+this is the largest member inside every ceiling. The search adjusts phi first. If all costs are exact, it then
+adjusts the resolution, and last the width, whose steps are finer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from nas.evaluate.cost.exact import network_cost
 from nas.scale.compound import LARGEST_FACTOR, LARGEST_PHI, Rule, Scaling, phi_scaling, scale
 from nas.search_spaces.network import Network
 
-FULL_ENOUGH = (0.99, 0.97)  # shares of the budget: the member closest to the rule that uses at least this much is taken
+# Shares of the budget. Of the members that use at least this much, the one closest to the rule is taken.
+FULL_ENOUGH = (0.99, 0.97)
 NEARLY = 0.9  # share of the budget; it is an error if the largest phi uses less
 SLACK = 0.15  # largest relative deviation of resolution and width from the rule, to use the budget
 PHI_STEP, WIDTH_STEP, MEASURED_PHI_STEP = 1e-4, 1e-3, 0.02

@@ -29,8 +29,8 @@ def rung_epochs(min_epochs: int, max_epochs: int, reduction: int) -> tuple[int, 
         epochs *= reduction
     if not levels:
         raise InputError(
-            f"fidelity.min_epochs: expected fewer than the evaluator's {max_epochs} epochs, got {min_epochs}; halving "
-            "needs a short training and a long one"
+            f"fidelity.min_epochs: expected fewer than the {max_epochs} epochs of the longest training, got "
+            f"{min_epochs}; halving needs a short training and a long one"
         )
     return (*levels, max_epochs)
 

@@ -201,7 +201,7 @@ def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
 
 
 def proxy_recipe(config: RunConfig) -> EvaluatorRecipe:
-    """Return the proxy's recipe with a configuration's settings and worker limits, for networks that need no space."""
+    """Return the proxy's recipe with a configuration's settings and worker limits, for networks outside any space."""
     return EvaluatorRecipe(config.proxy, device=config.workers.train_device, **_worker_limits(config))
 
 

@@ -94,7 +94,7 @@ def compare_with_b0(setup: Setup, network: Network | None, sample: int = SAMPLE)
 
 
 def b0_share(setup: Setup, b0: Side, sample: int, seed: int = 0) -> tuple[float | None, int]:
-    """Return the share of a uniform sample inside the limits with a lower predicted reward than B0, and its size.
+    """Draw a uniform sample inside the limits. Return the share with a lower predicted reward than B0, and the size.
 
     All rewards are predicted by the fit to all trainings, which the search does not use.
     """
@@ -112,7 +112,7 @@ def b0_reward(setup: Setup, b0: Side) -> float:
 
 
 def sample_inside(setup: Setup, count: int, generator: np.random.Generator) -> Genes | None:
-    """Draw genotypes inside the limits, ``(count, tokens)``; ``None`` where the domain cannot draw many at once."""
+    """Draw genotypes inside the limits, ``(count, genes)``; ``None`` where the domain cannot draw many at once."""
     return None if setup.costs.table is None else setup.domain.sample_genes(generator, count)
 
 

@@ -43,7 +43,7 @@ class Baseline:
         front: the Pareto front, by decreasing accuracy.
         files: the files of the run, including those that were written.
         b0_comparison: comparison with EfficientNet-B0, if the ImageNet surrogate scored the baseline.
-        neighbours: predicted effect of every single change of the baseline, if the surrogate scored it.
+        neighbours: predicted effect of each change of one choice of the baseline, if the surrogate scored it.
         measured_ms: measured latency of the baseline on this machine in ms, if a latency table predicted it.
         confirmation: the confirming trainings; ``None`` if there are none.
     """

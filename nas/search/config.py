@@ -211,13 +211,13 @@ class RunConfig(Section):
 
 
 def config_names() -> tuple[str, ...]:
-    """Return the names of the shipped run files."""
+    """Return the names of the shipped configurations."""
     files = resources.files("nas.configs").iterdir()
     return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
 
 
 def load_config(reference: str | None, changes: Changes, assignments: Sequence[str]) -> RunConfig:
-    """Read a run file by name or path and merge changes into it.
+    """Read a configuration by name or path and merge changes into it.
 
     Args:
         reference: a shipped name or a path; ``None`` for ``default``, or ``proxy`` where the changes name data or an
@@ -241,7 +241,7 @@ def load_config(reference: str | None, changes: Changes, assignments: Sequence[s
 
 
 def _fallback(given: Changes) -> str:
-    """Return the name of the shipped run file that fits the given changes."""
+    """Return the name of the shipped configuration that fits the given changes."""
     evaluator = given.get("evaluator")
     name = evaluator.get("name") if isinstance(evaluator, Mapping) else None
     if name is None:
@@ -276,7 +276,7 @@ def _check_fidelity(config: RunConfig) -> None:
             "workers.deterministic: with asha, promotions depend on the order in which trials end; leave "
             "--deterministic out (one worker always gives the same result), or use --fidelity full"
         )
-    _ = config.rungs  # raises where the schedule leaves no room
+    _ = config.rungs  # raises if there would be fewer than two rungs
 
 
 def _check_confirmation(config: RunConfig) -> None:
@@ -318,7 +318,7 @@ def _read(reference: str) -> tuple[str, dict[str, Any]]:
         return f"config '{reference}'", yaml.safe_load(text)
     path = Path(reference).expanduser()
     if (path / "config.yaml").is_file():
-        raise InputError(f"config: '{reference}' is a run's folder; give its configuration: {path / 'config.yaml'}")
+        raise InputError(f"config: '{reference}' is a run directory; give its configuration: {path / 'config.yaml'}")
     if not path.suffix and not path.exists():
         near = nearest_name(reference, config_names())
         raise InputError(f"config: expected a shipped name or a YAML file, got '{reference}'{near}")

@@ -28,7 +28,7 @@ class ObjectiveSettings(Section):
     """The targets of the reward, and the limits on costs."""
 
     target_flops: Annotated[
-        Count, Flag("--target-flops", help="Budget in MACs at the deployment resolution: 400M, 0.4G, 4e8.")
+        Count, Flag("--target-flops", help="Target in MACs at the deployment resolution: 400M, 0.4G, 4e8.")
     ] = None
     """Target T in MACs at the deployment resolution, for instance ``400M``."""
     tolerance: Annotated[
@@ -63,7 +63,7 @@ class ObjectiveSettings(Section):
     FILE.json of ``nas latency build``."""
     target_latency: Annotated[
         Milliseconds,
-        Flag("--target-latency", help="Target latency on the device: adds a factor to the reward, and a band: 3ms."),
+        Flag("--target-latency", help="Target latency on the device, such as 3ms: adds a reward factor and a band."),
     ] = None
     """Target latency T on the device in ms, for instance ``3ms``. It adds a factor to the reward and a band
     as for the MACs."""
@@ -78,8 +78,8 @@ class ObjectiveSettings(Section):
         Flag("--constraint", help="Reward: soft (alpha = beta = -0.07) or hard (0, -1)."),
     ] = "soft"
     """``soft``: alpha = beta = -0.07; ``hard``: alpha = 0, beta = -1."""
-    alpha: Annotated[float | None, Flag("--alpha", help="Exponent of MACs/target at or below the target.")] = None
-    """Exponent of MACs / T at or below the target; unset: given by ``constraint``."""
+    alpha: Annotated[float | None, Flag("--alpha", help="Exponent of cost/target at or below the target.")] = None
+    """Exponent of MACs / T, and of latency / T, at or below the target; unset: given by ``constraint``."""
     beta: Annotated[float | None, Flag("--beta", help="Exponent above the target.")] = None
     """Exponent above the target; unset: given by ``constraint``."""
 
@@ -106,9 +106,9 @@ class TrackingSettings(Section):
 
     wandb: Annotated[
         bool,
-        Flag("--wandb", RUN, help="Log to Weights & Biases; offline without a key or a network.", resumable=True),
+        Flag("--wandb", RUN, help="Log to Weights & Biases; offline without a key or a connection.", resumable=True),
     ] = False
-    """Log to Weights & Biases; offline where there is no key (``WANDB_API_KEY``) or no network."""
+    """Log to Weights & Biases; offline where there is no key (``WANDB_API_KEY``) or no network connection."""
     project: str = "nas"
     """wandb's project."""
     entity: str | None = None
@@ -126,9 +126,11 @@ class ConfirmationSettings(Section):
             resumable=True,
         ),
     ] = Field(default=0, ge=0)
-    """Number of the best trials that are trained again, with as many spread over the other trials; 0: none."""
+    """Number of the best trials that are trained again. The same number of the other trials, spread over their ranking,
+    is trained again too. 0: none."""
     rounds: int = Field(default=3, ge=1)
     """Maximum number of rounds, each with other seeds; after the first round, only candidates that may still be the
     best are trained."""
     epochs: int | None = Field(default=None, ge=1)
-    """Epochs of each confirming training; unset: three times the evaluator's epochs."""
+    """Epochs of each confirming training; unset: three times those of a full training, or the evaluator's own schedule
+    if those are not known."""

@@ -1,6 +1,6 @@
 """Confirmation rounds: the best trials of a search, and others, are trained again before the winner is chosen.
 
-The best of many noisy trials is partly the luckiest one. Therefore candidates are trained longer and with other seeds,
+The best of many noisy trials is chosen partly by chance. Therefore candidates are trained longer and with other seeds,
 in rounds: the first round trains all of them, each later round only those that may still be the best.
 """
 
@@ -25,7 +25,7 @@ from nas.search.result import CandidateResult, ConfirmationResult
 from nas.search.run_directory import Run
 
 JOURNAL = "confirm.jsonl"
-LONGER = 3  # factor on the evaluator's epochs if ``confirm.epochs`` is not set
+LONGER = 3  # factor on the epochs of a full training if ``confirm.epochs`` is not set
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Confirmation:
 
     @property
     def winner(self) -> Candidate:
-        """The candidate with the highest reward among those that were trained in every round."""
+        """The candidate with the highest reward among those that were trained in the most rounds."""
         return self.candidates[0]
 
     @property

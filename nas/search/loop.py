@@ -130,7 +130,7 @@ class SearchLoop:
             self.callback.trials_running(len(self._in_flight))
 
     def _record(self, outcomes: Sequence[Finished]) -> None:
-        """Pause trials, or write them to the journal, all of them together, if they are final."""
+        """Pause the trials that are not final; write all final trials to the journal together."""
         if not outcomes:
             return
         if self.time_account is not None:

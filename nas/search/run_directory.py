@@ -298,4 +298,4 @@ def _from_json(line: bytes, space: str, where: str) -> Trial:
             choices=row["choices"],
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: is no trial ({type(error).__name__}: {error}); remove or repair the line") from None
+        raise InputError(f"{where}: not a trial ({type(error).__name__}: {error}); remove or repair the line") from None

@@ -256,7 +256,11 @@ def _run_trials(
 
 
 def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Callback) -> TimeAccount:
-    """Time a few trainings, report how many trials the budget allows, and store the number in the configuration."""
+    """Open the account of the time budget.
+
+    For a new run, time a few training steps, report how many trials the budget allows, and store the number in the
+    configuration.
+    """
     config = run.config
     assert config.budget is not None
     account = TimeAccount(TimeBudget.parse(config.budget), workers.gpus_per_worker)

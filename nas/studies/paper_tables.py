@@ -123,7 +123,7 @@ class PaperPair:
 
     @property
     def ratio(self) -> float:
-        """How many times as long the large network takes."""
+        """Seconds of the large network divided by those of the small network."""
         return self.large_s / self.small_s
 
 

@@ -68,7 +68,7 @@ class Fit:
         triples: the winner, then its runners-up.
         alike: further triples that make the same network as the winner at phi = 1.
         noise: standard deviation of one confirming training from seed to seed; ``None`` if nothing was trained twice.
-        family: members for phi = 1 to 7.
+        family: members for phi = 1 to 7; fewer if the largest do not fit in a stage table.
         files: the files that were written.
     """
 

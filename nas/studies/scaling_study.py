@@ -87,7 +87,7 @@ class Study:
 
 
 def make_members(baseline: Network, budgets: Sequence[float], rule: Rule) -> tuple[StudyMember, ...]:
-    """Scale a baseline in each dimension to each multiple of its MACs, as near as its steps allow.
+    """Scale a baseline in each dimension to each multiple of its MACs, as near as the rounding of sizes allows.
 
     Raises:
         InputError: if a budget is not above 1, or is given twice.
@@ -121,8 +121,8 @@ def run_study(
         seeds: number of trainings of each member.
         seed: seed from which the seeds of all trainings are derived.
         folder: folder of the journal.
-        of: digest of everything that decides a training besides its network and seed; journal lines with another digest
-            are ignored.
+        of: digest of everything that decides the trainings besides their seeds (see ``settings_digest``); journal lines
+            with another digest are ignored.
         pool: returns the workers.
         callback: receives a message after each training.
 

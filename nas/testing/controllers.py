@@ -1,4 +1,4 @@
-"""The contract checks of a controller: properties that every search relies on, on small tasks with made-up rewards.
+"""The contract checks of a controller: properties that every search needs, checked on small tasks with made-up rewards.
 
 Each check is a function that raises ``InputError`` at the first violation. The same checks are used as tests of every
 shipped controller.
@@ -35,7 +35,7 @@ from nas.testing.toy_tasks import (
 
 TRIALS, OUTSTANDING = 40, 64
 RESTARTS = (0, 3, 20)
-LATE, AFTERWARDS = 110, 8  # trials before a late restart, after the first generations are gone, and after it
+LATE, AFTERWARDS = 110, 8  # trials before and after a restart so late that the first generations are gone
 DIFFERS = (
     "the controller gives other proposals; own_state has to return everything that decides proposals, and "
     "load_own_state has to restore it"
@@ -173,7 +173,7 @@ def restored_with_trials_outstanding(spec: ControllerSpec) -> None:
     for controller in (first, second):
         tell(controller, [made_up_trial(task, number + 3, one) for number, one in enumerate(asked[3:])])
         proposals.append(play(controller, task, 20, start=8))
-    require(proposals[0] == proposals[1], "restored with trials outstanding, the controller gives other proposals")
+    require(proposals[0] == proposals[1], "restored while trials are running, the controller gives other proposals")
 
 
 def anothers_state_is_refused(spec: ControllerSpec) -> None:
@@ -239,9 +239,9 @@ CONTROLLER_CHECKS: dict[str, Callable[[ControllerSpec], None]] = {
     "same proposals in another process": the_same_in_another_process,
     "same proposals with and without state_dict()": looking_changes_nothing,
     "same proposals after a restart": a_restored_one_goes_on_alike,
-    "restored with trials outstanding": restored_with_trials_outstanding,
+    "restored while trials are running": restored_with_trials_outstanding,
     "state of another controller is refused": anothers_state_is_refused,
-    "64 outstanding trials, told in any order": sixty_four_outstanding,
+    "64 running trials, told in any order": sixty_four_outstanding,
     "failed and pruned trials are handled": failures_are_survived,
     "a small space is proposed completely, then nothing": a_small_space_is_proposed_whole,
     "pickles": it_pickles,

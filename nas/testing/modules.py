@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas.core.errors import InputError
 from nas.core.user_code import describe
 from nas.evaluate.cost.module import as_module, on_meta
-from nas.search_spaces.layers import INPUT_CHANNELS
+from nas.search_spaces.operations import INPUT_CHANNELS
 
 
 def try_without_memory(build: Callable[[], Any], resolution: int | None, source_path: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The contract checks of a search space: properties that the whole program relies on, on a sample of genotypes.
+"""The contract checks of a search space: properties that the whole program needs, checked on sampled genotypes.
 
 Each check is a function that raises ``InputError`` at the first violation, with the genotype that shows it.
 """
@@ -33,7 +33,8 @@ class Probe:
 
     Attributes:
         space: the space to check.
-        samples: genotypes that make a network; the first and the last genotype of the space come first.
+        samples: genotypes to check, beginning with the first and the last of the space; ``check_decoding`` removes
+            those that make no network.
         unusable: reasons why other genotypes make no network, by genotype.
         notes: remarks on the space that are not violations.
     """
@@ -218,7 +219,7 @@ def _compare_with_module(probe: Probe, architecture: Architecture, metrics: dict
 
 
 def _note_thop(probe: Probe, architecture: Architecture, macs: int) -> None:
-    """Add a note if thop, on a copy, counts other MACs of convolutions and linear layers than torch's counter."""
+    """Add a note if the MACs of convolutions and linear layers differ between thop and torch's counter."""
     from nas.evaluate.cost.cross_check import convolutions_by_thop
 
     build, resolution = _builder(probe.space, architecture)

@@ -73,7 +73,7 @@ class RunStudies:
         elif known != source:
             raise InputError(
                 f"--storage: the database already holds a study '{name}' of another run ({known or 'not ours'}); use "
-                "another database, or rename the run's folder"
+                "another database, or rename the run directory"
             )
         return study
 

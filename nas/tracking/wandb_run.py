@@ -1,7 +1,7 @@
 """Logging of a search to Weights & Biases, from the driver process only.
 
-All calls to wandb run in a separate thread. A network that hangs, a full disk or an error in wandb affects only the
-log, not the search.
+All calls to wandb run in a separate thread. A network connection that hangs, a full disk or an error in wandb
+affects only the log, not the search.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Processes(Section):
     ] = "auto"
     """Device of a training without Ray; ``auto``: CUDA if it is available."""
     retries: int = Field(default=3, ge=0)
-    """How many times a training continues from its last checkpoint after a worker has died."""
+    """How many times a training continues from its last checkpoint after a process has died."""
 
 
 class TrainConfig(Section):

@@ -41,7 +41,7 @@ def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_ove
     Raises:
         KeyboardInterrupt: if ``is_over`` returned True, after the processes have saved and ended.
         InputError: if the cluster cannot be joined, or has too few CPUs or GPUs for the processes.
-        WorkError: if the training failed for good.
+        WorkError: if the training failed with an error that a retry would not fix, or after all retries.
     """
     quiet_ray()
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")

@@ -31,7 +31,8 @@ class Recipe(Section):
     micro_batch: int | None = Field(default=None, ge=1)
     """Maximum images at once in each process; gradients are accumulated over the batch. Unset: the whole batch."""
     optimizer: Literal["rmsprop", "sgd", "adamw"] = "adamw"
-    """``rmsprop`` is TensorFlow's (0.9, momentum 0.9, epsilon 0.001 inside the root); ``sgd`` has Nesterov momentum."""
+    """``rmsprop`` is TensorFlow's (decay 0.9, momentum 0.9, epsilon 0.001 inside the root);
+    ``sgd`` has Nesterov momentum."""
     learning_rate: float = Field(default=0.001, gt=0)
     """Peak learning rate for a batch of 256 images; for other batch sizes it is scaled in proportion."""
     decay: Literal["exponential", "cosine"] = "cosine"
@@ -55,7 +56,7 @@ class Recipe(Section):
     freeze_batch_norm: bool = False
     """Keep BatchNorm's statistics unchanged, for instance when fine-tuning on few images."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
-    """Dropout rate in front of the classifier; unset: the network's own, which scaling raises with size."""
+    """Dropout rate in front of the classifier; unset: the network's own, which is higher in larger scaled networks."""
     drop_connect: float | None = Field(default=None, ge=0, lt=1)
     """Rate of stochastic depth at the last block; unset: the network's own."""
     crop: Literal["resized", "padded", "none"] = "resized"
@@ -81,7 +82,7 @@ class Recipe(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """``auto``: bf16 or fp16 on GPUs, fp32 on CPUs."""
     deterministic: bool = True
-    """Use only deterministic GPU kernels, so that a resumed training continues bit for bit."""
+    """Use deterministic GPU kernels wherever PyTorch has them, so that a resumed training continues bit for bit."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of each process; unset: all cores, shared evenly."""
 

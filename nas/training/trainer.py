@@ -243,7 +243,8 @@ class Trainer:
         """Compute the gradients; if memory runs out, retry with smaller and smaller micro-batches.
 
         Raises:
-            WorkError: if not even one image at a time fits.
+            WorkError: if not even one image at a time fits, memory runs out in one of several processes, or
+                BatchNorm has too few values.
         """
         while True:
             torch.manual_seed(seed)

@@ -158,7 +158,7 @@ def find_weights(reference: str, network: Network) -> Weights:
     found = Weights.read(path)
     if layers_of(found.network) != layers_of(network):
         raise InputError(
-            f"weights: '{reference}' is of '{found.network.name}', a network of other layers than '{network.name}'"
+            f"weights: '{reference}' is of '{found.network.name}', a network with other layers than '{network.name}'"
         )
     return found
 
@@ -171,7 +171,7 @@ def trained_weights(folder: Path) -> Path:
     """
     if not (folder / WEIGHTS).is_file():
         raise InputError(
-            f"weights: '{folder}' holds no {WEIGHTS}: it is no training's folder, or its first epoch has not ended; "
+            f"weights: '{folder}' holds no {WEIGHTS}: it is not a training's folder, or its first epoch has not ended; "
             "train with: nas train"
         )
     return folder / WEIGHTS

@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING
 
 from nas.core.errors import InputError, nearest_name
 from nas.scale.find_network import find_network
-from nas.search_spaces.layers import Excitation, Layer
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import Excitation, Layer
 
 if TYPE_CHECKING:
     from torch import Tensor

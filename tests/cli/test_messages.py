@@ -229,7 +229,7 @@ MISTAKES = [
     (["init", "taken/file"], ["taken/file", "expected a folder"]),
     (["trust", "run"], ["trained no proxies", "'imagenet'"]),
     (["search", "--data", "digits", "--evaluator", "imagenet"], ["--data", "'imagenet' trains nothing"]),
-    (["search", "--config", "run"], ["'run' is a run's folder", "run/config.yaml"]),
+    (["search", "--config", "run"], ["'run' is a run directory", "run/config.yaml"]),
     (["export", "network.yaml", "onx"], ["'onx' is no format", "did you mean 'onnx'"]),
     (["search", "--out", "run"], ["--out: 'run' is not empty", "resume with: nas search --resume run"]),
     (["search", "--out", "network.yaml"], ["--out: 'network.yaml' is a file"]),

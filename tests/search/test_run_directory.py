@@ -62,7 +62,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
     run.close()
     path = tmp_path / "run" / "trials.jsonl"
     path.write_text("{}\n" + path.read_text())
-    with pytest.raises(InputError, match="trials.jsonl, line 1: is no trial"):
+    with pytest.raises(InputError, match="trials.jsonl, line 1: not a trial"):
         Run.open(tmp_path / "run")
 
 
@@ -99,7 +99,7 @@ def test_a_line_of_another_form_is_told(tmp_path: Path, change: dict[str, object
     run.close()
     row = json.loads((tmp_path / "run" / "trials.jsonl").read_text())
     (tmp_path / "run" / "trials.jsonl").write_text(json.dumps({**row, **change}) + "\n")
-    with pytest.raises(InputError, match="line 1: is no trial"):
+    with pytest.raises(InputError, match="line 1: not a trial"):
         Run.open(tmp_path / "run")
 
 

@@ -48,7 +48,7 @@ def test_what_cannot_be_shaped() -> None:
         apply_preset(PlainSpace("plain", (2, 2)), "gpu")
     form = {"name": "b", "resolution": 32, "classes": 2, "stem": {"channels": 8}, "head": {"channels": 8}}
     blocks = StageTableSpace({**form, "stages": [["r1_k3_s11_e1_i8_o8", "r2_k3_s11_e1_i8_o8"]]})
-    with pytest.raises(InputError, match="list of whole blocks"):
+    with pytest.raises(InputError, match="list of stages in block notation"):
         apply_preset(blocks, "gpu")
 
 

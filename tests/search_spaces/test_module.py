@@ -9,9 +9,9 @@ from torch import nn
 
 from nas.search_spaces.blocks import Block, Norm, drop_connect
 from nas.search_spaces.catalogue import reference_network
-from nas.search_spaces.layers import realise
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import realise
 from nas.search_spaces.parts import Stage
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from nas.core.errors import InputError
-from nas.search_spaces.layers import Convolution, Excitation, Layer, realise
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import Convolution, Excitation, Layer, realise
 from nas.search_spaces.parts import Head, Stage, Stem, output_size
 
 

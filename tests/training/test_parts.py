@@ -215,7 +215,7 @@ def test_weights_of_other_layers_are_refused_whatever_their_shapes(tiny_network:
     random_weights(tiny_network.at(resolution=32, classes=9)).save(tmp_path / "w.safetensors")
     assert find_weights(str(tmp_path / "w.safetensors"), tiny_network).network.classes == 9
     other = replace(tiny_network, stem=replace(tiny_network.stem, activation="relu"))
-    with pytest.raises(InputError, match="a network of other layers than 'network'"):
+    with pytest.raises(InputError, match="a network with other layers than 'network'"):
         find_weights(str(tmp_path / "w.safetensors"), other)
 
 

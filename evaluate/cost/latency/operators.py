@@ -13,8 +13,8 @@ import numpy as np
 
 from nas.core.errors import InputError
 from nas.search_spaces import space as spaces
-from nas.search_spaces.layers import INPUT_CHANNELS, Convolution, Layer, Step, realise
 from nas.search_spaces.network import Network
+from nas.search_spaces.operations import INPUT_CHANNELS, Convolution, Layer, Step, realise
 from nas.search_spaces.parts import Head, Stage, Stem, output_size
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
@@ -60,7 +60,7 @@ def input_shape(operator: Operator, batch: int = 1) -> tuple[int, int, int, int]
 
 
 def operator_name(operator: Operator) -> str:
-    """Return the name of an operator; two names are equal if and only if the operators are equal."""
+    """Return the name of an operator; equal names mean equal operators, except for the dropout rate of a head."""
     if isinstance(operator, StemOperator):
         stem = operator.stem
         return (

@@ -34,8 +34,8 @@ def runner(module: nn.Module, shape: Sequence[int], device: str, backend: str, t
         module: module that maps one tensor to another.
         shape: shape of the input.
         device: ``cpu`` or ``cuda``.
-        backend: ``eager``; ``channels_last``, the same in that memory order; ``compiled`` by torch.compile;
-            ``onnxruntime``.
+        backend: ``eager``; ``channels_last``, eager in that memory order; ``compiled``, by torch.compile and in
+            channels_last too; ``onnxruntime``.
         threads: CPU threads of onnxruntime; ``fixed_threads`` sets those of torch.
 
     Raises:

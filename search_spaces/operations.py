@@ -1,7 +1,8 @@
 """The operations of a stage: the plain steps of each layer, from which both its cost and its module are derived.
 
 A layer is a sequence of convolutions, optionally with a squeeze-and-excitation, and a shortcut around them. A new
-operation needs only one function here; its cost, its module and its identity follow from its steps.
+operation needs its name in ``Operation`` (``parts.py``), a function here that returns its steps, and an entry in
+``_OPERATIONS``. Its cost and its module follow from its steps.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class _Place:
     def dense(
         self, channels: tuple[int, int], kernel: int, activation: Activation | None, where: _Where
     ) -> Convolution:
-        """Return a dense convolution that comes before the strided step, is itself strided, or comes after it."""
+        """Return a regular convolution that comes before the strided step, is itself strided, or comes after it."""
         before, after = self.size, output_size(self.size, self.stride)
         in_size, out_size = {"before": (before, before), "across": (before, after), "after": (after, after)}[where]
         stride = self.stride if where == "across" else 1

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nas.search_spaces.blocks import Block, Norm
-from nas.search_spaces.layers import Convolution, Excitation, Layer, realise
+from nas.search_spaces.operations import Convolution, Excitation, Layer, realise
 from nas.search_spaces.parts import Stage
 
 
