@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.controller_time
 
-Each controller proposes 1,000 trials in batches of 25, on one thread. The problem is the 28-token space inside a band
+Each controller proposes 1,000 trials in batches of 25, on one thread. The problem is the 28-gene space inside a band
 of MACs. The time of the evaluations is not included. The state is taken after every batch, as a search does.
 """
 

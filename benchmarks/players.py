@@ -25,7 +25,7 @@ class Course:
     """The evaluations of one player on one problem with one seed.
 
     Attributes:
-        genes: evaluated genotypes ``(evaluations, tokens)``, in the order in which their evaluations finished.
+        genes: evaluated genotypes ``(evaluations, genes)``, in the order in which their evaluations finished.
         rewards: true rewards of the genotypes, ``(evaluations,)``.
         measured: rewards that the player received, with noise if the problem has it, ``(evaluations,)``.
         seconds: seconds spent in the player itself.
@@ -104,7 +104,7 @@ def trial_of(problem: Problem, number: int, architecture: Architecture, noise: n
 
 
 def _raw_optuna(sampler: str, multi: bool = False, ordered: bool = False) -> Raw:
-    """Return a player that is a plain Optuna study.
+    """Return a function that runs a plain Optuna study.
 
     Every gene is categorical (or an integer if ``ordered``); the study gets the plain reward, or both objectives.
     """

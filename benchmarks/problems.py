@@ -1,6 +1,6 @@
 """Problems for the comparison of controllers, with exact budgets, instant accuracies and a known best reward.
 
-- ``imagenet-hard-400M`` and similar names: the 28-token space ``efficientnet`` inside [360M, 400M] MACs, with
+- ``imagenet-hard-400M`` and similar names: the 28-gene space ``efficientnet`` inside [360M, 400M] MACs, with
   accuracies from the ImageNet surrogate.
 - ``imagenet-hard-400M-noisy``: the same with noise on each accuracy, as if each training had its own seed: a standard
   deviation of 0.26 points, as in the data that the surrogate is fitted to.
@@ -56,7 +56,7 @@ class Problem:
     Attributes:
         name: name of the problem.
         task: the task that controllers receive.
-        accuracy: function that returns accuracies ``(n,)``, as fractions, for genotypes ``(n, tokens)``.
+        accuracy: function that returns accuracies ``(n,)``, as fractions, for genotypes ``(n, genes)``.
         best: highest known reward; ``None`` if it is not known and the best reward that any player found is used.
         noise: standard deviation of a training's accuracy around the true accuracy, as a fraction.
     """
@@ -68,12 +68,12 @@ class Problem:
     noise: float = 0.0
 
     def rewards(self, genes: Genes, accuracies: Numbers | None = None) -> Numbers:
-        """Return the rewards ``(n,)`` of genotypes ``(n, tokens)``, by the true or by the given accuracies."""
+        """Return the rewards ``(n,)`` of genotypes ``(n, genes)``, by the true or by the given accuracies."""
         found = self.accuracy(genes) if accuracies is None else accuracies
         return self.task.reward.many({**self.task.domain.costs(genes), "accuracy": found})
 
     def measure(self, genes: Genes, generator: np.random.Generator) -> Numbers:
-        """Return the measured accuracies ``(n,)`` of genotypes ``(n, tokens)``: the true accuracies plus noise."""
+        """Return the measured accuracies ``(n,)`` of genotypes ``(n, genes)``: the true accuracies plus noise."""
         return self.accuracy(genes) + self.noise * generator.standard_normal(len(genes))
 
 
@@ -136,7 +136,7 @@ def _imagenet(name: str) -> Problem:
 
 
 def _best_known(name: str) -> float | None:
-    """Return the stored best reward of a problem; ``None`` if it was found with another surrogate than the shipped."""
+    """Return the stored best reward of a problem; ``None`` if it was found with a different surrogate."""
     stored: dict[str, Any] = json.loads(BEST_KNOWN.read_text()) if BEST_KNOWN.exists() else {}
     if stored.get("surrogate") != surrogate_hash():
         return None

@@ -18,7 +18,7 @@ ENUMERABLE = 50_000
 REASONS_LOGGED = 20
 _log = logging.getLogger(__name__)
 
-Genes = NDArray[np.int64]  # (architectures, tokens); the tokens of an architecture are its genes
+Genes = NDArray[np.int64]  # (architectures, genes): the option of each gene
 Columns = dict[str, NDArray[Any]]  # a metric's values by its name, (architectures,) each
 
 
@@ -65,7 +65,7 @@ class Domain:
         return None
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
-        """Draw up to ``count`` genotypes at once, ``(n, tokens)``; ``None`` if a limited number of tries found none.
+        """Draw up to ``count`` genotypes at once, ``(n, genes)``; ``None`` if a limited number of tries found none.
 
         All of them are ``inside``, but ``admits`` may still reject some.
         """
@@ -86,7 +86,7 @@ class Domain:
         return count if count <= ENUMERABLE else None
 
     def listing(self) -> Genes | None:
-        """Return all genotypes of the domain, ``(n, tokens)``, or ``None`` if they cannot be listed.
+        """Return all genotypes of the domain, ``(n, genes)``, or ``None`` if they cannot be listed.
 
         ``admits`` may still reject some of them.
         """

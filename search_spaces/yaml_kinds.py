@@ -13,7 +13,7 @@ GENOTYPE = "a genotype of a space without stage tables"
 USES = {
     NETWORK: "use it with nas show FILE, nas scale FILE or nas train FILE",
     SPACE: "use it with nas search --space FILE or nas check FILE",
-    SEARCH: "use it with nas search --config FILE; for the run's network, give the run's folder",
+    SEARCH: "use it with nas search --config FILE; for the run's network, give the run directory",
     TRAINING: "use its folder with nas train --resume FOLDER; for the network, give its folder",
     GENOTYPE: "it cannot be shown, scaled or trained here",
 }

@@ -34,10 +34,10 @@ def best_candidates(
 
     Args:
         domain: the domain of the genotypes.
-        score: function from genotypes ``(n, tokens)`` to scores to maximise; ``-inf`` for genotypes that must not be
+        score: function from genotypes ``(n, genes)`` to scores to maximise; ``-inf`` for genotypes that must not be
             returned.
         generator: random generator of all draws.
-        starts: initial genotypes in addition to random ones, ``(m, tokens)``.
+        starts: initial genotypes in addition to random ones, ``(m, genes)``.
         candidates: approximate number of genotypes that are scored.
         key: function from a genotype to the key of its network, if several genotypes may be one network. Only the first
             genotype of each network survives a round, and none whose key is ``None``.
@@ -85,7 +85,7 @@ def _listed(domain: Domain, generator: np.random.Generator, starts: Genes, candi
 
 
 def _neighbours(genes: Genes, sizes: Sequence[int]) -> Genes:
-    """Return ``genes`` ``(n, tokens)`` and every genotype that differs from one of them in one gene."""
+    """Return ``genes`` ``(n, genes)`` and every genotype that differs from one of them in one gene."""
     found = [genes]
     for gene, options in enumerate(sizes):
         for step in range(1, int(options)):
@@ -107,7 +107,7 @@ def _networks(genes: Genes, key: Key, most: int) -> list[int]:
 
 
 def distinct(genes: Genes) -> NDArray[np.int64]:
-    """Return the indices of the first of equal rows ``(n, tokens)``, in increasing order.
+    """Return the indices of the first of equal rows ``(n, genes)``, in increasing order.
 
     Rows are compared by 64-bit hashes. It is very unlikely that two of millions of rows have the same hash, and this
     would only lose a candidate.
@@ -118,7 +118,7 @@ def distinct(genes: Genes) -> NDArray[np.int64]:
 
 
 def _children(generator: np.random.Generator, parents: Genes, sizes: Genes, count: int) -> Genes:
-    """Return mutated children ``(count, tokens)`` of parents sorted best first; better parents have more."""
+    """Return mutated children ``(count, genes)`` of parents sorted best first; better parents have more."""
     chosen = (generator.random(count) ** 2 * len(parents)).astype(np.int64)
     children: Genes = parents[chosen].copy()
     crossed = generator.random(count) < CROSSED

@@ -52,7 +52,7 @@ class Observations:
         return (genes for genes, earlier in zip(self.genes, self.earlier, strict=True) if not earlier)
 
     def genes_at(self, places: Sequence[int]) -> Genes:
-        """Return the genotypes of trials, ``(n, tokens)``."""
+        """Return the genotypes of trials, ``(n, genes)``."""
         return np.array([self.genes[index] for index in places], dtype=np.int64).reshape(-1, self.tokens)
 
     def metric_at(self, name: str, places: Sequence[int]) -> Numbers:

@@ -25,7 +25,7 @@ class DeviceModel(Protocol):
     note: str
 
     def costs(self, genes: NDArray[np.int64]) -> Mapping[str, Column]:
-        """Return each metric as an array ``(n,)`` for genotypes ``(n, tokens)``.
+        """Return each metric as an array ``(n,)`` for genotypes ``(n, genes)``.
 
         Raises:
             InputError: if the model does not cover a network.

@@ -63,7 +63,7 @@ class LimitedDomain(Domain):
         return self.known.columns(genes)
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
-        """Draw up to ``count`` genotypes inside the limits by rejection, ``(n, tokens)``; ``None`` if none is found."""
+        """Draw up to ``count`` genotypes inside the limits by rejection, ``(n, genes)``; ``None`` if none is found."""
         drawn = super().sample_genes(generator, min(4 * count, self.affordable) if self.limits else count)
         assert drawn is not None
         kept: Genes = drawn[self.inside(drawn)][:count]
@@ -95,7 +95,7 @@ class TableDomain(LimitedDomain):
         return None if genes is None else self._architecture(genes[0])
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
-        """Draw ``count`` genotypes at once, ``(count, tokens)``."""
+        """Draw ``count`` genotypes at once, ``(count, genes)``."""
         return self._sampler.sample(generator, count)
 
     @property
@@ -159,7 +159,7 @@ class ListedDomain(LimitedDomain):
         return {name: column[places] for name, column in self._columns.items()}
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Genes | None:
-        """Draw ``count`` listed genotypes uniformly, ``(count, tokens)``."""
+        """Draw ``count`` listed genotypes uniformly, ``(count, genes)``."""
         listing = self.listing()
         assert listing is not None
         return listing[generator.integers(len(listing), size=count)]

@@ -73,7 +73,7 @@ class KnownCosts:
         return 20_000 if vectorised else 2_000
 
     def columns(self, genes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Return the metrics of genotypes ``(n, tokens)`` by name, ``(n,)`` each.
+        """Return the metrics of genotypes ``(n, genes)`` by name, ``(n,)`` each.
 
         Costs that cannot be counted are ``nan``, or negative in the columns of a compiled table.
         """

@@ -107,12 +107,12 @@ class Pathways:
         return int(following[0, self.offset :].min())
 
     def draw(self, generator: np.random.Generator, count: int) -> Ints:
-        """Draw genotypes ``(count, tokens)`` in proportion to their weights."""
+        """Draw genotypes ``(count, genes)`` in proportion to their weights."""
         start = np.searchsorted(self._cumulative, generator.random(count) * self.total, side="right")
         return self.draw_from(generator, np.minimum(start, len(self.ways) - 1))
 
     def draw_from(self, generator: np.random.Generator, start: Ints) -> Ints:
-        """Draw genotypes ``(n, tokens)`` whose buckets sum to ``start + offset``; ``start`` is ``(n,)``."""
+        """Draw genotypes ``(n, genes)`` whose buckets sum to ``start + offset``; ``start`` is ``(n,)``."""
         genes = np.zeros((len(start), len(self.table.space.gene_sizes)), dtype=np.int64)
         state, left = np.zeros(len(start), dtype=np.int64), start + self.offset
         for index, segment in enumerate(self.table.segments):
@@ -132,7 +132,7 @@ class Pathways:
         return genes
 
     def listed(self) -> Ints:
-        """Return the genes ``(n, tokens)`` of every path; branches that cannot be completed are skipped."""
+        """Return the genes ``(n, genes)`` of every path; branches that cannot be completed are skipped."""
         found: list[list[int]] = []
 
         def follow(index: int, state: int, left: int, chosen: list[int]) -> None:

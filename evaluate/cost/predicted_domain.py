@@ -70,7 +70,7 @@ class PredictedDomain(LimitedDomain):
         return None if genes is None else Architecture(self.space.name, tuple(genes[0].tolist()))
 
     def sample_genes(self, generator: np.random.Generator, count: int) -> Ints | None:
-        """Draw ``count`` genotypes at once, ``(count, tokens)``; ``None`` if bounded tries found fewer."""
+        """Draw ``count`` genotypes at once, ``(count, genes)``; ``None`` if bounded tries found fewer."""
         if not self.uniform:
             return self._wander(generator, count)
         kept: list[Ints] = []

@@ -65,14 +65,14 @@ class SegmentTable:
     peak: Ints
 
     def option(self, genes: Ints) -> Ints:
-        """Return the segment's option for each row of ``genes`` ``(n, tokens)``, shape ``(n,)``."""
+        """Return the segment's option for each row of ``genes`` ``(n, genes)``, shape ``(n,)``."""
         index = np.zeros(len(genes), dtype=np.int64)
         for gene, size in zip(self.genes, self.sizes, strict=True):
             index = index * size + genes[:, gene]
         return index
 
     def write_genes(self, option: Ints, genes: Ints) -> None:
-        """Write the genes of each option ``(n,)`` into the rows of ``genes`` ``(n, tokens)``."""
+        """Write the genes of each option ``(n,)`` into the rows of ``genes`` ``(n, genes)``."""
         for gene, size in zip(reversed(self.genes), reversed(self.sizes), strict=True):
             option, genes[:, gene] = np.divmod(option, size)
 
@@ -107,7 +107,7 @@ class CostTable:
         self._known: list[dict[Any, tuple[int, int, int, int]]] = [{} for _ in self.segments]
 
     def costs(self, genes: NDArray[Any]) -> dict[str, Ints]:
-        """Return every metric of ``COST_METRICS`` as an array ``(n,)`` for genotypes ``(n, tokens)``.
+        """Return every metric of ``COST_METRICS`` as an array ``(n,)`` for genotypes ``(n, genes)``.
 
         A genotype that gives no valid network gets ``IMPOSSIBLE`` for every metric.
         """

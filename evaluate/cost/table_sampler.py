@@ -41,7 +41,7 @@ class TableSampler:
         limits: the budget.
 
     Attributes:
-        listed: all genotypes inside, ``(n, tokens)``, if they are few; else ``None``.
+        listed: all genotypes inside, ``(n, genes)``, if they are few; else ``None``.
         acceptance: share of draws that are kept.
         empty: whether no genotype is inside.
         proved: whether ``empty`` is certain.
@@ -59,7 +59,7 @@ class TableSampler:
         self.empty = not (reachable and self._prepare())
 
     def sample(self, generator: np.random.Generator, count: int = 1) -> Ints | None:
-        """Draw ``count`` genotypes inside the budget, ``(count, tokens)``; ``None`` if bounded tries found fewer."""
+        """Draw ``count`` genotypes inside the budget, ``(count, genes)``; ``None`` if bounded tries found fewer."""
         if self.empty:
             return None
         if self.listed is not None:

@@ -133,7 +133,7 @@ def _part_difference(name: str, part: Stem | Stage | Head, own: Stem | Stage | H
 
 
 def skeleton_genes(space: SearchSpace, genes: Genes) -> Genes:
-    """Return genotypes of ``space`` ``(n, tokens)`` as genotypes of the skeleton ``(n, 28)``.
+    """Return genotypes of ``space`` ``(n, genes)`` as genotypes of the skeleton ``(n, 28)``.
 
     Raises:
         InputError: if one of the genotypes is not on the skeleton.

@@ -98,7 +98,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "init": init_command.init,
     },
 }
-_CLASSES = {  # of the commands that take options from a configuration
+_CLASSES = {  # command classes that take options from a configuration
     "search": search_command.SearchCommand,
     "trust": trust_command.TrustCommand,
     "scale": scale_command.ScaleCommand,

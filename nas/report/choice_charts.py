@@ -93,7 +93,7 @@ def effects_chart(table: OptionTable) -> Chart | None:
     how = (
         "with all other choices equal, as far as effects add up"
         if table.additive
-        else "the mean of its trials minus the mean of all trials: there are too few to hold other choices equal"
+        else "the mean of its trials minus the mean of all trials: there are too few trials to hold other choices equal"
     )
     caption = (
         f"Difference in accuracy that goes with an option, {how}; 95% intervals. The search samples promising regions "

@@ -71,10 +71,11 @@ def _lead(facts: Facts) -> str:
 
 
 def _reached(facts: Facts, best: Trial) -> str:
-    """Return the best trial's accuracy as text; where possible, one that was not used to choose the trial."""
+    """Return the least biased estimate of the best trial's accuracy as text, and other known accuracies in brackets."""
     result = facts.result
     if result is not None and result.predicted is not None:
-        return f"{result.accuracy:.2%} predicted accuracy ({result.searched_accuracy:.2%} by the search's own fit)"
+        searched = f"{result.searched_accuracy:.2%} by the fit that the search used"
+        return f"{result.accuracy:.2%} predicted accuracy ({searched})"
     kind = "predicted" if facts.config.evaluator_kind.is_predicted else "validation"
     if result is None:
         return f"{best.metrics['accuracy']:.2%} {kind} accuracy"

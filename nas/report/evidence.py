@@ -57,8 +57,10 @@ def trust_section(facts: Facts) -> PageSection | None:
         text.append(
             f"Gain over EfficientNet-B0: {100 * predicted.gain:+.2f} points, 95% interval {low:+.2f} to {high:+.2f} "
             "for one training of each. For the found network, the fit that the search used predicts "
-            f"{100 * predicted.found.optimism:.2f} points more than a second fit, which was made from other "
-            "trainings. This page gives the predictions of the second fit."
+            f"{100 * predicted.found.optimism:.2f} points more than a fit that the search did not use, which was made "
+            "from other trainings. The accuracy at the top of this page and the comparison with EfficientNet-B0 are "
+            "predictions of the fit that the search did not use; the charts and the Pareto front show predictions of "
+            "the fit that the search used."
         )
     if facts.trust is not None:
         chart = trust_chart(facts.trust, facts.trust_trainings())

@@ -31,7 +31,8 @@ class RandomSearch:
         best: best reward after 1, 2, 3, ... trials ``(n,)``.
         label: label in the chart's legend.
         source: description of the trials or draws behind the curve.
-        independent: whether the curve comes from other trials than the search's own; otherwise they are not compared.
+        independent: whether the curve comes from trials other than the search's own, so that the search can be compared
+            with it.
     """
 
     best: NDArray[np.float64]

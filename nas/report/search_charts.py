@@ -163,7 +163,7 @@ def _random_words(best: np.ndarray, random: RandomSearch | str) -> str:
     compared = min(len(best), len(random.best))
     theirs, ours = float(random.best[compared - 1]), float(best[compared - 1])
     reached = np.flatnonzero(best >= theirs)
-    when = f", which the search reached at trial {int(reached[0]) + 1:,}" if len(reached) else ""
+    when = f", a reward that the search reached at trial {int(reached[0]) + 1:,}" if len(reached) else ""
     verdict = "ahead" if ours >= theirs else "behind"
     return (
         f"The dashed line shows {random.source}: {theirs:.4f} after {compared:,} trials{when}; the search is {verdict} "
@@ -238,7 +238,7 @@ def _references(axes: Any, facts: Facts, low: float, high: float) -> str:
     if "efficientnet_b0" in near and prediction is not None:
         place = [near["efficientnet_b0"]], [prediction.efficientnet_b0.picked_by]
         axes.scatter(*place, marker="D", s=26, color=BLACK, zorder=4, label="B0")
-        diamond = "The diamond is EfficientNet-B0, with the accuracy predicted by the same fit. "
+        diamond = "The diamond is EfficientNet-B0, with the accuracy predicted by the fit that the search used. "
     where = f"at {facts.decoded.resolution} px and {facts.decoded.classes} classes"
     far = ", ".join(f"{name} {format_quantity(1e6 * macs)}" for name, macs in costs.items() if name not in near)
     dotted = f"The dotted lines are the MACs of the papers' networks {where}. " if near else ""

@@ -178,7 +178,7 @@ MISTAKES = [
     (["rediscover", "--target-flops", "much"], ["--target-flops", "'much'"]),
     (["rediscover", "--out", "taken"], ["'taken' is not empty"]),
     (["serch"], ["No such command"]),
-    (["show", "run/config.yaml"], ["expected a network", "a search's configuration", "give the run's folder"]),
+    (["show", "run/config.yaml"], ["expected a network", "a search's configuration", "give the run directory"]),
     (["scale", "table.yaml", "--phi", "1"], ["expected a network", "a search space", "nas search --space FILE"]),
     (["train", "trained/train.yaml", "--data", "digits"], ["expected a network", "nas train --resume FOLDER"]),
     (["search", "--config", "network.yaml"], ["expected a search's configuration", "this is a network"]),

@@ -32,7 +32,7 @@ class StageSums:
             self._segments.append((segment.genes, sizes, np.array(rows), np.array(segment.next_state)))
 
     def __call__(self, genes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the sums in ms for genotypes ``(n, tokens)``, ``(n,)``; NaN if an operator was not measured."""
+        """Return the sums in ms for genotypes ``(n, genes)``, ``(n,)``; NaN if an operator was not measured."""
         state = np.zeros(len(genes), dtype=np.int64)
         sums = np.zeros(len(genes))
         for indices, sizes, milliseconds, next_state in self._segments:

@@ -15,7 +15,9 @@ from nas.cli.guard import guarded
 def confirm(
     thing: Thing,
     data: Annotated[str, typer.Option(help="digits, or a folder or zip of images.")],
-    against: Annotated[str, typer.Option(help="The other network; same forms as THING.")] = "efficientnet_b0",
+    against: Annotated[
+        str, typer.Option(help="The other network, given in the same way as THING.")
+    ] = "efficientnet_b0",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 10,
     resolution: Annotated[int, typer.Option(min=1, help="Side of the images in pixels.")] = 32,

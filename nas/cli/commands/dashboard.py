@@ -10,7 +10,7 @@ import typer
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
 
-RunFolder = Annotated[Path, typer.Argument(help="A run's folder; its search may still be running.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run directory; its search may still be running.")]
 
 
 @guarded

@@ -88,7 +88,7 @@ def _print_triples(console: Console, found: Fit) -> None:
         cells = [f"{value:g}" for value in (rule.alpha, rule.beta, rule.gamma)]
         cells += [f"{triple.growth:.2f}", f"{rule.growth:.2f}", f"{triple.accuracy:.2%}"]
         cells += [f"{statistics.fmean(again):.2%}" if again else "", str(len(again) or "")]
-        table.add_row(*cells, "not distinguishable from the best" if triple.tied else "")
+        table.add_row(*cells, "not significantly different from the best" if triple.tied else "")
     show_table(console, table)
 
 

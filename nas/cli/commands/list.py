@@ -16,7 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 @guarded
 def spaces(json: Json = False) -> None:
-    """List the search spaces with their numbers of genotypes and distinct networks, and their range of MACs.
+    """List the search spaces with their numbers of architectures (genotypes) and distinct networks, and range of MACs.
 
     Examples:
       nas spaces --json

@@ -13,9 +13,9 @@ from nas.cli.guard import guarded
 
 @guarded
 def report(
-    run: Annotated[Path, typer.Argument(help="A run's folder; its search may still be running.")],
+    run: Annotated[Path, typer.Argument(help="A run directory; its search may still be running.")],
     out: Annotated[
-        Path | None, typer.Option(help="The page, or a folder for it (default: report.html in the run's folder).")
+        Path | None, typer.Option(help="The page, or a folder for it (default: report.html in the run directory).")
     ] = None,
     pictures: Annotated[
         bool,

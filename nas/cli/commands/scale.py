@@ -144,7 +144,7 @@ def scale(
         _as_json(json, lambda: fit_run.go_on(resume, given(context)))
         return
     if thing is None:
-        raise InputError("scale: expected a network, such as efficientnet_b0 or a run's folder")
+        raise InputError("scale: expected a network, such as efficientnet_b0 or a run directory")
     network = find_network(thing)
     if fit:
         bases = {"alpha": alpha != 1.2, "beta": beta != 1.1, "gamma": gamma != 1.15}

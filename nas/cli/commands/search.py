@@ -28,10 +28,10 @@ def search(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder (default: runs/SPACE-TIME).", rich_help_panel=_RUN)
+        Path | None, typer.Option(help="The run directory (default: runs/SPACE-TIME).", rich_help_panel=_RUN)
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Resume a run's folder; a larger --trials extends it.", rich_help_panel=_RUN)
+        Path | None, typer.Option(help="Resume this run directory; a larger --trials extends it.", rich_help_panel=_RUN)
     ] = None,
     assignments: Annotated[
         list[str] | None,

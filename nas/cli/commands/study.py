@@ -56,7 +56,7 @@ def scale_study(
     quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
     json: Json = False,
 ) -> None:
-    """Scale a network by depth, by width, by resolution and by all three to equal exact MACs, and train each alike.
+    """Scale a network by depth, width, resolution and all three to equal exact MACs, and train all with equal settings.
 
     Without --data, only costs are shown. Running the same command again keeps the finished trainings and does the rest.
 
@@ -76,7 +76,7 @@ def scale_study(
     data = changes.get("data", {}).get("source")
     if thing is None:
         if data is not None:
-            raise InputError("scale-study: expected a network to train, such as efficientnet_b0 or a run's folder")
+            raise InputError("scale-study: expected a network to train, such as efficientnet_b0 or a run directory")
         rows = paper_rows()
         print_json([row.as_json() for row in rows]) if json else _print_paper(console, rows)
         return
@@ -116,7 +116,7 @@ def _train(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: expected a folder, but '{folder}' is a file")
     if folder.exists() and any(folder.iterdir()) and not (folder / JOURNAL).exists():
-        raise InputError(f"--out: '{folder}' holds something else than a study; choose another --out")
+        raise InputError(f"--out: '{folder}' holds something other than a study; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     lock = hold(folder / JOURNAL, "scale-study")
 

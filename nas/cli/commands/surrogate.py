@@ -30,7 +30,7 @@ def score(
     """Compare predictions with every measured row, in the file's units.
 
     Examples:
-      nas surrogate score
+      nas surrogate score --data trained_networks.csv
     """
     from nas.cli.display.output import make_console, plain_table, print_json
     from nas.evaluate.imagenet.measured_table import read_measured
@@ -132,7 +132,7 @@ def import_archive(
     """Make the table of measured networks from Accel-NASBench's own archive of JSON files.
 
     Examples:
-      nas surrogate import ARCHIVE --out measured.npz
+      nas surrogate import ARCHIVE --out measured.csv
     """
     from nas.cli.display.output import make_console, say
     from nas.core.files import write_whole

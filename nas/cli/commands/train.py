@@ -61,7 +61,7 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="efficientnet, modern, small-images, transfer, or a FILE.yaml (default: modern, or transfer).",
+            help="efficientnet, modern, small-images, transfer, or FILE.yaml (default: modern; with --init: transfer).",
             rich_help_panel=_WHAT,
             autocompletion=completion.recipes,
         ),
@@ -104,7 +104,7 @@ def train(
         _execute(run, None, console)
         return
     if thing is None:
-        raise InputError("train: expected a network, such as efficientnet_b0 or a run's folder, or --resume FOLDER")
+        raise InputError("train: expected a network, such as efficientnet_b0 or a run directory, or --resume FOLDER")
     changes = given(context)
     if "data" not in changes and not any(item.startswith("data.source=") for item in assignments or []):
         raise InputError("train: --data is missing: a name that nas data list shows, or a folder or zip of images")

@@ -31,7 +31,7 @@ TrustCommand = with_config_options(
 @guarded
 def trust(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(help="A run's folder, or a space: its name, FILE.yaml or FILE.py:Class.")],
+    what: Annotated[str, typer.Argument(help="A run directory, or a space: its name, FILE.yaml or FILE.py:Class.")],
     networks: Annotated[int, typer.Option(min=3, help="Number of networks to train.", rich_help_panel=_TRAININGS)] = 16,
     seeds: Annotated[int, typer.Option(min=1, help="Proxy trainings of each network.", rich_help_panel=_TRAININGS)] = 2,
     longer: Annotated[

@@ -34,8 +34,8 @@ def print_b0_comparison(found: B0Comparison, nearby: Sequence[Neighbour], consol
     )
     say(
         console,
-        f"Optimism        {100 * found.found.judgement.optimism:+.2f} points: the fit used by the search predicts "
-        f"{found.found.judgement.picked_by:.2%}; the figures above come from a second fit to other trainings",
+        f"Optimism        {100 * found.found.judgement.optimism:+.2f} points: the fit that the search used predicts "
+        f"{found.found.judgement.picked_by:.2%}; the figures above are by a fit that the search did not use",
     )
     if not found.b0_inside:
         say(console, "Where B0 stands outside the limits of this search")

@@ -81,7 +81,7 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
         _print_confirmation(baseline.confirmation, console)
     if (trust := read_trust(run.path)) is not None:
         noise = trust["smallest_difference"]
-        smallest = "" if not noise else f"; differences below {100 * noise:.2f} points mean nothing"
+        smallest = "" if not noise else f"; differences below {100 * noise:.2f} points are not significant"
         say(console, f"Trust           Kendall's tau {trust['tau']:.2f} with longer training{smallest} (nas trust)")
     kind = "Validation" if baseline.b0_comparison is None else "Search's fit"
     accuracy, reward = best.metrics["accuracy"], baseline.reward
@@ -123,7 +123,7 @@ def _print_confirmation(confirmation: Confirmation, console: Console) -> None:
         say(console, f"                trial {first.trial.number}, the best of the search, reached {first.mean:.2%}")
     if tied := confirmation.tied:
         names = ", ".join(f"{one.trial.number} ({one.mean:.2%})" for one in tied[:5])
-        say(console, f"                not distinguishable from the winner: trials {names}")
+        say(console, f"                not significantly different from the winner: trials {names}")
 
 
 def print_interruption(best: Trial | None, run: Run, console: Console) -> None:

@@ -19,7 +19,7 @@ def text_plot(
     """Return the lines of a scatter plot in which some points are marked.
 
     Args:
-        points: x and y of each.
+        points: x and y of each point.
         marked: x and y of each marked point; marked points are drawn over the others.
         width: width of the whole plot in characters.
         height: height of the box in lines; the plot has two more lines below the box.

@@ -288,7 +288,7 @@ def test_an_evaluator_pauses_and_goes_on_to_the_same_score(
 def test_a_checkpoint_of_another_training_is_no_checkpoint(
     other: str, data: ImageData, tiny_network: Network, tmp_path: Path
 ) -> None:
-    """As in a run's folder that was used before."""
+    """As in a run directory that was used before."""
     path, proxy = tmp_path / "7.pt", ProxyEvaluator(ProxySettings(batch_size=12), data, "cpu")
     architecture, network, seed, cycles = HERE, tiny_network, 4, (2, 1)
     if other == "seed":
