@@ -20,8 +20,8 @@ from nas.core.records import Architecture, Trial
 
 Point = tuple[Architecture, float]
 Origin = tuple[int, bool]  # the climb of a proposal, and whether the proposal is one of its random starts
-START = 10
-LOWEST = float("-inf")
+_START = 10
+_LOWEST = float("-inf")
 LOOKED = 40  # neighbours drawn for one proposal, all known or outside the domain, before a restart
 
 
@@ -39,7 +39,7 @@ class LocalSearch(Controller):
     name = "local"
     summary = "local search: neighbours of the best network, first improvement, restarts (White et al. 2020)"
 
-    def __init__(self, task: Task, seed: int, *, start: int = START, patience: int = 60, kick: int = 4) -> None:
+    def __init__(self, task: Task, seed: int, *, start: int = _START, patience: int = 60, kick: int = 4) -> None:
         super().__init__(task, seed)
         for name, value in (("start", start), ("patience", patience), ("kick", kick)):
             if value < 1:
@@ -56,7 +56,7 @@ class LocalSearch(Controller):
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (depends on nothing else)
         """Return 10 for ``start``, but at most a quarter of the trials."""
-        return {"start": max(min(trials // 4, START), 1)}
+        return {"start": max(min(trials // 4, _START), 1)}
 
     def prepare(self, count: int) -> None:  # noqa: ARG002 (one by one)
         """Forget candidates that were not accepted, and reset the count of drawn neighbours."""
@@ -126,7 +126,7 @@ class LocalSearch(Controller):
     def _begin_anew(self) -> None:
         self._without_gain, self._climb = 0, self._climb + 1
         kicked = self._kicked() if self._climb % 2 and self._best else None
-        self._here, self._begun = (None, 0) if kicked is None else ((kicked, LOWEST), self.start)
+        self._here, self._begun = (None, 0) if kicked is None else ((kicked, _LOWEST), self.start)
 
     def _kicked(self) -> Architecture | None:
         """Return the best network with some genes changed, inside the domain; ``None`` if none was found."""
@@ -145,8 +145,8 @@ class LocalSearch(Controller):
 
 def _plain(point: Point) -> list[Any]:
     """Return a point as JSON values; the network of a restart from the best has no reward yet."""
-    return [list(point[0].genes), None if point[1] == LOWEST else point[1]]
+    return [list(point[0].genes), None if point[1] == _LOWEST else point[1]]
 
 
 def _reward(value: float | None) -> float:
-    return LOWEST if value is None else float(value)
+    return _LOWEST if value is None else float(value)

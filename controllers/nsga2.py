@@ -21,7 +21,7 @@ from nas.controllers.variation import crossover, mutated_inside
 from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
 
-POPULATION = 40
+_POPULATION = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class NSGA2(Controller):
         task: Task,
         seed: int,
         *,
-        population: int = POPULATION,
+        population: int = _POPULATION,
         objectives: Sequence[str] = (),
         constraints: Mapping[str, float] = {},
         crossover: float = 0.9,
@@ -84,7 +84,7 @@ class NSGA2(Controller):
     @classmethod
     def fitted(cls, trials: int, given: Mapping[str, Any]) -> State:  # noqa: ARG003 (depends on nothing else)
         """Return 40 for ``population``, but at most a quarter of the trials."""
-        return {"population": max(min(trials // 4, POPULATION), 2)}
+        return {"population": max(min(trials // 4, _POPULATION), 2)}
 
     def propose(self) -> Architecture | None:
         """Return a random network until the first generation is proposed, then a child."""

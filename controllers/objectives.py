@@ -19,8 +19,8 @@ REWARD, ACCURACY = "reward", "accuracy"
 TRIED = 64  # genotypes drawn to find out which costs are known
 _log = logging.getLogger(__name__)
 LACKED_LIMIT = 3  # an error is raised if this many successful trials lack a metric
-NEVER = -1  # marks a metric that was measured at least once: its absence is no longer reported
-RISING = (REWARD, ACCURACY, "throughput")
+_NEVER = -1  # marks a metric that was measured at least once: its absence is no longer reported
+_RISING = (REWARD, ACCURACY, "throughput")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Objectives:
                 raise InputError(f"{key}: expected names such as accuracy, macs or max:NAME, got {name!r}")
             if metric in found:
                 raise InputError(f"{key}: '{metric}' appears twice")
-            rises = direction == "max" if colon else metric in RISING or metric.startswith(ACCURACY)
+            rises = direction == "max" if colon else metric in _RISING or metric.startswith(ACCURACY)
             found[metric] = 1 if rises else -1
         if not found:
             raise InputError(f"{key}: expected at least one, such as [accuracy, macs]")
@@ -132,7 +132,7 @@ class Watch:
 
     def trust(self) -> None:
         """Mark every metric as measured, as after a restart, because an earlier trial had all of them."""
-        self._lacked = dict.fromkeys(self.names, NEVER)
+        self._lacked = dict.fromkeys(self.names, _NEVER)
 
     def see(self, trials: Sequence[Trial]) -> None:
         """Check finished trials for missing metrics.
@@ -145,9 +145,9 @@ class Watch:
             for name in self.names if trial.status == "ok" else ():
                 lacked = self._lacked.get(name, 0)
                 if name in trial.metrics:
-                    self._lacked[name] = NEVER
+                    self._lacked[name] = _NEVER
                     continue
-                if lacked == NEVER:
+                if lacked == _NEVER:
                     continue
                 self._lacked[name] = lacked + 1
                 text = f"{self.key}: no metric '{name}' in successful trials{nearest_name(name, list(trial.metrics))}"

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 PREFIX = "optuna:"
-SUPPLIED = ("seed", "search_space")  # arguments of samplers that are filled in here
-SEEDED_ONCE = ("QMCSampler",)  # samplers that draw one sequence from one seed; the study stores the position in it
-PICKLED = "cma:"  # prefix of attributes that hold pickles: neither saved to a run directory nor loaded
+_SUPPLIED = ("seed", "search_space")  # arguments of samplers that are filled in here
+_SEEDED_ONCE = ("QMCSampler",)  # samplers that draw one sequence from one seed; the study stores the position in it
+_PICKLED = "cma:"  # prefix of attributes that hold pickles: neither saved to a run directory nor loaded
 
 
 class OptunaController(Controller):
@@ -170,7 +170,7 @@ class OptunaController(Controller):
 
     def _fresh_sampler(self) -> BaseSampler:
         seeded = "seed" in inspect.signature(self._sampler).parameters
-        once = self._sampler.__name__ in SEEDED_ONCE
+        once = self._sampler.__name__ in _SEEDED_ONCE
         seed = self._seed if once else int(self.generator.integers(2**31))
         with self._named():
             return self._sampler(**self._options, **({"seed": seed} if seeded else {}))
@@ -239,7 +239,7 @@ def find_sampler(reference: str) -> type[BaseSampler]:
 def sampler_options(kind: type[BaseSampler]) -> dict[str, Any]:
     """Return a sampler's arguments and their defaults, without those that are filled in here."""
     parameters = inspect.signature(kind).parameters.values()
-    return {item.name: item.default for item in parameters if item.name not in SUPPLIED}
+    return {item.name: item.default for item in parameters if item.name not in _SUPPLIED}
 
 
 def _load_package(package: str) -> ModuleType:
@@ -285,7 +285,7 @@ def _missing(kind: type[Any]) -> list[str]:
     parameters = inspect.signature(kind).parameters.values()
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     needed = [item.name for item in parameters if item.default is inspect.Parameter.empty and item.kind in plain]
-    return [name for name in needed if name not in SUPPLIED]
+    return [name for name in needed if name not in _SUPPLIED]
 
 
 def _states() -> dict[str, Any]:
@@ -299,5 +299,5 @@ def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in attributes.items()
-        if not key.startswith(PICKLED) and not (isinstance(value, float) and math.isnan(value))
+        if not key.startswith(_PICKLED) and not (isinstance(value, float) and math.isnan(value))
     }

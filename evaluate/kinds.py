@@ -65,7 +65,7 @@ EVALUATORS: dict[str, EvaluatorKind] = {
         is_instant=True,
     ),
 }
-USERS_OWN = EvaluatorKind("a class of the user's own")
+_USERS_OWN = EvaluatorKind("a class of the user's own")
 """Properties assumed for FILE.py:Class before the file is read."""
 
 
@@ -76,7 +76,7 @@ def evaluator_kind(name: str) -> EvaluatorKind:
         InputError: if there is no evaluator of that name.
     """
     if ".py" in name:
-        return USERS_OWN
+        return _USERS_OWN
     if name not in EVALUATORS:
         raise InputError(
             f"evaluator: expected FILE.py:Class or a built-in one, got '{name}'{nearest_name(name, EVALUATORS)}"
@@ -92,7 +92,7 @@ def kind_of_class(code: UserCode) -> EvaluatorKind:
     """
     kind = code.load()
     return EvaluatorKind(
-        summary=USERS_OWN.summary,
+        summary=_USERS_OWN.summary,
         needs_data=bool(getattr(kind, "needs_data", False)),
         can_test=callable(getattr(kind, "test", None)),
         is_instant=bool(getattr(kind, "is_instant", False)),

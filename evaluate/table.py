@@ -14,7 +14,7 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
 
-EXAMPLE = '{"0,1,2": {"accuracy": 0.71, "macs": 12000000}}'
+_EXAMPLE = '{"0,1,2": {"accuracy": 0.71, "macs": 12000000}}'
 
 
 class TableEvaluator:
@@ -39,7 +39,7 @@ class TableEvaluator:
         except (OSError, ValueError) as error:
             raise InputError(f"evaluator.path: '{path}' cannot be read as JSON: {error}") from None
         if not isinstance(data, dict) or not data:
-            raise InputError(f"{path}: expected a map from comma-joined genes to metrics such as {EXAMPLE}")
+            raise InputError(f"{path}: expected a map from comma-joined genes to metrics such as {_EXAMPLE}")
         return cls(dict(_row(f"{path}: '{key}'", space, key, value) for key, value in data.items()))
 
     def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:  # noqa: ARG002

@@ -15,7 +15,7 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.space import SearchSpace
 
 ENUMERABLE = 50_000
-REASONS_LOGGED = 20
+_REASONS_LOGGED = 20
 _log = logging.getLogger(__name__)
 
 Genes = NDArray[np.int64]  # (architectures, genes): the option of each gene
@@ -50,7 +50,7 @@ class Domain:
             if self._examine is not None:
                 self._examine(architecture)
         except InputError as error:
-            if str(error) not in self._left_out and len(self._left_out) < REASONS_LOGGED:
+            if str(error) not in self._left_out and len(self._left_out) < _REASONS_LOGGED:
                 self._left_out.add(str(error))
                 _log.info("genes %s are left out: %s", architecture.genes, error)
             return False

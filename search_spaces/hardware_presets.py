@@ -22,7 +22,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mobile": {"activation": "hard_swish", "se_gate": "hard_sigmoid"},
     "gpu": {"activation": "relu", "se": 0},
 }
-EARLY_STAGES = 3  # number of first stages in which the gpu preset also offers regular convolutions
+_EARLY_STAGES = 3  # number of first stages in which the gpu preset also offers regular convolutions
 
 
 def apply_preset(space: SearchSpace, preset: str) -> StageTableSpace:
@@ -48,7 +48,7 @@ def _shaped(row: Any, preset: str, index: int) -> dict[str, Any]:
     shaped = {key: value for key, value in stage.items() if key != "se_activation"} | PRESETS[preset]
     if not _has_excitation(shaped.get("se", 0)):
         shaped = {key: value for key, value in shaped.items() if key not in ("se_base", "se_gate")}
-    if preset == "gpu" and index < EARLY_STAGES and shaped.get("op", "mbconv") == "mbconv":
+    if preset == "gpu" and index < _EARLY_STAGES and shaped.get("op", "mbconv") == "mbconv":
         shaped = {"op": ["mbconv", "conv"]} | {key: value for key, value in shaped.items() if key != "op"}
     return shaped
 

@@ -15,7 +15,7 @@ from nas.core.errors import InputError
 from nas.search_spaces.operations import Layer, realise
 from nas.search_spaces.parts import STRICT, Activation, Gate, Head, Operation, Skip, Stage, Stem, output_size
 
-MOST_EXPAND = 1000
+_MOST_EXPAND = 1000
 MOST = 2**20  # upper limit of every count and size
 
 
@@ -143,8 +143,8 @@ def _check_part(where: str, part: Stem | Stage, size: int) -> None:
         if (value := getattr(part, word)) not in known:
             raise InputError(f"{where}.{word}: expected one of {', '.join(map(str, known))}, got {value!r}")
     if isinstance(part, Stage):
-        if not isinstance(part.expand_ratio, (int, float)) or not 0 < part.expand_ratio <= MOST_EXPAND:
-            expected = f"a number above 0 and at most {MOST_EXPAND}"
+        if not isinstance(part.expand_ratio, (int, float)) or not 0 < part.expand_ratio <= _MOST_EXPAND:
+            expected = f"a number above 0 and at most {_MOST_EXPAND}"
             raise InputError(f"{where}.expand: expected {expected}, got {part.expand!r}")
         _at_least(f"{where}.layers", part.layers)
         _rate(f"{where}.se", part.se, high=1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DIVISOR = 8
+_DIVISOR = 8
 
 
 def round_channels(channels: int, width: float) -> int:
@@ -13,8 +13,8 @@ def round_channels(channels: int, width: float) -> int:
     if width == 1 or channels == 0:
         return channels
     exact = channels * width
-    rounded = max(DIVISOR, int(exact + DIVISOR / 2) // DIVISOR * DIVISOR)
-    return rounded + DIVISOR if rounded < 0.9 * exact else rounded
+    rounded = max(_DIVISOR, int(exact + _DIVISOR / 2) // _DIVISOR * _DIVISOR)
+    return rounded + _DIVISOR if rounded < 0.9 * exact else rounded
 
 
 def expanded_channels(channels: int, ratio: float) -> int:

@@ -22,7 +22,7 @@ from nas.search_spaces.yaml_kinds import SPACE, refuse_others
 from nas.search_spaces.yaml_shorthand import MODIFIERS, Modifiers, resolve_part, resolve_stage
 
 _FIXED = ("name", "drop_connect", "norm_epsilon", "norm_momentum")
-REMEMBERED = 256  # most decoded networks in the cache
+_REMEMBERED = 256  # most decoded networks in the cache
 Part = Stem | Stage | Head
 
 
@@ -132,7 +132,7 @@ class StageTableSpace:
         stem, *stages, head = (self.part(segment, chosen[segment], modifiers) for segment in range(1, len(chosen)))
         present = tuple(stage for stage in stages if isinstance(stage, Stage) and stage.layers)
         network = Network(stem=stem, stages=present, head=head, **root)  # type: ignore[arg-type]
-        if len(self._networks) >= REMEMBERED:
+        if len(self._networks) >= _REMEMBERED:
             self._networks.clear()
         self._networks[genes] = network
         return network

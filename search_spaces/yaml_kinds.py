@@ -9,17 +9,17 @@ from nas.core.errors import InputError
 
 NETWORK, SPACE = "a network", "a search space"
 SEARCH, TRAINING = "a search's configuration", "a training's configuration"
-GENOTYPE = "a genotype of a space without stage tables"
-USES = {
+_GENOTYPE = "a genotype of a space without stage tables"
+_USES = {
     NETWORK: "use it with nas show FILE, nas scale FILE or nas train FILE",
     SPACE: "use it with nas search --space FILE or nas check FILE",
     SEARCH: "use it with nas search --config FILE; for the run's network, give the run directory",
     TRAINING: "use its folder with nas train --resume FOLDER; for the network, give its folder",
-    GENOTYPE: "it cannot be shown, scaled or trained here",
+    _GENOTYPE: "it cannot be shown, scaled or trained here",
 }
 
 
-def document_kind(data: Mapping[str, Any]) -> str:
+def _document_kind(data: Mapping[str, Any]) -> str:
     """Return the kind of document that a mapping looks like; empty if the kind is unknown."""
     if "stages" in data:
         stages = data["stages"] if isinstance(data["stages"], list) else []
@@ -29,7 +29,7 @@ def document_kind(data: Mapping[str, Any]) -> str:
     if "thing" in data and "recipe" in data:
         return TRAINING
     if "genes" in data:
-        return GENOTYPE
+        return _GENOTYPE
     return SEARCH if {"evaluator", "controller", "objective"} & set(data) else ""
 
 
@@ -39,6 +39,6 @@ def refuse_others(data: Mapping[str, Any], wanted: str, source: str) -> None:
     Raises:
         InputError: with the document's kind and the commands that accept it.
     """
-    kind = document_kind(data)
+    kind = _document_kind(data)
     if kind and kind != wanted:
-        raise InputError(f"{source}: expected {wanted}, but this is {kind}; {USES[kind]}")
+        raise InputError(f"{source}: expected {wanted}, but this is {kind}; {_USES[kind]}")

@@ -21,11 +21,11 @@ from nas.controllers.predictor.features import Features, spread_of
 from nas.controllers.task import Numbers
 
 LINEAR, QUADRATIC, SMOOTH, NOISE, CATEGORICAL = range(5)
-MODES = np.array([0.0, np.log(0.3), np.log(0.3), np.log(1e-3), np.log(0.5)])  # modes of the priors, as logarithms
-DEVIATIONS = np.array([1.5, 1.5, 1.5, 2.0, 1.0])
-WEIGHT_DEVIATION = 0.5
-SHARED = len(MODES)
-LEAST_NOISE = 1e-5  # as a share of the accuracies' variance; keeps the matrices invertible
+_MODES = np.array([0.0, np.log(0.3), np.log(0.3), np.log(1e-3), np.log(0.5)])  # modes of the priors, as logarithms
+_DEVIATIONS = np.array([1.5, 1.5, 1.5, 2.0, 1.0])
+_WEIGHT_DEVIATION = 0.5
+SHARED = len(_MODES)
+_LEAST_NOISE = 1e-5  # as a share of the accuracies' variance; keeps the matrices invertible
 CONSTANT = 1.0
 AT_ONCE = 4096  # predictions whose covariances are held in memory together
 OUTLIER = 4.0  # accuracies more than this many standard deviations below the median are clipped
@@ -57,8 +57,8 @@ class GaussianProcess:
 
     def __init__(self, features: Features, rises: bool = True) -> None:
         self.features, self.rises = features, rises
-        self.modes = np.concatenate([MODES, np.zeros(features.weights)])
-        self.stds = np.concatenate([DEVIATIONS, np.full(features.weights, WEIGHT_DEVIATION)])
+        self.modes = np.concatenate([_MODES, np.zeros(features.weights)])
+        self.stds = np.concatenate([_DEVIATIONS, np.full(features.weights, _WEIGHT_DEVIATION)])
         self.hyperparameters = self.modes.copy()
 
     def learn_hyperparameters(self, rows: Numbers, accuracies: Numbers, steps: int) -> None:
@@ -107,7 +107,7 @@ class GaussianProcess:
     @property
     def noise(self) -> float:
         """The variance of a training's noise, as a share of the variance of the accuracies."""
-        return float(np.exp(self.hyperparameters[NOISE])) + LEAST_NOISE
+        return float(np.exp(self.hyperparameters[NOISE])) + _LEAST_NOISE
 
     def predict(self, rows: Numbers) -> Posterior:
         """Predict accuracies for features ``(n, features)``, 4,096 at a time."""
@@ -188,7 +188,7 @@ class GaussianProcess:
         own = np.diag(products)
         smooths = smooth * np.exp(products - (own[:, None] + own) / 2)
         covariance = CONSTANT + products * (linear + quadratic * products) + smooths
-        covariance[np.diag_indices(count)] += noise + LEAST_NOISE
+        covariance[np.diag_indices(count)] += noise + _LEAST_NOISE
         factor = _robust_cholesky(covariance)
         coefficients = _solved(factor, targets)
         inverse = _solved(factor, np.eye(count))

@@ -17,8 +17,8 @@ Score = Callable[[Genes], Numbers]
 Key = Callable[[list[int]], Hashable]
 LOOKED = 4  # genotypes whose networks are compared, for each network that is wanted
 ROUNDS, LEAST_CHILDREN = 12, 100
-STARTS = 0.04  # share of the candidates that are drawn at random
-SURVIVORS = 0.2  # number of parents, as a share of a round's children
+_STARTS = 0.04  # share of the candidates that are drawn at random
+_SURVIVORS = 0.2  # number of parents, as a share of a round's children
 CROSSED, FURTHER = 0.3, 0.6  # share of children with two parents; chance of each mutation after the first
 
 
@@ -45,7 +45,7 @@ def best_candidates(
     if domain.listable is not None and (domain.sparse or domain.listable <= candidates):
         listing = _listed(domain, generator, starts, candidates)
         return _sorted(listing, score(listing))
-    drawn = domain.sample_genes(generator, max(int(STARTS * candidates), 10))
+    drawn = domain.sample_genes(generator, max(int(_STARTS * candidates), 10))
     population = starts if drawn is None else np.concatenate([starts, drawn])
     population = population[distinct(population)]
     if not len(population):
@@ -53,7 +53,7 @@ def best_candidates(
     population, scores = _sorted(population, score(population))
     rounds = min(ROUNDS, max(candidates // LEAST_CHILDREN, 1))
     count = candidates // rounds
-    survivors = max(int(SURVIVORS * count), 10)
+    survivors = max(int(_SURVIVORS * count), 10)
     for _ in range(rounds if len(population) else 0):
         children = _children(generator, population[:survivors], np.asarray(domain.space.gene_sizes), count)
         parents = min(survivors, len(population))

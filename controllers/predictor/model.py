@@ -22,10 +22,10 @@ from nas.search_spaces.domain import Domain, Genes
 
 FIRST_STEPS, LATER_STEPS = 40, 15  # steps of the optimisation of hyperparameters
 GROWTH = 1.1  # hyperparameters are fitted again when the number of results has grown by this factor
-MOST_LEARNED = 300  # maximum number of results that hyperparameters are fitted to
-MOST_OPEN = 200  # maximum number of architectures without a result that reduce the uncertainty
-EVEN = 0.5  # probability of success below which an architecture is proposed only if no other is left
-LABEL_NOISE = 0.3  # initial share of the variance of success that no gene explains
+_MOST_LEARNED = 300  # maximum number of results that hyperparameters are fitted to
+_MOST_OPEN = 200  # maximum number of architectures without a result that reduce the uncertainty
+_EVEN = 0.5  # probability of success below which an architecture is proposed only if no other is left
+_LABEL_NOISE = 0.3  # initial share of the variance of success that no gene explains
 
 
 class Model:
@@ -51,7 +51,7 @@ class Model:
         self.impossible: dict[tuple[int, ...], None] = {}
         self._learned_from = self._judged_from = 0
         self._chances = GaussianProcess(self.features)
-        self._chances.hyperparameters[NOISE] = np.log(LABEL_NOISE)
+        self._chances.hyperparameters[NOISE] = np.log(_LABEL_NOISE)
         self._judges = False
         self._rows: dict[tuple[int, ...], Numbers] = {}
 
@@ -64,13 +64,13 @@ class Model:
         seen = self.observations
         places = seen.most_telling(self.most)
         rows = self._known_rows([seen.genes[index] for index in places])
-        open_ones = [*(seen.genes[index] for index in seen.places("failed", "pruned")), *pending][-MOST_OPEN:]
+        open_ones = [*(seen.genes[index] for index in seen.places("failed", "pruned")), *pending][-_MOST_OPEN:]
         open_rows = self._known_rows(open_ones)
         learns_again = len(places) >= GROWTH * self._learned_from
         for name, process in self.processes.items():
             values, noise = self._values(name, process, rows, places)
             if learns_again:
-                some = _spread(len(places), MOST_LEARNED)
+                some = _spread(len(places), _MOST_LEARNED)
                 steps = LATER_STEPS if self._learned_from else FIRST_STEPS
                 process.learn_hyperparameters(rows[some], values[some], steps)
             process.condition(rows, values, open_rows, noise)
@@ -91,7 +91,7 @@ class Model:
         if not self._judges:
             return np.zeros(len(rows))
         chances = self._chances.predict(rows).mean
-        return np.where(chances >= EVEN, 0.0, 1 + EVEN - chances)
+        return np.where(chances >= _EVEN, 0.0, 1 + _EVEN - chances)
 
     def state(self) -> dict[str, Any]:
         """Return the state that determines predictions, as plain values."""
@@ -138,7 +138,7 @@ class Model:
             rows = self._known_rows([*succeeded, *failed])
             labels = np.repeat([1.0, 0.0], [len(succeeded), len(failed)])
             if len(rows) >= GROWTH * self._judged_from:
-                some = _spread(len(rows), MOST_LEARNED)
+                some = _spread(len(rows), _MOST_LEARNED)
                 self._chances.learn_hyperparameters(rows[some], labels[some], LATER_STEPS)
                 self._judged_from = len(rows)
             self._chances.condition(rows, labels, rows[:0])

@@ -29,13 +29,13 @@ from nas.core.errors import InputError
 from nas.core.records import Architecture, Trial
 from nas.search_spaces.domain import Columns, Genes
 
-POOL = 400  # best candidates from which a batch is picked
-DESIGN = 800  # candidates from which the first networks are picked
-DESIGN_NOISE = 0.3
-MOST_TAKEN = 200  # maximum number of earlier proposals that a design takes into account
-KICKED = 50  # best networks so far from which the inner search begins
-WEIGHTINGS = 4  # number of scalarisations for which candidates of one batch are searched
-DISCOURAGED = 1e6  # penalty of architectures that are likely to fail, in ranges of the objective
+_POOL = 400  # best candidates from which a batch is picked
+_DESIGN = 800  # candidates from which the first networks are picked
+_DESIGN_NOISE = 0.3
+_MOST_TAKEN = 200  # maximum number of earlier proposals that a design takes into account
+_KICKED = 50  # best networks so far from which the inner search begins
+_WEIGHTINGS = 4  # number of scalarisations for which candidates of one batch are searched
+_DISCOURAGED = 1e6  # penalty of architectures that are likely to fail, in ranges of the objective
 INITIAL, LEAST_INITIAL = 12, 4
 
 
@@ -171,22 +171,22 @@ class Predictor(Controller):
 
     def _spread_out(self, count: int) -> list[Architecture]:
         """Return the networks that are together most informative about the space, given earlier proposals."""
-        drawn = self.domain.sample_genes(self.generator, min(DESIGN, self.candidates))
+        drawn = self.domain.sample_genes(self.generator, min(_DESIGN, self.candidates))
         if drawn is None:
             return []
         before = [*self.model.observations.genes, *(architecture.genes for architecture in self.pending)]
-        taken = np.array(before[-MOST_TAKEN:], dtype=np.int64).reshape(-1, drawn.shape[1])
+        taken = np.array(before[-_MOST_TAKEN:], dtype=np.int64).reshape(-1, drawn.shape[1])
         candidates = np.concatenate([taken, drawn[distinct(drawn)]])
         covariance = GaussianProcess(self.model.features).prior_covariance(self.model.rows(candidates))
         closed = range(len(taken))
-        return self._pick(lambda accept: pick_spread(covariance, DESIGN_NOISE, closed, count, accept), candidates)
+        return self._pick(lambda accept: pick_spread(covariance, _DESIGN_NOISE, closed, count, accept), candidates)
 
     def _predicted(self, count: int) -> list[Architecture]:
         """Return the candidates of the highest optimistic reward, picked one after another."""
         self.model.refresh([architecture.genes for architecture in self.pending])
         single = len(self.objectives.names) == 1
         scale = Scalarisation.of(self._observed_objectives())
-        weightings = [scale.draw(self.generator) for _ in range(1 if single else min(count, WEIGHTINGS))]
+        weightings = [scale.draw(self.generator) for _ in range(1 if single else min(count, _WEIGHTINGS))]
         pools = [self._pool(scale, weights) for weights in weightings]
         pool = np.concatenate(pools)
         pool = pool[distinct(pool)]
@@ -194,7 +194,7 @@ class Predictor(Controller):
             return []
         costs = self.domain.costs(pool)
         rows = self.model.features.of(pool, costs)
-        discouraged = DISCOURAGED * scale.unit * self.model.doubt(rows)
+        discouraged = _DISCOURAGED * scale.unit * self.model.doubt(rows)
         joint = {name: process.joint(rows) for name, process in self.model.processes.items()}
         beliefs = Beliefs(
             {name: mean for name, (mean, _) in joint.items()},
@@ -218,7 +218,7 @@ class Predictor(Controller):
             means = {name: posterior.mean for name, posterior in found.items()}
             stds = {name: posterior.std for name, posterior in found.items()}
             values = scale(self._optimistic(costs, means, stds), weights)
-            return values - DISCOURAGED * scale.unit * self.model.doubt(rows)
+            return values - _DISCOURAGED * scale.unit * self.model.doubt(rows)
 
         key = cache(self._network) if self._has_copies else None
         found, _ = best_candidates(
@@ -234,7 +234,7 @@ class Predictor(Controller):
         new = (row for row in found.tolist() if tuple(row) not in known)
         if key is not None:
             new = (row for row in new if key(tuple(row)) is not None)
-        return np.array(list(islice(new, POOL)), dtype=np.int64).reshape(-1, found.shape[1])
+        return np.array(list(islice(new, _POOL)), dtype=np.int64).reshape(-1, found.shape[1])
 
     def _network(self, genes: tuple[int, ...]) -> Hashable:
         """Return the key of a genotype's network; ``None`` if there is no valid network, or it was proposed before."""
@@ -265,5 +265,5 @@ class Predictor(Controller):
         """Return the genotypes of the highest rewards so far that are inside the domain."""
         seen = self.model.observations
         places = sorted(seen.places("ok"), key=lambda index: -np.nan_to_num(seen.rewards[index], nan=-np.inf))
-        genes = seen.genes_at(places[:KICKED])
+        genes = seen.genes_at(places[:_KICKED])
         return genes[self.domain.inside(genes)] if len(genes) else genes

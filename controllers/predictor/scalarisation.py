@@ -9,7 +9,7 @@ import numpy as np
 from nas.controllers.nondominated import constrained_ranks
 from nas.controllers.task import Numbers
 
-MARGIN = 0.1  # distance of the reference point below the worst of the front, as a share of each range
+_MARGIN = 0.1  # distance of the reference point below the worst of the front, as a share of each range
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Scalarisation:
         low, high = front.min(axis=0), front.max(axis=0)
         spread = values.max(axis=0) - values.min(axis=0)
         width = np.where(high > low, high - low, np.where(spread > 0, spread, 1.0))
-        return cls(low - MARGIN * width, width)
+        return cls(low - _MARGIN * width, width)
 
     @property
     def unit(self) -> float:

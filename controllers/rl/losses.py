@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LEAST_SCALE = 1e-6  # scale of advantages below which they are only rounding errors
+_LEAST_SCALE = 1e-6  # scale of advantages below which they are only rounding errors
 
 
 def advantages(rewards: Tensor, baseline: float, normalise: bool) -> Tensor:
@@ -18,7 +18,7 @@ def advantages(rewards: Tensor, baseline: float, normalise: bool) -> Tensor:
     """
     above = rewards - baseline
     scale = float(above.square().mean().sqrt())
-    return above / scale if normalise and scale > LEAST_SCALE else above
+    return above / scale if normalise and scale > _LEAST_SCALE else above
 
 
 def moving_average(before: float | None, rewards: Tensor, weight: float) -> float:

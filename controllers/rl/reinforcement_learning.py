@@ -22,11 +22,11 @@ from nas.core.records import Architecture, Trial
 if TYPE_CHECKING:
     from nas.search_spaces.domain import Genes
 
-ALGORITHMS = ("ppo", "reinforce")
+_ALGORITHMS = ("ppo", "reinforce")
 BATCH = 20
-MOST_HIDDEN = 4096
-LEAST_DRAWN = 64  # minimum number of genotypes drawn at once: the time depends little on the batch size
-MOST_BATCHES = 10  # maximum number of batches drawn for one proposal
+_MOST_HIDDEN = 4096
+_LEAST_DRAWN = 64  # minimum number of genotypes drawn at once: the time depends little on the batch size
+_MOST_BATCHES = 10  # maximum number of batches drawn for one proposal
 
 
 class ReinforcementLearning(Controller):
@@ -90,14 +90,14 @@ class ReinforcementLearning(Controller):
     def prepare(self, count: int) -> None:
         """Discard queued genotypes; ``propose`` draws new ones for ``count`` proposals with the current policy."""
         self._queue = []
-        self._batches_left = MOST_BATCHES * count
+        self._batches_left = _MOST_BATCHES * count
         self._wanted = count
 
     def propose(self) -> Architecture | None:
         """Return the next genotype that the policy drew within the budget; ``None`` if there is none."""
         if not self._queue and self._batches_left > 0:
             self._batches_left -= 1
-            self._draw(max(2 * self._wanted, LEAST_DRAWN))
+            self._draw(max(2 * self._wanted, _LEAST_DRAWN))
         if not self._queue:
             return None
         genes, logarithms = self._queue.pop(0)
@@ -199,10 +199,10 @@ class ReinforcementLearning(Controller):
 def _check(
     algorithm: str, batch: int, epochs: int, hidden: int, positive: Mapping[str, float], baseline: float, entropy: float
 ) -> None:
-    if algorithm not in ALGORITHMS:
-        raise InputError(f"controller.algorithm: expected {' or '.join(ALGORITHMS)}, got '{algorithm}'")
-    if hidden > MOST_HIDDEN:
-        raise InputError(f"controller.hidden: expected at most {MOST_HIDDEN}, got {hidden}")
+    if algorithm not in _ALGORITHMS:
+        raise InputError(f"controller.algorithm: expected {' or '.join(_ALGORITHMS)}, got '{algorithm}'")
+    if hidden > _MOST_HIDDEN:
+        raise InputError(f"controller.hidden: expected at most {_MOST_HIDDEN}, got {hidden}")
     for name, count in (("batch", batch), ("epochs", epochs), ("hidden", hidden)):
         if count < 1:
             raise InputError(f"controller.{name}: expected at least 1, got {count}")

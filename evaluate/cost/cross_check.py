@@ -67,7 +67,7 @@ def cross_check(network: Network) -> list[Count]:
 
 def _by_thop(network: Network, own_macs: int) -> Count:
     module = build(network).eval()
-    macs, params = thop_count(module, network.resolution)
+    macs, params = _thop_count(module, network.resolution)
     notes: list[str] = []
     ignored: list[type[nn.Module]] = []
     left = macs - own_macs
@@ -75,7 +75,7 @@ def _by_thop(network: Network, own_macs: int) -> Count:
         if not left:
             break
         ignored += kinds
-        without, _ = thop_count(module, network.resolution, ignored)
+        without, _ = _thop_count(module, network.resolution, ignored)
         share = left - (without - own_macs)
         if share:
             notes.append(f"{share:,} for {name}")
@@ -88,10 +88,10 @@ def _by_thop(network: Network, own_macs: int) -> Count:
 
 def convolutions_by_thop(module: nn.Module, resolution: int) -> int:
     """Return thop's MACs of convolutions and linear layers alone, on a copy of ``module``."""
-    return thop_count(module.eval(), resolution, [kind for kinds in _EXTRAS.values() for kind in kinds])[0]
+    return _thop_count(module.eval(), resolution, [kind for kinds in _EXTRAS.values() for kind in kinds])[0]
 
 
-def thop_count(module: nn.Module, resolution: int, ignored: Iterable[type[nn.Module]] = ()) -> tuple[int, int]:
+def _thop_count(module: nn.Module, resolution: int, ignored: Iterable[type[nn.Module]] = ()) -> tuple[int, int]:
     """Return thop's MACs and params for one image, on a copy of ``module``; types in ``ignored`` count 0."""
     import thop
 

@@ -19,8 +19,8 @@ from nas.search_spaces.domain import ENUMERABLE, Columns, Domain, Genes
 from nas.search_spaces.space import SearchSpace
 
 Examine = Callable[[Architecture], object]
-LISTABLE_MODULES = 500  # counting one module takes about 50 ms
-SPARSE = 0.5  # a list that holds a smaller share of its space is sparse
+_LISTABLE_MODULES = 500  # counting one module takes about 50 ms
+_SPARSE = 0.5  # a list that holds a smaller share of its space is sparse
 
 
 class LimitedDomain(Domain):
@@ -35,7 +35,7 @@ class LimitedDomain(Domain):
     def listable(self) -> int | None:
         """Number of genotypes to check in order to list the domain; ``None`` if that takes too long."""
         count = super().listable
-        return None if self.known.builds_modules and (count or LISTABLE_MODULES) >= LISTABLE_MODULES else count
+        return None if self.known.builds_modules and (count or _LISTABLE_MODULES) >= _LISTABLE_MODULES else count
 
     def admits(self, architecture: Architecture) -> bool:
         """Return whether the architecture's known costs are inside the limits."""
@@ -132,7 +132,7 @@ class ListedDomain(LimitedDomain):
         self._places = {candidate.genes: place for place, candidate in enumerate(self._inside)}
         self._columns: Columns | None = None
         self.affordable = Domain.affordable  # costs are looked up, so the default applies
-        self.sparse = len(self._inside) < SPARSE * spaces.size(space)
+        self.sparse = len(self._inside) < _SPARSE * spaces.size(space)
         if not self._inside and known:
             seen = {tuple(costs(candidate)[limit.metric] for limit in limits) for candidate in known}
             raise out_of_reach(f"{space.name} ({what})", limits, seen, proved=True)
@@ -184,7 +184,9 @@ class SearchedDomain(LimitedDomain):
     def __init__(self, space: SearchSpace, costs: KnownCosts, limits: Limits, examine: Examine | None = None) -> None:
         super().__init__(space, costs, limits, examine)
         # Counting a module takes about 50 ms, arithmetic on a stage table less than 0.1 ms.
-        listable, self.walks, self.steps = (LISTABLE_MODULES, 8, 50) if costs.builds_modules else (ENUMERABLE, 200, 200)
+        listable, self.walks, self.steps = (
+            (_LISTABLE_MODULES, 8, 50) if costs.builds_modules else (ENUMERABLE, 200, 200)
+        )
         self._seen: set[tuple[float, ...]] = set()
         self._listed: list[Architecture] | None = None
         if spaces.size(space) <= listable:

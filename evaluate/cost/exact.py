@@ -92,14 +92,14 @@ def stem_cost(stem: Stem, resolution: int) -> Cost:
 def stage_cost(stage: Stage, in_channels: int, size: int) -> Cost:
     """Return the cost of all layers of a stage with an input of ``in_channels`` maps of side ``size``."""
     layers = realise(stage, in_channels, size)
-    first = layer_cost(layers[0])
+    first = _layer_cost(layers[0])
     if len(layers) == 1:
         return first
-    other, times = layer_cost(layers[1]), len(layers) - 1
+    other, times = _layer_cost(layers[1]), len(layers) - 1
     return first + Cost(times * other.macs, times * other.params, other.peak_activation_bytes)
 
 
-def layer_cost(layer: Layer) -> Cost:
+def _layer_cost(layer: Layer) -> Cost:
     """Return the cost of one layer: its steps, its projection, and the memory that its shortcut holds."""
     steps: tuple[Step, ...] = layer.steps if layer.projection is None else (*layer.steps, layer.projection)
     macs, params = (sum(column) for column in zip(*map(_macs_and_params, steps), strict=True))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nas.evaluate.cost.table import CostTable, Ints, SegmentTable
 
 Floats = NDArray[np.float64]
-CELLS = 2**22  # size of a batch's matrix of weights: 32 MiB
+_CELLS = 2**22  # size of a batch's matrix of weights: 32 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Pathways:
             for here in np.unique(before):
                 groups = self._groups[index][here]
                 rows = np.flatnonzero(before == here)
-                step = max(1, CELLS // max(1, len(groups.after)))
+                step = max(1, _CELLS // max(1, len(groups.after)))
                 for part in (rows[at : at + step] for at in range(0, len(rows), step)):
                     group = self._choose_group(index, groups, left[part], uniform[0, part])
                     place = np.searchsorted(groups.cumulative, group + uniform[1, part], side="right")

@@ -23,7 +23,7 @@ from nas.search_spaces.space import SearchSpace
 
 Distances = NDArray[np.float64]
 PROBES, LARGEST_BATCH = 4096, 4096
-SCARCE = 2e-3  # below this share of draws inside, random walks replace rejection
+_SCARCE = 2e-3  # below this share of draws inside, random walks replace rejection
 WALKERS, STEPS, WANDERING = 256, 150, 20
 
 
@@ -55,7 +55,7 @@ class PredictedDomain(LimitedDomain):
         generator = np.random.default_rng(0)
         drawn, distances = self._draw(generator, PROBES)
         self.acceptance = float((distances == 0).mean())
-        self.uniform = self.acceptance >= SCARCE
+        self.uniform = self.acceptance >= _SCARCE
         self._arrived = drawn[distances == 0]
         if not self.uniform:
             walked, left = self._walk(generator, drawn, distances)

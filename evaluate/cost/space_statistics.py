@@ -20,7 +20,7 @@ from nas.search_spaces.count_networks import count_networks
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
 
-NEAR = 0.1
+_NEAR = 0.1
 RANDOM = 1000
 _WIDTHS = [round(0.05 * step, 2) for step in range(1, 81)]
 
@@ -104,7 +104,7 @@ def _networks(space: StageTableSpace) -> int | None:
 
 def _exact_share(space: StageTableSpace, table: CostTable, target: float) -> Share:
     low, high = table.range("macs")
-    sampler = TableSampler(table, Limits((Limit("macs", (1 + NEAR) * target, (1 - NEAR) * target),)))
+    sampler = TableSampler(table, Limits((Limit("macs", (1 + _NEAR) * target, (1 - _NEAR) * target),)))
     share = sampler.estimated_size / spaces.size(space)
     if share:
         return Share(target, share)
@@ -135,7 +135,7 @@ def _width_that_reaches(space: StageTableSpace, target: float, below: bool) -> f
 def _sampled_share(macs: np.ndarray, target: float) -> Share:
     if not len(macs):
         return Share(target, 0.0, "the MACs of this space are unknown, so they cannot be compared with a target")
-    share = float(((macs >= (1 - NEAR) * target) & (macs <= (1 + NEAR) * target)).mean())
+    share = float(((macs >= (1 - _NEAR) * target) & (macs <= (1 + _NEAR) * target)).mean())
     if share:
         return Share(target, share)
     seen = f"the samples have {int(macs.min()):,} to {int(macs.max()):,} MACs"

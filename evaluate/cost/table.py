@@ -28,9 +28,9 @@ from nas.search_spaces.yaml_shorthand import Modifiers
 Ints = NDArray[np.int64]
 IMPOSSIBLE = -1
 CHUNK = 2**14
-FEW = 4  # up to this number, genotypes are counted faster one by one
+_FEW = 4  # up to this number, genotypes are counted faster one by one
 MOST_OPTIONS = 2**17  # largest number of options of one segment
-MOST_MACS = 2**56  # largest MACs of one segment; sums of larger values would overflow
+_MOST_MACS = 2**56  # largest MACs of one segment; sums of larger values would overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class CostTable:
         """
         genes = np.asarray(genes, dtype=np.int64)
         columns = np.empty((3, len(genes)), dtype=np.int64)
-        if len(genes) <= FEW:
+        if len(genes) <= _FEW:
             for place, row in enumerate(genes.tolist()):
                 columns[:, place] = self._cost_or_impossible(row)
         else:
@@ -221,7 +221,7 @@ def _compile(
                 )
             except InputError:
                 continue
-            if cost.macs > MOST_MACS:
+            if cost.macs > _MOST_MACS:
                 continue
             figures[:, row, column] = cost.macs, cost.params, cost.peak_activation_bytes
             next_state[row, column] = reached.setdefault(after, len(reached))

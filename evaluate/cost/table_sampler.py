@@ -24,13 +24,13 @@ from nas.evaluate.cost.pathways import Bounds, Pathways
 from nas.evaluate.cost.table import CostTable, Ints
 from nas.evaluate.objective.limits import Limits
 
-RESOLUTIONS = (2**13, 2**17, 2**20)
-TILTS = (3.0, 10.0, 30.0, 100.0, 300.0)
-LISTABLE = 5_000
+_RESOLUTIONS = (2**13, 2**17, 2**20)
+_TILTS = (3.0, 10.0, 30.0, 100.0, 300.0)
+_LISTABLE = 5_000
 PROBES, MANY_PROBES = 2_000, 40_000
-ENOUGH = 0.05  # share of kept draws from which on sampling is fast
-FINE = 0.5  # buckets are fine enough if this share of draws is inside the main cost's range
-MOST_CELLS = 2**27  # largest size of all counts together: 1 GiB
+_ENOUGH = 0.05  # share of kept draws from which on sampling is fast
+_FINE = 0.5  # buckets are fine enough if this share of draws is inside the main cost's range
+_MOST_CELLS = 2**27  # largest size of all counts together: 1 GiB
 
 
 class TableSampler:
@@ -89,7 +89,7 @@ class TableSampler:
 
     def nearest(self, target: int) -> int:
         """Return the exact main cost nearest to ``target`` among 100 networks drawn from the nearest buckets."""
-        pathways = Pathways(self.table, self.bounds, RESOLUTIONS[1])
+        pathways = Pathways(self.table, self.bounds, _RESOLUTIONS[1])
         reached = np.flatnonzero(pathways.ways)
         close = reached[np.argsort(np.abs((reached + pathways.offset) * pathways.width - target))[:4]]
         genes = pathways.draw_from(np.random.default_rng(0), np.repeat(close, 25))
@@ -119,11 +119,11 @@ class TableSampler:
             plain = Pathways(self.table, self.bounds, buckets)
             if not plain.total or (self._tilts and plain.fewest_params > self.bounds.most_params):
                 return False
-            if plain.total <= LISTABLE:
+            if plain.total <= _LISTABLE:
                 genes = plain.listed()
                 self.listed = genes[self._inside(self.table.costs(genes))]
                 return bool(len(self.listed))
-            if self._choose(chain([plain], self._tilted(buckets)), PROBES) or self._share_in_range(plain) >= FINE:
+            if self._choose(chain([plain], self._tilted(buckets)), PROBES) or self._share_in_range(plain) >= _FINE:
                 break
         if not self.acceptance:
             self._choose(chain([plain], self._tilted(buckets)), MANY_PROBES)
@@ -132,17 +132,17 @@ class TableSampler:
 
     @property
     def _tilts(self) -> tuple[float, ...]:
-        """The tilts to try: ``TILTS`` if params are limited as well as MACs, else none."""
+        """The tilts to try: ``_TILTS`` if params are limited as well as MACs, else none."""
         bounds = self.bounds
         limited = bounds.main == "macs" and bounds.most_params < self.table.range("params")[1]
-        return TILTS if limited else ()
+        return _TILTS if limited else ()
 
     def _tilted(self, buckets: int) -> Iterator[Pathways]:
         return (Pathways(self.table, self.bounds, buckets, tilt) for tilt in self._tilts)
 
     def _resolutions(self) -> list[int]:
         states = sum(len(segment.macs) for segment in self.table.segments)
-        return [min(buckets, MOST_CELLS // states) for buckets in RESOLUTIONS]
+        return [min(buckets, _MOST_CELLS // states) for buckets in _RESOLUTIONS]
 
     def _choose(self, candidates: Iterable[Pathways], probes: int) -> bool:
         """Choose the first candidate with enough kept draws, else the one with most; return whether they are enough."""
@@ -150,7 +150,7 @@ class TableSampler:
             acceptance = len(self.draw_inside(pathways, np.random.default_rng(0), probes)) / probes
             if acceptance > self.acceptance or self._pathways is None:
                 self._pathways, self.acceptance = pathways, acceptance
-            if acceptance >= ENOUGH:
+            if acceptance >= _ENOUGH:
                 return True
         return False
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"})
+_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"})
 _PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LAYOUTS = "DIR/{train,test}/CLASS, DIR/{train,val}/CLASS, DIR/{train,val,test}/CLASS or DIR/CLASS"
-UNREADABLE_LIMIT = 0.01
+_UNREADABLE_LIMIT = 0.01
 
 Bytes = NDArray[np.uint8]
 
@@ -66,7 +66,7 @@ def open_image_folder(path: Path) -> ImageFolder:
     files = [(PurePosixPath(name).parts, name) for name in sorted(names)]
     empty = [PurePosixPath(folder).parts for folder in folders]
     if not files:
-        raise InputError(f"data: '{path}' holds no images ({', '.join(sorted(EXTENSIONS))}); expected {LAYOUTS}")
+        raise InputError(f"data: '{path}' holds no images ({', '.join(sorted(_EXTENSIONS))}); expected {LAYOUTS}")
     while _is_wrapped(files):
         files = [(parts[1:], name) for parts, name in files]
         empty = [parts[1:] for parts in empty]
@@ -107,10 +107,10 @@ def check_skipped(skipped: list[str], total: int, source: str) -> None:
     Raises:
         InputError: if more could not be read; the message lists the first of these files.
     """
-    if len(skipped) > UNREADABLE_LIMIT * total:
+    if len(skipped) > _UNREADABLE_LIMIT * total:
         first = "; ".join(skipped[:20])
         raise InputError(
-            f"data: {len(skipped)} of {total} images in '{source}' cannot be read, more than {UNREADABLE_LIMIT:.0%}: "
+            f"data: {len(skipped)} of {total} images in '{source}' cannot be read, more than {_UNREADABLE_LIMIT:.0%}: "
             f"{first}{'; ...' if len(skipped) > 20 else ''}. Repair or remove them"
         )
 
@@ -150,7 +150,7 @@ def _is_hidden(name: str) -> bool:
 
 def _is_image(name: str) -> bool:
     path = PurePosixPath(name)
-    return path.suffix.lower() in EXTENSIONS and not _is_hidden(path.name)
+    return path.suffix.lower() in _EXTENSIONS and not _is_hidden(path.name)
 
 
 def _is_wrapped(files: list[tuple[tuple[str, ...], str]]) -> bool:

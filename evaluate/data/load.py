@@ -23,7 +23,7 @@ from nas.evaluate.data.source import Source, digits, from_folder
 from nas.evaluate.data.splits import Rows, split
 from nas.evaluate.data.writing import Progress, locked, no_progress, write_prepared
 
-CHECKED_BYTES = 2**30  # larger folders have their checksums verified only by `nas data prepare`
+_CHECKED_BYTES = 2**30  # larger folders have their checksums verified only by `nas data prepare`
 
 
 def data_names() -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def _prepared_rows(source: Source, rows: Rows, resolution: int, progress: Progre
     return part, {name: (origin, np.searchsorted(wanted[origin], own)) for name, (origin, own) in rows.items()}
 
 
-def _ready(path: Path, source: Source, resolution: int, checked_bytes: float = CHECKED_BYTES) -> Prepared | None:
+def _ready(path: Path, source: Source, resolution: int, checked_bytes: float = _CHECKED_BYTES) -> Prepared | None:
     """Return the images prepared at ``path``; ``None`` if they are damaged or do not match the source."""
     prepared = _sound(path, checked_bytes)
     if prepared and (prepared.fingerprint, prepared.resolution) == (source.fingerprint, resolution):
@@ -154,7 +154,7 @@ def _ready(path: Path, source: Source, resolution: int, checked_bytes: float = C
     return None
 
 
-def _sound(path: Path, checked_bytes: float = CHECKED_BYTES) -> Prepared | None:
+def _sound(path: Path, checked_bytes: float = _CHECKED_BYTES) -> Prepared | None:
     """Return the images prepared at ``path``; ``None`` if they are incomplete or damaged.
 
     Checksums are verified only for images of at most ``checked_bytes``.
@@ -174,7 +174,7 @@ def _matching(prepared: Prepared, resolution: int) -> Prepared:
             f"data.resolution: '{prepared.path}' was prepared at {prepared.resolution} px, but {resolution} px are "
             f"asked for; use --set data.resolution={prepared.resolution}, or prepare it again"
         )
-    if prepared.size_bytes <= CHECKED_BYTES and (broken := damaged(prepared)):
+    if prepared.size_bytes <= _CHECKED_BYTES and (broken := damaged(prepared)):
         raise InputError(
             f"data: '{prepared.path}': the checksum of {', '.join(broken)} is wrong; the files were damaged since they "
             f"were prepared. Prepare them again with: nas data prepare {shlex.quote(prepared.source)} --resolution "

@@ -29,7 +29,7 @@ def split(
     Raises:
         InputError: if a class has too few images to be in every split.
     """
-    kept = choose_classes(names, settings.classes, generator)
+    kept = _choose_classes(names, settings.classes, generator)
     inside = {part: np.flatnonzero(np.isin(own, kept)) for part, own in labels.items()}
     own = {part: labels[part][rows] for part, rows in inside.items()}
     chosen: Rows = {}
@@ -50,7 +50,7 @@ def split(
     return {part: (origin, inside[origin][rows]) for part, (origin, rows) in chosen.items()}
 
 
-def choose_classes(
+def _choose_classes(
     names: Sequence[str], wanted: Sequence[str] | int | None, generator: np.random.Generator
 ) -> list[int]:
     """Return the labels of the classes that are kept, in increasing order.

@@ -18,9 +18,9 @@ from typing import Any
 from nas.core.errors import InputError
 from nas.evaluate.imagenet.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
 
-MOST_BYTES = 2**20  # largest size of one file; a normal file has about two thousand bytes
-FIGURES = ("top1", "top5", "train_seconds", "params_m", "macs_m")
-SPLITS = ("train", "val", "test")
+_MOST_BYTES = 2**20  # largest size of one file; a normal file has about two thousand bytes
+_FIGURES = ("top1", "top5", "train_seconds", "params_m", "macs_m")
+_SPLITS = ("train", "val", "test")
 _NUMBER = re.compile(r"(\d+)\.json$")
 
 
@@ -45,7 +45,7 @@ def read_archive(path: Path, splits: Path | None = None) -> str:
     if not rows:
         raise InputError(f"{path}: expected JSON files of measured networks, found none")
     output = io.StringIO()
-    writer = csv.DictWriter(output, ["id", "split", *CHOICE_COLUMNS, *FIGURES, *DEVICE_COLUMNS], lineterminator="\n")
+    writer = csv.DictWriter(output, ["id", "split", *CHOICE_COLUMNS, *_FIGURES, *DEVICE_COLUMNS], lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: int(row["id"])))
     return output.getvalue()
@@ -60,8 +60,8 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         with tarfile.open(path, "r:*") as archive:
             for member in archive:
                 if member.isfile() and member.name.endswith(".json") and not Path(member.name).name.startswith("._"):
-                    if member.size > MOST_BYTES:
-                        raise InputError(f"{path}: {member.name}: expected at most {MOST_BYTES} bytes")
+                    if member.size > _MOST_BYTES:
+                        raise InputError(f"{path}: {member.name}: expected at most {_MOST_BYTES} bytes")
                     content = archive.extractfile(member)
                     assert content is not None
                     yield member.name, content.read()
@@ -103,7 +103,7 @@ def _measured(performance: Mapping[str, Any], column: str) -> float | None:
 def _split_members(folder: Path) -> dict[str, str]:
     """Return the split of each file, by its name."""
     found: dict[str, str] = {}
-    for split in SPLITS:
+    for split in _SPLITS:
         file = folder / f"{split}_paths.json"
         try:
             paths = json.loads(file.read_text(encoding="utf-8"))

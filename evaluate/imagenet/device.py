@@ -21,7 +21,7 @@ TITLES = {
     "zcu102": "Xilinx ZCU102",
     "vck190": "Xilinx VCK190",
 }
-ALIASES = {"rtx3090": "3090"}
+_ALIASES = {"rtx3090": "3090"}
 
 
 class SurrogateDevice:
@@ -36,7 +36,7 @@ class SurrogateDevice:
     """
 
     def __init__(self, name: str, space: SearchSpace, surrogate: Surrogate | None = None) -> None:
-        self.name = ALIASES.get(name, name)
+        self.name = _ALIASES.get(name, name)
         if self.name not in THROUGHPUTS:
             raise InputError(
                 f"--device: expected a device of the surrogate or a latency table's FILE.json, got '{name}'"

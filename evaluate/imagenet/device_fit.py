@@ -18,9 +18,9 @@ from nas.evaluate.imagenet.skeleton import Floats, Genes, stage_options, stage_s
 
 Array = NDArray[Any]
 FOLDS = 5
-PENALTY = 0.3  # ridge penalty of the squared weights, which are in milliseconds
+_PENALTY = 0.3  # ridge penalty of the squared weights, which are in milliseconds
 HIDDEN, EPOCHS, DECAY, MEMBERS = 64, 150, 0.3, 3
-LEAST_SHARE = 0.2  # share of the smallest measured time; smaller sums are raised to it
+_LEAST_SHARE = 0.2  # share of the smallest measured time; smaller sums are raised to it
 
 
 def fit_devices(table: MeasuredTable, seed: int = 0) -> tuple[dict[str, Array], dict[str, float]]:
@@ -65,7 +65,7 @@ def _fit(genes: Genes, milliseconds: Array, seed: int) -> dict[str, Array]:
     numbers: dict[str, Array] = {
         "devices.base": base.astype(np.float32),
         "devices.tables": tables.astype(np.float32),
-        "devices.least": (LEAST_SHARE * np.nanmin(milliseconds, axis=0)).astype(np.float32),
+        "devices.least": (_LEAST_SHARE * np.nanmin(milliseconds, axis=0)).astype(np.float32),
     }
     sums = np.maximum(base + wide @ tables, numbers["devices.least"])
     residual, features = np.log(milliseconds / sums), thermometer(genes)
@@ -83,7 +83,7 @@ def _stage_sums(wide: Array, values: Array) -> tuple[float, Array]:
     weight = (values.mean() / values) ** 2
     center, mean = np.average(rows, axis=0, weights=weight), np.average(values, weights=weight)
     rows = rows - center
-    gram = rows.T @ (rows * weight[:, None]) + PENALTY * np.eye(rows.shape[1])
+    gram = rows.T @ (rows * weight[:, None]) + _PENALTY * np.eye(rows.shape[1])
     weights = np.linalg.solve(gram, rows.T @ (weight * (values - mean)))
     return float(mean - center @ weights), weights
 

@@ -41,7 +41,7 @@ FOLDS = 5
 ARCHITECTURES = 800_000  # number of architectures on which the perceptrons are distilled
 HIDDEN, EPOCHS = 192, 20
 LEAST_ROWS = 200
-LEAST_SPREAD = 0.1  # quantile of the rows' standard deviations; no smaller value is predicted
+_LEAST_SPREAD = 0.1  # quantile of the rows' standard deviations; no smaller value is predicted
 
 CANDIDATES: dict[str, Callable[[], Teacher]] = {
     "linear": lambda: Ridge(lambda features: features, 1.0),
@@ -50,7 +50,7 @@ CANDIDATES: dict[str, Callable[[], Teacher]] = {
     "Gaussian process": GaussianProcess,
     "perceptrons": Perceptrons,
 }
-STACK = {"perceptrons": 0.5, "Gaussian process": 0.5}
+_STACK = {"perceptrons": 0.5, "Gaussian process": 0.5}
 
 
 class Stack:
@@ -98,13 +98,13 @@ def fit_surrogate(
     numbers: dict[str, Array] = {}
     about: dict[str, Any] = {"rows": len(genes), "source": "Accel-NASBench (Apache-2.0)", "seed": seed}
     tell(f"accuracy, {ALL}: {FOLDS} folds of {len(genes)} rows")
-    residuals = top1 - out_of_fold(lambda: Stack(STACK), genes, top1, seed)
+    residuals = top1 - _out_of_fold(lambda: Stack(_STACK), genes, top1, seed)
     about["out_of_fold"] = agreement(top1, top1 - residuals)
     tell(f"out of fold: {_words(about['out_of_fold'])}")
-    numbers |= _distilled(ALL, Stack(STACK).fit(genes, top1), drawn, seed, tell) | _spread(ALL, genes, residuals)
+    numbers |= _distilled(ALL, Stack(_STACK).fit(genes, top1), drawn, seed, tell) | _spread(ALL, genes, residuals)
     for name, other in ((SEARCH, REPORT), (REPORT, SEARCH)):
         tell(f"accuracy, {name}: {len(halves[name])} rows, std from the other {len(halves[other])}")
-        stack = Stack(STACK).fit(genes[halves[name]], top1[halves[name]])
+        stack = Stack(_STACK).fit(genes[halves[name]], top1[halves[name]])
         numbers |= _distilled(name, stack, drawn, seed, tell)
         unseen = halves[other]
         numbers |= _spread(name, genes[unseen], top1[unseen] - stack.predict(genes[unseen]))
@@ -115,7 +115,7 @@ def fit_surrogate(
     return numbers | {"about": np.array(json.dumps(about))}
 
 
-def out_of_fold(make: Callable[[], Stack], genes: Genes, top1: Array, seed: int = 0) -> Array:
+def _out_of_fold(make: Callable[[], Stack], genes: Genes, top1: Array, seed: int = 0) -> Array:
     """Return for every row the prediction of a model that was fitted to the other folds, ``(n,)``."""
     place = np.random.default_rng(seed).permutation(len(genes)) % FOLDS
     predicted = np.empty(len(genes))
@@ -130,8 +130,8 @@ def compare_candidates(table: MeasuredTable, seed: int = 0, tell: Tell = lambda 
     table = table.merged()
     top1 = table.columns[ACCURACY]
     found = {}
-    for name, weights in {**{name: {name: 1.0} for name in CANDIDATES}, "stack": STACK}.items():
-        predicted = out_of_fold(lambda chosen=weights: Stack(chosen), table.genes, top1, seed)  # type: ignore[misc]
+    for name, weights in {**{name: {name: 1.0} for name in CANDIDATES}, "stack": _STACK}.items():
+        predicted = _out_of_fold(lambda chosen=weights: Stack(chosen), table.genes, top1, seed)  # type: ignore[misc]
         found[name] = agreement(top1, predicted)
         tell(f"{name}: {_words(found[name])}")
     return found
@@ -204,7 +204,7 @@ def _spread(name: str, genes: Genes, residuals: Array) -> dict[str, Array]:
         while loss(weights + step) > loss(weights) and np.abs(step).max() > 1e-12:
             step /= 2
         weights += step
-    least = np.exp(np.quantile(features @ weights, LEAST_SPREAD))
+    least = np.exp(np.quantile(features @ weights, _LEAST_SPREAD))
     return {f"{name}.spread": weights.astype(np.float32), f"{name}.least_spread": np.array(least)}
 
 

@@ -14,7 +14,7 @@ from nas.evaluate.imagenet.prediction import Surrogate
 from nas.evaluate.imagenet.skeleton import Genes
 
 AGREEMENTS = ("kendall_tau", "spearman", "r2", "mae", "mape")
-SPEED_ROWS = 100_000
+_SPEED_ROWS = 100_000
 
 
 def intervals(measured: Values, predicted: Values, rounds: int = 500, seed: int = 0) -> dict[str, list[float]]:
@@ -58,11 +58,11 @@ def score(surrogate: Surrogate, table: MeasuredTable, rounds: int = 0) -> dict[s
 
 def predictions_per_second(predict: Callable[[Genes], object], genes: Genes) -> int:
     """Return the predictions per second of one batch of 100,000, after a warm-up call."""
-    batch = np.resize(genes, (SPEED_ROWS, genes.shape[1]))
+    batch = np.resize(genes, (_SPEED_ROWS, genes.shape[1]))
     predict(batch[:1000])
     start = time.perf_counter()
     predict(batch)
-    return round(SPEED_ROWS / (time.perf_counter() - start))
+    return round(_SPEED_ROWS / (time.perf_counter() - start))
 
 
 def _plain(value: Any) -> Any:

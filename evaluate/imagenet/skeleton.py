@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 SPACE = "efficientnet"
 STAGES = 7
 KINDS = ("expand", "kernel", "layers", "se")  # a stage's genes, in their order
-PARTS = 4096  # number of parts of networks whose results are cached
+_PARTS = 4096  # number of parts of networks whose results are cached
 TRIED = 64  # number of genotypes that are checked in a space whose decisions are not a subset of the skeleton's
 
 
@@ -93,7 +93,7 @@ def genes_of(network: Network) -> tuple[int, ...]:
     return tuple(genes)
 
 
-@lru_cache(PARTS)
+@lru_cache(_PARTS)
 def _stage_genes(index: int, stage: Stage) -> list[int]:
     genes = []
     for offset, kind in enumerate(KINDS):
@@ -116,7 +116,7 @@ def _difference(network: Network, twin: Network) -> str:
     return next((difference for difference in differences if difference), "")
 
 
-@lru_cache(PARTS)
+@lru_cache(_PARTS)
 def _part_difference(name: str, part: Stem | Stage | Head, own: Stem | Stage | Head) -> str:
     """Return the first difference of a part from the skeleton's, except the activation; an empty text if there is none.
 

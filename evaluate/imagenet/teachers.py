@@ -1,6 +1,6 @@
 """The models from which the shipped perceptron is distilled; they map features ``(n, inputs)`` to targets ``(n,)``.
 
-All of them use the transformed accuracy ``-log(CEILING - top1)``, in which the effects of the choices are closer to
+All of them use the transformed accuracy ``-log(_CEILING - top1)``, in which the effects of the choices are closer to
 additive than in percent.
 """
 
@@ -18,7 +18,7 @@ from nas.evaluate.cost.table import CostTable
 from nas.evaluate.imagenet.skeleton import KINDS, STAGES, Genes, skeleton, thermometer
 
 Array = NDArray[Any]
-CEILING = 74.0  # percent; above any accuracy of the schedule
+_CEILING = 74.0  # percent; above any accuracy of the schedule
 
 
 def teacher_features(genes: Genes) -> Array:
@@ -44,12 +44,12 @@ class Teacher(Protocol):
 
 def transformed(top1: Array) -> Array:
     """Return the transformed accuracy, to which teachers are fitted, from percent."""
-    return np.asarray(-np.log(CEILING - np.minimum(top1, CEILING - 1)))
+    return np.asarray(-np.log(_CEILING - np.minimum(top1, _CEILING - 1)))
 
 
 def restored(values: Array) -> Array:
     """Return percent from transformed accuracy; the inverse of ``transformed``."""
-    return np.asarray(CEILING - np.exp(-values))
+    return np.asarray(_CEILING - np.exp(-values))
 
 
 def products(features: Array) -> Array:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SOFT_EXPONENT = -0.07
-EXPONENTS = {"soft": (SOFT_EXPONENT, SOFT_EXPONENT), "hard": (0.0, -1.0)}
+_SOFT_EXPONENT = -0.07
+EXPONENTS = {"soft": (_SOFT_EXPONENT, _SOFT_EXPONENT), "hard": (0.0, -1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Factor:
 
     metric: str
     target: float
-    alpha: float = SOFT_EXPONENT
-    beta: float = SOFT_EXPONENT
+    alpha: float = _SOFT_EXPONENT
+    beta: float = _SOFT_EXPONENT
 
     def __call__(self, metrics: Mapping[str, float]) -> float:
         """Return the factor for a network's metrics.

@@ -30,7 +30,7 @@ from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 
-TIMED_STEPS = 6  # timed steps of an estimate, after the same number of warm-up steps
+_TIMED_STEPS = 6  # timed steps of an estimate, after the same number of warm-up steps
 
 
 class ProxyEvaluator:
@@ -99,7 +99,7 @@ class ProxyEvaluator:
     def estimate(self, architecture: Architecture, network: Network | None, seed: int = 0) -> dict[str, float]:
         """Return the ``seconds`` that ``evaluate`` would take, estimated from a few steps; ``accuracy`` is 0."""
         settings = self.settings.model_copy(update={"epochs": 1, "cuda_graph": False})
-        count = min(TIMED_STEPS * settings.batch_size, len(self._train))
+        count = min(_TIMED_STEPS * settings.batch_size, len(self._train))
         some = Images(self._train.pixels, self._train.rows[:count], self._train.labels[:count])
         with self._own_state(seed):
             training = self._training(architecture, network, seed, settings, some)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nas.evaluate.data.image_data import Part
 
-MEASURED_AT_ONCE = 128
-RESIDENT_SHARE = 0.3  # of the GPU memory this process may use; images that need more stay in the host's memory
+_MEASURED_AT_ONCE = 128
+_RESIDENT_SHARE = 0.3  # of the GPU memory this process may use; images that need more stay in the host's memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Images:
 
         Images in the host's memory are not copied: all workers read the same mapped file.
         """
-        labels = as_tensor(part.labels).to(device)
-        pixels = as_tensor(part.array)
-        rows = as_tensor(part.rows)
+        labels = _as_tensor(part.labels).to(device)
+        pixels = _as_tensor(part.array)
+        rows = _as_tensor(part.rows)
         size = len(rows) * pixels[0].numel()
-        if device.type != "cpu" and size <= RESIDENT_SHARE * _device_memory(device):
+        if device.type != "cpu" and size <= _RESIDENT_SHARE * _device_memory(device):
             return cls.of(pixels[rows].to(device), labels)
         return cls(pixels, rows, labels)
 
@@ -74,7 +74,7 @@ class Normalisation:
         """Measure the statistics of at most ``sample`` images of a split; the tensors are on the labels' device."""
         rows = images.rows[:: max(1, math.ceil(len(images) / sample))]
         count, total, squares = 0, torch.zeros(3).double(), torch.zeros(3).double()
-        for some in torch.split(rows, MEASURED_AT_ONCE):
+        for some in torch.split(rows, _MEASURED_AT_ONCE):
             values = images.pixels[some].reshape(-1, 3).double().cpu()
             count, total, squares = count + len(values), total + values.sum(0), squares + values.square().sum(0)
         mean = total / count
@@ -87,7 +87,7 @@ class Normalisation:
         return ((pixels.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
 
 
-def as_tensor(array: NDArray[np.generic]) -> Tensor:
+def _as_tensor(array: NDArray[np.generic]) -> Tensor:
     """Return a tensor that shares an array's memory.
 
     The tensor is never written to, so torch's warning about read-only arrays is suppressed.

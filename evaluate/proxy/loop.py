@@ -24,7 +24,7 @@ from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.proxy.small_maps import use_small_maps
 from nas.evaluate.proxy.step import EagerStep, GraphedStep
 
-CHECK_EVERY = 10  # steps between two checks of the loss; each check waits for the device
+_CHECK_EVERY = 10  # steps between two checks of the loss; each check waits for the device
 
 
 class Training:
@@ -83,7 +83,7 @@ class Training:
             loss = self._step(*self._batch(places))
             if self.average is not None:
                 self.average.update_parameters(self.module)
-            if (step % CHECK_EVERY == 0 or step == steps - 1) and not math.isfinite(value := loss.item()):
+            if (step % _CHECK_EVERY == 0 or step == steps - 1) and not math.isfinite(value := loss.item()):
                 raise Diverged(f"loss is {value} in epoch {step // batches + 1} of {epochs}")
         self.cycles.append(epochs)
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WINDOWS_UP_TO = 8  # side of a map; on larger maps, windows do not make gradients of strided kernels faster
-LINEAR_UP_TO = 2  # side of a map; on larger maps, the library's own pointwise convolution is as fast
+_WINDOWS_UP_TO = 8  # side of a map; on larger maps, windows do not make gradients of strided kernels faster
+_LINEAR_UP_TO = 2  # side of a map; on larger maps, the library's own pointwise convolution is as fast
 
 
 class SmallMapConv2d(nn.Conv2d):
@@ -28,7 +28,7 @@ class SmallMapConv2d(nn.Conv2d):
         side = max(input.shape[2:])
         result: Tensor
         if self.kernel_size == (1, 1) and self.groups == 1 and self.stride == (1, 1) and self.padding == (0, 0):
-            if side > LINEAR_UP_TO:
+            if side > _LINEAR_UP_TO:
                 return self._as_usual(input, weight, bias)
             result = functional.linear(input.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
             return result
@@ -37,7 +37,7 @@ class SmallMapConv2d(nn.Conv2d):
         if self.kernel_size != (2 * padding + 1, 2 * padding + 1):
             return self._as_usual(input, weight, bias)
         if radius == padding:
-            gains = (kernel >= 5 and (self.stride[0] == 1 or side <= WINDOWS_UP_TO)) or (kernel == 3 and side <= 2)
+            gains = (kernel >= 5 and (self.stride[0] == 1 or side <= _WINDOWS_UP_TO)) or (kernel == 3 and side <= 2)
             if gains and self._is_depthwise(bias):
                 return _depthwise(input, weight, self.stride[0], padding)
             return self._as_usual(input, weight, bias)

@@ -34,7 +34,7 @@ def evaluate_safely(
         return Evaluation(job.architecture, "failed", {}, seconds, error, fault, details)
 
     try:
-        with time_limit(timeout_s), memory or nullcontext():
+        with _time_limit(timeout_s), memory or nullcontext():
             metrics = check_metrics(_call(evaluator, job))
     except KeyboardInterrupt:
         raise
@@ -55,7 +55,7 @@ def evaluate_safely(
 
 
 @contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
+def _time_limit(seconds: float | None) -> Iterator[None]:
     """Raise ``TimeLimitExceeded`` in the main thread when the time is up.
 
     In other threads this does nothing; only a Ray pool then enforces the limit, by killing the worker.

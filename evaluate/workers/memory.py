@@ -30,7 +30,7 @@ class MemoryWatch:
     def __init__(self, limit_bytes: float) -> None:
         self.limit_bytes = limit_bytes
         _trim()  # freed memory that would be reused is not part of the size
-        self._before = resident_bytes()
+        self._before = _resident_bytes()
         self._exceeded = False
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class MemoryWatch:
         if self._exceeded:
             gc.collect()
             _trim()
-            self._before = min(self._before, resident_bytes())
+            self._before = min(self._before, _resident_bytes())
         self._over = threading.Event()
         self._watches = threading.current_thread() is threading.main_thread()
         if self._watches:
@@ -62,12 +62,12 @@ class MemoryWatch:
 
     def _look(self, main: int) -> None:
         while not self._over.wait(_EVERY_S):
-            if resident_bytes() - self._before > self.limit_bytes:
+            if _resident_bytes() - self._before > self.limit_bytes:
                 signal.pthread_kill(main, signal.SIGUSR1)
                 return
 
 
-def resident_bytes() -> int:
+def _resident_bytes() -> int:
     """Return the private memory of this process in bytes: resident pages minus those shared with others and files."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (read ten times a second)
         fields = file.read().split()

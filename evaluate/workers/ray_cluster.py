@@ -26,8 +26,8 @@ from nas.core.errors import InputError
 from nas.evaluate.data.image_data import ImageData
 
 _log = logging.getLogger(__name__)
-STORE_SHARE = 0.6  # largest share of the object store that the images may take
-CODE_LEFT_OUT = ["**/__pycache__", "**/*.pyc"]
+_STORE_SHARE = 0.6  # largest share of the object store that the images may take
+_CODE_LEFT_OUT = ["**/__pycache__", "**/*.pyc"]
 
 
 def connect(address: str | None, workers: int) -> None:
@@ -44,7 +44,7 @@ def connect(address: str | None, workers: int) -> None:
             return
         try:
             _check_listens(address)
-            code = {"py_modules": [str(Path(__file__).parents[2])], "excludes": CODE_LEFT_OUT}
+            code = {"py_modules": [str(Path(__file__).parents[2])], "excludes": _CODE_LEFT_OUT}
             ray.init(address=address, runtime_env=code, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
@@ -120,7 +120,7 @@ def send_data(data: ImageData | None, same_files: bool) -> Any:
     if data is None or same_files:
         return ray.put(data)
     store = ray.cluster_resources().get("object_store_memory", 0.0) / max(1, len(ray.nodes()))
-    if data.size_bytes > STORE_SHARE * store:
+    if data.size_bytes > _STORE_SHARE * store:
         raise InputError(
             f"address: the images ({data.size_bytes / 2**30:.1f} GiB) do not fit in the cluster's object store "
             f"({store / 2**30:.1f} GiB a node); put the prepared folder at the same path on every node and give --set "

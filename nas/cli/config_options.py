@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nas.core.flag import Flag
 
-GRID = "scaling"  # the section that ``nas scale --fit`` fills
+_GRID = "scaling"  # the section that ``nas scale --fit`` fills
 _GIVEN = "nas.given"  # key of a context's ``meta`` under which the given values are stored
 
 
@@ -109,7 +109,7 @@ def with_config_options(
     def chosen() -> list[tuple[ConfigOption, str | None]]:
         options = config_options(model)
         if panels is None:
-            return [(option, option.flag.panel) for option in options.values() if option.path[0] != GRID]
+            return [(option, option.flag.panel) for option in options.values() if option.path[0] != _GRID]
         return [(options[key], panel) for key, panel in panels.items()]
 
     class ConfigCommand(TyperCommand):

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search.config import RunConfig
 
-WIDTH = 110
+_WIDTH = 110
 LEFT_OUT = ("scaling", "expected_trials")  # written by the program itself
 
 SPACE = """\
@@ -109,7 +109,7 @@ def _default(field: FieldInfo) -> Any:
 
 def _comment(text: str, indent: str) -> Iterator[str]:
     plain = text.replace("``", "")
-    yield from (f"{indent}# {line}" for line in textwrap.wrap(plain, WIDTH - len(indent)))
+    yield from (f"{indent}# {line}" for line in textwrap.wrap(plain, _WIDTH - len(indent)))
 
 
 def _entry(name: str, default: Any, value: Any, indent: str) -> str:

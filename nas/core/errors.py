@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-MOST_TOLD = 5  # most errors shown for one document; with more, it is probably a document of the wrong kind
+_MOST_TOLD = 5  # most errors shown for one document; with more, it is probably a document of the wrong kind
 
 
 class InputError(ValueError):
@@ -59,8 +59,8 @@ def explain(error: ValidationError, root: Any, source: str, prefix: str = "") ->
     if missing:
         lines.insert(0, f"missing key{'' if len(missing) == 1 else 's'} {', '.join(missing)}")
     lines = list(dict.fromkeys([*(_unknown_keys(keys, names) for names, keys in unknown.items()), *lines]))
-    if (more := len(lines) - MOST_TOLD) > 0:
-        lines[MOST_TOLD:] = [f"and {more} more"]
+    if (more := len(lines) - _MOST_TOLD) > 0:
+        lines[_MOST_TOLD:] = [f"and {more} more"]
     return f"{source}: " + "; ".join(lines)
 
 
@@ -74,8 +74,8 @@ def _unknown_keys(keys: Sequence[tuple[str, str]], names: Sequence[str]) -> str:
     """Return a message about the unknown keys of one mapping."""
     if len(keys) == 1:
         return f"unknown key '{keys[0][0]}'{nearest_name(keys[0][1], names)}"
-    shown = ", ".join(f"'{key}'" for key, _ in keys[:MOST_TOLD])
-    return f"unknown keys {shown}{', ...' if len(keys) > MOST_TOLD else ''}. Known: {', '.join(names)}"
+    shown = ", ".join(f"'{key}'" for key, _ in keys[:_MOST_TOLD])
+    return f"unknown keys {shown}{', ...' if len(keys) > _MOST_TOLD else ''}. Known: {', '.join(names)}"
 
 
 def _plain_words(message: str) -> str:

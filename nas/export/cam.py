@@ -26,7 +26,7 @@ from nas.weights.find import make_module
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
-PANEL_INCHES = 3.2
+_PANEL_INCHES = 3.2
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def draw_maps(rows: Sequence[Sequence[ActivationMap]], path: Path) -> None:
         WorkError: if it cannot be written.
     """
     columns = 1 + len(rows[0])
-    figure, axes = new_figure(len(rows), columns, size=(PANEL_INCHES * columns, PANEL_INCHES * len(rows) * 1.15))
+    figure, axes = new_figure(len(rows), columns, size=(_PANEL_INCHES * columns, _PANEL_INCHES * len(rows) * 1.15))
     grid = np.asarray(axes).reshape(len(rows), columns)
     for line, maps in zip(grid, rows, strict=True):
         _show(line[0], maps[0].pixels, "the image")

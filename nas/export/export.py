@@ -31,9 +31,9 @@ from nas.search_spaces.yaml_format import network_to_yaml
 from nas.weights.file import WEIGHTS, Weights
 
 FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")
-ALWAYS = FORMATS[:4]
-LARGEST_DIFFERENCE = 1e-3  # of a logit, divided by the largest logit; another order of float32 sums gives about 1e-6
-BATCHES = (1, 3)  # batch sizes that are compared; both differ from the batch of 2 that is traced
+_ALWAYS = FORMATS[:4]
+_LARGEST_DIFFERENCE = 1e-3  # of a logit, divided by the largest logit; another order of float32 sums gives about 1e-6
+_BATCHES = (1, 3)  # batch sizes that are compared; both differ from the batch of 2 that is traced
 CARD, CARD_MARK = "README.md", "<!-- exported by nas -->"
 _NAMES = {
     "onnx": "{name}.onnx",
@@ -87,8 +87,8 @@ def export(
         InputError: if a requested library has no such network, a library is missing, or the folder holds other files.
         WorkError: if a file cannot be written, does not load, or its logits differ from the network's.
     """
-    check_folder(folder, weights)
-    counterparts = {kind: _counterpart(network, kind) for kind in kinds if kind not in ALWAYS}
+    _check_folder(folder, weights)
+    counterparts = {kind: _counterpart(network, kind) for kind in kinds if kind not in _ALWAYS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -115,7 +115,7 @@ def export(
     return results
 
 
-def check_folder(folder: Path, weights: Weights) -> None:
+def _check_folder(folder: Path, weights: Weights) -> None:
     """Check that an export overwrites no other files: the folder is empty or holds only exports of these weights.
 
     Raises:
@@ -144,13 +144,13 @@ def check_folder(folder: Path, weights: Weights) -> None:
 
 def available_formats(network: Network) -> list[str]:
     """Return the formats that a network can be exported to."""
-    return [kind for kind in FORMATS if kind in ALWAYS or find_counterpart(network, kind) is not None]
+    return [kind for kind in FORMATS if kind in _ALWAYS or find_counterpart(network, kind) is not None]
 
 
 def _counterpart(network: Network, library: str) -> Counterpart:
     found = find_counterpart(network, library)
     if found is None:
-        raise InputError(f"export: {library} has no model that equals '{network.name}'; use {', '.join(ALWAYS)}")
+        raise InputError(f"export: {library} has no model that equals '{network.name}'; use {', '.join(_ALWAYS)}")
     return found
 
 
@@ -158,7 +158,7 @@ def _write(
     kind: str, module: nn.Module, network: Network, weights: Weights, counterpart: Counterpart | None, path: Path
 ) -> None:
     if kind == "onnx":
-        write_bytes_whole(path, onnx_bytes(module, network, weights))
+        write_bytes_whole(path, _onnx_bytes(module, network, weights))
     elif kind == "pt2":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -175,7 +175,7 @@ def _write(
         write_bytes_whole(path, save(state))
 
 
-def onnx_bytes(module: nn.Module, network: Network, weights: Weights) -> bytes:
+def _onnx_bytes(module: nn.Module, network: Network, weights: Weights) -> bytes:
     """Return a module as ONNX with a dynamic batch, its classes and normalisation in the metadata.
 
     Raises:
@@ -223,7 +223,7 @@ def _images(network: Network, count: int) -> torch.Tensor:
 def _write_expected(module: nn.Module, network: Network, path: Path) -> None:
     arrays: dict[str, Any] = {}
     with torch.inference_mode():
-        for place, count in enumerate(BATCHES):
+        for place, count in enumerate(_BATCHES):
             images = _images(network, count)
             arrays |= {f"images{place}": images.numpy(), f"logits{place}": module(images).numpy()}
     np.savez(path, **arrays)
@@ -236,7 +236,7 @@ def _verify(
 
     Raises:
         InputError: if a package that the check needs is not installed.
-        WorkError: if the file does not load there, or its logits differ by more than ``LARGEST_DIFFERENCE``.
+        WorkError: if the file does not load there, or its logits differ by more than ``_LARGEST_DIFFERENCE``.
     """
     options = [] if counterpart is None else [counterpart.theirs, str(network.norm_epsilon), str(network.classes)]
     program = Path(__file__).with_name("verify.py")
@@ -249,7 +249,7 @@ def _verify(
         raise WorkError(f"export: {kind} does not load in a fresh process: {last}")
     found = json.loads(done.stdout.strip().splitlines()[-1])
     difference, scale = float(found["difference"]), float(found["scale"])
-    if not difference <= LARGEST_DIFFERENCE * max(scale, 1e-6):
+    if not difference <= _LARGEST_DIFFERENCE * max(scale, 1e-6):
         raise WorkError(
             f"export: {kind} computes different logits: they differ by up to {difference:.3g}, the largest is "
             f"{scale:.3g}; the file was removed"

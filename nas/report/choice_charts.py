@@ -9,9 +9,9 @@ import numpy as np
 from nas.report.chart import BLUE, WIDTH_IN, Chart, new_chart
 from nas.report.choices import Option, OptionTable, number_first
 
-MOST_COLUMNS = 60
-SHOWN_EFFECTS = 16
-LEAST_COUNT = 3
+_MOST_COLUMNS = 60
+_SHOWN_EFFECTS = 16
+_LEAST_COUNT = 3
 
 
 def heat_chart(table: OptionTable) -> Chart | None:
@@ -19,7 +19,7 @@ def heat_chart(table: OptionTable) -> Chart | None:
     options = table.options
     columns = list(dict.fromkeys((option.field, option.value) for option in _by_field(options)))
     rows = list(dict.fromkeys(option.row for option in options))
-    if not options or len(columns) > MOST_COLUMNS:
+    if not options or len(columns) > _MOST_COLUMNS:
         return None
     grid = np.full((len(rows), len(columns)), np.nan)
     for option in options:
@@ -68,9 +68,9 @@ def heat_chart(table: OptionTable) -> Chart | None:
 
 def effects_chart(table: OptionTable) -> Chart | None:
     """Draw the options that go with the largest differences in accuracy."""
-    known = [one for one in table.options if one.count >= LEAST_COUNT and np.isfinite(one.accuracy_error)]
+    known = [one for one in table.options if one.count >= _LEAST_COUNT and np.isfinite(one.accuracy_error)]
     known = [one for one in known if one.share < 1]
-    shown = sorted(known, key=lambda one: -abs(one.accuracy))[:SHOWN_EFFECTS]
+    shown = sorted(known, key=lambda one: -abs(one.accuracy))[:_SHOWN_EFFECTS]
     if not shown:
         return None
     shown.sort(key=lambda one: one.accuracy)

@@ -12,8 +12,8 @@ from nas.core.records import Trial
 
 BEST_SHARE, LEAST_BEST = 0.1, 5
 NORMAL, MANY = 1.96, 300
-RIDGE = 1e-5  # times the number of trials; makes the least squares solvable and hardly changes the effects
-MOST_TRIALS = 20_000  # only the newest trials are used
+_RIDGE = 1e-5  # times the number of trials; makes the least squares solvable and hardly changes the effects
+_MOST_TRIALS = 20_000  # only the newest trials are used
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def option_table(trials: Sequence[Trial]) -> OptionTable | None:
     therefore holds all other choices equal, as far as effects add up. With fewer trials than twice the number of
     options, the effect is the mean of the trials with the option minus the mean of all trials.
     """
-    known = [trial for trial in trials if trial.reward is not None and trial.choices][-MOST_TRIALS:]
+    known = [trial for trial in trials if trial.reward is not None and trial.choices][-_MOST_TRIALS:]
     if len(known) < 2:
         return None
     best = {trial.number for trial in best_trials(known)}
@@ -128,7 +128,7 @@ def _additive(
     """Return effects and half 95% intervals ``(options,)``; a decision's effects average to zero over the trials."""
     share = has.mean(axis=0)
     centred = has - share
-    gram = centred.T @ centred + RIDGE * len(has) * np.eye(has.shape[1])
+    gram = centred.T @ centred + _RIDGE * len(has) * np.eye(has.shape[1])
     inverse = np.linalg.inv(gram)
     effects = inverse @ centred.T @ (accuracy - accuracy.mean())
     residual = accuracy - accuracy.mean() - centred @ effects

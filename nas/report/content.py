@@ -17,8 +17,8 @@ from nas.report.search_charts import front_chart, hours_chart, progress_chart
 from nas.report.tower import tower_chart
 from nas.search.config_objective import budget
 
-FRONT_ROWS = 60
-WORDS = {
+_FRONT_ROWS = 60
+_WORDS = {
     "macs": "MACs",
     "params": "params",
     "latency_ms": "latency, ms",
@@ -109,7 +109,9 @@ def _budget(facts: Facts) -> Table:
         value = metrics.get(limit.metric)
         bound = limit.low if math.isinf(limit.high) else limit.high
         share = "" if value is None or not bound else f"{value / bound:.1%} of the limit"
-        rows.append((WORDS.get(limit.metric, limit.metric), str(limit), "" if value is None else _number(value), share))
+        rows.append(
+            (_WORDS.get(limit.metric, limit.metric), str(limit), "" if value is None else _number(value), share)
+        )
     target = facts.config.objective.target_flops
     if target is not None and "macs" not in said and "macs" in metrics:
         rows.append(
@@ -120,7 +122,7 @@ def _budget(facts: Facts) -> Table:
                 f"{metrics['macs'] / target:.1%} of the target",
             )
         )
-    for name, words in WORDS.items():
+    for name, words in _WORDS.items():
         if name in metrics and name not in said and not (name == "macs" and target is not None):
             rows.append((words, "no limit", _number(metrics[name]), ""))
     config, done = facts.config, len(facts.trials)
@@ -146,9 +148,9 @@ def _found(facts: Facts) -> PageSection:
     front = facts.front
     measured = [name for name in ("macs", "params", "latency_ms") if any(name in trial.metrics for trial in front)]
     columns = ["trial", "accuracy", *measured, "reward"]
-    heads = tuple(WORDS.get(name, name) for name in columns)
-    rows = [[_cell(trial, name) for name in columns] for trial in _spread(front, FRONT_ROWS)]
-    some = "" if len(front) <= FRONT_ROWS else f": {FRONT_ROWS} of {len(front)}, evenly spread; all are in front.csv"
+    heads = tuple(_WORDS.get(name, name) for name in columns)
+    rows = [[_cell(trial, name) for name in columns] for trial in _spread(front, _FRONT_ROWS)]
+    some = "" if len(front) <= _FRONT_ROWS else f": {_FRONT_ROWS} of {len(front)}, evenly spread; all are in front.csv"
     table = Table(f"The Pareto front{some}", heads, rows, heads[1:], folded=True)
     tables = (_budget(facts), *((table,) if front else ()))
     return PageSection("front", "Budget and result", charts=(chart,) if chart else (), tables=tables)

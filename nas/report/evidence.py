@@ -20,7 +20,7 @@ from nas.report.layout import PageSection, Table
 from nas.report.more_charts import trust_chart
 from nas.search.result import CandidateResult
 
-CHOICE_ROWS = 120
+_CHOICE_ROWS = 120
 
 
 def choices_section(facts: Facts) -> PageSection | None:
@@ -31,7 +31,7 @@ def choices_section(facts: Facts) -> PageSection | None:
     options = table.options
     charts = [chart for chart in (heat_chart(table), effects_chart(table)) if chart is not None]
     columns = ("option", "trials", "of all", "of the best", "accuracy, points", "±", "MACs")
-    shown = sorted(options, key=lambda one: -one.count)[:CHOICE_ROWS] if len(options) > CHOICE_ROWS else options
+    shown = sorted(options, key=lambda one: -one.count)[:_CHOICE_ROWS] if len(options) > _CHOICE_ROWS else options
     rows = [
         (
             f"{one.decision} = {one.value}",

@@ -46,7 +46,7 @@ def write_report(path: Path, to: Path | None = None, pictures: bool = False, aga
 def _write(page: Page, trials: Sequence[Trial], target: Path, pictures: bool) -> list[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, render(page, trials))
+        write_whole(target, _render(page, trials))
         files = [target]
         if pictures:
             folder = target.parent / PICTURES
@@ -60,7 +60,7 @@ def _write(page: Page, trials: Sequence[Trial], target: Path, pictures: bool) ->
     return files
 
 
-def render(page: Page, trials: Sequence[Trial]) -> str:
+def _render(page: Page, trials: Sequence[Trial]) -> str:
     """Return the page as one HTML document that needs no other file."""
     from jinja2 import Environment, PackageLoader
 

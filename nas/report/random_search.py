@@ -20,7 +20,7 @@ from nas.search.b0_comparison import sample_inside
 SAMPLE = 5_000
 LEAST = 5  # smallest number of random trials for an estimate
 # Controllers whose first trials are drawn uniformly, and the option with the number of these trials.
-RANDOM_FIRST = {"evolution": "population", "nsga2": "population"}
+_RANDOM_FIRST = {"evolution": "population", "nsga2": "population"}
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def _looked_up(setup: Setup) -> NDArray[np.float64] | None:
 
 def _first_trials(facts: Facts, name: str) -> Sequence[Trial]:
     """Return the first trials if the controller drew them uniformly, failed trials included; otherwise none."""
-    if facts.config.warm_start is not None or name not in RANDOM_FIRST:
+    if facts.config.warm_start is not None or name not in _RANDOM_FIRST:
         return []
     config = facts.config
     options = fitted_options(name, config.expected_trials or config.trials, config.controller_options)
-    return [trial for trial in facts.trials if trial.number < int(options[RANDOM_FIRST[name]])]
+    return [trial for trial in facts.trials if trial.number < int(options[_RANDOM_FIRST[name]])]

@@ -18,10 +18,10 @@ from nas.report.facts import Facts
 from nas.report.random_search import RandomSearch
 from nas.search_spaces.catalogue import reference_network
 
-REFERENCES = ("efficientnet_b0", "mobilenet_v2", "mobilenet_v3_large", "mnasnet_a1")
-ROOM = 1.35  # references are shown if their MACs are within the trials' range, widened by this factor
+_REFERENCES = ("efficientnet_b0", "mobilenet_v2", "mobilenet_v3_large", "mnasnet_a1")
+_ROOM = 1.35  # references are shown if their MACs are within the trials' range, widened by this factor
 
-FROM = 4  # the curves are inside the picture from this trial on
+_FROM = 4  # the curves are inside the picture from this trial on
 WORST, TAIL = 0.0, 0.02  # share of the worst trials that is not drawn, for few and for many trials
 MANY = 200
 _TRIALS: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "markeredgewidth": 0, "color": GREY}
@@ -102,7 +102,7 @@ def progress_chart(facts: Facts, random: RandomSearch | str) -> Chart | None:
     low = float(np.nanquantile(rewards, WORST if len(rewards) < MANY else TAIL))
     starts = [best, *([random.best] if isinstance(random, RandomSearch) else [])]
     if len(rewards) >= MANY:
-        low = np.nanmin([low, *(curve[min(FROM, len(curve)) - 1] for curve in starts)])
+        low = np.nanmin([low, *(curve[min(_FROM, len(curve)) - 1] for curve in starts)])
     seen = np.flatnonzero(rewards >= low)
     axes.plot(seen + 1, rewards[seen], **_TRIALS, gid="rewards")
     axes.step(np.arange(1, len(rewards) + 1), best, where="post", color=BLUE, linewidth=1.6, label="best so far")
@@ -211,12 +211,12 @@ def _band_words(facts: Facts) -> str:
     return f"Only networks in the shaded band, {low} to {target} MACs, were evaluated. "
 
 
-def reference_costs(facts: Facts) -> dict[str, float]:
+def _reference_costs(facts: Facts) -> dict[str, float]:
     """Return the MACs of the papers' networks at the run's own resolution and classes, where they are known."""
     found: dict[str, float] = {}
     if facts.decoded is None:
         return found
-    for name in REFERENCES:
+    for name in _REFERENCES:
         with suppress(InputError):  # the resolution is too small for the network's strides
             network = reference_network(name).at(resolution=facts.decoded.resolution, classes=facts.decoded.classes)
             found[name] = float(network_cost(network).macs)
@@ -225,10 +225,10 @@ def reference_costs(facts: Facts) -> dict[str, float]:
 
 def _references(axes: Any, facts: Facts, low: float, high: float) -> str:
     """Draw a line at the MACs of the papers' networks near the trials; return the caption's sentences about them."""
-    costs = {name: macs / 1e6 for name, macs in reference_costs(facts).items()}
+    costs = {name: macs / 1e6 for name, macs in _reference_costs(facts).items()}
     if not costs or facts.decoded is None:
         return ""
-    near = {name: macs for name, macs in costs.items() if low / ROOM <= macs <= high * ROOM}
+    near = {name: macs for name, macs in costs.items() if low / _ROOM <= macs <= high * _ROOM}
     for name, macs in near.items():
         axes.axvline(macs, color=BLACK, linewidth=0.8, linestyle=":")
         axes.annotate(

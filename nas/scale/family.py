@@ -14,7 +14,7 @@ from nas.scale.compound import ALPHA, BETA, GAMMA, Rule, Scaling, scale
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
 
-NOMINAL_GROWTH = 2.0  # growth of MACs per unit of phi by the paper's rule, whose alpha * beta^2 * gamma^2 is about 2
+_NOMINAL_GROWTH = 2.0  # growth of MACs per unit of phi by the paper's rule, whose alpha * beta^2 * gamma^2 is about 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def make_family(baseline: Network, scalings: Sequence[Scaling], rule: Rule | Non
         raise InputError(f"scale: two members would be named '{twice.pop()}'; request each member once")
     before = network_cost(baseline).macs
     papers = rule is None or (rule.alpha, rule.beta, rule.gamma) == (ALPHA, BETA, GAMMA)
-    growth = NOMINAL_GROWTH if papers or rule is None else rule.growth
+    growth = _NOMINAL_GROWTH if papers or rule is None else rule.growth
     members = []
     for scaling in scalings:
         network = scale(baseline, scaling)

@@ -19,12 +19,12 @@ from nas.scale.compound import LARGEST_FACTOR, LARGEST_PHI, Rule, Scaling, phi_s
 from nas.search_spaces.network import Network
 
 # Shares of the budget. Of the members that use at least this much, the one closest to the rule is taken.
-FULL_ENOUGH = (0.99, 0.97)
-NEARLY = 0.9  # share of the budget; it is an error if the largest phi uses less
-SLACK = 0.15  # largest relative deviation of resolution and width from the rule, to use the budget
+_FULL_ENOUGH = (0.99, 0.97)
+_NEARLY = 0.9  # share of the budget; it is an error if the largest phi uses less
+_SLACK = 0.15  # largest relative deviation of resolution and width from the rule, to use the budget
 PHI_STEP, WIDTH_STEP, MEASURED_PHI_STEP = 1e-4, 1e-3, 0.02
 # Most times that a measured member is made smaller because a second measurement exceeds the budget.
-REMEASURED = 50
+_REMEASURED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +104,20 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
     found = member(phi)
     if exact:
         found = _adjusted(network, found, used)
-        if phi >= largest - 1e-3 and used(found) < NEARLY:
+        if phi >= largest - 1e-3 and used(found) < _NEARLY:
             raise InputError(
                 f"scale: the largest member of '{network.name}' by this rule, at phi {largest:.1f}, uses only "
                 f"{used(found):.3%} of the budget; use a smaller budget, or other --alpha, --beta, --gamma"
             )
     else:
-        for _ in range(REMEASURED):
+        for _ in range(_REMEASURED):
             if used(found) <= 1:
                 break
             phi = max(lowest, phi - step)
             found = member(phi)
         else:
             raise InputError(
-                f"scale: '{network.name}' was measured above the budget {REMEASURED} times, although it was made "
+                f"scale: '{network.name}' was measured above the budget {_REMEASURED} times, although it was made "
                 "smaller each time: the machine is too busy for measurements; try again when it is idle"
             )
     return replace(found, name=f"{network.name}_{'_'.join(ceiling.text for ceiling in ceilings)}", phi=phi)
@@ -168,8 +168,8 @@ def _adjusted(network: Network, found: Scaling, used: Callable[[Scaling], float]
     nominal = found.resolution_of(network)
     grows = used(Scaling(found.name)) <= 1  # if true, no dimension may shrink; if false, none may grow
     candidates = [(used(found), 0.0, replace(found, resolution=nominal))]
-    for resolution in range(math.ceil(nominal * (1 - SLACK)), math.floor(nominal * (1 + SLACK)) + 1):
-        narrow, wide = found.width * (1 - SLACK), found.width * (1 + SLACK)
+    for resolution in range(math.ceil(nominal * (1 - _SLACK)), math.floor(nominal * (1 + _SLACK)) + 1):
+        narrow, wide = found.width * (1 - _SLACK), found.width * (1 + _SLACK)
         narrow, wide = (max(1.0, narrow), wide) if grows else (narrow, min(1.0, wide))
         one = replace(found, resolution=resolution)
         shrinks = resolution < network.resolution
@@ -184,7 +184,7 @@ def _adjusted(network: Network, found: Scaling, used: Callable[[Scaling], float]
         one = replace(one, width=width)
         away = abs(math.log(resolution / nominal)) + abs(math.log(width / found.width))
         candidates.append((used(one), away, one))
-    for enough in FULL_ENOUGH:
+    for enough in _FULL_ENOUGH:
         if full := [candidate for candidate in candidates if candidate[0] >= enough]:
             return min(full, key=lambda candidate: candidate[1])[2]
     return max(candidates, key=lambda candidate: candidate[0])[2]

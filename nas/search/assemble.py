@@ -39,7 +39,7 @@ from nas.search_spaces.hardware_presets import apply_preset
 from nas.search_spaces.space import SearchSpace
 
 TRIES = 50  # random genotypes tried if the first one is unusable; building a module takes tens of milliseconds
-MORE_TRIES = 1000  # tries where no module is built
+_MORE_TRIES = 1000  # tries where no module is built
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any], key: str) -> No
 def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig, row: Architecture | None) -> None:
     """Check that the costs of the target and of every limit are known, tested on ``row`` if there is one."""
     if row is None and hasattr(space, "costs"):
-        _usable(space, costs, MORE_TRIES)
+        _usable(space, costs, _MORE_TRIES)
     objective = config.objective
     looked_up = {} if row is None else costs(row)
     latency = (

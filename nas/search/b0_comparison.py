@@ -19,7 +19,7 @@ from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.network import Network
 
 SAMPLE = 20_000
-MOST_DRAWS = 500_000  # a tight limit on predicted speed rejects most of these draws
+_MOST_DRAWS = 500_000  # a tight limit on predicted speed rejects most of these draws
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def b0_share(setup: Setup, b0: Side, sample: int, seed: int = 0) -> tuple[float 
 
     All rewards are predicted by the fit to all trainings, which the search does not use.
     """
-    sample = min(sample, int(getattr(setup.domain, "acceptance", 1.0) * MOST_DRAWS))
+    sample = min(sample, int(getattr(setup.domain, "acceptance", 1.0) * _MOST_DRAWS))
     genes = sample_inside(setup, sample, np.random.default_rng(seed)) if sample else None
     if genes is None or not getattr(setup.domain, "uniform", True):
         return None, 0
@@ -107,7 +107,7 @@ def b0_share(setup: Setup, b0: Side, sample: int, seed: int = 0) -> tuple[float 
 
 def b0_reward(setup: Setup, b0: Side) -> float:
     """Return B0's reward by the fit to all trainings."""
-    accuracy = float(predicted_accuracy(np.array([b0.genes]))[0])
+    accuracy = float(_predicted_accuracy(np.array([b0.genes]))[0])
     return setup.reward({"accuracy": accuracy, "macs": b0.macs, "params": b0.params, **b0.speed})
 
 
@@ -118,11 +118,11 @@ def sample_inside(setup: Setup, count: int, generator: np.random.Generator) -> G
 
 def predicted_rewards(setup: Setup, genes: Genes) -> NDArray[np.float64]:
     """Return the rewards ``(n,)`` of genotypes of the run's space, predicted by the fit to all trainings."""
-    accuracy = predicted_accuracy(skeleton_genes(setup.space, genes))
+    accuracy = _predicted_accuracy(skeleton_genes(setup.space, genes))
     return setup.reward.many({**setup.costs.columns(genes), "accuracy": accuracy})
 
 
-def predicted_accuracy(genes: Genes) -> NDArray[np.float64]:
+def _predicted_accuracy(genes: Genes) -> NDArray[np.float64]:
     """Return top-1 as fractions ``(n,)`` for genotypes of the skeleton, by the fit to all trainings."""
     return shipped_surrogate().accuracy(genes, ALL)[0].astype(np.float64) / 100
 

@@ -80,7 +80,7 @@ def front_of(trials: Sequence[Trial]) -> list[Trial]:
     return [finished[index] for index in pareto_front([trial.metrics for trial in finished])]
 
 
-def baseline_network(setup: Setup, run: Run, baseline: Trial) -> Network | None:
+def _baseline_network(setup: Setup, run: Run, baseline: Trial) -> Network | None:
     """Return the baseline's stage table, named after its run."""
     network = spaces.decode(setup.space, baseline.architecture)
     return None if network is None else replace(network, name=f"{run.path.resolve().name}-baseline")
@@ -117,7 +117,7 @@ def conclude(
             job = make_job(setup, baseline.number, baseline.architecture)
             job = replace(job, cycles=rung_cycles(setup.config.rungs))
         test_accuracy = _score_on_test(job, pool())
-    network = baseline_network(setup, run, baseline)
+    network = _baseline_network(setup, run, baseline)
     front = front_of(run.trials)
     comparison = compare_with_b0(setup, network, sample=0 if pool is None else SAMPLE)
     nearby = neighbours(comparison.found.genes) if comparison else []

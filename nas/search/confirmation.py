@@ -25,7 +25,7 @@ from nas.search.result import CandidateResult, ConfirmationResult
 from nas.search.run_directory import Run
 
 JOURNAL = "confirm.jsonl"
-LONGER = 3  # factor on the epochs of a full training if ``confirm.epochs`` is not set
+_LONGER = 3  # factor on the epochs of a full training if ``confirm.epochs`` is not set
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Cal
         return None
     best, others = choose(run.trials, settings.candidates, setup.reward)
     journal = TrainingJournal(run.path / JOURNAL, ["number", "round"], resume=run.resume_command)
-    rows = [row for row in journal.rows if row["epochs"] == confirm_epochs(setup)]
+    rows = [row for row in journal.rows if row["epochs"] == _confirm_epochs(setup)]
     known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
     others += [trial for trial in run.trials if trial.number in known]  # candidates from before the run was extended
 
@@ -160,19 +160,19 @@ def confirm_training(setup: Setup, trial: Trial, number: int) -> Training:
     """Return a trial's training of one round, which is longer than in the search and has its own seed."""
     sequence = np.random.SeedSequence([setup.config.seed, 3, trial.number, number])
     job = make_job(setup, trial.number, trial.architecture)
-    epochs, full = confirm_epochs(setup), setup.config.full_epochs
+    epochs, full = _confirm_epochs(setup), setup.config.full_epochs
     job = replace(job, seed=int(sequence.generate_state(1)[0]))
     if epochs is not None:
-        job = replace(job, cycles=(epochs,), time_limit_factor=LONGER if full is None else epochs / full)
+        job = replace(job, cycles=(epochs,), time_limit_factor=_LONGER if full is None else epochs / full)
     return Training({"number": trial.number, "round": number}, job)
 
 
-def confirm_epochs(setup: Setup) -> int | None:
+def _confirm_epochs(setup: Setup) -> int | None:
     """Return the epochs of a confirming training; ``None``: the evaluator's own schedule."""
     if setup.config.confirm.epochs is not None:
         return setup.config.confirm.epochs
     full = setup.config.full_epochs
-    return None if full is None else LONGER * full
+    return None if full is None else _LONGER * full
 
 
 def _no_pool() -> WorkerPool:
@@ -187,7 +187,7 @@ def _judge(
     last: int,
 ) -> Confirmation | None:
     """Return the result of the rounds up to ``last``; trainings of a later, interrupted round are ignored."""
-    epochs, candidates = confirm_epochs(setup), []
+    epochs, candidates = _confirm_epochs(setup), []
     scores = {(int(row["number"]), int(row["round"])): row["accuracy"] for row in rows if row["epochs"] == epochs}
     for trial in [*best, *others]:
         own = (scores.get((trial.number, number)) for number in range(last + 1))

@@ -29,7 +29,7 @@ from nas.search_spaces import space as spaces
 _log = logging.getLogger(__name__)
 POLL_S = 0.25
 SPENT = "spent.json"
-SAME_ERROR_LIMIT = 3
+_SAME_ERROR_LIMIT = 3
 
 
 class SearchLoop:
@@ -224,7 +224,7 @@ class SearchLoop:
         if any(evaluation.fault != "exception" for _, evaluation in outcomes):
             return
         errors = {trial.error for trial in self.run.trials}
-        if not self._paused and len(errors) == 1 and len(self.run.trials) >= min(SAME_ERROR_LIMIT, self.goal):
+        if not self._paused and len(errors) == 1 and len(self.run.trials) >= min(_SAME_ERROR_LIMIT, self.goal):
             raise WorkError(
                 f"the first {len(self.run.trials)} trials all failed with the same error: {errors.pop()}\n"
                 f"{outcomes[-1][1].details.rstrip()}\nFix it, then: {self.run.resume_command}"

@@ -36,9 +36,9 @@ from nas.search.time_budget import TimeAccount, TimeBudget
 from nas.search_spaces import space as spaces
 
 _log = logging.getLogger("nas")
-FEW_IMAGES = 100  # with fewer validation images, one image changes accuracies by more than 1%
-MOST_LISTED = 10  # maximum number of unreadable images named in a message
-UNKNOWN_TRIALS = 100  # expected trials of an open-ended run if the duration of a trial is not known
+_FEW_IMAGES = 100  # with fewer validation images, one image changes accuracies by more than 1%
+_MOST_LISTED = 10  # maximum number of unreadable images named in a message
+_UNKNOWN_TRIALS = 100  # expected trials of an open-ended run if the duration of a trial is not known
 
 
 class SearchInterrupted(KeyboardInterrupt):
@@ -66,7 +66,7 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
     check_free(path)
     _make_controller(setup)  # mistakes in its options are reported before anything is written
-    check_time_budget(config)
+    _check_time_budget(config)
     data = read_images(setup, CallbackList(callbacks))
     run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
     try:
@@ -115,8 +115,8 @@ def read_images(setup: Setup, callback: Callback) -> ImageData | None:
     data = load_data(setup.config.data, setup.config.seed, callback.images_decoded)
     callback.message(f"Data     {setup.config.data.source}: {data.describe()}")
     if data.skipped:
-        lines = [f"{len(data.skipped)} unreadable images are left out:", *data.skipped[:MOST_LISTED]]
-        if len(data.skipped) > MOST_LISTED:
+        lines = [f"{len(data.skipped)} unreadable images are left out:", *data.skipped[:_MOST_LISTED]]
+        if len(data.skipped) > _MOST_LISTED:
             lines.append(f"... all {len(data.skipped)} are in run.log")
         callback.warning("\n         ".join(lines))
     return data
@@ -133,7 +133,7 @@ def search_pool(setup: Setup, data: ImageData | None, callback: Callback) -> Abs
     return open_pool(setup.recipe, images, config.workers, setup.worker_count, batch)
 
 
-def check_time_budget(config: RunConfig) -> None:
+def _check_time_budget(config: RunConfig) -> None:
     """Check that a budget in GPU-hours is not given for trials on this machine that use no GPU.
 
     The GPUs of a cluster are known only after joining it, so they are not checked here.
@@ -271,7 +271,7 @@ def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Ca
     affordable = account.affords(workers.capacity)
     if affordable is None:
         if config.is_open_ended:
-            run.update_config(config.model_copy(update={"expected_trials": UNKNOWN_TRIALS}))
+            run.update_config(config.model_copy(update={"expected_trials": _UNKNOWN_TRIALS}))
         return account
     trials = min(affordable, config.trials)
     parallel, kind = workers.capacity, "GPUs" if 0 < workers.gpus_per_worker == 1 else "workers"
@@ -294,7 +294,7 @@ def _warn_of_chance(accuracy: float, data: ImageData, callback: Callback) -> Non
             f"the best network's {accuracy:.1%} is no better than guessing ({chance:.1%} of {images} images): train "
             "longer (--set evaluator.epochs=10), or on more images"
         )
-    elif images < FEW_IMAGES:
+    elif images < _FEW_IMAGES:
         callback.warning(f"accuracies are from {images} validation images: one image changes them by {1 / images:.1%}")
 
 

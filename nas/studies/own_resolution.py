@@ -9,7 +9,7 @@ from nas.search.config import RunConfig
 from nas.search_spaces.network import Network
 
 # Data sets whose images are not larger than the proxy's resolution: storing them larger would only blur them.
-SMALL_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "fashion-mnist")
+_SMALL_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "fashion-mnist")
 
 
 def train_at_own_resolution(config: RunConfig, baseline: Network, networks: Iterable[Network]) -> RunConfig:
@@ -29,7 +29,7 @@ def train_at_own_resolution(config: RunConfig, baseline: Network, networks: Iter
         return config.model_copy(update={"evaluator": evaluator})
     seen = config.data.resolution
     largest = max(round(seen * network.resolution / baseline.resolution) for network in networks)
-    kept = seen if config.data.source in SMALL_IMAGES else max(seen, largest)
+    kept = seen if config.data.source in _SMALL_IMAGES else max(seen, largest)
     return config.model_copy(
         update={
             "evaluator": {**evaluator, "resolution": seen},

@@ -28,8 +28,8 @@ from nas.search.assemble import Setup
 from nas.search_spaces import space as spaces
 
 JOURNAL, REPORT = "trust.jsonl", "trust.json"
-RESAMPLED = 1000
-SCHEDULES = ("proxy", "longer")
+_RESAMPLED = 1000
+_SCHEDULES = ("proxy", "longer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Plan:
         for kind, (epochs, seeds) in sizes.items():
             for seed in range(seeds):
                 for place, architecture in enumerate(self.networks):
-                    sequence = np.random.SeedSequence([setup.config.seed, 5, SCHEDULES.index(kind), seed, place])
+                    sequence = np.random.SeedSequence([setup.config.seed, 5, _SCHEDULES.index(kind), seed, place])
                     job = Job(
                         len(found),
                         architecture,
@@ -166,7 +166,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
     Raises:
         WorkError: if fewer than three networks were trained by both.
     """
-    found: dict[str, dict[tuple[int, ...], list[float]]] = {kind: {} for kind in SCHEDULES}
+    found: dict[str, dict[tuple[int, ...], list[float]]] = {kind: {} for kind in _SCHEDULES}
     for row in rows:
         found[row["kind"]].setdefault(tuple(row["genes"]), []).append(float(row["accuracy"]))
     both = [genes for genes in found["proxy"] if genes in found["longer"]]
@@ -178,14 +178,14 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> Trust:
     columns = _columns(proxy)
     generator = np.random.default_rng(0)
     resampled = []
-    for _ in range(RESAMPLED):
+    for _ in range(_RESAMPLED):
         drawn = generator.integers(len(both), size=len(both))
         if len({float(means[place]) for place in drawn}) > 1:
             resampled.append(statistics.fmean(kendall(column[drawn], means[drawn]) for column in columns))
     low, high = np.quantile(resampled, [0.025, 0.975]) if resampled else (-1.0, 1.0)
     noise, longer_noise = measure_noise(proxy), measure_noise(longer)
     proxy_means = np.array([statistics.fmean(own) for own in proxy])
-    seconds = {kind: [float(row["seconds"]) for row in rows if row["kind"] == kind] for kind in SCHEDULES}
+    seconds = {kind: [float(row["seconds"]) for row in rows if row["kind"] == kind] for kind in _SCHEDULES}
     return Trust(
         networks=len(both),
         tau=statistics.fmean(kendall(column, means) for column in columns),
@@ -244,7 +244,7 @@ def _between(columns: Sequence[np.ndarray[Any, Any]]) -> float | None:
 
 def _best_kept(proxy: np.ndarray[Any, Any], longer: np.ndarray[Any, Any]) -> float:
     count, generator, shares = max(1, len(proxy) // 3), np.random.default_rng(0), []
-    for _ in range(RESAMPLED // 10):  # ties are broken at random
+    for _ in range(_RESAMPLED // 10):  # ties are broken at random
         thirds = []
         for accuracies in (proxy, longer):
             order = generator.permutation(len(accuracies))

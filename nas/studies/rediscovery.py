@@ -32,7 +32,7 @@ from nas.search.config import RunConfig, validate_config
 from nas.search.loop import SearchLoop
 from nas.search.run_directory import Run
 
-FORMS: dict[str, dict[str, Any]] = {
+_FORMS: dict[str, dict[str, Any]] = {
     "soft, no band": {"constraint": "soft", "tolerance": None},
     "soft, band": {"constraint": "soft", "tolerance": 0.1},
     "hard, no band": {"constraint": "hard", "tolerance": None},
@@ -119,7 +119,7 @@ def rediscover(
     out.mkdir(parents=True, exist_ok=True)
     write_whole(se_on, _with_se_everywhere())
     forms = []
-    for name, objective in FORMS.items():
+    for name, objective in _FORMS.items():
         for se, space in (("free", "efficientnet"), ("on", str(se_on))):
             callback.message(f"{name}, SE {se}: {seeds} searches of {trials} trials, {sample:,} architectures sampled")
             forms.append(_form(out, name, se, space, {**objective, "target_flops": target}, seeds, trials, sample))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nas.core.units import format_quantity
 from nas.studies.rediscovery import BEST, Effect, Form
 
-RECURS = 0.5  # a choice recurs where at least half of the best, or of the seeds, have it
+_RECURS = 0.5  # a choice recurs where at least half of the best, or of the seeds, have it
 
 
 def page(forms: Sequence[Form], effects: Sequence[Effect], target: float) -> str:
@@ -37,8 +37,8 @@ def _method(forms: Sequence[Form]) -> str:
 def _findings(forms: Sequence[Form], effects: Sequence[Effect]) -> list[str]:
     lines = []
     for form in forms:
-        best = sum(choice.best >= RECURS for choice in form.choices)
-        found = sum(choice.found >= RECURS for choice in form.choices)
+        best = sum(choice.best >= _RECURS for choice in form.choices)
+        found = sum(choice.found >= _RECURS for choice in form.choices)
         random = sum(choice.common for choice in form.choices)
         gains = _spread([100 * gain for gain in form.gains])
         lines.append(

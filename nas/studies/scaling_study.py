@@ -31,7 +31,7 @@ from nas.search_spaces.yaml_format import network_to_dict
 
 JOURNAL, REPORT = "study.jsonl", "study.json"
 DIMENSIONS = ("depth", "width", "resolution", "compound")
-BASELINE = "baseline"
+_BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def make_members(baseline: Network, budgets: Sequence[float], rule: Rule) -> tup
     if not budgets or min(budgets) <= 1 or len(set(budgets)) < len(budgets):
         raise InputError(f"--budgets: expected different multiples above 1, such as 2,4, got {list(budgets)}")
     before = network_cost(baseline).macs
-    found = [StudyMember(BASELINE, 1.0, Scaling(baseline.name), baseline, before)]
+    found = [StudyMember(_BASELINE, 1.0, Scaling(baseline.name), baseline, before)]
     for budget in budgets:
         for dimension in DIMENSIONS:
             scaling = _scaling(baseline, dimension, budget * before, rule)
@@ -153,7 +153,7 @@ def draw_study(study: Study, path: Path) -> None:
     rows = study.rows()
     start = rows[0]
     for dimension, marker in zip(DIMENSIONS, "svo*", strict=True):
-        own = [row for row in rows if row["dimension"] in (BASELINE, dimension) and row["accuracy"] is not None]
+        own = [row for row in rows if row["dimension"] in (_BASELINE, dimension) and row["accuracy"] is not None]
         macs, means = [row["macs"] / 1e6 for row in own], [100 * row["accuracy"] for row in own]
         noise = None
         if study.noise is not None:
@@ -161,7 +161,9 @@ def draw_study(study: Study, path: Path) -> None:
         axes.errorbar(macs, means, yerr=noise, marker=marker, capsize=3, label=f"{dimension}", markersize=7)
     axes.set(xscale="log", xlabel="MACs, millions", ylabel="validation accuracy, %")
     axes.set_title(f"Scaling {study.members[0].network.name} from {start['macs'] / 1e6:,.3g}M MACs")
-    axes.set_xticks(sorted({round(row["macs"] / 1e6, 1) for row in rows if row["dimension"] in (BASELINE, "compound")}))
+    axes.set_xticks(
+        sorted({round(row["macs"] / 1e6, 1) for row in rows if row["dimension"] in (_BASELINE, "compound")})
+    )
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.4g}")
     axes.grid(alpha=0.3)
@@ -190,7 +192,7 @@ def _trainings(members: Sequence[StudyMember], seeds: int, seed: int) -> list[Tr
 
 
 def _key(member: StudyMember) -> str:
-    return member.dimension if member.dimension == BASELINE else f"{member.dimension} x{member.budget:g}"
+    return member.dimension if member.dimension == _BASELINE else f"{member.dimension} x{member.budget:g}"
 
 
 def _scaling(baseline: Network, dimension: str, macs: float, rule: Rule) -> Scaling:

@@ -14,7 +14,7 @@ from nas.core.errors import InputError
 from nas.tracking.optuna_study import RunStudies
 
 _log = logging.getLogger(__name__)
-EVERY_S = 2.0
+_EVERY_S = 2.0
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -65,7 +65,7 @@ def serve(run: Path, host: str, port: int, tell: Callable[[str], None]) -> None:
 
 
 def _keep_up(studies: RunStudies, ended: threading.Event) -> None:
-    while not ended.wait(EVERY_S):
+    while not ended.wait(_EVERY_S):
         try:
             studies.follow()
         except Exception as error:  # an incomplete line, or a study that was deleted in the dashboard

@@ -32,8 +32,8 @@ STATE = "wandb.json"
 HOST = "https://api.wandb.ai"
 START_S, FINISH_S = 30, 60
 Mode = Literal["online", "offline", "disabled", "shared"]
-FILES = ("config.yaml", "trials.jsonl", "front.csv", "baseline.yaml", "result.json", "report.html")
-NUMBERS = ("accuracy", "macs", "params", "latency_ms", "throughput", "memory_bytes", "epochs")
+_FILES = ("config.yaml", "trials.jsonl", "front.csv", "baseline.yaml", "result.json", "report.html")
+_NUMBERS = ("accuracy", "macs", "params", "latency_ms", "throughput", "memory_bytes", "epochs")
 
 
 class WandbRun(Callback):
@@ -133,7 +133,7 @@ class WandbRun(Callback):
     def _figures(self, trial: Trial, place: int) -> dict[str, Any]:
         """Return the values to log for a trial, and the state of the search after it."""
         tally = self._tally
-        figures: dict[str, Any] = {name: trial.metrics[name] for name in NUMBERS if name in trial.metrics}
+        figures: dict[str, Any] = {name: trial.metrics[name] for name in _NUMBERS if name in trial.metrics}
         figures |= {"trial": place, "number": trial.number, "seconds": trial.seconds, "status": trial.status}
         figures |= {"failed": tally.failed, "pruned": tally.pruned}
         if trial.reward is not None:
@@ -185,7 +185,7 @@ class WandbCallback(SearchCallback):
         """Log the run's tables and files, also after an exception or interrupt."""
         if self._log is None:
             return
-        told = self._log.close([self._log.run.path / name for name in FILES])
+        told = self._log.close([self._log.run.path / name for name in _FILES])
         if self._log.fault:
             self._outcome.warning(told)
         elif told:
@@ -226,7 +226,7 @@ def _table(trials: Sequence[Trial]) -> Any:
     import wandb
 
     names = list(dict.fromkeys(name for trial in trials for name in trial.choices))
-    measured = [name for name in NUMBERS if any(name in trial.metrics for trial in trials)]
+    measured = [name for name in _NUMBERS if any(name in trial.metrics for trial in trials)]
     rows = [
         [
             trial.number,

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nas.training.recipe import Recipe
 
-MOST_ASPECT = 4 / 3
+_MOST_ASPECT = 4 / 3
 TRIES = 10  # crops drawn for each image; if none fits inside the image, the whole image is taken
 
 
@@ -86,7 +86,7 @@ def apply(pixels: Tensor, draws: Draws, resolution: int, recipe: Recipe) -> Tens
 def _resized(count: int, side: int, least: float, generator: torch.Generator) -> Tensor:
     """Draw boxes with ``least`` to 1 of the area and aspect ratios of 3/4 to 4/3, as in GoogLeNet's training."""
     area = side * side * (least + (1 - least) * torch.rand(count, TRIES, generator=generator))
-    aspect = torch.exp(math.log(MOST_ASPECT) * (2 * torch.rand(count, TRIES, generator=generator) - 1))
+    aspect = torch.exp(math.log(_MOST_ASPECT) * (2 * torch.rand(count, TRIES, generator=generator) - 1))
     width, height = torch.sqrt(area * aspect), torch.sqrt(area / aspect)
     fits = (width <= side) & (height <= side)
     first = torch.where(fits.any(1), fits.int().argmax(1), 0)[:, None]

@@ -16,7 +16,7 @@ from nas.evaluate.data.settings import CROP_SHARE
 from nas.search_spaces.yaml_format import read_yaml
 
 MODERN, TRANSFER = "modern", "transfer"
-LEARNING_RATE_BATCH = 256  # batch size for which recipes state their learning rate
+_LEARNING_RATE_BATCH = 256  # batch size for which recipes state their learning rate
 
 
 class Recipe(Section):
@@ -89,7 +89,7 @@ class Recipe(Section):
     @property
     def peak_learning_rate(self) -> float:
         """Peak learning rate for this batch size."""
-        return self.learning_rate * self.batch_size / LEARNING_RATE_BATCH
+        return self.learning_rate * self.batch_size / _LEARNING_RATE_BATCH
 
     def stored_resolution(self, resolution: int) -> int:
         """Return the resolution at which images are stored; larger than ``resolution`` if ``crop`` is ``resized``."""

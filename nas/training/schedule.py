@@ -13,7 +13,7 @@ from nas.search_spaces.module import NetworkModule
 from nas.training.recipe import Recipe
 from nas.training.rmsprop import TensorFlowRMSProp
 
-MOST_WARMUP = 0.2  # of all epochs
+_MOST_WARMUP = 0.2  # of all epochs
 
 
 def rate_factor(recipe: Recipe, epoch: float) -> float:
@@ -22,7 +22,7 @@ def rate_factor(recipe: Recipe, epoch: float) -> float:
     Warm-up is linear from 0. The exponential decay counts from the start, in steps (``staircase``), as in the papers'
     code; the cosine begins where the warm-up ends.
     """
-    warmup = min(recipe.warmup_epochs, MOST_WARMUP * recipe.epochs)
+    warmup = min(recipe.warmup_epochs, _MOST_WARMUP * recipe.epochs)
     if epoch < warmup:
         return epoch / warmup
     if recipe.decay == "exponential":

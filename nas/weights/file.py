@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 WEIGHTS, RESULT = "weights.safetensors", "result.json"
 ABOUT, FORMAT = "mnas", "mnas-weights-1"
 TORCHVISION = "torchvision"
-HEAD = ("classifier.weight", "classifier.bias")
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
+_HEAD = ("classifier.weight", "classifier.bias")
+_IMAGENET_MEAN = (123.675, 116.28, 103.53)
+_IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Weights:
     network: Network
     tensors: Mapping[str, Tensor]
     classes: tuple[str, ...]
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    mean: tuple[float, ...] = _IMAGENET_MEAN
+    std: tuple[float, ...] = _IMAGENET_STD
     crop_share: float = CROP_SHARE
     origin: str = ""
 
@@ -113,8 +113,8 @@ class Weights:
             InputError: if the weights belong to another network, naming the first tensor that differs.
         """
         own = module.state_dict()
-        wanted = {name for name in own if keep_head or name not in HEAD}
-        for name in sorted(wanted | (self.tensors.keys() - set(HEAD))):
+        wanted = {name for name in own if keep_head or name not in _HEAD}
+        for name in sorted(wanted | (self.tensors.keys() - set(_HEAD))):
             theirs, ours = _shape(self.tensors, name), _shape(own, name)
             if theirs != ours:
                 raise InputError(
@@ -149,7 +149,7 @@ def find_weights(reference: str, network: Network) -> Weights:
         return _from_torchvision(network)
     path = Path(reference).expanduser()
     if path.is_dir():
-        path = trained_weights(path)
+        path = _trained_weights(path)
     elif not path.exists():
         raise InputError(
             f"weights (--init, --weights): expected a .safetensors file, a training's folder or '{TORCHVISION}', got "
@@ -163,7 +163,7 @@ def find_weights(reference: str, network: Network) -> Weights:
     return found
 
 
-def trained_weights(folder: Path) -> Path:
+def _trained_weights(folder: Path) -> Path:
     """Return the file of the best weights so far in a training's folder.
 
     Raises:

@@ -34,8 +34,8 @@ from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.space import SearchSpace
 
 Tell = Callable[[str], None]
-LEAST_VALIDATION = 20
-DEVICES = ("cpu", "cuda")
+_LEAST_VALIDATION = 20
+_DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,18 @@ class BuildSettings:
     batch: int = 1
     rounds: int = 15
     calibration: int = 12
-    validation: int = LEAST_VALIDATION
+    validation: int = _LEAST_VALIDATION
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("device", DEVICES), ("backend", BACKENDS)):
+        for name, known in (("device", _DEVICES), ("backend", BACKENDS)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: expected {' or '.join(known)}, got '{getattr(self, name)}'")
         for name, least in (("threads", 1), ("batch", 1), ("rounds", 3), ("calibration", 3)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name}: expected at least {least}, got {getattr(self, name)}")
-        if self.validation < LEAST_VALIDATION:
-            raise InputError(f"--validation: expected at least {LEAST_VALIDATION} networks, got {self.validation}")
+        if self.validation < _LEAST_VALIDATION:
+            raise InputError(f"--validation: expected at least {_LEAST_VALIDATION} networks, got {self.validation}")
 
 
 def build_table(space: SearchSpace, settings: BuildSettings, tell: Tell = lambda _: None) -> LatencyTable:
@@ -90,7 +90,7 @@ def build_table(space: SearchSpace, settings: BuildSettings, tell: Tell = lambda
         operators_ms = dict(zip(map(operator_name, operators), times.tolist(), strict=True))
         tell(f"{len(drawn)} whole networks")
         networks = [space.decode(architecture) for architecture in drawn]  # type: ignore[attr-defined]
-        measured = interleaved_medians([network_runner(network, settings) for network in networks], settings.rounds)
+        measured = interleaved_medians([_network_runner(network, settings) for network in networks], settings.rounds)
     sums = np.array([sum_ms(operators_ms, network, space.name) for network in networks])
     scale, intercept = _line(sums[: settings.calibration], measured[: settings.calibration])
     predicted, true = (values[settings.calibration :] for values in (intercept + scale * sums, measured))
@@ -122,10 +122,10 @@ def build_table(space: SearchSpace, settings: BuildSettings, tell: Tell = lambda
 def measure_network(network: Network, settings: BuildSettings) -> float:
     """Return the median latency of one batch through a whole network, in ms."""
     with fixed_threads(settings.threads):
-        return float(interleaved_medians([network_runner(network, settings)], settings.rounds)[0])
+        return float(interleaved_medians([_network_runner(network, settings)], settings.rounds)[0])
 
 
-def network_runner(network: Network, settings: BuildSettings) -> Call:
+def _network_runner(network: Network, settings: BuildSettings) -> Call:
     """Return a function that runs a whole network once."""
     return _runner(build(network), (settings.batch, 3, network.resolution, network.resolution), settings)
 

@@ -20,8 +20,8 @@ from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
 from nas.search_spaces.yaml_shorthand import Modifiers
 
-QUIET_DRAWS = 2000  # after this number of random networks without a new operator, the search for operators ends
-MOST_OPERATORS = 3000
+_QUIET_DRAWS = 2000  # after this number of random networks without a new operator, the search for operators ends
+_MOST_OPERATORS = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,15 @@ def operators_in(space: SearchSpace) -> list[Operator]:
     Stage-table spaces are enumerated exactly. In others, random networks are drawn until they add no new operator.
 
     Raises:
-        InputError: if the space has no stage tables, or more than ``MOST_OPERATORS`` operators.
+        InputError: if the space has no stage tables, or more than ``_MOST_OPERATORS`` operators.
     """
     found: dict[Operator, None] = {}
     walk = _walk(space) if isinstance(space, StageTableSpace) else _draw(space, found)
     for operator in walk:
         found.setdefault(operator)
-        if len(found) > MOST_OPERATORS:
+        if len(found) > _MOST_OPERATORS:
             raise InputError(
-                f"space '{space.name}' is made of more than {MOST_OPERATORS} operators: too many to measure"
+                f"space '{space.name}' is made of more than {_MOST_OPERATORS} operators: too many to measure"
             )
     return list(found)
 
@@ -170,7 +170,7 @@ def _draw(space: SearchSpace, found: dict[Operator, None]) -> Iterator[Operator]
     if not hasattr(space, "decode"):
         raise InputError(f"space '{space.name}' has no stage tables, which a latency table needs")
     generator, quiet = np.random.default_rng(0), 0
-    while quiet < QUIET_DRAWS:
+    while quiet < _QUIET_DRAWS:
         before = len(found)
         try:
             network = spaces.decode(space, spaces.sample(space, generator))

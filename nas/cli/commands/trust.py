@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nas.search.config import RunConfig
     from nas.studies.proxy_ranking import Plan, Trust
 
-FEW_NETWORKS = 8
+_FEW_NETWORKS = 8
 _TRAININGS, _SPACE = "Trainings", "For a space"
 
 
@@ -100,7 +100,7 @@ def trust(
     if json:
         print_json(report)
         return
-    print_trust(console, found, plan)
+    _print_trust(console, found, plan)
     files = [folder / "trust.jsonl", folder / REPORT]
     if is_run and (run / "report.html").exists():
         files += draw_report(run, callback)
@@ -111,7 +111,7 @@ def trust(
         say_next(console, "search", "--space", what, "--data", setup.config.data.source, column=16)
 
 
-def print_trust(console: Console, found: Trust, plan: Plan) -> None:
+def _print_trust(console: Console, found: Trust, plan: Plan) -> None:
     """Print the findings, with advice on how to use them."""
     from nas.cli.display.output import say
 
@@ -136,7 +136,7 @@ def print_trust(console: Console, found: Trust, plan: Plan) -> None:
     if found.tau_longer_seeds is not None:
         limit = ": no proxy can exceed this" if found.tau_longer_seeds > found.tau else ""
         say(console, f"                {found.tau_longer_seeds:.2f} between two longer trainings{limit}")
-    if found.networks < FEW_NETWORKS:
+    if found.networks < _FEW_NETWORKS:
         say(console, f"                of {found.networks} networks: too few for a ranking (--networks 16)")
     say(console, f"Best third      the proxy's best third has {found.best_kept:.0%} of the longer training's")
     if found.std is not None and found.smallest_difference is not None:

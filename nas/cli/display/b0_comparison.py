@@ -14,7 +14,7 @@ from nas.evaluate.imagenet.neighbours import Neighbour
 from nas.search.b0_comparison import B0Comparison, Side
 
 SHOWN = 3
-LEAST_SAVING = 2_000_000  # MACs; smaller savings are not listed
+_LEAST_SAVING = 2_000_000  # MACs; smaller savings are not listed
 
 
 def print_b0_comparison(found: B0Comparison, nearby: Sequence[Neighbour], console: Console) -> None:
@@ -47,19 +47,19 @@ def print_b0_comparison(found: B0Comparison, nearby: Sequence[Neighbour], consol
         )
     if found.found.judgement.extrapolated:
         say(console, "Warning: extrapolated beyond the networks that the predictor was fitted to", style="yellow")
-    print_neighbours(nearby, console)
+    _print_neighbours(nearby, console)
     console.print()
 
 
-def print_neighbours(nearby: Sequence[Neighbour], console: Console, shown: int = SHOWN) -> None:
+def _print_neighbours(nearby: Sequence[Neighbour], console: Console, shown: int = SHOWN) -> None:
     """Print the single changes with the largest gain, and those that lose the least accuracy per MAC saved."""
-    cheaper = [item for item in nearby if item.macs_change <= -LEAST_SAVING]
+    cheaper = [item for item in nearby if item.macs_change <= -_LEAST_SAVING]
     cheaper.sort(key=lambda item: item.accuracy_change / -item.macs_change, reverse=True)
     for label, items in (("Largest gains  ", nearby[:shown]), ("Best savings   ", cheaper[:shown])):
-        say(console, f"{label} {'; '.join(map(describe_neighbour, items))}")
+        say(console, f"{label} {'; '.join(map(_describe_neighbour, items))}")
 
 
-def describe_neighbour(item: Neighbour) -> str:
+def _describe_neighbour(item: Neighbour) -> str:
     """Return a change as one line, such as ``k5→k3 in stage 4: −11M MACs, −0.1 pt``."""
     macs = f"{_signed(item.macs_change)}{format_quantity(abs(item.macs_change))} MACs"
     return f"{item.edit}: {macs}, {_signed(item.accuracy_change)}{abs(100 * item.accuracy_change):.2f} pt"

@@ -25,14 +25,14 @@ from nas.search_spaces.network import Network
 _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
-def be_quiet(wanted: bool) -> bool:
+def _be_quiet(wanted: bool) -> bool:
     """Set whether a command prints only warnings and errors, and return ``wanted``."""
     _quiet.set(wanted)
     return wanted
 
 
 @contextmanager
-def quietly(wanted: bool) -> Iterator[None]:
+def _quietly(wanted: bool) -> Iterator[None]:
     """Print only warnings and errors inside the context if ``wanted`` is true."""
     token = _quiet.set(wanted)
     try:
@@ -43,7 +43,7 @@ def quietly(wanted: bool) -> Iterator[None]:
 
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", callback=be_quiet, is_eager=True, help="Print only warnings and errors."),
+    typer.Option("--quiet", "-q", callback=_be_quiet, is_eager=True, help="Print only warnings and errors."),
 ]
 
 
@@ -66,15 +66,15 @@ def say(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
 
 
-COLUMN = 9  # column where the text behind a label begins
+_COLUMN = 9  # column where the text behind a label begins
 
 
-def say_files(console: Console, files: Iterable[Path | str], column: int = COLUMN) -> None:
+def say_files(console: Console, files: Iterable[Path | str], column: int = _COLUMN) -> None:
     """Print the names of the files that were written."""
     say(console, f"{'Files':<{column}}{', '.join(map(str, files))}")
 
 
-def say_next(console: Console, *arguments: str | Path, column: int = COLUMN) -> None:
+def say_next(console: Console, *arguments: str | Path, column: int = _COLUMN) -> None:
     """Print the next command to run, quoted for the shell."""
     command = " ".join(shlex.quote(str(argument)) for argument in arguments)
     say(console, f"{'Next':<{column}}{program()} {command}")

@@ -21,7 +21,7 @@ from nas.search_spaces import space as spaces
 from nas.studies.proxy_ranking import REPORT, read_trust
 
 _COLUMN = 16  # column where the figures of a baseline begin
-SURROGATE = (
+_SURROGATE = (
     "ImageNet accuracy is predicted, not trained. The predictor is fitted to about 4,000 networks that Accel-NASBench "
     "trained for 16 epochs. To train on your own images: --data DIR"
 )
@@ -31,7 +31,7 @@ def announce(setup: Setup, run: Run, console: Console) -> None:
     """Print the settings of a search and the folder of its run."""
     config, objective = setup.config, setup.config.objective
     if config.evaluator_kind.is_predicted:
-        say(console, SURROGATE)
+        say(console, _SURROGATE)
     size = spaces.size(setup.space)
     say(console, f"Space    {setup.space.name}: {size:,} architectures")
     if objective.target_flops is not None:

@@ -12,12 +12,12 @@ from nas.evaluate.cost.exact import cost_by_part
 from nas.evaluate.cost.stage_table_view import cells
 from nas.search_spaces.network import Network
 
-WIDE = 118  # characters that both tables need side by side
+_WIDE = 118  # characters that both tables need side by side
 
 
-def side_by_side(first: Network, second: Network, width: int = WIDE) -> Table:
+def side_by_side(first: Network, second: Network, width: int = _WIDE) -> Table:
     """Return both tables with their differences marked, side by side or, in a narrow terminal, stacked."""
-    if width < WIDE:
+    if width < _WIDE:
         return _stacked(first, second)
     names = first.name, second.name + (" " if first.name == second.name else "")
     table = plain_table("part", names[0], "MACs", names[1], "MACs ", "differs in", right=("MACs", "MACs "))
