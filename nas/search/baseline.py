@@ -22,9 +22,10 @@ from nas.search.assemble import Setup
 from nas.search.b0_comparison import SAMPLE, B0Comparison, compare_with_b0
 from nas.search.confirmation import JOURNAL, Confirmation, confirm_best, confirm_training
 from nas.search.fidelity import RUNGS
-from nas.search.loop import SPENT, make_job
+from nas.search.loop import SPENT
 from nas.search.result import RESULT, Result
 from nas.search.run_directory import Run
+from nas.search.trials import make_job
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml

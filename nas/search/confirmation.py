@@ -20,9 +20,9 @@ from nas.evaluate.workers.jobs import PoolStarter
 from nas.evaluate.workers.pool import WorkerPool
 from nas.evaluate.workers.training_journal import Row, Training, TrainingJournal, outcome
 from nas.search.assemble import Setup
-from nas.search.loop import make_job
 from nas.search.result import CandidateResult, ConfirmationResult
 from nas.search.run_directory import Run
+from nas.search.trials import make_job
 
 JOURNAL = "confirm.jsonl"
 _LONGER = 3  # factor on the epochs of a full training if ``confirm.epochs`` is not set

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from nas.core.records import Architecture, Trial
+from nas.core.records import Trial
 from nas.evaluate.contract import Job
 from nas.evaluate.objective.reward import Reward
 from nas.evaluate.proxy.paused import checkpoint_key
 from nas.search.asha import Halving
 from nas.search.config import RunConfig
 from nas.search.run_directory import Run
+from nas.search.trials import Pending
 
 RUNGS = "rungs.jsonl"
-
-
-@dataclass(slots=True)
-class Pending:
-    """A proposal that is not in the journal yet.
-
-    Attributes:
-        number: number of the trial.
-        architecture: the proposed architecture.
-        seconds: total seconds of its trainings so far.
-        metrics: metrics after its last training.
-        checkpoint: key of the checkpoint that its last training wrote; empty if there is none.
-    """
-
-    number: int
-    architecture: Architecture
-    seconds: float = 0.0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    checkpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

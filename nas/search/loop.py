@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from types import MappingProxyType
 from typing import Any
-
-import numpy as np
 
 from nas.controllers.controller import Controller
 from nas.core.callback import Callback
 from nas.core.errors import InputError, WorkError
-from nas.core.program import program
-from nas.core.records import Architecture, Evaluation, Status, Trial
-from nas.core.user_code import describe
-from nas.evaluate.contract import Job
+from nas.core.records import Architecture, Trial
 from nas.evaluate.workers.pool import Finished, WorkerPool
 from nas.search.assemble import Setup
-from nas.search.fidelity import Pending, Verdicts, make_fidelity
+from nas.search.controller_faults import worded_faults
+from nas.search.fidelity import Verdicts, make_fidelity
 from nas.search.run_directory import Run
 from nas.search.time_budget import TimeAccount
+from nas.search.trials import Pending, evaluated_trial, finished_trial, make_job
 from nas.search_spaces import space as spaces
 
 _log = logging.getLogger(__name__)
@@ -101,7 +97,7 @@ class SearchLoop:
         while (free := self._free()) > 0:
             if not self._tell():
                 return
-            with self._named("ask"):
+            with self._calling("ask"):
                 proposals = self.controller.ask(free if self.lag is None else 1)
             if not isinstance(proposals, list):
                 raise InputError(
@@ -140,7 +136,7 @@ class SearchLoop:
         for job, evaluation in outcomes:
             pending = self._in_flight.pop(job.number)
             pending.seconds += evaluation.seconds
-            trial = self._trial(pending, job, evaluation)
+            trial = evaluated_trial(self.setup, pending, job, evaluation)
             if self._fidelity.record(trial):
                 pending.metrics = trial.metrics
                 self._paused[job.number] = pending
@@ -171,44 +167,12 @@ class SearchLoop:
     def _pruned(self, number: int) -> Trial:
         """Remove a trial from the paused trials and return it with the status ``pruned``."""
         pending = self._paused.pop(number)
-        trial = self._finished_trial(pending, "pruned", pending.metrics)
+        trial = finished_trial(self.setup, pending, "pruned", pending.metrics)
         self._fidelity.record(trial)
         return trial
 
     def _verdicts(self) -> Verdicts:
         return self._fidelity.verdicts(none_to_come=self._left() <= 0 and not self._waiting)
-
-    def _trial(self, pending: Pending, job: Job, evaluation: Evaluation) -> Trial:
-        metrics = {**evaluation.metrics, **self.setup.costs(pending.architecture)}
-        status, error, reward = evaluation.status, evaluation.error, None
-        if status == "ok":
-            metrics |= {"epochs": sum(job.cycles)} if job.cycles else {}
-            try:
-                reward = self.setup.reward(metrics)
-            except KeyError as missing:
-                reward, error = math.nan, f"the reward needs the metric {missing}, which is not known"
-            if not math.isfinite(reward):
-                status, error, reward = "failed", error or f"the reward is {reward}", None
-        return self._finished_trial(pending, status, metrics, reward, error)
-
-    def _finished_trial(
-        self,
-        pending: Pending,
-        status: Status,
-        metrics: Mapping[str, float],
-        reward: float | None = None,
-        error: str | None = None,
-    ) -> Trial:
-        return Trial(
-            number=pending.number,
-            architecture=pending.architecture,
-            status=status,
-            metrics=metrics,
-            reward=reward,
-            seconds=round(pending.seconds, 3),
-            error=error,
-            choices=spaces.choices(self.setup.space, pending.architecture),
-        )
 
     def _check_same_error(self, outcomes: Sequence[Finished]) -> None:
         """Stop early if the first trials all fail with the same exception: the fault is in the code, not the networks.
@@ -240,7 +204,7 @@ class SearchLoop:
             if any(number not in finished for number in numbers):
                 return False
             trials = [finished[number] for number in numbers]
-        with self._named("tell"):
+        with self._calling("tell"):
             self.controller.tell([self._fidelity.told(trial) for trial in trials])
         self._told += len(trials)
         return True
@@ -278,7 +242,7 @@ class SearchLoop:
 
     def _checkpoint(self) -> None:
         proposals = [*self._in_flight.values(), *self._paused.values(), *self._waiting]
-        with self._named("state_dict"):
+        with self._calling("state_dict"):
             self.run.save_checkpoint(
                 {
                     "controller": self.controller.state_dict(),
@@ -287,21 +251,9 @@ class SearchLoop:
                 }
             )
 
-    @contextmanager
-    def _named(self, method: str) -> Iterator[None]:
-        """Convert an exception in the controller's code into an error that says how to continue.
-
-        Raises:
-            WorkError: with the exception's type, message and line.
-        """
-        try:
-            yield
-        except (InputError, WorkError, OSError):
-            raise
-        except (Exception, SystemExit) as error:
-            name = self._controller_name
-            hint = f"test it with: {program()} check {name}. Fix it, then: {self.run.resume_command}"
-            raise WorkError(f"controller {name}: {method}() raised {describe(error)}; {hint}") from error
+    def _calling(self, method: str) -> AbstractContextManager[None]:
+        """Return the context for a call of one of the controller's methods."""
+        return worded_faults(self._controller_name, method, self.run.resume_command)
 
     @property
     def _controller_name(self) -> str:
@@ -324,19 +276,19 @@ class SearchLoop:
 
     def _restore(self) -> None:
         """Restore the journal and the checkpoint. Proposals without a journal line are evaluated again."""
-        with self._named("remember"):
+        with self._calling("remember"):
             self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
         if checkpoint is None:
             self._fidelity.restore([], self._finished.values())
             self._restore_time_account()
-            with self._named("warm_start"):
+            with self._calling("warm_start"):
                 self.controller.warm_start(self.setup.earlier)
             if self.run.trials:
                 _log.warning("%s: no usable controller checkpoint; a new controller is told all trials", self.run.path)
             return
         try:
-            with self._named("load_state_dict"):
+            with self._calling("load_state_dict"):
                 self.controller.load_state_dict(checkpoint["controller"])
             self._told, self._waiting = int(checkpoint["told"]), self._unfinished(checkpoint["pending"])
         except (InputError, ValueError, TypeError) as error:
@@ -364,10 +316,3 @@ class SearchLoop:
             if number not in self._finished:
                 found.append(Pending(int(number), architecture))
         return found
-
-
-def make_job(setup: Setup, number: int, architecture: Architecture) -> Job:
-    """Return the job that evaluates a trial; its seed depends only on the run's seed and the trial's number."""
-    sequence = np.random.SeedSequence([setup.config.seed, 2, number])
-    seed = int(sequence.generate_state(1)[0])
-    return Job(number, architecture, spaces.decode(setup.space, architecture), seed)
