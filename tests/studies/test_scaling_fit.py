@@ -119,7 +119,7 @@ def test_killed_and_resumed_it_names_the_same_triple(place: Path) -> None:
     driver.kill()
     driver.wait()
     shown = run_nas("scale", "--resume", "broken", cwd=place).stdout
-    assert "Going on with broken" in shown
+    assert "Resuming broken" in shown
     trials = [
         [{key: value for key, value in trial.items() if key != "seconds"} for trial in read_trials(place / name)]
         for name in ("whole", "broken")
