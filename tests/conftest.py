@@ -15,6 +15,9 @@ from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.stage_table import StageTableSpace
 from tests.toys import TINY_FORM, TOY_EVALUATORS
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes of the tests share the cores
+
 settings.register_profile("shared-machine", deadline=None)  # no test asserts a timing
 settings.load_profile("shared-machine")
 

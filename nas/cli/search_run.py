@@ -12,7 +12,6 @@ from nas.cli.display.console_callback import ConsoleCallback
 from nas.cli.display.output import make_console
 from nas.cli.display.search_summary import print_baseline
 from nas.cli.guard import INTERRUPTED
-from nas.report.page import draw_report
 from nas.search import session
 from nas.search.baseline import Baseline
 from nas.search.callback import SearchCallback
@@ -59,7 +58,9 @@ def _show(work: _Work) -> tuple[Run, Baseline]:
             run, baseline = work([terminal, wandb])
         except session.SearchInterrupted:
             raise typer.Exit(INTERRUPTED) from None
-        if run.config.scaling is None:  # a grid search writes its page later, when its family is known
-            baseline.files.extend(draw_report(run.path, terminal) if run.config.report else [])
+        if run.config.report and run.config.scaling is None:  # a grid search draws it later, with its family
+            from nas.report.page import draw_report  # loads matplotlib
+
+            baseline.files.extend(draw_report(run.path, terminal))
         print_baseline(baseline, run, console)
     return run, baseline

@@ -68,6 +68,7 @@ def test_deterministic_mode_with_two_workers(toys: Path) -> None:
     assert runs[0] == runs[1]
 
 
+@pytest.mark.slow
 def test_user_code_reaches_workers_from_any_directory(toys: Path) -> None:
     (toys / "elsewhere").mkdir()
     run_nas(
@@ -108,6 +109,7 @@ def test_a_users_space_in_yaml_and_in_python(toys: Path) -> None:
     assert run_nas("show", "b", cwd=toys, check=2).stderr.count("has no stage tables") == 1
 
 
+@pytest.mark.slow
 def test_a_module_that_reads_values_while_it_is_built_is_counted_too(toys: Path) -> None:
     (toys / "reads.py").write_text(
         "import torch\nfrom torch import nn\n"
@@ -163,6 +165,7 @@ def test_a_run_whose_cluster_is_gone_goes_on_elsewhere(toys: Path) -> None:
     assert len(read_trials(toys / "run")) == 4
 
 
+@pytest.mark.slow
 def test_a_stray_ray_address_is_not_joined(toys: Path) -> None:
     arguments = ("--evaluator", "toys.py:Sine", "--trials", "2", "--workers", "1", "--out", "run")
     run_nas("search", *arguments, cwd=toys, RAY_ADDRESS="127.0.0.1:1")

@@ -55,7 +55,7 @@ def ray_processes(session: int) -> list[psutil.Process]:
 
 def test_killed_driver_then_resumed_to_exactly_n(toys: Path) -> None:
     arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=0.3", "--workers", "2", "--trials", "14")
-    driver = start(*arguments, "--out", "run", cwd=toys)
+    driver = start(*arguments, "--no-report", "--out", "run", cwd=toys)
     wait_for_trials(toys / "run", 5)
     driver.kill()
     driver.wait()
@@ -94,7 +94,7 @@ def test_killed_worker_and_nothing_is_left_behind(toys: Path) -> None:
     assert not left
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_interrupted_saves_and_says_how_to_go_on(toys: Path, sent: signal.Signals, workers: str) -> None:
     arguments = ("--evaluator", "toys.py:Sine", "--set", "evaluator.delay=0.3", "--workers", workers, "--trials", "99")

@@ -58,6 +58,7 @@ def test_a_database_holds_the_journal_and_takes_what_is_new(run: Path, tmp_path:
     assert {tuple(trial.values) for trial in front.best_trials} <= known and front.best_trials
 
 
+@pytest.mark.slow
 def test_options_of_several_genes_and_runs_of_one_name(run: Path, tmp_path: Path) -> None:
     (tmp_path / "sums.py").write_text(
         "class Space:\n    name, gene_sizes = 'sums', (3, 3)\n"

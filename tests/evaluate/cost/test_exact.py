@@ -40,7 +40,7 @@ def test_b0_stage_by_stage() -> None:
 
 
 @pytest.mark.parametrize("name", space_names())
-@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8, pytest.param(200, marks=pytest.mark.slow)])
 def test_random_networks_agree_with_torchs_counter_and_the_real_parameters(name: str, count: int) -> None:
     space = load_space(name)
     generator = np.random.default_rng(count)

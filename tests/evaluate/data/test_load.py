@@ -202,6 +202,7 @@ def test_layout_lists_every_file_once(image_folder: Path) -> None:
 CIFAR = Path(__file__).resolve().parents[4] / "shared" / "data" / "cifar10.zip"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CIFAR.exists(), reason="the CIFAR-10 archive is not on this machine")
 def test_cifar10_as_a_zip_of_an_image_folder() -> None:
     data = load_data(DataSettings(source=str(CIFAR), resolution=32, fraction=0.01), 0)

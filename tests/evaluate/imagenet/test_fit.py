@@ -74,6 +74,7 @@ def test_main_effects_find_what_each_step_is_worth(numbers: dict[str, Any]) -> N
     assert np.abs(away).max() < 4.5 and 0.6 < away.std() < 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_every_candidate_is_compared(table: MeasuredTable) -> None:
     found = fit.compare_candidates(table)
