@@ -82,7 +82,7 @@ class LocalSearch(Controller):
         return candidate
 
     def learn(self, trial: Trial) -> None:
-        """Move to a better network; end the climb after too many that are not better, failures included."""
+        """Move to a better network; end the climb after ``patience`` trials without one, failures included."""
         climb, random = self._origins.pop(trial.architecture, (None, False))
         point = None if trial.reward is None else (trial.architecture, trial.reward)
         if point and (self._best is None or point[1] > self._best[1]):

@@ -39,7 +39,7 @@ class NSGA2(Controller):
     Args:
         task: the domain of architectures and the reward function.
         seed: seed of the controller's random generator.
-        population: number of survivors; the search starts with as many random networks.
+        population: number of survivors; the search starts with this number of random networks.
         objectives: names of metrics (``accuracy``, ``macs``, ``max:NAME``), or ``reward``; if empty, the accuracy and,
             if known, the MACs (otherwise the params).
         constraints: bounds of metrics that are known only after a trial: upper bounds, or lower bounds of maximised

@@ -29,7 +29,7 @@ class RegularizedEvolution(Controller):
     Args:
         task: the domain of architectures and the reward function.
         seed: seed of the controller's random generator.
-        population: number of newest networks that can be parents; the search starts with as many random networks.
+        population: number of newest networks that can be parents; the search starts with this number of random ones.
         sample: number of members drawn for each tournament.
         repairs: maximum number of further mutations that bring a child back into the budget.
     """

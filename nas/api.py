@@ -64,7 +64,7 @@ class PrintCallback(SearchCallback):
             self.message(trial_line(trial))
 
     def search_interrupted(self, run: Run, best: Trial | None) -> None:
-        """Print how to resume."""
+        """Print how many trials are saved, where they are saved, and the best of them."""
         shown = "" if best is None else f"; best so far: {trial_line(best)}"
         self.message(f"Interrupted; {len(run.trials)} finished trials are saved in {run.path}{shown}")
 

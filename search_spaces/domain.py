@@ -102,5 +102,5 @@ class Domain:
         return (architecture for architecture in spaces.enumerate_space(self.space) if self.admits(architecture))
 
     def key(self, architecture: Architecture) -> Hashable:
-        """Return a key equal for architectures that decode to the same network."""
+        """Return a key that is equal for architectures that decode to the same network."""
         return spaces.network_key(self.space, architecture)

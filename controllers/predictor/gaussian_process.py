@@ -28,7 +28,7 @@ SHARED = len(_MODES)
 _LEAST_NOISE = 1e-5  # as a share of the accuracies' variance; keeps the matrices invertible
 CONSTANT = 1.0
 AT_ONCE = 4096  # predictions whose covariances are held in memory together
-OUTLIER = 4.0  # accuracies more than this many standard deviations below the median are clipped
+OUTLIER = 4.0  # values on the worse side that are more than this many robust stds from the median are clipped
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Losses of the policy (Schulman et al. 2017, arXiv 1707.06347; Williams 1992).
 
-The reward of an architecture is credited to each of its decisions, because there is no reward before the last one.
+The reward of an architecture is credited to each of its decisions, because there is no reward before the last decision.
 """
 
 from __future__ import annotations

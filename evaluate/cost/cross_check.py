@@ -46,8 +46,8 @@ class Count:
 def cross_check(network: Network) -> list[Count]:
     """Count a network by our arithmetic, by torch's counter, and by thop.
 
-    Torch counts on the meta device. thop runs one real image through a copy of the module, because it leaves buffers
-    in the module that it profiles.
+    Torch counts on the meta device. thop runs one image of zeros, in memory, through a copy of the module,
+    because it leaves buffers in the module that it profiles.
     """
     own = network_cost(network)
     theirs = module_cost(lambda: build(network), network.resolution)

@@ -28,7 +28,7 @@ _RESOLUTIONS = (2**13, 2**17, 2**20)
 _TILTS = (3.0, 10.0, 30.0, 100.0, 300.0)
 _LISTABLE = 5_000
 PROBES, MANY_PROBES = 2_000, 40_000
-_ENOUGH = 0.05  # share of kept draws from which on sampling is fast
+_ENOUGH = 0.05  # smallest share of kept draws with which sampling is fast
 _FINE = 0.5  # buckets are fine enough if this share of draws is inside the main cost's range
 _MOST_CELLS = 2**27  # largest size of all counts together: 1 GiB
 

@@ -84,7 +84,8 @@ def fit_surrogate(
 
     Args:
         table: measured networks; every row is used.
-        longer: ``(n, 2)`` top-1 after the proxy schedule and after the longer one; ``None`` keeps the shipped line.
+        longer: ``(n, 2)`` top-1 after the proxy schedule and after the longer one; ``None`` keeps the shipped
+            regression line.
         seed: seed of the split into halves, of the drawn architectures and of all initial weights.
         tell: function that receives progress messages.
     """

@@ -1,8 +1,8 @@
 """The shipped surrogate: plain numbers and a few matrix products of numpy.
 
 It is fitted to the trainings and measurements of Accel-NASBench (Apache-2.0, see NOTICE). It predicts top-1 after the
-benchmark's proxy schedule (16 epochs at 160 to 192 px with ReLU and hard-sigmoid SE), which ranks networks. This is not
-the accuracy of a fully trained network.
+benchmark's proxy schedule (16 epochs at 160 to 192 px with ReLU and hard-sigmoid SE). These
+values are meant for ranking networks; they are not the accuracies of fully trained networks.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Surrogate:
         return mean, np.maximum(spread, self.numbers[f"{fit}.least_spread"].astype(np.float32))
 
     def longer(self, top1: Floats, spread: Floats) -> tuple[Floats, Floats]:
-        """Return top-1 and its std after the benchmark's longer schedule, predicted from both after the proxy schedule.
+        """Return top-1 and its std after the benchmark's longer schedule, predicted from their proxy-schedule values.
 
         The longer schedule is about 5.5 times as long. The prediction is a straight line fitted to 117 architectures
         that were trained with both schedules, three times each. It does not apply to still longer recipes.

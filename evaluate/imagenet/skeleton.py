@@ -172,7 +172,7 @@ def _option_table(space: StageTableSpace) -> list[tuple[int, Genes]] | None:
 
 
 def covers(space: SearchSpace) -> str:
-    """Return the reason why the surrogate does not cover a space as text; empty if it does.
+    """Return a text with the reason why the surrogate does not cover a space; empty if the space is covered.
 
     A stage-table space whose decisions and options are a subset of the skeleton's is checked by its first genotype;
     any other space by its first genotype and by random genotypes.

@@ -1,6 +1,6 @@
 """The budget: limits on costs that are known before anything is trained.
 
-With the papers' soft reward, alpha = beta, the factor ``T ** -w`` is a constant and the best network would be the same
+The papers' soft reward has alpha = beta, so the factor ``T ** -w`` is a constant and the best network would be the same
 for every T. So the target is also a budget: only architectures with ``(1 - tolerance) * T <= MACs <= T`` are proposed
 and trained. Any other cost may have an upper limit too (EfficientNet, arXiv 1905.11946, equation 2: memory and FLOPS).
 """

@@ -39,7 +39,7 @@ class ProxySettings(Section):
     rand_augment: int | None = Field(default=None, ge=0, le=30)
     """Magnitude of RandAugment, for longer schedules: 9 is usual; unset: none."""
     drop_connect: float | None = Field(default=None, ge=0, lt=1)
-    """Drop rate of stochastic depth at the last block; unset: the network's own rate."""
+    """Drop rate at the end of the linear stochastic-depth ramp; unset: the network's own rate."""
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """Dropout rate before the classifier; unset: the network's own rate."""
     ema: float | None = Field(default=None, ge=0, lt=1)

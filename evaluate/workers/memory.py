@@ -68,7 +68,7 @@ class MemoryWatch:
 
 
 def _resident_bytes() -> int:
-    """Return the private memory of this process in bytes: resident pages minus those shared with others and files."""
+    """Return the private memory of this process in bytes: resident pages without shared and file-backed pages."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (read ten times a second)
         fields = file.read().split()
     return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")

@@ -56,7 +56,7 @@ class WorkerSettings(Section):
         bool,
         Flag("--deterministic", WHERE, help="Proposals depend only on trial numbers, with any number of workers."),
     ] = False
-    """Proposals depend only on trial numbers, not on the order in which they end; workers may wait for a slow trial."""
+    """Proposals depend only on trial numbers, not on the order in which trials end; workers may wait for a slow one."""
 
     def count_for(self, is_instant: bool) -> int:
         """Return the number of workers; the default depends on whether anything is trained."""

@@ -38,7 +38,7 @@ class Chart:
         caption: text below the figure: how to read it, and what it shows.
         figure: the matplotlib figure.
         alternative: description of the figure for readers who cannot see it.
-        points: for each group of marks with tooltips, by the group's id, the index of each mark's trial.
+        points: indices of the trials behind the marks that have tooltips: one list for each group of marks, by its id.
         wide: whether the chart may need the page's whole width.
     """
 

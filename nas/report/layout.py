@@ -53,5 +53,5 @@ class Page:
 
     @property
     def charts(self) -> list[Chart]:
-        """Every picture, in the order of the page."""
+        """Every chart, in the order of the page."""
         return [chart for section in self.sections for chart in section.charts]

@@ -1,4 +1,4 @@
-"""The report's sections on the grid of a scaling, the scaled family, and how to repeat the run."""
+"""The report's sections on the grid search of alpha, beta and gamma, the scaled family, and how to repeat the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PHIS = (1, 2, 3, 4, 5, 6, 7)
 
 
 def grid_section(facts: Facts) -> PageSection | None:
-    """Return the section on the trained alpha, beta, gamma and their accuracy; ``None`` unless it is a grid search."""
+    """Return the section on the triples of a grid search and their accuracies; ``None`` for all other runs."""
     if not facts.scaling:
         return None
     columns = ("α", "β", "γ", "accuracy", "confirmed", "trainings", "× MACs", "verdict")

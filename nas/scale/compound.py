@@ -2,7 +2,8 @@
 
 Rounding follows EfficientNet's public reference code: channels are rounded to multiples of 8 and never below 90% of the
 exact product; layer counts are rounded up. Stem and head are scaled too, unless they are kept unscaled together with
-the layer counts of the first and last stage, as in EfficientNet-Lite. A negative phi makes the baseline smaller.
+the layer counts of the first and last stage, as in EfficientNet-Lite. A negative phi gives a network
+smaller than the baseline.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def official_scalings(names: str, base: str, resolution: int, keep_stem_and_head
 
 
 def phi_scaling(phi: float, base: str, rule: Rule | None = None) -> Scaling:
-    """Return the scaling for a compound coefficient; dropout rises linearly from 0.2 to 0.5 at phi = 7.
+    """Return the scaling for a compound coefficient; dropout rises linearly from 0.2 at phi = 0 to 0.5 at phi = 7.
 
     Raises:
         InputError: if phi is out of range.

@@ -106,7 +106,7 @@ def write_family(folder: Path, members: Sequence[Member]) -> list[Path]:
     """Write one YAML file per member and return their paths.
 
     Raises:
-        InputError: if a file is in the way of a folder, or a folder in the way of a file.
+        InputError: if a file already has the name of the folder, or a folder has the name of a file to write.
         WorkError: if they cannot be written.
     """
     try:

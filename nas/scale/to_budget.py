@@ -21,9 +21,9 @@ from nas.search_spaces.network import Network
 # Shares of the budget. Of the members that use at least this much, the one closest to the rule is taken.
 _FULL_ENOUGH = (0.99, 0.97)
 _NEARLY = 0.9  # share of the budget; it is an error if the largest phi uses less
-_SLACK = 0.15  # largest relative deviation of resolution and width from the rule, to use the budget
+_SLACK = 0.15  # largest relative deviation of resolution and width from the rule, when they are adjusted to the budget
 PHI_STEP, WIDTH_STEP, MEASURED_PHI_STEP = 1e-4, 1e-3, 0.02
-# Most times that a measured member is made smaller because a second measurement exceeds the budget.
+# Maximum number of times that a measured member is made smaller because a new measurement exceeds the budget.
 _REMEASURED = 50
 
 

@@ -116,8 +116,11 @@ class Result(_Model):
     @model_validator(mode="before")
     @classmethod
     def _from_format_1(cls, data: Any) -> Any:
-        """Convert a file of the first format, without a number: in a predicted search, its ``accuracy`` was the
-        prediction of the fit that searched; in a confirmed one it was the confirming mean, without the searched one.
+        """Convert a file of the first format, which has no version number.
+
+        In that format, ``accuracy`` is the accuracy in the search (if accuracies are predicted: the prediction of the
+        fit that the search used). After a confirmation, it is the mean of the confirming trainings instead, and the
+        accuracy in the search is not stored.
         """
         if not isinstance(data, dict) or "searched_accuracy" in data or "accuracy" not in data:
             return data

@@ -1,4 +1,4 @@
-"""The reliability of a proxy: does it rank networks like longer training, and how large is its noise?
+"""The reliability of a proxy: does it rank networks as longer training does, and how large is its noise?
 
 Networks are trained with the proxy's schedule and with a longer one, each with several seeds. Kendall's tau compares
 rankings (1: the same, 0: no relation). The standard deviation of a network's trainings from seed to seed gives the

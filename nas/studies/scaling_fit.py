@@ -36,7 +36,7 @@ class Triple:
         rule: alpha, beta, gamma.
         accuracy: accuracy of its trial, a fraction.
         confirmed: accuracies of its confirming trainings, fractions.
-        growth: its real MACs over the baseline's, at phi = 1.
+        growth: its exact MACs divided by the baseline's, at phi = 1.
         tied: whether its reward is not significantly lower than the winner's.
     """
 

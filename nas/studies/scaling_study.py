@@ -1,4 +1,4 @@
-"""Study of compound scaling: depth, width or resolution alone against all three, at equal real MACs and training.
+"""Study of compound scaling: depth, width or resolution alone against all three, at equal MACs and settings.
 
 The paper compares them for EfficientNet-B0 at about four times its MACs (arXiv 1905.11946, Table 7 and Figure 8).
 """
@@ -196,7 +196,7 @@ def _key(member: StudyMember) -> str:
 
 
 def _scaling(baseline: Network, dimension: str, macs: float, rule: Rule) -> Scaling:
-    """Return the scaling in one dimension whose real MACs are nearest to ``macs``."""
+    """Return the scaling in one dimension whose exact MACs are nearest to ``macs``."""
     if dimension == "compound":
         return scale_to_budget(baseline, [macs_ceiling(macs, "x")], rule)
     makers: dict[str, Callable[[float], Scaling]] = {

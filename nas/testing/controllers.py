@@ -35,7 +35,7 @@ from nas.testing.toy_tasks import (
 
 TRIALS, OUTSTANDING = 40, 64
 RESTARTS = (0, 3, 20)
-LATE, AFTERWARDS = 110, 8  # trials before and after a restart so late that the first generations are gone
+LATE, AFTERWARDS = 110, 8  # trials before and after a late restart, when the first generations have been replaced
 DIFFERS = (
     "the controller gives other proposals; own_state has to return everything that decides proposals, and "
     "load_own_state has to restore it"

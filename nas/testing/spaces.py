@@ -22,7 +22,7 @@ from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.yaml_format import network_from_dict, network_to_dict
 
-MOST_PLACES = 24  # most options of one gene that are tried
+MOST_PLACES = 24  # maximum number of options of one gene that are tried
 TRAINED = 2  # number of samples that are trained for one step; the others are only built and counted
 SMALL_PX = 64  # highest resolution at which stage tables are trained
 
@@ -156,7 +156,7 @@ def check_modules(probe: Probe) -> None:
 
 
 def check_costs(probe: Probe) -> None:
-    """Check that known costs equal those of the built module, and are the same for one genotype and many at once."""
+    """Check that known costs equal those of the built module, and are the same for one genotype and for a batch."""
     costs = KnownCosts(probe.space)
     known = [costs(architecture) for architecture in probe.samples]
     if probe.kind != "nothing":

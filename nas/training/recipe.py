@@ -50,7 +50,7 @@ class Recipe(Section):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Probability mass that is spread over all classes."""
     ema: float | None = Field(default=0.9999, ge=0, lt=1)
-    """Decay of a moving average of the weights, which is scored too; unset: no moving average."""
+    """Decay of a moving average of the weights, which is scored too; ``null``: no moving average."""
     batch_norm_momentum: float | None = Field(default=None, gt=0, le=1)
     """BatchNorm's momentum in PyTorch's definition (TensorFlow's 0.99 is 0.01 here); unset: the network's own."""
     freeze_batch_norm: bool = False
@@ -58,7 +58,7 @@ class Recipe(Section):
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """Dropout rate in front of the classifier; unset: the network's own, which is higher in larger scaled networks."""
     drop_connect: float | None = Field(default=None, ge=0, lt=1)
-    """Rate of stochastic depth at the last block; unset: the network's own."""
+    """Drop rate at the end of the linear stochastic-depth ramp; unset: the network's own rate."""
     crop: Literal["resized", "padded", "none"] = "resized"
     """``resized``: a random part of the image, scaled to the resolution; ``padded``: a random shift."""
     crop_scale: float = Field(default=0.08, gt=0, le=1)

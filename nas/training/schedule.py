@@ -13,7 +13,7 @@ from nas.search_spaces.module import NetworkModule
 from nas.training.recipe import Recipe
 from nas.training.rmsprop import TensorFlowRMSProp
 
-_MOST_WARMUP = 0.2  # of all epochs
+_MOST_WARMUP = 0.2  # maximum warm-up, as a share of all epochs
 
 
 def rate_factor(recipe: Recipe, epoch: float) -> float:

@@ -47,7 +47,7 @@ class BuildSettings:
         backend: ``eager`` or ``onnxruntime``.
         threads: number of CPU threads.
         batch: images per batch.
-        rounds: passes over all operators; the median over them is used.
+        rounds: passes over all operators; the median over the passes is used.
         calibration: number of whole networks to which the line from sums to latencies is fitted.
         validation: number of further whole networks on which the predictions are checked.
         seed: seed of the drawn networks.
