@@ -325,6 +325,17 @@ class Heard(Callback):
         self.epochs.append(row)
 
 
-def heed_interrupts() -> None:
-    """Let a child process be interrupted although the tests run in the background, where SIGINT is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def start_nas(*arguments: str, cwd: Path, stderr: int = subprocess.STDOUT) -> subprocess.Popen[str]:
+    """Start the real program in a session of its own, with its output in a pipe.
+
+    It can be interrupted even where the tests run in the background, where SIGINT is ignored.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "nas", *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )

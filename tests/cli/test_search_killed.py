@@ -15,20 +15,11 @@ import psutil
 import pytest
 
 from nas.report.page import write_report
-from tests.toys import heed_interrupts, read_trials, run_nas
+from tests.toys import read_trials, run_nas, start_nas
 
 
 def start(*arguments: str, cwd: Path, command: str = "search") -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "nas", command, *arguments]
-    return subprocess.Popen(
-        words,
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=heed_interrupts,
-    )
+    return start_nas(command, *arguments, cwd=cwd)
 
 
 def wait_for_trials(run: Path, count: int) -> None:

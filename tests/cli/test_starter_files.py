@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from nas.cli.app import app
@@ -47,6 +48,14 @@ SECTIONS = (
     ProxySettings,
 )
 KEYS = {name for section in SECTIONS for name in section.model_fields} - set(LEFT_OUT)
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_every_setting_is_described(section: type[BaseModel]) -> None:
+    """The starter file takes its comments, and the command line its help, from these."""
+    for name, field in section.model_fields.items():
+        is_section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        assert is_section or field.description, name
 
 
 def test_what_init_writes_is_checked_and_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

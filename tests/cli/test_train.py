@@ -6,7 +6,6 @@ import csv
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from typer.testing import CliRunner
 from nas.cli.app import app
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
-from tests.toys import run_nas
+from tests.toys import run_nas, start_nas
 
 FLAGS = ("--recipe", "small-images", "--resolution", "16", "--batch-size", "8", "--epochs", "6")
 
@@ -30,8 +29,7 @@ def place(image_folder: Path, tiny_network: Network) -> Path:
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "nas", "train", *arguments]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return start_nas("train", *arguments, cwd=cwd)
 
 
 def wait_for_epochs(run: Path, count: int) -> None:

@@ -21,7 +21,8 @@ def test_rungs_are_powers_up_to_the_whole_training(arguments: tuple[int, int, in
 
 
 def test_no_room_for_two_rungs_is_refused() -> None:
-    with pytest.raises(InputError, match=r"expected fewer than the 3 epochs of the longest training, got 3"):
+    message = "fidelity.min_epochs: expected fewer than the 3 epochs of the longest training, got 3"
+    with pytest.raises(InputError, match=message):
         rung_epochs(3, 3, 3)
 
 

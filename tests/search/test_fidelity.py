@@ -170,8 +170,9 @@ def test_rungs_of_proposals_that_were_lost_are_nobodys(tmp_path: Path, evaluator
         with pytest.raises(Killed):
             search(tmp_path / "run", config, FakePool(1, 0, learning, alive=9))
         (tmp_path / "run" / "controller.json").unlink()
-    _, run, _ = search(tmp_path / "run", config, FakePool(1, 0, learning))
+    _, run, loop = search(tmp_path / "run", config, FakePool(1, 0, learning))
     assert sorted(trial.number for trial in run.trials) == list(range(20))
+    assert not loop._paused
     by_number = {trial.number: trial for trial in run.trials}
     rungs = [(row["number"], row["rung"]) for row in run.rows(RUNGS)]
     assert max(rung for _, rung in rungs) <= 1
@@ -197,7 +198,10 @@ def test_a_space_that_runs_out_still_trains_its_best_in_full(tmp_path: Path) -> 
     [
         ({"evaluator.name": "imagenet"}, "fidelity.method: asha trains some networks longer, but evaluator 'imagenet'"),
         ({"fidelity.max_epochs": None}, "fidelity.max_epochs: give it"),
-        ({"fidelity.min_epochs": 9}, "fidelity.min_epochs: expected fewer than the 9 epochs of the longest training"),
+        (
+            {"fidelity.min_epochs": 9},
+            "fidelity.min_epochs: expected fewer than the 9 epochs of the longest training, got 9",
+        ),
         ({"workers.deterministic": True}, "workers.deterministic: with asha"),
         ({"fidelity.reduction": 1}, "fidelity.reduction"),
         ({"budget": "4x"}, "budget: expected a number with a unit, such as 2h, 90m, 24gpuh or 8cpuh, got '4x'"),

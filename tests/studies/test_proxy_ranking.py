@@ -148,6 +148,8 @@ def test_a_run_and_a_space_are_judged_by_the_real_program(tmp_path: Path) -> Non
     assert (tmp_path / "trust" / "small-images" / "trust.jsonl").read_text().count("\n") == 9
     wrong = run_nas("trust", "run", "--data", "digits", cwd=tmp_path, check=2).stderr
     assert "a run keeps its configuration" in wrong
+    wrong = run_nas("trust", "run", "--workers", "-1", cwd=tmp_path, check=2).stderr
+    assert "workers.count: expected greater than or equal to 0, got -1" in wrong
 
 
 def test_images_that_are_gone_stop_it_and_nothing_is_written_for_them(tmp_path: Path, setup: Setup) -> None:

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from importlib.util import find_spec
@@ -19,7 +18,7 @@ import pytest
 from nas.core.errors import InputError
 from nas.search.run_directory import read_trials
 from nas.tracking.optuna_study import open_storage
-from tests.toys import heed_interrupts, run_nas
+from tests.toys import run_nas, start_nas
 
 STATES = {"ok": "COMPLETE", "failed": "FAIL", "pruned": "PRUNED"}
 
@@ -86,15 +85,7 @@ def test_the_dashboard_answers_and_keeps_up(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, partial)
     lines = (run / "trials.jsonl").read_text().splitlines(keepends=True)
     (partial / "trials.jsonl").write_text("".join(lines[:3]))
-    command = [sys.executable, "-u", "-m", "nas", "dashboard", "run", "--port", "0"]
-    server = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed_interrupts,
-    )
+    server = start_nas("dashboard", "run", "--port", "0", cwd=tmp_path, stderr=subprocess.PIPE)
     try:
         assert server.stdout is not None
         found = re.search(r"(http://127\.0\.0\.1:\d+)/dashboard/", server.stdout.readline())

@@ -169,6 +169,8 @@ def _run_config(run: Path, context: typer.Context, assignments: list[str]) -> Ru
         InputError: if another option is given, or the run trained no proxies.
     """
     from nas.core.errors import InputError
+    from nas.core.section import validated
+    from nas.evaluate.workers.settings import WorkerSettings
     from nas.search.run_directory import read_config
 
     fixed = [option.name for option in given_options(context) if option.path[0] != "workers"]
@@ -180,7 +182,8 @@ def _run_config(run: Path, context: typer.Context, assignments: list[str]) -> Ru
     config = read_config(run)
     if config.proxy is None:
         raise InputError(f"trust: the run '{run}' trained no proxies; its evaluator is '{config.evaluator['name']}'")
-    workers = config.workers.model_copy(update=given(context).get("workers", {}))
+    changed = config.workers.model_dump() | given(context).get("workers", {})
+    workers = validated(WorkerSettings, changed, "the command line", "workers.")
     return config.model_copy(update={"workers": workers})
 
 
