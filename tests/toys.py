@@ -316,7 +316,11 @@ class Heard(Callback):
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.warnings: list[str] = []
         self.epochs: list[Mapping[str, Any]] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
 
     def message(self, text: str) -> None:
         self.messages.append(text)

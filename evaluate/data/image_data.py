@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.data.image_files import Bytes
+from nas.evaluate.data.pixels import Bytes, PixelRange
 from nas.evaluate.data.prepared import MappedImages
+from nas.evaluate.data.source import content
 
 Labels = NDArray[np.int64]
+Contents = NDArray[np.uint64]
+
+_MOST_LISTED = 12  # classes that are listed one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +28,23 @@ class Part:
             first read; only the path of a mapped file is sent to other processes.
         rows: rows of ``pixels`` that are in this split, ``(n,)``, in increasing order.
         labels: labels of the rows, ``(n,)`` int64.
+        contents: digest of each row's image before decoding, ``(n,)`` uint64.
     """
 
     pixels: Bytes | MappedImages
     rows: Labels
     labels: Labels
+    contents: Contents
 
     @classmethod
-    def of(cls, images: Bytes, labels: Labels) -> Part:
-        """Return a split with all of ``images (n, resolution, resolution, 3)``."""
-        return cls(images, np.arange(len(labels)), labels)
+    def of(cls, images: Bytes, labels: Labels, contents: Contents | None = None) -> Part:
+        """Return a split with all of ``images (n, resolution, resolution, 3)``.
+
+        If no digests are given, they are those of the pixels.
+        """
+        if contents is None:
+            contents = np.array([content(image) for image in images], dtype=np.uint64)
+        return cls(images, np.arange(len(labels)), labels, contents)
 
     @property
     def array(self) -> Bytes:
@@ -52,7 +63,7 @@ class Part:
 
     def resident(self) -> Part:
         """Return this split with its own images in memory, for machines that cannot see the file."""
-        return Part.of(self.images, self.labels)
+        return Part.of(self.images, self.labels, self.contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,8 @@ class ImageData:
         classes: class names; labels index them.
         mirrored: whether a mirrored image keeps its class (not so for digits).
         skipped: a line for every file that could not be read.
+        notes: what else is left out, a line for each reason.
+        pixel_range: the range from which deep images were scaled to 8 bits; ``None`` if there are none.
     """
 
     train: Part
@@ -74,6 +87,8 @@ class ImageData:
     classes: tuple[str, ...]
     mirrored: bool = True
     skipped: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+    pixel_range: PixelRange | None = None
 
     def describe(self) -> str:
         """Return the number of classes and images and the resolution, in one line."""
@@ -83,21 +98,44 @@ class ImageData:
         )
 
     @property
+    def parts(self) -> dict[str, Part]:
+        """The three splits by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def class_counts(self) -> dict[str, tuple[int, int, int]]:
+        """Return the numbers of training, validation and test images of each class."""
+        counts = [np.bincount(part.labels, minlength=len(self.classes)) for part in self.parts.values()]
+        return {name: (int(a), int(b), int(c)) for name, a, b, c in zip(self.classes, *counts, strict=True)}
+
+    def describe_classes(self) -> str:
+        """Return every class with its number of images or, if there are many, the smallest and the largest."""
+        return describe_counts({name: sum(counts) for name, counts in self.class_counts().items()})
+
+    def copies(self) -> dict[str, int]:
+        """Return the numbers of validation and test images that are exact copies of an image of an earlier split."""
+        seen, found = self.train.contents, {}
+        for name in ("validation", "test"):
+            own = self.parts[name].contents
+            found[name] = int(np.isin(own, seen).sum())
+            seen = np.concatenate([seen, own])
+        return found
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all images of the three splits."""
         count = sum(len(part.labels) for part in (self.train, self.validation, self.test))
         return 3 * count * self.train.resolution**2
 
-    def digest(self) -> str:
-        """Return a digest of the images, their classes and their split."""
-        found = hashlib.sha256("\n".join(self.classes).encode())
-        for part in (self.train, self.validation, self.test):
-            pixels = part.pixels
-            found.update(pixels.digest.encode() if isinstance(pixels, MappedImages) else part.images.tobytes())
-            found.update(part.rows.tobytes() + part.labels.tobytes())
-        return found.hexdigest()
-
     def resident(self) -> ImageData:
         """Return the data with every image in memory, for machines that cannot see the files."""
         parts: dict[str, Any] = {name: getattr(self, name).resident() for name in ("train", "validation", "test")}
         return replace(self, **parts)
+
+
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """Return every class with its number of images or, if there are many, the smallest and the largest."""
+    least, most = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+    if len(counts) <= _MOST_LISTED:
+        ends = f"; smallest {least}, largest {most}" if counts[least] < counts[most] else ""
+        return ", ".join(f"{name} {count:,}" for name, count in counts.items()) + ends
+    return f"{len(counts):,}; smallest {least} ({counts[least]:,} images), largest {most} ({counts[most]:,})"

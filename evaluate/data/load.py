@@ -6,6 +6,7 @@ import hashlib
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from nas.core.errors import InputError, nearest_name
 from nas.core.files import absolute_path
 from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_data import ImageData, Part
-from nas.evaluate.data.image_files import LAYOUTS
+from nas.evaluate.data.layout import LAYOUTS
 from nas.evaluate.data.named import NAMED, open_named
 from nas.evaluate.data.prepared import Prepared, damaged, is_prepared, open_prepared
 from nas.evaluate.data.settings import DIGITS, DataSettings
@@ -38,14 +39,14 @@ def absolute_data(settings: DataSettings) -> DataSettings:
     return settings.model_copy(update={"source": absolute_path(settings.source)})
 
 
-def load_data(settings: DataSettings, seed: int, progress: Progress = no_progress) -> ImageData:
-    """Load and split a data set; the same seed gives the same split, prepared or not.
+def load_data(settings: DataSettings, progress: Progress = no_progress) -> ImageData:
+    """Load and split a data set; the same ``split_seed`` gives the same split, prepared or not.
 
     Raises:
         InputError: if there is no such data, or it cannot be used.
         WorkError: if the decoded images cannot be written.
     """
-    generator = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    generator = np.random.default_rng(np.random.SeedSequence([settings.split_seed, 1]))
     if prepared := _without_source(settings.source, settings.resolution):
         rows = split(prepared.labels, prepared.classes, settings, generator)
         return _assemble(prepared, rows, settings)
@@ -188,17 +189,25 @@ def _assemble(prepared: Prepared, positions: Rows, settings: DataSettings) -> Im
     parts: dict[str, Part] = {}
     for name, (origin, places) in positions.items():
         kept = places[prepared.readable[origin][places]]
-        parts[name] = Part(prepared.images[origin], kept, prepared.labels[origin][kept])
+        labels, contents = prepared.labels[origin][kept], prepared.contents[origin][kept]
+        parts[name] = Part(prepared.images[origin], kept, labels, contents)
     classes = prepared.classes
     origin, places = positions["train"]
-    labels = sorted(np.unique(prepared.labels[origin][places]).tolist())  # classes of all rows, readable or not
-    wanted = classes if settings.classes is None else [classes[label] for label in labels]
+    present = sorted(np.unique(prepared.labels[origin][places]).tolist())  # classes of all rows, readable or not
+    wanted = classes if settings.classes is None else [classes[label] for label in present]
     _check_classes(parts, wanted, classes, prepared)
     if settings.classes is not None:
-        classes = tuple(classes[label] for label in labels)
+        classes = tuple(classes[label] for label in present)
         for name, part in parts.items():
-            parts[name] = Part(part.pixels, part.rows, np.searchsorted(labels, part.labels))
-    return ImageData(parts["train"], parts["validation"], parts["test"], classes, prepared.mirrored, prepared.skipped)
+            parts[name] = replace(part, labels=np.searchsorted(present, part.labels))
+    return ImageData(
+        **parts,
+        classes=classes,
+        mirrored=prepared.mirrored,
+        skipped=prepared.skipped,
+        notes=prepared.notes,
+        pixel_range=prepared.pixel_range,
+    )
 
 
 def _check_classes(parts: dict[str, Part], present: Sequence[str], classes: Sequence[str], prepared: Prepared) -> None:

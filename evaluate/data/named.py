@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.folders import data_folder
-from nas.evaluate.data.image_files import Bytes
+from nas.evaluate.data.pixels import Bytes
 from nas.evaluate.data.source import Source, from_arrays, from_files, from_folder
 
 Labels = NDArray[np.int64]

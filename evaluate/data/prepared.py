@@ -1,8 +1,9 @@
 """Decoded images on disk: uint8 arrays that are mapped into memory and shared by all processes through the page cache.
 
 A prepared folder holds, for each split of its source, ``PART.images.npy (n, resolution, resolution, 3)`` uint8,
-``PART.labels.npy (n,)`` int64 and ``PART.readable.npy (n,)`` bool (an unreadable file's image is black and never used),
-and ``meta.json`` with the classes, the unreadable files and the SHA-256 of every array.
+``PART.labels.npy (n,)`` int64, ``PART.readable.npy (n,)`` bool (an unreadable file's image is black and never used) and
+``PART.contents.npy (n,)`` uint64 (a digest of each image before decoding), and ``meta.json`` with the classes, the
+unreadable files, the modes and range of the pixels, and the SHA-256 of every array.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import DataGone, InputError
-from nas.evaluate.data.image_files import Bytes
+from nas.evaluate.data.pixels import Bytes, PixelRange
 
-FORMAT = "mnas-images-1"
+FORMAT = "mnas-images-2"
 META = "meta.json"
 
 
@@ -77,6 +78,10 @@ class Prepared:
         images: mapped images of each split.
         labels: labels of each split, ``(n,)``.
         readable: whether each row holds an image, for each split, ``(n,)``.
+        contents: digest of each image before decoding, for each split, ``(n,)``.
+        pixel_range: the range from which deep images were scaled; ``None`` if there are none.
+        modes: number of images by Pillow's mode.
+        notes: what is left out besides unreadable files, a line for each reason.
     """
 
     path: Path
@@ -89,6 +94,16 @@ class Prepared:
     images: Mapping[str, MappedImages]
     labels: Mapping[str, NDArray[np.int64]]
     readable: Mapping[str, NDArray[np.bool_]]
+    contents: Mapping[str, NDArray[np.uint64]]
+    pixel_range: PixelRange | None = None
+    modes: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def class_counts(self) -> dict[str, int]:
+        """Return the number of readable images of each class, in all splits together."""
+        labels = np.concatenate([labels[self.readable[part]] for part, labels in self.labels.items()])
+        counts = np.bincount(labels, minlength=len(self.classes))
+        return {name: int(count) for name, count in zip(self.classes, counts, strict=True)}
 
     @property
     def size_bytes(self) -> int:
@@ -111,15 +126,18 @@ def open_prepared(path: Path) -> Prepared:
         meta = json.loads((path / META).read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
             raise ValueError(f"its format is {meta['format']!r}, expected {FORMAT!r}")
-        images, labels, readable = {}, {}, {}
+        images, labels, readable, contents = {}, {}, {}, {}
         for part in meta["parts"]:
             file = path / f"{part}.images.npy"
             array = np.load(file, mmap_mode="r", allow_pickle=False)
             images[part] = MappedImages(str(file.resolve()), array.shape, meta["digests"][file.name])
             labels[part] = np.load(path / f"{part}.labels.npy", allow_pickle=False)
             readable[part] = np.load(path / f"{part}.readable.npy", allow_pickle=False)
+            contents[part] = np.load(path / f"{part}.contents.npy", allow_pickle=False)
             side = int(meta["resolution"])
-            if array.shape != (len(labels[part]), side, side, 3) or readable[part].shape != labels[part].shape:
+            if array.shape != (len(labels[part]), side, side, 3) or not (
+                readable[part].shape == labels[part].shape == contents[part].shape
+            ):
                 raise ValueError(f"{file.name} has shape {array.shape}")
         return Prepared(
             path,
@@ -132,6 +150,10 @@ def open_prepared(path: Path) -> Prepared:
             images,
             labels,
             readable,
+            contents,
+            PixelRange(*map(float, meta["range"])) if meta.get("range") else None,
+            {str(mode): int(count) for mode, count in meta.get("modes", {}).items()},
+            tuple(map(str, meta.get("notes", ()))),
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -27,6 +27,12 @@ def _several(classes: tuple[str, ...] | int | None) -> tuple[str, ...] | int | N
     return classes
 
 
+def keep_old_split(config: dict[str, Any]) -> None:
+    """Set ``data.split_seed`` in a configuration from before 0.1.0, when ``seed`` decided the split."""
+    if isinstance(data := config.get("data"), dict) and "split_seed" not in data and "seed" in config:
+        data["split_seed"] = config["seed"]
+
+
 class DataSettings(Section):
     """Settings of the images: source, resolution and splits."""
 
@@ -48,7 +54,11 @@ class DataSettings(Section):
     test: Annotated[float, AfterValidator(_share)] = 0.2
     """Images held out for the final score, as a fraction or as a number, if the source has no split of its own for
     this."""
+    split_seed: int = Field(default=0, ge=0)
+    """Seed of the split into training, validation and test images, and of ``classes`` if it is a number. It is apart
+    from all other seeds, so that runs with other seeds are scored on the same images."""
     fraction: float = Field(default=1.0, gt=0, le=1)
     """Fraction of the training images used in proxy trainings, the same for every class."""
     classes: Annotated[tuple[str, ...] | int | None, AfterValidator(_several)] = None
-    """Names of the classes to use, or a number of classes that are drawn with the seed; if unset, all."""
+    """Names of the classes to use, or a number of classes that are drawn with ``split_seed``; if
+    unset, all."""

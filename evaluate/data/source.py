@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.evaluate.data.image_files import Bytes, ImageFolder, decode_image, open_image_folder, resize
+from nas.core.files import absolute_path
+from nas.evaluate.data.image_files import ImageFolder, open_image_folder
+from nas.evaluate.data.pixels import Bytes, PixelRange, decode_image, resize
 from nas.evaluate.data.settings import DIGITS
 
-ReadImage = Callable[[str, int, int], Bytes]
+Raw = bytes | Bytes
+"""One image before decoding: the bytes of its file, or its pixels."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,41 @@ class Source:
         name: name or path of the source.
         classes: class names; labels index them.
         labels: ``(n,)`` int64 of each split: ``train``, ``val``, ``test``, or ``all`` if the source is not split.
-        read: decodes one image by split, row and resolution: ``(resolution, resolution, 3)`` uint8.
+        read: returns one image by split and row, before decoding.
         title: returns the name of an image by split and row, for the list of unreadable images.
         fingerprint: digest that changes when the images change.
         mirrored: whether a mirrored image keeps its class.
+        lost: a line for every entry that is known to be unreadable without decoding, such as a dead link.
+        notes: what else is left out, a line for each reason.
     """
 
     name: str
     classes: tuple[str, ...]
     labels: Mapping[str, NDArray[np.int64]]
-    read: ReadImage = field(repr=False)
+    read: Callable[[str, int], Raw] = field(repr=False)
     title: Callable[[str, int], str] = field(repr=False)
     fingerprint: str
     mirrored: bool = True
+    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def decode(raw: Raw, resolution: int, pixel_range: PixelRange | None = None) -> tuple[Bytes, str]:
+    """Decode an image of a source to ``(resolution, resolution, 3)`` uint8; returns its pixels and Pillow's mode.
+
+    Raises:
+        NeedsRange: if the image is deep and ``pixel_range`` is not given.
+        Exception: any exception of a decoder.
+    """
+    if isinstance(raw, bytes):
+        return decode_image(raw, resolution, pixel_range)
+    return resize(raw, resolution), "L" if raw.ndim == 2 else "RGB"
+
+
+def content(raw: Raw) -> int:
+    """Return a 64-bit digest of an image before decoding."""
+    data = raw if isinstance(raw, bytes) else np.ascontiguousarray(raw).tobytes()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
 def from_folder(path: Path) -> Source:
@@ -48,12 +73,14 @@ def from_folder(path: Path) -> Source:
     folder: ImageFolder = open_image_folder(path)
     labels = {part: np.array([label for _, label in rows], dtype=np.int64) for part, rows in folder.parts.items()}
     return Source(
-        name=str(path.expanduser().resolve()),
+        name=absolute_path(path),
         classes=folder.classes,
         labels=labels,
-        read=lambda part, row, resolution: decode_image(folder.read(folder.parts[part][row][0]), resolution),
+        read=lambda part, row: folder.read(folder.parts[part][row][0]),
         title=lambda part, row: folder.parts[part][row][0],
         fingerprint=folder.fingerprint(),
+        lost=tuple(f"{one.name}: {one.reason}" for one in folder.lost),
+        notes=folder.notes,
     )
 
 
@@ -73,7 +100,7 @@ def from_arrays(
         name=name,
         classes=classes,
         labels={part: labels for part, (_, labels) in parts.items()},
-        read=lambda part, row, resolution: resize(parts[part][0][row], resolution),
+        read=lambda part, row: parts[part][0][row],
         title=lambda part, row: f"{part} image {row}",
         fingerprint=digest.hexdigest(),
         mirrored=mirrored,
@@ -97,7 +124,7 @@ def from_files(
         name=name,
         classes=classes,
         labels={part: labels for part, (_, labels) in parts.items()},
-        read=lambda part, row, resolution: decode_image(parts[part][0][row].read_bytes(), resolution),
+        read=lambda part, row: parts[part][0][row].read_bytes(),
         title=lambda part, row: str(parts[part][0][row]),
         fingerprint=digest.hexdigest(),
         mirrored=mirrored,

@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,11 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.cores import available_cores
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.folders import cache_folder
-from nas.evaluate.data.image_files import Bytes, check_skipped
+from nas.evaluate.data.image_files import check_skipped
+from nas.evaluate.data.pixels import Bytes, NeedsRange, PixelRange
 from nas.evaluate.data.prepared import FORMAT, META, Prepared, is_prepared, open_prepared, sha256
-from nas.evaluate.data.source import Source
+from nas.evaluate.data.source import Source, content, decode
 
 Rows = Mapping[str, NDArray[np.int64]]
 Progress = Callable[[int, int], None]
@@ -114,37 +117,20 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _fill(source: Source, rows: Rows, resolution: int, folder: Path, progress: Progress) -> None:
-    total, done = sum(len(own) for own in rows.values()), 0
-    skipped: list[str] = []
+    """Decode all images into the folder. Deep images are decoded last, when their range is known."""
+    decoder = _Decoder(source, rows, resolution, folder, progress)
+    places = [(part, index) for part, own in rows.items() for index in range(len(own))]
+    decoder.decode(places)
+    if decoder.deep:
+        decoder.decode(list(decoder.deep))
+    total = len(places)
+    lost = [*source.lost, *decoder.skipped]
+    check_skipped(lost, total + len(source.lost), source.name)
     for part, own in rows.items():
-        shape = (len(own), resolution, resolution, 3)
-        images = np.lib.format.open_memmap(folder / f"{part}.images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        readable = np.ones(len(own), dtype=bool)
-
-        def decode(
-            index: int,
-            part: str = part,
-            own: NDArray[np.int64] = own,
-            images: Bytes = images,
-            readable: NDArray[np.bool_] = readable,
-        ) -> None:
-            row = int(own[index])
-            try:
-                images[index] = source.read(part, row, resolution)
-            except Exception as error:  # a broken file can raise anything in a decoder: it is skipped and listed
-                readable[index] = False
-                reason = _NAMELESS.sub("the file", " ".join(str(error).split())) or type(error).__name__
-                skipped.append(f"{source.title(part, row)}: {reason}")
-
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            for start in range(0, len(own), _STEP):
-                list(threads.map(decode, range(start, min(start + _STEP, len(own)))))
-                progress(done + min(start + _STEP, len(own)), total)
-        done += len(own)
-        images.flush()
+        decoder.flush(part)
         np.save(folder / f"{part}.labels.npy", source.labels[part][own])
-        np.save(folder / f"{part}.readable.npy", readable)
-    check_skipped(skipped, total, source.name)
+        np.save(folder / f"{part}.readable.npy", decoder.readable[part])
+        np.save(folder / f"{part}.contents.npy", decoder.contents[part])
     files = sorted(folder.glob("*.npy"))
     meta: dict[str, Any] = {
         "format": FORMAT,
@@ -154,12 +140,81 @@ def _fill(source: Source, rows: Rows, resolution: int, folder: Path, progress: P
         "classes": list(source.classes),
         "mirrored": source.mirrored,
         "parts": list(rows),
-        "skipped": sorted(skipped),
+        "skipped": sorted(lost),
+        "notes": list(source.notes),
+        "range": decoder.range and decoder.range.ends,
+        "modes": dict(decoder.modes.most_common()),
         "digests": {file.name: sha256(file) for file in files},
     }
     (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
     for file in [*files, folder / META]:
         _sync(file)
+
+
+class _Decoder:
+    """Decodes images with all cores into arrays of a folder.
+
+    Attributes:
+        images: mapped ``(n, resolution, resolution, 3)`` uint8 by split.
+        readable: ``(n,)`` whether each image could be decoded, by split.
+        contents: ``(n,)`` digest of each image before decoding, by split.
+        skipped: a line for every image that could not be decoded.
+        modes: number of images by Pillow's mode.
+        deep: split and index of the images that wait for the range of all deep images.
+        range: the range of the deep images so far.
+    """
+
+    def __init__(self, source: Source, rows: Rows, resolution: int, folder: Path, progress: Progress) -> None:
+        self._source, self._rows, self._resolution, self._progress = source, rows, resolution, progress
+        shape = (resolution, resolution, 3)
+        self._files = {
+            part: np.lib.format.open_memmap(
+                folder / f"{part}.images.npy", mode="w+", dtype=np.uint8, shape=(len(own), *shape)
+            )
+            for part, own in rows.items()
+        }
+        self.images: dict[str, Bytes] = {**self._files}
+        self.readable = {part: np.ones(len(own), dtype=bool) for part, own in rows.items()}
+        self.contents = {part: np.zeros(len(own), dtype=np.uint64) for part, own in rows.items()}
+        self.skipped: list[str] = []
+        self.modes: Counter[str] = Counter()
+        self.deep: list[tuple[str, int]] = []
+        self.range: PixelRange | None = None
+        self._final: PixelRange | None = None
+
+    def decode(self, places: Sequence[tuple[str, int]]) -> None:
+        """Decode images by split and index; deep images only if an earlier call has found their range."""
+        self._final, self.deep = self.range, []
+        with ThreadPoolExecutor(available_cores()) as threads:
+            for start in range(0, len(places), _STEP):
+                found = list(threads.map(self._decode_one, places[start : start + _STEP]))
+                for place, needed in zip(places[start : start + _STEP], found, strict=True):
+                    if needed is not None:
+                        self.deep.append(place)
+                        self.range = needed.joined(self.range)
+                self._progress(min(start + _STEP, len(places)), len(places))
+
+    def flush(self, part: str) -> None:
+        """Write a split's images to their file."""
+        self._files[part].flush()
+
+    def _decode_one(self, place: tuple[str, int]) -> PixelRange | None:
+        """Decode an image. Returns its range if it is deep and the range of all images is not known yet."""
+        part, index = place
+        row = int(self._rows[part][index])
+        try:
+            raw = self._source.read(part, row)
+            self.contents[part][index] = content(raw)
+            self.images[part][index], mode = decode(raw, self._resolution, self._final)
+        except NeedsRange as deep:
+            return deep.found
+        except Exception as error:  # a broken file can raise anything in a decoder: it is skipped and listed
+            self.readable[part][index] = False
+            reason = _NAMELESS.sub("the file", " ".join(str(error).split())) or type(error).__name__
+            self.skipped.append(f"{self._source.title(part, row)}: {reason}")
+            return None
+        self.modes[mode] += 1
+        return None
 
 
 def _replace(folder: Path, path: Path) -> None:

@@ -22,6 +22,7 @@ quiet_ray()
 
 import ray
 
+from nas.core.cores import available_cores
 from nas.core.errors import InputError
 from nas.evaluate.data.image_data import ImageData
 
@@ -39,7 +40,7 @@ def connect(address: str | None, workers: int) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     with _own_signals():
         if address is None:
-            cpus = max(workers, os.cpu_count() or 1)
+            cpus = max(workers, available_cores())
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
             return
         try:

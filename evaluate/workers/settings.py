@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from nas.core.cores import available_cores
 from nas.core.flag import WHERE, Flag
 from nas.core.section import Bytes, Seconds, Section
 
@@ -62,4 +62,4 @@ class WorkerSettings(Section):
         """Return the number of workers; the default depends on whether anything is trained."""
         if self.count is not None:
             return self.count
-        return 0 if is_instant else min(os.cpu_count() or 1, 8)
+        return 0 if is_instant else min(available_cores(), 8)

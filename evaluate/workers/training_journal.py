@@ -42,14 +42,22 @@ class TrainingJournal:
         labels: the names of every training's labels.
         of: digest of everything else that decides a training (see ``digest``); lines with another digest are ignored.
             ``None``: the folder belongs to one configuration.
+        images: digest of the images and their split; lines with another digest are ignored.
         resume: instruction for continuing after a fault, for error messages.
     """
 
     def __init__(
-        self, path: Path, labels: Sequence[str], of: str | None = None, resume: str = "give the same command again"
+        self,
+        path: Path,
+        labels: Sequence[str],
+        of: str | None = None,
+        images: str | None = None,
+        resume: str = "give the same command again",
     ) -> None:
         self.path, self._names, self._of, self._resume = path, (*labels, "seed", "epochs"), of, resume
-        self._rows: dict[str, Row] = {self._key(row): row for row in read_rows(path, cut=True) if row.get("of") == of}
+        self._images = images
+        rows = (row for row in read_rows(path, cut=True) if row.get("of") == of)
+        self._rows: dict[str, Row] = {self._key(row): row for row in rows if row.get("images") in (None, images)}
 
     @property
     def rows(self) -> list[Row]:
@@ -85,8 +93,7 @@ class TrainingJournal:
                 "seconds": round(evaluation.seconds, 3),
                 "error": evaluation.error,
             }
-            if self._of is not None:
-                row["of"] = self._of
+            row |= {name: value for name, value in (("of", self._of), ("images", self._images)) if value is not None}
             self._append(row)
             ended(row, len(missing))
 

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from nas.core.cores import available_cores
 from nas.evaluate.data.folders import cache_folder, data_folder
 
 MEMORY, SHARED = Path("/proc/meminfo"), Path("/dev/shm")
@@ -124,7 +125,7 @@ def _gpu() -> Finding:
 
 
 def _cores() -> Finding:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = available_cores()
     busy = os.getloadavg()[0]
     words = f"{count}, load {busy:.1f}"
     if busy > 1.5 * count:

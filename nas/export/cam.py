@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from nas.core.errors import InputError, nearest_name
 from nas.core.figures import new_figure, write_figure
+from nas.evaluate.data.pixels import NeedsRange, open_upright, to_rgb
 from nas.search_spaces.module import NetworkModule
 from nas.weights.file import Weights
 from nas.weights.find import make_module
@@ -57,11 +58,11 @@ def activation_map(weights: Weights, image: Image.Image, wanted: str | None = No
 
     Args:
         weights: weights and their network.
-        image: image of any size; it is resized and its centre is cropped, as when the network is scored.
+        image: image of any size and mode; it is resized and its centre is cropped, as when the network is scored.
         wanted: name or number of the class; ``None`` for the most probable class.
 
     Raises:
-        InputError: if there is no such class.
+        InputError: if there is no such class, or the image is deep and the weights know no range for deep images.
     """
     module = make_module(weights)
     pixels = _look_at(image, weights)
@@ -111,15 +112,14 @@ def draw_maps(rows: Sequence[Sequence[ActivationMap]], path: Path) -> None:
 
 
 def open_image(path: Path) -> Image.Image:
-    """Read an image as RGB, rotated upright by its EXIF orientation.
+    """Read an image in its own mode, rotated upright by its EXIF orientation.
 
     Raises:
         InputError: if it cannot be read.
     """
     try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        return open_upright(path.expanduser())
+    except Exception as error:  # decoders raise anything on a damaged file
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is not an image, or damaged"
         raise InputError(f"--image: '{path}' cannot be read: {reason}") from None
 
@@ -128,7 +128,16 @@ def _look_at(image: Image.Image, weights: Weights) -> Pixels:
     """Return the resized centre crop of an image, at the resolution and crop share of the network's training."""
     resolution = weights.network.resolution
     side = round(resolution / weights.crop_share)
-    square = np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR))
+    try:
+        rgb = to_rgb(image, weights.pixel_range)
+    except NeedsRange as deep:
+        raise InputError(
+            f"--image: a deep image ({deep}), but {weights.origin or weights.network.name} was trained on images of 8 "
+            "bits; convert it to 8 bits as those images were"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"--image: cannot be used: {error}") from None
+    square = np.asarray(ImageOps.fit(rgb, (side, side), Image.Resampling.BILINEAR))
     start = (side - resolution) // 2
     return square[start : start + resolution, start : start + resolution]
 

@@ -132,19 +132,31 @@ def preprocess(pixels: Tensor) -> Tensor:
     return (image - mean) / std
 
 
+def read_image(path: str) -> Tensor:
+    """Read an image as ``(h, w, 3)`` uint8, upright; needs Pillow. Deep images are scaled as those of the training."""
+    from PIL import Image, ImageOps
+
+    try:
+        image = ImageOps.exif_transpose(Image.open(path))
+    except OSError as error:
+        sys.exit(f"'{path}' cannot be read as an image ({error})")
+    if image.mode.startswith(("I", "F")):  # 16 or 32 bits, or floating point
+        if NETWORK["pixel_range"] is None:
+            sys.exit(f"'{path}' has mode {image.mode}, but the network was trained on images of 8 bits")
+        low, high = NETWORK["pixel_range"]
+        grey = (image.convert("I") if image.mode.startswith("I") else image).convert("F")
+        values = torch.frombuffer(bytearray(grey.tobytes()), dtype=torch.float32).reshape(grey.height, grey.width)
+        scaled = ((values - low) * (255 / max(high - low, 1e-12))).round().clamp(0, 255).to(torch.uint8)
+        return torch.stack([scaled] * 3, dim=2)
+    rgb = image.convert("RGB")
+    return torch.frombuffer(bytearray(rgb.tobytes()), dtype=torch.uint8).reshape(rgb.height, rgb.width, 3)
+
+
 def main() -> None:
     """Classify the image given on the command line, or a grey image."""
     pixels = torch.full((NETWORK["resolution"], NETWORK["resolution"], 3), 128, dtype=torch.uint8)
     if len(sys.argv) > 1:
-        from PIL import Image
-
-        try:
-            image = Image.open(sys.argv[1])
-        except OSError as error:
-            sys.exit(f"'{sys.argv[1]}' cannot be read as an image ({error})")
-        with image:
-            rgb = image.convert("RGB")
-            pixels = torch.frombuffer(bytearray(rgb.tobytes()), dtype=torch.uint8).reshape(rgb.height, rgb.width, 3)
+        pixels = read_image(sys.argv[1])
     else:
         print("No image is given; the classes of a grey image are:")
     with torch.inference_mode():

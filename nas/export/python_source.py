@@ -32,6 +32,7 @@ def _table(network: Network, weights: Weights) -> dict[str, Any]:
         "resolution": network.resolution,
         "side": round(network.resolution / weights.crop_share),
         "classes": list(weights.classes),
+        "pixel_range": weights.pixel_range and weights.pixel_range.ends,
         "mean": list(weights.mean),
         "std": list(weights.std),
         "epsilon": network.norm_epsilon,

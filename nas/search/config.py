@@ -30,7 +30,7 @@ from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
 
 OPEN_ENDED = 1_000_000  # number of trials of a run that ends when its budget is used up
 SECTIONS = ("objective", "controller", "evaluator", "data", "fidelity", "confirm", "workers", "tracking")
-METADATA = ("versions", "created")  # keys of a run's config.yaml that are not part of its configuration
+METADATA = ("versions", "created", "images")  # keys of a run's config.yaml that are not part of its configuration
 NAMED = {"controller": "predictor", "evaluator": DEFAULT}
 """The sections whose keys depend on their ``name``, with their default names."""
 

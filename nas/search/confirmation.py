@@ -114,7 +114,12 @@ def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Cal
     if not settings.candidates:
         return None
     best, others = choose(run.trials, settings.candidates, setup.reward)
-    journal = TrainingJournal(run.path / JOURNAL, ["number", "round"], resume=run.resume_command)
+    journal = TrainingJournal(
+        run.path / JOURNAL,
+        ["number", "round"],
+        images=None if run.images is None else run.images.digest,
+        resume=run.resume_command,
+    )
     rows = [row for row in journal.rows if row["epochs"] == _confirm_epochs(setup)]
     known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
     others += [trial for trial in run.trials if trial.number in known]  # candidates from before the run was extended

@@ -22,6 +22,8 @@ from nas.core.journal import append_lines, read_rows, whole_lines
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
 from nas.core.version import package_version
+from nas.evaluate.data.identity import DataIdentity, check_same_images
+from nas.evaluate.data.settings import keep_old_split
 from nas.search.config import METADATA, RunConfig, validate_config
 from nas.search_spaces.yaml_format import read_yaml
 
@@ -34,16 +36,24 @@ class Run:
     Attributes:
         path: the directory.
         config: the whole configuration as used.
+        images: identity of the images that its networks are trained on; ``None`` if they are not known (yet).
         trials: finished trials in the order of the journal.
     """
 
-    def __init__(self, path: Path, config: RunConfig) -> None:
-        self.path, self.config = path, config
+    def __init__(self, path: Path, config: RunConfig, images: DataIdentity | None = None) -> None:
+        self.path, self.config, self.images = path, config, images
         self._lock = hold(path / "trials.jsonl", "resume")
         self.trials: list[Trial] = read_journal(path, config, cut=True)
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig, versions: dict[str, str], created: str) -> Run:
+    def create(
+        cls,
+        path: Path,
+        config: RunConfig,
+        versions: dict[str, str],
+        created: str,
+        images: DataIdentity | None = None,
+    ) -> Run:
         """Make the directory and write its configuration.
 
         Raises:
@@ -55,8 +65,11 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(path, error) from None
-        _write_config(path, config, {"versions": versions, "created": created})
-        return cls(path, config)
+        metadata: dict[str, Any] = {"versions": versions, "created": created}
+        if images is not None:
+            metadata["images"] = images.as_dict()
+        _write_config(path, config, metadata)
+        return cls(path, config, images)
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -65,13 +78,25 @@ class Run:
         Raises:
             InputError: if it is not a run directory, or another process is writing to it.
         """
-        return cls(path, read_config(path))
+        return cls(path, read_config(path), read_identity(path))
 
     def update_config(self, config: RunConfig) -> None:
         """Write a changed configuration, as when a run is extended."""
         data = read_yaml(self.path / "config.yaml")
         _write_config(self.path, config, {key: data[key] for key in METADATA if key in data})
         self.config = config
+
+    def keep_images(self, images: DataIdentity) -> None:
+        """Store the identity of the images, if none is stored, else check that it is the same.
+
+        Raises:
+            InputError: if the images or their split have changed since the run began.
+        """
+        if self.images is None:
+            data = read_yaml(self.path / "config.yaml") | {"images": images.as_dict()}
+            write_whole(self.path / "config.yaml", yaml.safe_dump(data, sort_keys=False))
+            self.images = images
+        check_run_images(self.path, self.config, self.images, images)
 
     @property
     def resume_command(self) -> str:
@@ -101,6 +126,8 @@ class Run:
         Raises:
             WorkError: if it cannot be written.
         """
+        if self.images is not None:
+            row = {**row, "images": self.images.digest}
         try:
             append_lines(self.path / name, [row])
         except OSError as error:
@@ -110,8 +137,9 @@ class Run:
             ) from None
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """Return the rows of a journal that ``append_row`` wrote."""
-        return read_rows(self.path / name, cut=True)
+        """Return the rows of a journal that ``append_row`` wrote, except those of other images."""
+        own = (None, self.images and self.images.digest)
+        return [row for row in read_rows(self.path / name, cut=True) if row.get("images") in own]
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write the state of the loop and the controller atomically."""
@@ -232,6 +260,7 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
     if not file.is_file():
         raise InputError(f"{what}: expected a run directory, but '{path}' {_missing(path)}")
     data = read_yaml(file)
+    keep_old_split(data)
     try:
         return validate_config({key: value for key, value in data.items() if key not in METADATA}, str(file))
     except InputError as error:
@@ -240,6 +269,29 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
             maker = versions.get("mnas", "of an unknown version")
             made_by = f". The run was made by mnas {maker}, this is {package_version()}"
         raise InputError(f"{error}{made_by}") from None
+
+
+def read_identity(path: Path) -> DataIdentity | None:
+    """Return the identity of a run's images; ``None`` if the run stores none.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    file = path / "config.yaml"
+    return DataIdentity.read(read_yaml(file).get("images"), str(file))
+
+
+def check_run_images(path: Path, config: RunConfig, then: DataIdentity | None, now: DataIdentity) -> None:
+    """Check that images are those of a run.
+
+    Raises:
+        InputError: saying what has changed.
+    """
+    way_on = (
+        "Trials on other images cannot be compared with the run's. Restore the images, or begin a new search "
+        f"(--warm-start {shlex.quote(str(path))} learns from this one)"
+    )
+    check_same_images(then, now, f"run '{path}'", config.data.source, way_on)
 
 
 def _is_number(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +19,8 @@ from nas.core.errors import InputError, WorkError
 from nas.core.records import Trial
 from nas.core.units import format_duration
 from nas.core.version import versions
+from nas.evaluate.data.announce import announce_images
+from nas.evaluate.data.identity import DataIdentity
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.workers.jobs import INSTANT_BATCH, PoolStarter, open_pool
@@ -37,7 +39,6 @@ from nas.search_spaces import space as spaces
 
 _log = logging.getLogger("nas")
 _FEW_IMAGES = 100  # with fewer validation images, one image changes accuracies by more than 1%
-_MOST_LISTED = 10  # maximum number of unreadable images named in a message
 _UNKNOWN_TRIALS = 100  # expected trials of an open-ended run if the duration of a trial is not known
 
 
@@ -68,7 +69,8 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
     _make_controller(setup)  # mistakes in its options are reported before anything is written
     _check_time_budget(config)
     data = read_images(setup, CallbackList(callbacks))
-    run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"))
+    identity = None if data is None else DataIdentity.of(data)
+    run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"), identity)
     try:
         return run, _run_and_conclude(setup, run, data, callbacks)
     except InputError:
@@ -94,40 +96,52 @@ def resume(path: Path, changes: Changes, callbacks: Sequence[SearchCallback] = (
         raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
     setup = prepare(config, resumed=True)
     _check_space(setup, run)
-    kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "report", "tracking")}
-    if any(getattr(run.config, name) != value for name, value in kept.items()):
-        run.update_config(run.config.model_copy(update=kept))  # changes of ``workers`` hold for this process only
     callback = CallbackList(callbacks)
     count = "" if config.is_open_ended else f" of {config.trials}"
     callback.message(f"Resuming {run.path}: {len(run.trials)}{count} trials are done")
-    data = read_images(setup, callback) if len(run.trials) < config.trials else None
+    data = read_images(setup, callback, run.keep_images) if len(run.trials) < config.trials else None
+    kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "report", "tracking")}
+    if any(getattr(run.config, name) != value for name, value in kept.items()):
+        run.update_config(run.config.model_copy(update=kept))  # changes of ``workers`` hold for this process only
     return run, _run_and_conclude(setup, run, data, callbacks)
 
 
-def read_images(setup: Setup, callback: Callback) -> ImageData | None:
-    """Load the images if the evaluator trains; the callback receives the progress and a warning about unreadable files.
+def read_images(
+    setup: Setup, callback: Callback, check: Callable[[DataIdentity], None] | None = None
+) -> ImageData | None:
+    """Load the images if the evaluator trains; the callback receives what the user should know about them.
+
+    Args:
+        setup: the parts of the run.
+        callback: receives the progress, a message and warnings.
+        check: called with the identity of the images; raises if they are not those of the run.
 
     Raises:
         InputError: if they cannot be used.
     """
     if not setup.evaluator.needs_data:
         return None
-    data = load_data(setup.config.data, setup.config.seed, callback.images_decoded)
-    callback.message(f"Data     {setup.config.data.source}: {data.describe()}")
-    if data.skipped:
-        lines = [f"{len(data.skipped)} unreadable images are left out:", *data.skipped[:_MOST_LISTED]]
-        if len(data.skipped) > _MOST_LISTED:
-            lines.append(f"... all {len(data.skipped)} are in run.log")
-        callback.warning("\n         ".join(lines))
+    data = load_data(setup.config.data, callback.images_decoded)
+    if check is not None:
+        check(DataIdentity.of(data))
+    announce_images(data, setup.config.data.source, callback)
     return data
 
 
-def search_pool(setup: Setup, data: ImageData | None, callback: Callback) -> AbstractContextManager[PoolStarter]:
-    """Return a context that yields a function; its first call starts the workers of the search."""
+def search_pool(
+    setup: Setup,
+    data: ImageData | None,
+    callback: Callback,
+    check: Callable[[DataIdentity], None] | None = None,
+) -> AbstractContextManager[PoolStarter]:
+    """Return a context that yields a function; its first call starts the workers of the search.
+
+    If no ``data`` is given, the images are loaded then, as by ``read_images``.
+    """
     config = setup.config
 
     def images() -> ImageData | None:
-        return read_images(setup, callback) if data is None else data
+        return read_images(setup, callback, check) if data is None else data
 
     batch = INSTANT_BATCH if setup.evaluator.is_instant else 1
     return open_pool(setup.recipe, images, config.workers, setup.worker_count, batch)
@@ -195,7 +209,8 @@ def _check_space(setup: Setup, run: Run) -> None:
 
 def _run_and_conclude(setup: Setup, run: Run, data: ImageData | None, callbacks: Sequence[SearchCallback]) -> Baseline:
     callback = CallbackList([LogCallback(setup.evaluator.is_instant), *callbacks])
-    with log_file(run, callback), termination_as_interrupt(), search_pool(setup, data, callback) as pool:
+    workers = search_pool(setup, data, callback, run.keep_images)
+    with log_file(run, callback), termination_as_interrupt(), workers as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
         _log.info("run of %d trials in %s, versions %s", setup.config.trials, run.path, versions())

@@ -11,6 +11,7 @@ from nas.core.callback import SILENT, Callback
 from nas.core.errors import WorkError
 from nas.core.records import Architecture, Evaluation
 from nas.evaluate.contract import Job
+from nas.evaluate.data.announce import announce_images
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
@@ -74,7 +75,9 @@ def confirm(
             shown = f"failed: {evaluation.error}"
         callback.message(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
 
-    with open_pool(EvaluatorRecipe(settings), lambda: load_data(data, 0), WorkerSettings(), workers) as pool:
+    images = load_data(data, callback.images_decoded)
+    announce_images(images, data.source, callback)
+    with open_pool(EvaluatorRecipe(settings), lambda: images, WorkerSettings(), workers) as pool:
         run_jobs(jobs, pool(), ended)
     for network, own, failures in zip(networks, scores, faults, strict=True):
         if not own:

@@ -129,13 +129,28 @@ def draw_networks(setup: Setup, count: int) -> tuple[Architecture, ...]:
     return tuple(found.values())
 
 
-def measure_trust(setup: Setup, plan: Plan, folder: Path, pool: PoolStarter, callback: Callback = SILENT) -> Trust:
+def measure_trust(
+    setup: Setup,
+    plan: Plan,
+    folder: Path,
+    pool: PoolStarter,
+    images: str | None = None,
+    callback: Callback = SILENT,
+) -> Trust:
     """Run the trainings that are not in the journal in ``folder`` yet, and compute the statistics of all of them.
+
+    Args:
+        setup: the parts of the run, or of a space's configuration.
+        plan: the networks and trainings.
+        folder: folder of the journal.
+        pool: returns the workers.
+        images: digest of the images and their split; journal lines of other images are ignored.
+        callback: receives a message after each training.
 
     Raises:
         WorkError: if fewer than three networks could be trained by both schedules, or nothing can be written.
     """
-    journal = TrainingJournal(folder / JOURNAL, ["kind", "genes"], _settings_digest(setup))
+    journal = TrainingJournal(folder / JOURNAL, ["kind", "genes"], _settings_digest(setup), images)
 
     def ended(row: Row, left: int) -> None:
         callback.message(

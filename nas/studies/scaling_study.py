@@ -112,6 +112,7 @@ def run_study(
     folder: Path,
     of: str,
     pool: PoolStarter,
+    images: str | None = None,
     callback: Callback = SILENT,
 ) -> Study:
     """Train every member with every seed, and compare. Trainings in the folder's journal are not repeated.
@@ -124,12 +125,13 @@ def run_study(
         of: digest of everything that decides the trainings besides their seeds (see ``settings_digest``); journal lines
             with another digest are ignored.
         pool: returns the workers.
+        images: digest of the images and their split; journal lines of other images are ignored.
         callback: receives a message after each training.
 
     Raises:
         WorkError: if the journal cannot be written, or the images are gone.
     """
-    journal = TrainingJournal(folder / JOURNAL, ["member"], of)
+    journal = TrainingJournal(folder / JOURNAL, ["member"], of, images)
     trainings = _trainings(members, seeds, seed)
 
     def ended(row: Row, left: int) -> None:

@@ -14,7 +14,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,16 @@ import torch
 import yaml
 
 from nas.core.callback import Callback
+from nas.core.cores import available_cores
 from nas.core.cpu_tuning import tune_for_training
 from nas.core.errors import InputError
 from nas.core.files import cannot_write, check_empty, hold, write_whole
 from nas.core.program import program
 from nas.core.version import versions
 from nas.evaluate.cost.exact import network_cost
+from nas.evaluate.data.identity import IDENTITY, NOTHING_SEEN, DataIdentity, SeenImages, check_same_images
 from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.settings import keep_old_split
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import load_network, network_to_yaml, read_yaml
@@ -50,16 +53,20 @@ class TrainingRun:
         path: the folder.
         config: the complete configuration as used.
         network: the network as trained: at the training's resolution, with the data's classes.
-        images: digest of the images, their classes and their split.
+        images: identity of the images; ``None`` in folders from before 0.1.0.
+        seen: sample of the images that its weights have been trained on, those of ``init`` included.
     """
 
     path: Path
     config: TrainConfig
     network: Network
-    images: str
+    images: DataIdentity | None
+    seen: SeenImages = NOTHING_SEEN
 
     @classmethod
-    def create(cls, path: Path, config: TrainConfig, network: Network, images: str) -> TrainingRun:
+    def create(
+        cls, path: Path, config: TrainConfig, network: Network, images: DataIdentity, seen: SeenImages
+    ) -> TrainingRun:
         """Make the folder and write the configuration and the network.
 
         Raises:
@@ -72,9 +79,10 @@ class TrainingRun:
         except OSError as error:
             raise cannot_write(path, error) from None
         write_whole(path / NETWORK, network_to_yaml(network))
-        data = config.model_dump(mode="json") | {"images": images, "versions": versions()}
+        write_whole(path / IDENTITY, json.dumps(images.as_dict() | {"seen": asdict(seen)}, indent=1) + "\n")
+        data = config.model_dump(mode="json") | {"images": images.digest, "versions": versions()}
         write_whole(path / CONFIG, yaml.safe_dump(data, sort_keys=False))
-        return cls(path, config, network, images)
+        return cls(path, config, network, images, seen)
 
     @classmethod
     def open(cls, path: Path) -> TrainingRun:
@@ -89,8 +97,18 @@ class TrainingRun:
             raise InputError(f"--resume: expected a training's folder, but '{path}' has no {CONFIG}{known}")
         data = read_yaml(path / CONFIG)
         data.pop("versions", None)
-        images = str(data.pop("images", ""))
-        return cls(path, validate(data, str(path / CONFIG)), load_network(path / NETWORK), images)
+        data.pop("images", None)
+        keep_old_split(data)
+        config, network = validate(data, str(path / CONFIG)), load_network(path / NETWORK)
+        if not (path / IDENTITY).exists():  # a folder from before 0.1.0
+            return cls(path, config, network, None)
+        try:
+            values = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
+            return cls(
+                path, config, network, DataIdentity.read(values, str(path / IDENTITY)), SeenImages.read(values["seen"])
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path / IDENTITY}: cannot be read ({error}); restore it") from None
 
     @property
     def resume_command(self) -> str:
@@ -111,12 +129,8 @@ class TrainingRun:
         Raises:
             InputError: if the images, their classes or their split differ.
         """
-        if self.images != (now := data.digest()):
-            raise InputError(
-                f"resume: the images of '{self.config.data.source}', their classes or their split have changed since "
-                f"this training began ({self.images[:12]}, now {now[:12]}). Restore them, or begin a new training with "
-                "another --out"
-            )
+        way_on = "Restore them, or begin a new training with another --out"
+        check_same_images(self.images, DataIdentity.of(data), "resume", self.config.data.source, way_on)
 
     def discard(self) -> None:
         """Delete the folder if it holds no checkpoint."""
@@ -215,7 +229,7 @@ def _make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world
         weights = find_weights(config.init, run.network)
     if device.type == "cpu":
         tune_for_training()
-        torch.set_num_threads(config.recipe.threads or max(1, (os.cpu_count() or 1) // world.size))
+        torch.set_num_threads(config.recipe.threads or max(1, available_cores() // world.size))
     elif config.recipe.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -236,7 +250,18 @@ def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weight
     mean, std = trainer.normalisation
     tensors = trainer.tensors(_better(trainer.history[-1]))
     share = run.config.resolution / run.config.recipe.stored_resolution(run.config.resolution)
-    return Weights(run.network, tensors, data.classes, mean, std, share, str(run.path))
+    return Weights(
+        run.network,
+        tensors,
+        data.classes,
+        mean,
+        std,
+        share,
+        str(run.path),
+        pixel_range=data.pixel_range,
+        images=run.images,
+        seen=run.seen,
+    )
 
 
 def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 from nas.core.files import write_bytes_whole
+from nas.evaluate.data.identity import NOTHING_SEEN, DataIdentity, SeenImages
+from nas.evaluate.data.pixels import PixelRange
 from nas.evaluate.data.settings import CROP_SHARE
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict, network_to_dict
@@ -40,6 +42,9 @@ class Weights:
         std: standard deviation of each channel, in 0..255, for the normalisation of images.
         crop_share: share of an image's shorter side that the centre crop keeps.
         origin: where the weights come from, as text for messages.
+        pixel_range: the range from which deep images are scaled to 0..255; ``None``: images have 8 bits.
+        images: identity of the images that they were trained on; ``None`` if it is not known.
+        seen: sample of the images that they were trained on.
     """
 
     network: Network
@@ -49,6 +54,9 @@ class Weights:
     std: tuple[float, ...] = _IMAGENET_STD
     crop_share: float = CROP_SHARE
     origin: str = ""
+    pixel_range: PixelRange | None = None
+    images: DataIdentity | None = None
+    seen: SeenImages = NOTHING_SEEN
 
     def save(self, path: Path) -> None:
         """Write a safetensors file atomically.
@@ -69,6 +77,9 @@ class Weights:
             "mean": self.mean,
             "std": self.std,
             "crop_share": self.crop_share,
+            "pixel_range": self.pixel_range and asdict(self.pixel_range),
+            "images": self.images and self.images.as_dict(),
+            "seen": asdict(self.seen),
         }
         metadata = {ABOUT: json.dumps(about)}  # one entry only: the order of several in the file would be random
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
@@ -94,7 +105,18 @@ class Weights:
             network = network_from_dict(about["network"], str(path))
             about.setdefault("std", about.get("deviation"))  # its name in files from before 0.1.0
             classes, mean, std = (tuple(about[name]) for name in ("classes", "mean", "std"))
-            return cls(network, tensors, classes, mean, std, float(about["crop_share"]), str(path))
+            return cls(
+                network,
+                tensors,
+                classes,
+                mean,
+                std,
+                float(about["crop_share"]),
+                str(path),
+                PixelRange(**about["pixel_range"]) if about.get("pixel_range") else None,
+                DataIdentity.read(about.get("images"), str(path)),
+                SeenImages.read(about.get("seen")),
+            )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise

@@ -28,7 +28,7 @@ from tests.toys import TINY_FORM
 
 
 def proxy(_: Path) -> tuple[Evaluator, SearchSpace]:
-    data = load_data(DataSettings(resolution=16, fraction=0.05), 0)
+    data = load_data(DataSettings(resolution=16, fraction=0.05))
     return EvaluatorRecipe(ProxySettings(epochs=1), device="cpu").make(data), StageTableSpace(TINY_FORM)
 
 

@@ -259,7 +259,7 @@ def test_images_travel_to_nodes_that_cannot_see_the_files(tmp_path: Path) -> Non
     from nas.search_spaces.stage_table import StageTableSpace
 
     write_images(tmp_path / "images", {"a": 20, "b": 20})
-    data = load_data(DataSettings(source=str(tmp_path / "images"), resolution=16), 0)
+    data = load_data(DataSettings(source=str(tmp_path / "images"), resolution=16))
     space = StageTableSpace(TINY_FORM)
     architecture = Architecture("tiny", (0,) * len(space.gene_sizes))
     trained = Job(0, architecture, space.decode(architecture), 1)
@@ -288,7 +288,7 @@ def test_images_that_vanish_are_told_as_such(tmp_path: Path) -> None:
     from nas.evaluate.workers.pool import Worker
 
     write_images(tmp_path / "images", {"a": 20, "b": 20})
-    data = load_data(DataSettings(source=str(tmp_path / "images"), resolution=16), 0)
+    data = load_data(DataSettings(source=str(tmp_path / "images"), resolution=16))
     worker = Worker(EvaluatorRecipe(ProxySettings(epochs=1), device="cpu"), data)
     for file in Path(data.train.pixels.path).parent.glob("*.npy"):  # type: ignore[union-attr]
         file.unlink()

@@ -20,7 +20,7 @@ def test_every_network_is_trained_with_every_seed(tiny_network: Network) -> None
     wider = replace(tiny_network, name="wider", head=replace(tiny_network.head, channels=64))
     said = Heard()
     found = confirm([tiny_network, wider], DATA, ProxySettings(epochs=1), seeds=2, callback=said)
-    assert [item.name for item in found] == [tiny_network.name, "wider"] and len(said.messages) == 4
+    assert [item.name for item in found] == [tiny_network.name, "wider"] and len(said.messages) == 5
     assert all(len(item.accuracies) == 2 and not item.failures for item in found)
     again = confirm([tiny_network], DATA, ProxySettings(epochs=1), seeds=2)
     assert again[0].accuracies == found[0].accuracies

@@ -120,7 +120,7 @@ def test_failures_are_left_out(tmp_path: Path, setup: Setup) -> None:
         return score(job)
 
     said = Heard()
-    trust = measure_trust(setup, Plan(networks, 1, 5, 1, 1), tmp_path, lambda: FakePool(1, 0, partly), said)
+    trust = measure_trust(setup, Plan(networks, 1, 5, 1, 1), tmp_path, lambda: FakePool(1, 0, partly), callback=said)
     assert trust.networks == 3 and sum("failed: diverged" in line for line in said.messages) == 2
 
 

@@ -90,16 +90,16 @@ def test_trained_alike_and_gone_on_with(tmp_path: Path, tiny_network: Network) -
 
     members = make_members(tiny_network, [2], Rule())
     settings = ProxySettings(epochs=1, batch_size=64, reference_resolution=16, resolution=16)
-    images = load_data(DataSettings(source="digits", resolution=16, fraction=0.3), 0)
+    images = load_data(DataSettings(source="digits", resolution=16, fraction=0.3))
     told = Heard()
     with open_pool(EvaluatorRecipe(settings), lambda: images, WorkerSettings(), 0) as pool:
-        study = run_study(members, 2, 0, tmp_path, "a", pool, told)
+        study = run_study(members, 2, 0, tmp_path, "a", pool, callback=told)
     assert len(told.messages) == 10 and all(len(own) == 2 for own in study.accuracies) and study.noise is not None
     lines = (tmp_path / "study.jsonl").read_text().splitlines()
     (tmp_path / "study.jsonl").write_text("\n".join(lines[:4]) + "\n" + lines[4][:20])
     told.messages.clear()
     with open_pool(EvaluatorRecipe(settings), lambda: images, WorkerSettings(), 0) as pool:
-        again = run_study(members, 2, 0, tmp_path, "a", pool, told)
+        again = run_study(members, 2, 0, tmp_path, "a", pool, callback=told)
     assert len(told.messages) == 6 and again.accuracies == study.accuracies
 
     def nothing() -> WorkerPool:

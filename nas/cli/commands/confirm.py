@@ -14,7 +14,9 @@ from nas.cli.guard import guarded
 @guarded
 def confirm(
     thing: Thing,
-    data: Annotated[str, typer.Option(help="digits, or a folder or zip of images.")],
+    data: Annotated[
+        str | None, typer.Option(help="digits, or a folder or zip of images (default: the images of the run).")
+    ] = None,
     against: Annotated[
         str, typer.Option(help="The other network, given in the same way as THING.")
     ] = "efficientnet_b0",
@@ -35,18 +37,24 @@ def confirm(
 
     from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say, say_next
+    from nas.core.errors import InputError
     from nas.core.section import validated
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
     from nas.scale.find_network import find_network
+    from nas.search.run_data import data_of_run
     from nas.studies.compare_trained import confirm as train
     from nas.studies.compare_trained import difference
 
+    settings = data_of_run(thing, data) or {"source": data}
+    if settings["source"] is None:
+        raise InputError("confirm: --data is missing: a name that nas data list shows, or a folder or zip of images")
+    settings |= {"resolution": resolution, "fraction": fraction}
     networks = [find_network(thing), find_network(against)]
     console = make_console()
     found = train(
         networks,
-        validated(DataSettings, {"source": data, "resolution": resolution, "fraction": fraction}, "the command line"),
+        validated(DataSettings, settings, "the command line"),
         ProxySettings(epochs=epochs, batch_size=32),
         seeds,
         workers,
@@ -71,4 +79,4 @@ def confirm(
         )
     elif seeds > 1:
         say(console, "Difference not known: it needs two trainings of each network, and accuracies that vary")
-    say_next(console, "train", thing, "--data", data)
+    say_next(console, "train", thing, "--data", settings["source"])

@@ -71,6 +71,7 @@ def prepare(
     from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
+    from nas.evaluate.data.image_data import describe_counts
     from nas.evaluate.data.load import find_source, prepare
 
     if resolution < 1:
@@ -88,6 +89,9 @@ def prepare(
         "images": counts,
         "megabytes": round(prepared.size_bytes / 1e6, 1),
         "unreadable": list(prepared.skipped),
+        "left_out": list(prepared.notes),
+        "modes": dict(prepared.modes),
+        "range": prepared.pixel_range and prepared.pixel_range.ends,
     }
     if json:
         print_json(summary)
@@ -97,6 +101,13 @@ def prepare(
     what = "decoded now" if fresh else "decoded earlier; every checksum is right"
     sizes = ", ".join(f"{count:,} {part}" for part, count in counts.items())
     say(console, f"Images   {sizes}; {len(prepared.classes)} classes at {resolution} px: {what}")
+    say(console, f"Classes  {describe_counts(prepared.class_counts())}")
+    modes = ", ".join(f"{count:,} {mode}" for mode, count in prepared.modes.items())
+    deep = prepared.pixel_range
+    scaled = f"; deep ones are scaled from {deep.low:g}..{deep.high:g} to 0..255" if deep else ""
+    say(console, f"Modes    {modes}{scaled}")
+    for note in prepared.notes:
+        say(console, f"Left out {note}")
     if prepared.skipped:
         say(console, f"         {len(prepared.skipped)} of them could not be read and are left out")
     say_files(console, [f"{prepared.path} ({summary['megabytes']:,} MB)"])

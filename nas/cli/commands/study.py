@@ -105,6 +105,8 @@ def _train(
     from nas.cli.display.output import print_json, say_files, say_next
     from nas.core.errors import InputError
     from nas.core.files import hold, write_whole
+    from nas.evaluate.data.announce import announce_images
+    from nas.evaluate.data.identity import DataIdentity, keep_identity
     from nas.evaluate.data.load import load_data
     from nas.evaluate.workers.jobs import open_pool
     from nas.search.assemble import proxy_recipe
@@ -112,20 +114,24 @@ def _train(
 
     callback = ConsoleCallback(console, quiet=json)
     with callback:
-        images = load_data(config.data, config.seed, callback.images_decoded)
+        images = load_data(config.data, callback.images_decoded)
+        announce_images(images, config.data.source, callback)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out: expected a folder, but '{folder}' is a file")
     if folder.exists() and any(folder.iterdir()) and not (folder / JOURNAL).exists():
         raise InputError(f"--out: '{folder}' holds something other than a study; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     lock = hold(folder / JOURNAL, "scale-study")
+    identity = DataIdentity.of(images)
+    way_on = "Put them back, or choose another --out for a new study"
+    keep_identity(folder, identity, "scale-study", config.data.source, way_on)
 
-    callback.message(f"Study    {len(members)} networks, {seeds} trainings each, kept in {folder}; {images.describe()}")
+    callback.message(f"Study    {len(members)} networks, {seeds} trainings each, kept in {folder}")
     recipe = proxy_recipe(config)
     of = settings_digest(config, members)
     try:
         with open_pool(recipe, lambda: images, config.workers, config.worker_count) as pool:
-            study = run_study(members, seeds, config.seed, folder, of, pool, callback)
+            study = run_study(members, seeds, config.seed, folder, of, pool, identity.digest, callback)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; finished trainings are in {folder}; run the same command to resume", err=True)
         raise typer.Exit(INTERRUPTED) from None

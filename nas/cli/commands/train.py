@@ -88,7 +88,9 @@ def train(
       nas train --resume trained/NAME
     """
     from nas.cli.display.output import make_console, say
+    from nas.core.changes import laid_over, with_assignments
     from nas.core.errors import InputError
+    from nas.search.run_data import data_of_run
     from nas.training.run import TrainingRun
 
     console = make_console()
@@ -106,7 +108,9 @@ def train(
     if thing is None:
         raise InputError("train: expected a network, such as efficientnet_b0 or a run directory, or --resume FOLDER")
     changes = given(context)
-    if "data" not in changes and not any(item.startswith("data.source=") for item in assignments or []):
+    named = with_assignments(changes, assignments or []).get("data", {}).get("source")
+    changes = laid_over({"data": data_of_run(thing, named)}, changes)
+    if named is None and "source" not in changes["data"]:
         raise InputError("train: --data is missing: a name that nas data list shows, or a folder or zip of images")
     _begin(thing, changes, recipe, assignments or [], out, console)
 
@@ -119,9 +123,11 @@ def _begin(
     out: Path | None,
     console: Console,
 ) -> None:
-    from nas.cli.display.output import describe_network, say
+    from nas.cli.display.output import describe_network, say, warn
     from nas.core.errors import InputError
+    from nas.evaluate.data.identity import DataIdentity, SeenImages, check_unseen
     from nas.scale.find_network import find_network
+    from nas.search.run_data import other_split
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.run import TrainingRun, check_free, trained_network
     from nas.weights.file import find_weights
@@ -151,7 +157,16 @@ def _begin(
         raise InputError(
             f"--batch-size: expected at least 2 images for each process, {least} in all; BatchNorm needs them"
         )
-    run = TrainingRun.create(folder, config, trained, images.digest())
+    seen = SeenImages.of(images.train.contents)
+    if weights is not None:
+        keys = "data.split_seed, data.validation, data.test"
+        way_on = f"Take the split that the weights were trained with (--set {keys}), or leave --init out"
+        check_unseen(weights.seen, images, "--init", way_on)
+        seen = seen.joined(weights.seen)
+    identity = DataIdentity.of(images)
+    if changed := other_split(thing, identity):
+        warn(console, f"the search saw other images: {changed}. Its accuracies and this training's do not compare")
+    run = TrainingRun.create(folder, config, trained, identity, seen)
     try:
         _execute(run, images, console)
     except InputError:
@@ -174,15 +189,13 @@ def _check_device(device: str) -> None:
 
 def _load(config: Any, console: Console) -> Any:
     from nas.cli.display.console_callback import ConsoleCallback
-    from nas.cli.display.output import say
+    from nas.evaluate.data.announce import announce_images
     from nas.evaluate.data.load import load_data
 
     with ConsoleCallback(console) as callback:
-        images = load_data(config.data_settings(), config.seed, callback.images_decoded)
-    crops = f", cropped to {config.resolution} px" if config.recipe.crop == "resized" else ""
-    say(console, f"Data     {config.data.source}: {images.describe()}{crops}")
-    for line in images.skipped[:10]:
-        say(console, f"         unreadable, left out: {line}", style="yellow")
+        images = load_data(config.data_settings(), callback.images_decoded)
+        crops = f", cropped to {config.resolution} px" if config.recipe.crop == "resized" else ""
+        announce_images(images, config.data.source, callback, crops)
     return images
 
 

@@ -67,8 +67,10 @@ def trust(
     from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say_files, say_next
     from nas.core.files import write_whole
+    from nas.evaluate.data.identity import DataIdentity, keep_identity
     from nas.report.page import draw_report
     from nas.search.assemble import prepare
+    from nas.search.run_directory import check_run_images, read_identity
     from nas.search.session import read_images, search_pool
     from nas.studies.proxy_ranking import REPORT, Plan, draw_networks, measure_trust, plan_from_run
 
@@ -87,11 +89,21 @@ def trust(
     if not json:
         _announce(console, plan, folder)
     callback = ConsoleCallback(console, quiet=json)
+    identities: list[DataIdentity] = []
+
+    def check(now: DataIdentity) -> None:
+        identities.append(now)
+        if is_run:
+            check_run_images(run, config, read_identity(run), now)
+        else:
+            way_on = "Put them back, or choose another --out"
+            keep_identity(folder, now, "trust", config.data.source, way_on)
+
     with callback:
-        images = read_images(setup, callback)
+        images = read_images(setup, callback, check)
     try:
         with search_pool(setup, images, callback) as pool:
-            found = measure_trust(setup, plan, folder, pool, callback)
+            found = measure_trust(setup, plan, folder, pool, identities[0].digest, callback)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; finished trainings are in {folder}; run the same command to resume", err=True)
         raise typer.Exit(INTERRUPTED) from None

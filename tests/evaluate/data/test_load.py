@@ -12,14 +12,15 @@ from pydantic import ValidationError
 
 from nas.core.errors import InputError
 from nas.evaluate.data.image_data import ImageData
-from nas.evaluate.data.image_files import decode_image, open_image_folder
+from nas.evaluate.data.image_files import open_image_folder
 from nas.evaluate.data.load import load_data
+from nas.evaluate.data.pixels import PixelRange, decode_image
 from nas.evaluate.data.settings import DataSettings
 from tests.conftest import write_images
 
 
-def load(source: Path, seed: int = 0, **settings: Any) -> ImageData:
-    return load_data(DataSettings(source=str(source), resolution=8, **settings), seed)
+def load(source: Path, **settings: Any) -> ImageData:
+    return load_data(DataSettings(source=str(source), resolution=8, **settings))
 
 
 def sizes(data: ImageData) -> tuple[int, int, int]:
@@ -27,13 +28,13 @@ def sizes(data: ImageData) -> tuple[int, int, int]:
 
 
 def test_digits_are_real_split_by_class_and_seeded() -> None:
-    data = load_data(DataSettings(), 0)
+    data = load_data(DataSettings())
     assert sum(sizes(data)) == 1797
     assert data.train.images.shape[1:] == (32, 32, 3) and data.train.images.dtype == np.uint8
     assert not data.mirrored
     for part in (data.train, data.validation, data.test):
         assert np.bincount(part.labels).min() > 0.08 * len(part.labels)
-    again, other = load_data(DataSettings(), 0), load_data(DataSettings(), 1)
+    again, other = load_data(DataSettings()), load_data(DataSettings(split_seed=1))
     assert np.array_equal(data.train.images, again.train.images)
     assert not np.array_equal(data.test.images, other.test.images)
     rows = [image.tobytes() for part in (data.train, data.validation, data.test) for image in part.images]
@@ -175,7 +176,7 @@ def test_every_colour_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
         Image.fromarray(np.full((6, 9), 40_000, dtype=np.uint16)).save(path)
     else:
         Image.new("RGB", (9, 6), (200, 200, 200)).convert(mode).save(path)
-    pixels = decode_image(path.read_bytes(), 4)
+    pixels = decode_image(path.read_bytes(), 4, PixelRange(0, 2**16 - 1))[0]
     assert pixels.shape == (4, 4, 3) and pixels.dtype == np.uint8
     assert pixels.mean() > 140
 
@@ -184,13 +185,13 @@ def test_images_are_turned_upright_and_cropped_in_the_middle(tmp_path: Path) -> 
     pixels = np.zeros((10, 30, 3), dtype=np.uint8)
     pixels[:, 10:20] = 255
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    assert decode_image((tmp_path / "wide.png").read_bytes(), 10).min() == 255
+    assert decode_image((tmp_path / "wide.png").read_bytes(), 10)[0].min() == 255
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     left_dark = np.zeros((16, 16, 3), dtype=np.uint8)
     left_dark[:, 8:] = 255
     Image.fromarray(left_dark).save(tmp_path / "turned.png", exif=exif)
-    upright = decode_image((tmp_path / "turned.png").read_bytes(), 16)
+    upright, _ = decode_image((tmp_path / "turned.png").read_bytes(), 16)
     assert upright[:4].mean() < 10 and upright[-4:].mean() > 245
 
 
@@ -205,6 +206,6 @@ CIFAR = Path(__file__).resolve().parents[4] / "shared" / "data" / "cifar10.zip"
 @pytest.mark.slow
 @pytest.mark.skipif(not CIFAR.exists(), reason="the CIFAR-10 archive is not on this machine")
 def test_cifar10_as_a_zip_of_an_image_folder() -> None:
-    data = load_data(DataSettings(source=str(CIFAR), resolution=32, fraction=0.01), 0)
+    data = load_data(DataSettings(source=str(CIFAR), resolution=32, fraction=0.01))
     assert len(data.classes) == 10 and not data.skipped
     assert sizes(data) == (400, 10_000, 10_000)

@@ -172,7 +172,7 @@ def test_a_named_data_set_is_read_from_its_own_layout(
 ) -> None:
     write, classes, sizes = LAYOUTS[name]
     write(own_folders / name, monkeypatch)
-    data = load_data(DataSettings(source=name, resolution=16), 0)
+    data = load_data(DataSettings(source=name, resolution=16))
     assert data.classes == classes and not data.skipped
     assert tuple(len(part.labels) for part in (data.train, data.validation, data.test)) == sizes
     assert data.train.images.shape[1:] == (16, 16, 3) and data.train.images.max() > 0
@@ -209,7 +209,7 @@ def test_nothing_is_downloaded_unless_asked(monkeypatch: pytest.MonkeyPatch) -> 
     prepared, fresh = prepare(find_source("cifar10", download=True), 8)
     assert asked == [True, True] and fresh and prepared.classes == ("a", "b")
     asked.clear()
-    assert len(load_data(DataSettings(source="cifar10", resolution=8), 0).train.labels) == 16
+    assert len(load_data(DataSettings(source="cifar10", resolution=8)).train.labels) == 16
     assert asked == []  # what is prepared needs no look at its source
 
 

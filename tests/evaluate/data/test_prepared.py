@@ -29,8 +29,8 @@ def own_cache_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def load(folder: Path, seed: int = 0, **settings: object) -> ImageData:
-    return load_data(DataSettings(source=str(folder), resolution=8, **settings), seed)  # type: ignore[arg-type]
+def load(folder: Path, **settings: object) -> ImageData:
+    return load_data(DataSettings(source=str(folder), resolution=8, **settings))  # type: ignore[arg-type]
 
 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -49,7 +49,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_images_are_decoded_once(image_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = decoded(monkeypatch)
     first = load(image_folder)
-    again, other_seed = load(image_folder), load(image_folder, seed=1)
+    again, other_seed = load(image_folder), load(image_folder, split_seed=1)
     assert counts == [60]
     assert np.array_equal(first.train.images, again.train.images)
     assert not np.array_equal(first.train.rows, other_seed.train.rows)
@@ -106,11 +106,11 @@ def test_a_name_that_is_prepared_needs_no_look_at_its_source_and_a_damaged_copy_
 
     monkeypatch.setattr("nas.evaluate.data.load.digits", look)
     settings = DataSettings(resolution=8)
-    first, again = load_data(settings, 0), load_data(settings, 0)
+    first, again = load_data(settings), load_data(settings)
     assert (counts, len(looked)) == ([1797], 1) and np.array_equal(first.train.images, again.train.images)
     file = prepared_path("digits", 8) / "all.labels.npy"
     file.write_bytes(file.read_bytes()[:-8] + b"\x05" + bytes(7))
-    mended = load_data(settings, 0)
+    mended = load_data(settings)
     assert (counts, len(looked)) == ([1797, 1797], 2) and np.array_equal(first.test.labels, mended.test.labels)
 
 
@@ -126,7 +126,7 @@ def test_a_prepared_folder_is_data_wherever_it_is_moved(tmp_path: Path, image_fo
     moved = load(tmp_path / "moved")
     assert np.array_equal(moved.test.images, from_images.test.images) and moved.classes == from_images.classes
     with pytest.raises(InputError, match=r"was prepared at 8 px, but 16 px are asked for; use --set data.resolution=8"):
-        load_data(DataSettings(source=str(tmp_path / "moved"), resolution=16), 0)
+        load_data(DataSettings(source=str(tmp_path / "moved"), resolution=16))
     (tmp_path / "moved" / "all.labels.npy").unlink()
     with pytest.raises(InputError, match="no usable folder of prepared images"):
         load(tmp_path / "moved")
@@ -162,7 +162,7 @@ def test_classes_can_be_chosen(image_folder: Path) -> None:
     assert two.classes == ("blue", "red") and set(two.train.labels.tolist()) == {0, 1}
     for image, label in zip(two.train.images, two.train.labels, strict=True):
         assert ("red", "green", "blue")[image.mean((0, 1)).argmax()] == two.classes[label]
-    drawn = {load(image_folder, seed=seed, classes=2).classes for seed in range(8)}
+    drawn = {load(image_folder, split_seed=seed, classes=2).classes for seed in range(8)}
     assert len(drawn) > 1 and all(len(names) == 2 for names in drawn)
     with pytest.raises(InputError, match=r"data.classes: 'rad' is no class of these images; did you mean 'red'"):
         load(image_folder, classes=("rad", "blue"))

@@ -27,7 +27,7 @@ HERE = Architecture("tiny", (0,))
 
 @pytest.fixture
 def data(image_folder: Path) -> ImageData:
-    return load_data(DataSettings(source=str(image_folder), resolution=16), 0)
+    return load_data(DataSettings(source=str(image_folder), resolution=16))
 
 
 def evaluator(data: ImageData, **settings: object) -> ProxyEvaluator:

@@ -44,7 +44,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 @pytest.fixture
 def data(image_folder: Path) -> ImageData:
-    return load_data(DataSettings(source=str(image_folder), resolution=16), 0)
+    return load_data(DataSettings(source=str(image_folder), resolution=16))
 
 
 def training(network: Network, data: ImageData, seed: int = 0, **settings: Any) -> Training:

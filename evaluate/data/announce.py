@@ -1,0 +1,39 @@
+"""What the user is told about loaded images before anything is trained."""
+
+from __future__ import annotations
+
+from nas.core.callback import Callback
+from nas.evaluate.data.image_data import ImageData
+
+_MOST_LISTED = 10  # maximum number of unreadable images named in a message
+_COLUMN = "\n         "
+
+
+def announce_images(data: ImageData, source: str, callback: Callback, more: str = "") -> None:
+    """Report the images: their number, classes and what is left out; warn of unreadable files and of copies.
+
+    Args:
+        data: the images.
+        source: their source.
+        callback: receives the message and the warnings.
+        more: text after the number of images.
+    """
+    lines = [f"Data     {source}: {data.describe()}{more}", f"classes: {data.describe_classes()}"]
+    if data.pixel_range is not None:
+        low, high = data.pixel_range.low, data.pixel_range.high
+        lines.append(f"deep images (more than 8 bits) are scaled from {low:g}..{high:g} to 0..255")
+    lines += [f"left out: {note}" for note in data.notes]
+    callback.message(_COLUMN.join(lines))
+    if data.skipped:
+        lines = [f"{len(data.skipped)} unreadable images are left out:", *data.skipped[:_MOST_LISTED]]
+        if len(data.skipped) > _MOST_LISTED:
+            lines.append(f"... {len(data.skipped)} in all; 'nas data prepare' lists every one")
+        callback.warning(_COLUMN.join(lines))
+    for name, count in data.copies().items():
+        if count:
+            total = len(data.parts[name].labels)
+            others = "training" if name == "validation" else "training or validation"
+            callback.warning(
+                f"{count:,} of the {total:,} {name} images are exact copies of {others} images: the {name} accuracy is "
+                "too high. Remove the copies"
+            )
