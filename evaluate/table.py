@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nas.core.documents import read_json
 from nas.core.errors import InputError
+from nas.core.files import expanded
 from nas.core.records import Architecture
 from nas.evaluate.contract import check_metrics
 from nas.search_spaces import space as spaces
@@ -35,9 +36,9 @@ class TableEvaluator:
             InputError: if the file cannot be read, or an entry does not fit the space; the message names the entry.
         """
         try:
-            data = json.loads(path.expanduser().read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"evaluator.path: '{path}' cannot be read as JSON: {error}") from None
+            data = read_json(expanded(path))
+        except InputError as error:
+            raise InputError(f"evaluator.path: {error}") from None
         if not isinstance(data, dict) or not data:
             raise InputError(f"{path}: expected a map from comma-joined genes to metrics such as {_EXAMPLE}")
         return cls(dict(_row(f"{path}: '{key}'", space, key, value) for key, value in data.items()))

@@ -18,6 +18,7 @@ from typing import Any
 
 from nas.core.changes import nested
 from nas.core.errors import InputError
+from nas.core.files import expanded
 from nas.core.records import Trial
 from nas.results import Family, LoadedNetwork, SearchResult
 from nas.scale.compound import Rule, official_scalings, phi_scaling
@@ -210,7 +211,7 @@ def load(thing: str | Path) -> SearchResult | LoadedNetwork:
         >>> nas.load("efficientnet_b0").macs
         385814752
     """
-    path = Path(thing).expanduser()
+    path = expanded(thing)
     if (path / "config.yaml").is_file():
         return SearchResult(path)
     return LoadedNetwork(find_network(str(thing)), str(thing))

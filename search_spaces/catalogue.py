@@ -11,7 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from nas.core.errors import InputError, nearest_name
-from nas.core.user_code import UserCode, describe
+from nas.core.files import expanded
+from nas.core.user_code import UserCode, describe, kept_directory
 from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
@@ -65,7 +66,7 @@ def load_space(reference: str) -> SearchSpace:
     if reference in space_names():
         return StageTableSpace.from_yaml(_HERE / f"{reference}.yaml")
     if reference.endswith((".yaml", ".yml")):
-        return StageTableSpace.from_yaml(Path(reference).expanduser())
+        return StageTableSpace.from_yaml(expanded(reference))
     raise InputError(
         f"space: expected a shipped space, FILE.yaml or FILE.py:Class, got '{reference}'"
         f"{nearest_name(reference, (*space_names(), *installed_spaces()))}"
@@ -97,7 +98,9 @@ def instantiate_space(source: UserCode | str) -> SearchSpace:
                 raise InputError(f"space: no installed package offers '{source}' on this machine")
             space = installed_spaces()[source].load()()
         else:
-            space = source.load()()
+            kind = source.load()
+            with kept_directory():
+                space = kind()
     except InputError:
         raise
     except Exception as error:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.core.documents import read_yaml
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.search_spaces.google_blocks import parse_block
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
-from nas.search_spaces.yaml_format import network_from_dict, read_yaml
+from nas.search_spaces.yaml_format import network_from_dict
 from nas.search_spaces.yaml_kinds import SPACE, refuse_others
 from nas.search_spaces.yaml_shorthand import MODIFIERS, Modifiers, resolve_part, resolve_stage
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.user_code import describe
+from nas.core.plain import plain, plain_fields
+from nas.core.user_code import describe, kept_directory
 from nas.search_spaces.network import Network
 
 MOST_OPTIONS, MOST_PIXELS = 10**6, 4096
@@ -60,7 +61,8 @@ class UserSpace:
         @functools.wraps(method)
         def call(argument: Any) -> Any:
             try:
-                result = method(argument)
+                with kept_directory():
+                    result = method(argument)
             except InputError:
                 raise
             except (Exception, SystemExit) as error:
@@ -70,7 +72,9 @@ class UserSpace:
             if not isinstance(result, expected):
                 kind = type(result).__name__
                 raise InputError(f"{self._source}: {name}({argument}): expected a {expected.__name__}, got a {kind}")
-            return result
+            if isinstance(result, Network):
+                return plain_fields(result)
+            return plain(result) if name == "choices" else result
 
         return call
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from nas.core.documents import read_yaml
 from nas.core.errors import InputError, explain
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import DEFAULT_ACTIVATION, EXPAND, Head, Stage, Stem
@@ -18,25 +19,6 @@ from nas.search_spaces.yaml_shorthand import resolve
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping.
-
-    Raises:
-        InputError: if the file is absent or unreadable, is not valid YAML, or does not hold a mapping.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({_reason(error)})") from None
-    try:
-        data = _UniqueKeys(text).get_single_data()
-    except (yaml.YAMLError, ValueError) as error:  # PyYAML raises ValueError for impossible dates
-        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: expected a mapping of keys to values, got {type(data).__name__}")
-    return data
 
 
 def network_from_dict(data: Mapping[str, Any], source: str = "network") -> Network:
@@ -122,21 +104,3 @@ def _default(item: Field[Any]) -> Any:
 def _flow(data: Mapping[str, Any], braces: bool = False) -> str:
     text = yaml.safe_dump(dict(data), default_flow_style=True, sort_keys=False, width=10_000).strip()
     return text if braces else text[1:-1]
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A safe YAML loader that rejects repeated keys; otherwise the last one would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
-                line = key_node.start_mark.line + 1
-                raise yaml.YAMLError(f"line {line}: the key '{key}' occurs twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8 text"

@@ -14,12 +14,12 @@ def cache_folder() -> Path:
     """
     if given := os.environ.get("NAS_CACHE"):
         return Path(given).expanduser().resolve()
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnas"
     try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnas"
         home.mkdir(parents=True, exist_ok=True)
         if os.access(home, os.W_OK):
             return home
-    except OSError:
+    except (OSError, RuntimeError):  # there is no home directory, or it cannot be written
         pass
     return Path(tempfile.gettempdir()) / f"mnas-{os.getuid()}"
 

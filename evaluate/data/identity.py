@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nas.core.documents import read_json
 from nas.core.errors import InputError
 from nas.core.files import write_whole
 from nas.core.units import count_words
@@ -134,13 +135,10 @@ def keep_identity(folder: Path, now: DataIdentity, what: str, source: str, way_o
         WorkError: if the file cannot be written.
     """
     path = folder / IDENTITY
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         write_whole(path, json.dumps(now.as_dict(), indent=1) + "\n")
         return
-    except (OSError, ValueError):
-        values = {}
+    values = read_json(path)
     check_same_images(DataIdentity.read(values, str(path)), now, what, source, way_on)
 
 

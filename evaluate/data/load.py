@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import InputError, nearest_name
-from nas.core.files import absolute_path
+from nas.core.files import absolute_path, expanded
 from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.data.layout import LAYOUTS
@@ -72,7 +72,7 @@ def find_source(reference: str, root: Path | None = None, download: bool = False
         return digits()
     if reference in NAMED:
         return open_named(reference, root, download)
-    path = Path(reference).expanduser()
+    path = expanded(reference)
     if not path.exists():
         raise InputError(
             f"data: '{reference}' does not exist; expected a folder or zip of images, laid out as {LAYOUTS}, or a name"
@@ -97,7 +97,7 @@ def _without_source(reference: str, resolution: int) -> Prepared | None:
     These are a prepared folder, or a named data set whose prepared images in the cache are undamaged.
     """
     if reference not in data_names():
-        path = Path(reference).expanduser()
+        path = expanded(reference)
         return _matching(open_prepared(path), resolution) if is_prepared(path) else None
     return _sound(prepared_path(reference, resolution))
 

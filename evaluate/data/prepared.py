@@ -9,7 +9,6 @@ unreadable files, the modes and range of the pixels, and the SHA-256 of every ar
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.documents import read_json
 from nas.core.errors import DataGone, InputError
 from nas.evaluate.data.pixels import Bytes, PixelRange
 
@@ -52,7 +52,7 @@ class MappedImages:
 def _map(images: MappedImages) -> Bytes:
     path = Path(images.path)
     try:
-        meta = json.loads((path.parent / META).read_text(encoding="utf-8"))
+        meta = read_json(path.parent / META)
         known = meta["digests"][path.name]
         # Copy on write, because torch warns about read-only arrays. Nothing is written, so all pages stay shared.
         array: Bytes = np.load(path, mmap_mode="c", allow_pickle=False)
@@ -123,7 +123,7 @@ def open_prepared(path: Path) -> Prepared:
         InputError: if it is not a prepared folder, or one of its files is missing, truncated or of the wrong shape.
     """
     try:
-        meta = json.loads((path / META).read_text(encoding="utf-8"))
+        meta = read_json(path / META)
         if meta["format"] != FORMAT:
             raise ValueError(f"its format is {meta['format']!r}, expected {FORMAT!r}")
         images, labels, readable, contents = {}, {}, {}, {}
@@ -164,7 +164,7 @@ def open_prepared(path: Path) -> Prepared:
 
 def damaged(prepared: Prepared) -> list[str]:
     """Return the names of the files whose SHA-256 has changed since they were prepared; reads all files."""
-    meta = json.loads((prepared.path / META).read_text(encoding="utf-8"))
+    meta = read_json(prepared.path / META)
     return [name for name, digest in sorted(meta["digests"].items()) if sha256(prepared.path / name) != digest]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from nas.core.flag import Flag
 from nas.core.section import Section
@@ -17,6 +17,25 @@ DIGITS = "digits"
 def _share(value: float) -> float:
     if not (0 < value < 0.5 or (value >= 1 and value == int(value))):
         raise ValueError(f"expected a fraction between 0 and 0.5, or a whole number of images, got {value}")
+    return value
+
+
+def _names(value: Any) -> Any:
+    """Refuse class names that YAML does not read as text.
+
+    Raises:
+        ValueError: saying how to write them.
+    """
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            if isinstance(item, bool):
+                word = "yes" if item else "no"
+                raise ValueError(
+                    f"expected class names as text, got {item}: YAML reads {word}, {'on' if item else 'off'} and "
+                    f"{str(item).lower()} as a truth value; write the name in quotes, such as '{word}'"
+                )
+            if not isinstance(item, str):
+                raise ValueError(f"expected class names as text, got {item!r}; write the name in quotes: '{item}'")
     return value
 
 
@@ -59,6 +78,6 @@ class DataSettings(Section):
     from all other seeds, so that runs with other seeds are scored on the same images."""
     fraction: float = Field(default=1.0, gt=0, le=1)
     """Fraction of the training images used in proxy trainings, the same for every class."""
-    classes: Annotated[tuple[str, ...] | int | None, AfterValidator(_several)] = None
+    classes: Annotated[tuple[str, ...] | int | None, BeforeValidator(_names), AfterValidator(_several)] = None
     """Names of the classes to use, or a number of classes that are drawn with ``split_seed``; if
     unset, all."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.cores import available_cores
+from nas.core.documents import read_json
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_files import check_skipped
@@ -79,7 +80,7 @@ def write_prepared(
 def _check_same(path: Path, source: Source, resolution: int) -> None:
     """Check that prepared images are replaced only by images of the same source and resolution."""
     try:
-        meta = json.loads((path / META).read_text(encoding="utf-8"))
+        meta = read_json(path / META)
         known = meta["source"], meta["resolution"]
     except (OSError, ValueError, KeyError, TypeError):
         return

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nas.core.documents import parse_json, read_json
 from nas.core.errors import InputError
 from nas.evaluate.imagenet.measured_table import CHOICE_COLUMNS, DEVICE_COLUMNS
 
@@ -71,7 +71,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _row(where: str, text: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(text)
+        data = parse_json(text, where)
         choices = {name: _choice(data["architecture"], name) for name in CHOICE_COLUMNS}
         metrics, info = data["metrics"], data.get("model_info", {})
         figures = {
@@ -106,7 +106,7 @@ def _split_members(folder: Path) -> dict[str, str]:
     for split in _SPLITS:
         file = folder / f"{split}_paths.json"
         try:
-            paths = json.loads(file.read_text(encoding="utf-8"))
+            paths = read_json(file)
             found |= {Path(str(path)).name: split for path in paths}
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"--splits: {file}: expected a JSON list of paths: {error}") from None

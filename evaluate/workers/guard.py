@@ -13,7 +13,7 @@ from typing import Any
 
 from nas.core.errors import DataGone
 from nas.core.records import Evaluation
-from nas.core.user_code import describe
+from nas.core.user_code import describe, kept_directory
 from nas.evaluate.contract import Diverged, Evaluator, Job, check_metrics
 from nas.evaluate.proxy.paused import checkpoint_path
 from nas.evaluate.workers.memory import MemoryLimitExceeded, MemoryWatch
@@ -34,7 +34,7 @@ def evaluate_safely(
         return Evaluation(job.architecture, "failed", {}, seconds, error, fault, details)
 
     try:
-        with _time_limit(timeout_s), memory or nullcontext():
+        with _time_limit(timeout_s), kept_directory(), memory or nullcontext():
             metrics = check_metrics(_call(evaluator, job))
     except KeyboardInterrupt:
         raise

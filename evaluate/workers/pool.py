@@ -12,7 +12,7 @@ from typing import Protocol
 
 from nas.core.errors import DataGone, WorkError
 from nas.core.records import Evaluation
-from nas.core.user_code import describe
+from nas.core.user_code import describe, kept_directory
 from nas.evaluate.contract import Evaluator, Job
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.proxy.paused import forget_checkpoints
@@ -66,7 +66,8 @@ class Worker:
         """Evaluate one job; only ``KeyboardInterrupt`` is raised."""
         if self._evaluator is None:
             try:
-                self._evaluator = self._recipe.make(self._data)
+                with kept_directory():
+                    self._evaluator = self._recipe.make(self._data)
             except DataGone as error:
                 return Evaluation(job.architecture, "failed", {}, 0.0, str(error), "data")
             except Exception as error:

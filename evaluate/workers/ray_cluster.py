@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,22 +28,31 @@ from nas.core.errors import InputError
 from nas.evaluate.data.image_data import ImageData
 
 _log = logging.getLogger(__name__)
+_MOST_FOLDER_BYTES = 40  # a socket's path has at most 107; Ray adds a session's name and its own folders
 _STORE_SHARE = 0.6  # largest share of the object store that the images may take
 _CODE_LEFT_OUT = ["**/__pycache__", "**/*.pyc"]
 
 
-def connect(address: str | None, workers: int) -> None:
+def connect(address: str | None, workers: int) -> bool:
     """Start a local cluster, or join one and send it this package's own code.
 
+    If this process is connected to Ray already, as in a notebook, that connection is used.
+
+    Returns:
+        Whether the connection was made here, so that the caller has to shut Ray down.
+
     Raises:
-        InputError: if there is no cluster at ``address``.
+        InputError: if there is no cluster at ``address``, or Ray cannot be started.
     """
+    if ray.is_initialized():
+        return False
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     with _own_signals():
         if address is None:
             cpus = max(workers, available_cores())
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
-            return
+            folder = {} if (short := short_folder()) is None else {"_temp_dir": short}
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **folder, **quiet)
+            return True
         try:
             _check_listens(address)
             code = {"py_modules": [str(Path(__file__).parents[2])], "excludes": _CODE_LEFT_OUT}
@@ -52,6 +62,25 @@ def connect(address: str | None, workers: int) -> None:
                 f"address: expected a running Ray cluster at '{address}', found none ({first_line(error)}); "
                 "start one with 'ray start --head', or leave --address out"
             ) from None
+    return True
+
+
+def short_folder() -> str | None:
+    """Return a folder for Ray's files, if the paths of its sockets would be too long in its default folder.
+
+    Raises:
+        InputError: if no shorter folder can be written.
+    """
+    default = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(default.encode()) <= _MOST_FOLDER_BYTES:
+        return None
+    for place in ("/tmp", "/var/tmp", "/dev/shm"):
+        if "RAY_TMPDIR" not in os.environ and os.access(place, os.W_OK | os.X_OK):
+            return f"{place}/ray-{os.getuid()}"
+    raise InputError(
+        f"workers: the folder of Ray's sockets, '{default}', has a path of {len(default.encode())} bytes, and at most "
+        f"{_MOST_FOLDER_BYTES} are possible; set the environment variable RAY_TMPDIR to a shorter folder"
+    )
 
 
 def start_and_stop() -> float:
@@ -61,11 +90,12 @@ def start_and_stop() -> float:
         RuntimeError, OSError: if it cannot be started.
     """
     start = time.monotonic()
-    connect(None, 1)
+    owned = connect(None, 1)
     try:
         ray.get(ray.remote(num_cpus=1)(_process).remote(), timeout=60)
     finally:
-        ray.shutdown()
+        if owned:
+            ray.shutdown()
     return time.monotonic() - start
 
 

@@ -113,7 +113,7 @@ class RayPool:
         shared_files: bool = False,
     ) -> None:
         self._retries, self._wanted, self._limit_s = retries, workers, recipe.timeout_s
-        connect(address, workers)
+        self._owns_ray = connect(address, workers)
         try:
             self.gpus_per_worker, count = fit(workers, gpus_per_worker)
             self._recipe = replace(recipe, gpu_share=self.gpus_per_worker or 1.0)
@@ -121,7 +121,8 @@ class RayPool:
             self._data = send_data(data, address is None or shared_files)
             self._starting = [self._new_slot() for _ in range(count)]
         except BaseException:
-            ray.shutdown()
+            if self._owns_ray:
+                ray.shutdown()
             raise
         self._idle: list[_Slot] = []
         self._queue: deque[_Queued] = deque()
@@ -170,7 +171,7 @@ class RayPool:
                 self._forgotten[node].append(key)
 
     def close(self) -> None:
-        """Kill the workers and leave the cluster; a local cluster is stopped.
+        """Kill the workers and leave the cluster; a local cluster that was started here is stopped.
 
         Checkpoints of paused trainings stay on their nodes, so that the run can be resumed.
         """
@@ -182,7 +183,8 @@ class RayPool:
                 _kill(slot)
         self._starting, self._idle, self._running = [], [], {}
         self._queue.clear()
-        ray.shutdown()
+        if self._owns_ray:
+            ray.shutdown()
 
     def _wait(self, timeout_s: float) -> list[Any]:
         """Return the references that are ready: finished jobs and started workers."""

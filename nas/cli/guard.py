@@ -6,12 +6,15 @@ import errno
 import functools
 import sys
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 
-from nas.core.errors import InputError, WorkError
+from nas.core.errors import InputError, WorkError, shortened
+from nas.core.files import expanded
 
+_MOST_CHARACTERS = 2000  # of an error message
 INPUT_MISTAKE, WORK_FAILED, INTERRUPTED = 2, 1, 130
 
 _WRONG_PATH = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
@@ -26,6 +29,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            for name, value in kwargs.items():
+                kwargs[name] = _expanded(value)
             return command(*args, **kwargs)
         except InputError as error:
             _fail(str(error), INPUT_MISTAKE)
@@ -51,6 +56,14 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+def _expanded(value: Any) -> Any:
+    """Return an option's value with ``~`` expanded, if it is a path or a list of paths."""
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    return expanded(value) if isinstance(value, Path) else value
+
+
 def _fail(message: str, status: int) -> None:
-    typer.echo(f"error: {message}", err=True)
+    told = shortened(message.encode(errors="backslashreplace").decode(), _MOST_CHARACTERS)
+    typer.echo(f"error: {told}", err=True)
     raise typer.Exit(status)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
-from nas.core.errors import InputError
+from nas.core.documents import parse_yaml
+from nas.core.errors import InputError, shortened
+from nas.core.plain import plain
 
 Changes = Mapping[str, Any]
 """Values by section: ``{"trials": 40, "objective": {"target_flops": "400M"}}``."""
@@ -43,7 +43,7 @@ def laid_over(
     laid = dict(data)
     for key, value in changes.items():
         if not isinstance(value, Mapping):
-            laid[key] = value
+            laid[key] = plain(value)
             continue
         inner = {} if laid.get(key) is None else laid[key]
         if not isinstance(inner, Mapping):
@@ -66,11 +66,8 @@ def with_assignments(
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
-            raise InputError(f"--set: expected key.path=value, got '{assignment}'")
-        try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError):  # PyYAML raises ValueError for impossible dates
-            raise InputError(f"--set: the value of '{assignment}' is not valid YAML") from None
+            raise InputError(f"--set: expected key.path=value, got '{shortened(assignment)}'")
+        value = parse_yaml(text, f"--set {shortened(key)}")
         if isinstance(value, Mapping):  # a mapping replaces the old value
             laid = laid_over(laid, _at(key, None))
         laid = laid_over(laid, _at(key, value), default_names)

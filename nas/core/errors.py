@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+_MOST_NAMES, _MOST_COMPARED = 40, 100
 _MOST_TOLD = 5  # most errors shown for one document; with more, it is probably a document of the wrong kind
 
 
@@ -22,12 +23,20 @@ class WorkError(RuntimeError):
     """A failure of the work itself with correct input: a full disk, a lost cluster (exit status 1)."""
 
 
+def shortened(text: str, most: int = 160) -> str:
+    """Return a text without its middle if it is longer than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 2 // 3]} ... {text[-(most // 4) :]}"
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'? Known: a, b, x"`` for a misspelt ``name``."""
     names = list(known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name)[:_MOST_COMPARED], names, n=1, cutoff=0.5)
     hint = f"; did you mean '{close[0]}'?" if close else "."
-    return f"{hint} Known: {', '.join(names) or 'none'}"
+    more = f", ... ({len(names)} in all)" if len(names) > _MOST_NAMES else ""
+    return f"{hint} Known: {', '.join(map(shortened, names[:_MOST_NAMES])) or 'none'}{more}"
 
 
 def explain(error: ValidationError, root: Any, source: str, prefix: str = "") -> str:
@@ -44,7 +53,7 @@ def explain(error: ValidationError, root: Any, source: str, prefix: str = "") ->
     for item in error.errors():
         location = item["loc"]
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-        key = prefix + key
+        key = prefix + shortened(key)
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             owner = _type_at(root, location[:-1])
             names = (*_field_types(owner), *getattr(owner, "SHORTHANDS", ()))
@@ -52,10 +61,10 @@ def explain(error: ValidationError, root: Any, source: str, prefix: str = "") ->
         elif item["type"] in ("missing", "missing_argument"):
             missing.append(f"'{key}'{_described(_type_at(root, location[:-1]), location[-1])}")
         elif item["type"] == "value_error":
-            text = item["msg"].removeprefix("Value error, ")
+            text = shortened(item["msg"].removeprefix("Value error, "), 400)
             lines.append(f"{key}: {text}" if key else text)
         else:
-            lines.append(f"{key or 'the document'}: {_plain_words(item['msg'])}, got {item['input']!r}")
+            lines.append(f"{key or 'the document'}: {_plain_words(item['msg'])}, got {shortened(repr(item['input']))}")
     if missing:
         lines.insert(0, f"missing key{'' if len(missing) == 1 else 's'} {', '.join(missing)}")
     lines = list(dict.fromkeys([*(_unknown_keys(keys, names) for names, keys in unknown.items()), *lines]))

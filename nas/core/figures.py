@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nas.core.files import write_bytes_whole
 
+_KEPT_PARAMETERS = ("backend", "backend_fallback", "interactive", "webagg.port", "toolbar")
+
 # Okabe and Ito's palette.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw with matplotlib's defaults inside the context, whatever the user's ``matplotlibrc`` or notebook has set.
+
+    Figures need no display, so the backend that ``MPLBACKEND`` names is not loaded.
+    """
+    import sys
+
+    if "matplotlib" not in sys.modules:  # importing it fails if MPLBACKEND names a backend that is not installed
+        backend = os.environ.pop("MPLBACKEND", None)
+        try:
+            import matplotlib
+        finally:
+            if backend is not None:
+                os.environ["MPLBACKEND"] = backend
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcParams.update({k: v for k, v in matplotlib.rcParamsDefault.items() if k not in _KEPT_PARAMETERS})
+        yield
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from nas.core.errors import InputError, WorkError
+from nas.core.errors import InputError, WorkError, shortened
 
 _log = logging.getLogger(__name__)
 
@@ -45,9 +45,34 @@ def write_bytes_whole(path: Path, content: bytes) -> None:
         raise cannot_write(path, error) from None
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with ``~`` replaced by the home directory.
+
+    Raises:
+        InputError: if no home directory is known, or the path cannot be one.
+    """
+    if "\0" in str(path):
+        raise InputError(f"{str(path)!r}: a path cannot hold a null character")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"'{path}': no home directory is known here (HOME is not set); write the whole path instead of ~"
+        ) from None
+
+
 def absolute_path(path: str | Path) -> str:
-    """Return the absolute path, with ``~`` and symbolic links resolved."""
-    return str(Path(path).expanduser().resolve())
+    """Return the absolute path, with ``~`` and symbolic links resolved.
+
+    Raises:
+        InputError: as ``expanded``.
+    """
+    try:
+        return str(expanded(path).resolve())
+    except OSError as error:
+        raise InputError(f"'{shortened(str(path))}': {error.strerror}") from None
+    except RuntimeError:
+        raise InputError(f"'{path}': its symbolic links lead to themselves") from None
 
 
 def check_empty(path: Path, resume_command: str = "") -> None:
@@ -64,6 +89,25 @@ def check_empty(path: Path, resume_command: str = "") -> None:
         what = "is not empty" if path.is_dir() else "is a file"
         known = f", or resume with: {resume_command}" if resume_command else ""
         raise InputError(f"--out: '{path}' {what}; choose another --out{known}")
+
+
+def claimed_folder(path: Path) -> Path:
+    """Make a new folder at ``path`` or, if another process has it, at ``path-2``, ``path-3``, ...; return its path.
+
+    Raises:
+        InputError, WorkError: if it cannot be made.
+    """
+    number, place = 1, path
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            place.mkdir()
+            return place
+        except FileExistsError:
+            number += 1
+            place = path.with_name(f"{path.name}-{number}")
+        except OSError as error:
+            raise cannot_write(place, error) from None
 
 
 def hold(path: Path, what: str) -> int:

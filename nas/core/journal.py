@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.core.documents import parse_json
+from nas.core.errors import InputError
+
 
 def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append rows to a journal and fsync them together.
@@ -50,8 +53,8 @@ def read_rows(path: Path, cut: bool = False) -> list[dict[str, Any]]:
     rows = []
     for line in whole_lines(path, cut):
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = parse_json(line, str(path))
+        except InputError:
             continue
         if isinstance(row, dict):
             rows.append(row)

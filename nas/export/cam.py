@@ -19,7 +19,8 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from nas.core.errors import InputError, nearest_name
-from nas.core.figures import new_figure, write_figure
+from nas.core.figures import new_figure, own_style, write_figure
+from nas.core.files import expanded
 from nas.evaluate.data.pixels import NeedsRange, open_upright, to_rgb
 from nas.search_spaces.module import NetworkModule
 from nas.weights.file import Weights
@@ -89,6 +90,7 @@ def class_map(module: NetworkModule, images: Tensor, label: int) -> Tensor:
         return torch.einsum("k,khw->hw", module.classifier.weight[label], maps)
 
 
+@own_style()
 def draw_maps(rows: Sequence[Sequence[ActivationMap]], path: Path) -> None:
     """Draw images with their maps, a row for each image and a column for each network, as in EfficientNet's Figure 7.
 
@@ -118,7 +120,7 @@ def open_image(path: Path) -> Image.Image:
         InputError: if it cannot be read.
     """
     try:
-        return open_upright(path.expanduser())
+        return open_upright(expanded(path))
     except Exception as error:  # decoders raise anything on a damaged file
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is not an image, or damaged"
         raise InputError(f"--image: '{path}' cannot be read: {reason}") from None

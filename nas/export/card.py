@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.core.documents import read_mapping, read_yaml
 from nas.core.units import format_quantity
 from nas.core.version import versions
 from nas.evaluate.cost.exact import cost_by_part, network_cost
 from nas.export.export import CARD_MARK, Exported
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
-from nas.search_spaces.yaml_format import read_yaml
 from nas.weights.file import RESULT, WEIGHTS, Weights
 
 
@@ -55,7 +54,7 @@ def _origin(folder: Path) -> list[str]:
     """Return the card's sections on the search (budget and result) and the training, from the files in the folder."""
     if not folder.is_dir():
         return []
-    result = _json(folder / RESULT)
+    result = read_mapping(folder / RESULT)
     found = []
     if (folder / "config.yaml").is_file():
         config = read_yaml(folder / "config.yaml")
@@ -146,11 +145,3 @@ def _files(exported: Sequence[Exported]) -> str:
 def _made_with(command: str) -> str:
     used = ", ".join(f"{name} {number}" for name, number in versions().items() if number != "not installed")
     return f"```bash\n{command}\n```\n\n{used}."
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -241,7 +241,7 @@ def _verify(
     """
     options = [] if counterpart is None else [counterpart.theirs, str(network.norm_epsilon), str(network.classes)]
     program = Path(__file__).with_name("verify.py")
-    command = [sys.executable, "-I", str(program), kind, str(path), str(expected), *options]
+    command = [sys.executable, "-P", str(program), kind, str(path), str(expected), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no error output"])[-1]

@@ -69,9 +69,12 @@ class Chart:
 @contextmanager
 def report_style() -> Iterator[None]:
     """Apply the report's fonts and line widths; needed where figures are made and where they are written."""
-    from matplotlib import rc_context
+    from nas.core.figures import own_style
 
-    with rc_context(_STYLE):
+    with own_style():
+        from matplotlib import rcParams
+
+        rcParams.update(_STYLE)
         yield
 
 

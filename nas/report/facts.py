@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nas.core.documents import read_mapping, read_yaml
 from nas.core.errors import InputError
 from nas.core.journal import read_rows
 from nas.core.records import Trial
 from nas.search.assemble import space_of
 from nas.search.baseline import best_trial, front_of
-from nas.search.config import METADATA, RunConfig
+from nas.search.config import RunConfig
 from nas.search.loop import SPENT
 from nas.search.result import Result
 from nas.search.run_directory import read_config, read_journal
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
-from nas.search_spaces.yaml_format import network_from_dict, read_yaml
+from nas.search_spaces.yaml_format import network_from_dict
 from nas.studies.proxy_ranking import JOURNAL as TRAININGS
 from nas.studies.proxy_ranking import read_trust
 from nas.studies.scaling_fit import REPORT as SCALING
@@ -64,7 +64,7 @@ class Facts:
         if not trials:
             raise InputError(f"report: the run '{path}' has no finished trial yet")
         data = read_yaml(path / "config.yaml")
-        created, versions = (data.get(key) for key in reversed(METADATA))
+        created, versions = data.get("created"), data.get("versions")
         result = Result.read(path)
         if result is not None and sum(result.trials.values()) != len(trials):  # the run was extended since
             result = None
@@ -77,7 +77,7 @@ class Facts:
             result=result,
             network=_baseline(path / "baseline.yaml") if result else None,
             trust=read_trust(path),
-            scaling=_json(path / SCALING),
+            scaling=read_mapping(path / SCALING),
         )
 
     @property
@@ -110,7 +110,7 @@ class Facts:
     @property
     def clock_s(self) -> float | None:
         """Wall-clock seconds of the search; ``None`` if they were not recorded, as without a time budget."""
-        spent = _json(self.path / SPENT).get("clock_s")
+        spent = read_mapping(self.path / SPENT).get("clock_s")
         return None if spent is None else float(spent)
 
     @property
@@ -131,7 +131,7 @@ class Facts:
     @property
     def gpus_per_worker(self) -> float:
         """The share of a GPU that a trial held; 0 on CPUs."""
-        known = _json(self.path / SPENT).get("gpus_per_worker", self.config.workers.gpus_per_worker)
+        known = read_mapping(self.path / SPENT).get("gpus_per_worker", self.config.workers.gpus_per_worker)
         return float(known or 0.0)
 
     def hours(self) -> list[float]:
@@ -150,14 +150,6 @@ class Facts:
     def trust_trainings(self) -> list[dict[str, Any]]:
         """Return the successful trainings that trust was measured from."""
         return [row for row in read_rows(self.path / TRAININGS) if row.get("accuracy") is not None]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _baseline(path: Path) -> Network | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from nas.core.documents import read_yaml
 from nas.core.errors import InputError, nearest_name
+from nas.core.files import expanded
 from nas.core.program import program
 from nas.scale.compound import OFFICIAL, official_scalings, scale
 from nas.search_spaces.catalogue import reference_names, reference_network
 from nas.search_spaces.network import Network
-from nas.search_spaces.yaml_format import network_from_dict, read_yaml
+from nas.search_spaces.yaml_format import network_from_dict
 from nas.search_spaces.yaml_kinds import NETWORK, refuse_others
 
 _B0 = "efficientnet_b0"
@@ -43,7 +44,7 @@ def find_network(reference: str) -> Network:
         base = reference_network(_B0)
         member = reference.removeprefix("efficientnet_")
         return scale(base, official_scalings(member, _B0, base.resolution)[0])
-    path = Path(reference).expanduser()
+    path = expanded(reference)
     if path.is_dir():
         trained = path / "network.yaml"
         baseline = trained if trained.exists() else path / "baseline.yaml"

@@ -7,13 +7,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from nas.controllers.registry import check_options
 from nas.core.changes import Changes, laid_over, with_assignments
+from nas.core.documents import parse_yaml, read_yaml
 from nas.core.errors import InputError, nearest_name
-from nas.core.files import absolute_path
+from nas.core.files import absolute_path, expanded
 from nas.core.flag import RUN, Flag
 from nas.core.section import Section, validated
 from nas.evaluate.data.load import absolute_data
@@ -25,7 +25,6 @@ from nas.scale.grid import ScalingGrid
 from nas.search.asha import rung_cycles, rung_epochs
 from nas.search.config_sections import ConfirmationSettings, FidelitySettings, ObjectiveSettings, TrackingSettings
 from nas.search.time_budget import TimeBudget
-from nas.search_spaces.yaml_format import read_yaml
 from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
 
 OPEN_ENDED = 1_000_000  # number of trials of a run that ends when its budget is used up
@@ -315,8 +314,8 @@ def _absolute(reference: str) -> str:
 def _read(reference: str) -> tuple[str, dict[str, Any]]:
     if reference in config_names():
         text = resources.files("nas.configs").joinpath(f"{reference}.yaml").read_text(encoding="utf-8")
-        return f"config '{reference}'", yaml.safe_load(text)
-    path = Path(reference).expanduser()
+        return f"config '{reference}'", parse_yaml(text, reference)
+    path = expanded(reference)
     if (path / "config.yaml").is_file():
         raise InputError(f"config: '{reference}' is a run directory; give its configuration: {path / 'config.yaml'}")
     if not path.suffix and not path.exists():

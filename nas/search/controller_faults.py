@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from nas.core.errors import InputError, WorkError
 from nas.core.program import program
-from nas.core.user_code import describe
+from nas.core.user_code import describe, kept_directory
 
 
 @contextmanager
@@ -23,7 +23,8 @@ def worded_faults(controller: str, method: str, resume_command: str) -> Iterator
         WorkError: with the exception's type, message and line.
     """
     try:
-        yield
+        with kept_directory():
+            yield
     except (InputError, WorkError, OSError):
         raise
     except (Exception, SystemExit) as error:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from nas.core.files import absolute_path
+from nas.core.files import absolute_path, expanded
 from nas.evaluate.data.identity import DataIdentity
 from nas.evaluate.data.load import data_names
 from nas.search.run_directory import read_config, read_identity
@@ -27,7 +26,7 @@ def data_of_run(thing: str, source: str | None) -> dict[str, Any]:
     Raises:
         InputError: if the run's configuration cannot be read.
     """
-    path = Path(thing).expanduser()
+    path = expanded(thing)
     if not (path / "trials.jsonl").is_file() or read_identity(path) is None:
         return {}
     settings = read_config(path, "train").data
@@ -41,7 +40,7 @@ def other_split(thing: str, now: DataIdentity) -> str:
 
     The result is empty if they are the same, or ``thing`` is not a run that trained networks.
     """
-    path = Path(thing).expanduser()
+    path = expanded(thing)
     then = read_identity(path) if (path / "trials.jsonl").is_file() else None
     return "" if then is None or then.held_out == now.held_out else then.changes_to(now)
 

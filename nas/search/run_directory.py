@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from nas.core.documents import parse_json, read_mapping, read_yaml
 from nas.core.errors import InputError, WorkError, nearest_name
 from nas.core.files import cannot_write, check_empty, hold, write_whole
 from nas.core.journal import append_lines, read_rows, whole_lines
@@ -25,7 +26,6 @@ from nas.core.version import package_version
 from nas.evaluate.data.identity import DataIdentity, check_same_images
 from nas.evaluate.data.settings import keep_old_split
 from nas.search.config import METADATA, RunConfig, validate_config
-from nas.search_spaces.yaml_format import read_yaml
 
 _log = logging.getLogger(__name__)
 
@@ -147,11 +147,8 @@ class Run:
 
     def load_checkpoint(self, keys: Sequence[str]) -> dict[str, Any] | None:
         """Return the last saved state; ``None`` if there is none, it is damaged, or it lacks one of ``keys``."""
-        try:
-            state = json.loads((self.path / "controller.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return state if isinstance(state, dict) and set(keys) <= set(state) else None
+        state = read_mapping(self.path / "controller.json")
+        return state if set(keys) <= set(state) else None
 
     def write_front(self, front: Sequence[Trial]) -> Path:
         """Write ``front.csv``: the front's trials with their metrics, genes and choices."""
@@ -175,11 +172,7 @@ class Run:
 
     def read(self, name: str) -> dict[str, Any]:
         """Return a derived JSON file's content, empty if there is none."""
-        try:
-            result = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return result if isinstance(result, dict) else {}
+        return read_mapping(self.path / name)
 
     def discard(self) -> None:
         """Delete the directory if it holds no trial, for instance because the workers could not be reached."""
@@ -330,7 +323,7 @@ def _to_json(trial: Trial) -> dict[str, Any]:
 
 def _from_json(line: bytes, space: str, where: str) -> Trial:
     try:
-        row = json.loads(line)
+        row = parse_json(line, "the line")
         whole = all(type(gene) is int for gene in row["genes"])
         measured = all(isinstance(value, int | float) for value in row["metrics"].values())
         rewarded = row["reward"] is None or (_is_number(row["reward"]) and row["status"] == "ok")

@@ -16,6 +16,7 @@ from nas.controllers.registry import make_controller
 from nas.core.callback import Callback, CallbackList
 from nas.core.changes import Changes, laid_over
 from nas.core.errors import InputError, WorkError
+from nas.core.files import claimed_folder
 from nas.core.records import Trial
 from nas.core.units import format_duration
 from nas.core.version import versions
@@ -65,12 +66,19 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
     config = config.model_copy(update={"workers": workers})
     setup = replace(setup, config=config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
-    check_free(path)
+    if out is not None:
+        check_free(out)
     _make_controller(setup)  # mistakes in its options are reported before anything is written
     _check_time_budget(config)
     data = read_images(setup, CallbackList(callbacks))
     identity = None if data is None else DataIdentity.of(data)
-    run = Run.create(path, config, versions(), now.isoformat(timespec="seconds"), identity)
+    run = Run.create(
+        path if out is not None else claimed_folder(path),
+        config,
+        versions(),
+        now.isoformat(timespec="seconds"),
+        identity,
+    )
     try:
         return run, _run_and_conclude(setup, run, data, callbacks)
     except InputError:

@@ -8,7 +8,6 @@ smallest significant difference.
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from nas.core.callback import SILENT, Callback
+from nas.core.documents import read_mapping
 from nas.core.errors import WorkError
 from nas.core.records import Architecture
 from nas.core.statistics import measure_noise
@@ -163,11 +163,8 @@ def measure_trust(
 
 def read_trust(folder: Path) -> dict[str, Any] | None:
     """Return the trust report in a folder; ``None`` if there is none or it cannot be read."""
-    try:
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(report, dict) or "tau" not in report:
+    report = read_mapping(folder / REPORT)
+    if "tau" not in report:
         return None
     return {name.replace("deviation", "std"): value for name, value in report.items()}  # names before 0.1.0
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from nas.core.callback import SILENT, Callback
 from nas.core.errors import InputError
-from nas.core.figures import new_figure, write_figure
+from nas.core.figures import new_figure, own_style, write_figure
 from nas.core.records import Architecture
 from nas.core.statistics import Noise, measure_noise
 from nas.evaluate.contract import Job
@@ -145,6 +145,7 @@ def run_study(
     return Study(tuple(members), accuracies, measure_noise(accuracies))
 
 
+@own_style()
 def draw_study(study: Study, path: Path) -> None:
     """Draw accuracy over MACs, with one line for each dimension and the standard errors (as in the paper's Figure 8).
 

@@ -144,6 +144,11 @@ def open_storage(url: str) -> BaseStorage:
         raise InputError(f"--storage: expected a database's URL such as sqlite:///study.db, got '{url}'")
     try:
         return optuna.storages.get_storage(url)
+    except RuntimeError as error:
+        raise InputError(
+            f"--storage: '{url}' was made by another version of Optuna ({str(error).splitlines()[0]}); bring it up to "
+            f"date with: optuna storage upgrade --storage {url}, or choose another database"
+        ) from None
     except (ArgumentError, ModuleNotFoundError, ValueError) as error:
         raise InputError(f"--storage: '{url}' is not an Optuna storage: {str(error).splitlines()[0]}") from None
     except (SQLAlchemyError, OSError) as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nas.core.documents import read_json
 from nas.core.errors import WorkError
 from nas.core.files import write_bytes_whole, write_whole
 
@@ -61,7 +62,7 @@ class Checkpoint:
         if not file.is_file():
             return None
         try:
-            values = json.loads(file.read_text(encoding="utf-8"))
+            values = read_json(file)
             if values["format"] != FORMAT:
                 raise ValueError(f"its format is {values['format']!r}, expected {FORMAT!r}")
             return cls(load_file(folder / Path(values["tensors"]).name), values)

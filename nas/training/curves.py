@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.core.figures import new_figure, write_figure
+from nas.core.figures import new_figure, own_style, write_figure
 
 
+@own_style()
 def write_curves(path: Path, history: Sequence[dict[str, Any]], title: str) -> None:
     """Draw a training's history as SVG.
 

@@ -53,7 +53,7 @@ def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_ove
     local = workers.address in (None, "local")
     for name in (STOP, FAILED):
         (run.path / name).unlink(missing_ok=True)
-    connect(None if local else workers.address, workers.count)
+    owned = connect(None if local else workers.address, workers.count)
     try:
         trainer = _make_trainer(run, data, local)
         failures: list[BaseException] = []
@@ -74,7 +74,8 @@ def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_ove
         if stop.exists() and run.result() is None:
             raise KeyboardInterrupt
     finally:
-        ray.shutdown()
+        if owned:
+            ray.shutdown()
         for name in (STOP, FAILED):
             (run.path / name).unlink(missing_ok=True)
         shutil.rmtree(run.path / RAY_FOLDER, ignore_errors=True)

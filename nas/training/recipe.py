@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from yaml import safe_load
 
+from nas.core.documents import parse_yaml, read_yaml
 from nas.core.errors import InputError, nearest_name
+from nas.core.files import expanded
 from nas.core.flag import Flag
 from nas.core.section import Section, validated
 from nas.evaluate.data.settings import CROP_SHARE
-from nas.search_spaces.yaml_format import read_yaml
 
 MODERN, TRANSFER = "modern", "transfer"
 _LEARNING_RATE_BATCH = 256  # batch size for which recipes state their learning rate
@@ -110,12 +109,12 @@ def load_recipe(reference: str) -> dict[str, Any]:
     """
     if reference in recipe_names():
         text = resources.files("nas.configs").joinpath("recipes", f"{reference}.yaml").read_text(encoding="utf-8")
-        values: dict[str, Any] = safe_load(text)
+        values: dict[str, Any] = parse_yaml(text, reference)
         return values
     if not reference.endswith((".yaml", ".yml")):
         near = nearest_name(reference, recipe_names())
         raise InputError(f"--recipe: expected a shipped recipe or a YAML file, got '{reference}'{near}")
-    return read_yaml(Path(reference).expanduser())
+    return read_yaml(expanded(reference))
 
 
 def make_recipe(values: dict[str, Any], source: str) -> Recipe:

@@ -24,6 +24,7 @@ import yaml
 from nas.core.callback import Callback
 from nas.core.cores import available_cores
 from nas.core.cpu_tuning import tune_for_training
+from nas.core.documents import read_json, read_mapping, read_yaml
 from nas.core.errors import InputError
 from nas.core.files import cannot_write, check_empty, hold, write_whole
 from nas.core.program import program
@@ -34,7 +35,7 @@ from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.settings import keep_old_split
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
-from nas.search_spaces.yaml_format import load_network, network_to_yaml, read_yaml
+from nas.search_spaces.yaml_format import load_network, network_to_yaml
 from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.config import TrainConfig, validate
 from nas.training.curves import write_curves
@@ -103,7 +104,7 @@ class TrainingRun:
         if not (path / IDENTITY).exists():  # a folder from before 0.1.0
             return cls(path, config, network, None)
         try:
-            values = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
+            values = read_json(path / IDENTITY)
             return cls(
                 path, config, network, DataIdentity.read(values, str(path / IDENTITY)), SeenImages.read(values["seen"])
             )
@@ -139,11 +140,8 @@ class TrainingRun:
 
     def progress(self) -> str:
         """Return how far the training was at its checkpoint, in words."""
-        try:
-            values = json.loads((self.path / STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return "nothing"
-        return f"epoch {values['epoch'] + 1}, step {values['step']}"
+        values = read_mapping(self.path / STATE)
+        return f"epoch {values['epoch'] + 1}, step {values['step']}" if {"epoch", "step"} <= set(values) else "nothing"
 
     def history(self) -> list[dict[str, str]]:
         """Return the rows of the epochs that have ended, by column."""
@@ -155,11 +153,7 @@ class TrainingRun:
 
     def result(self) -> dict[str, Any] | None:
         """Return the content of ``result.json``; ``None`` if the training has not ended."""
-        try:
-            found = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
+        return read_mapping(self.path / RESULT) or None
 
 
 def check_free(path: Path) -> None:

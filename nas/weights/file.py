@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
-from nas.core.files import write_bytes_whole
+from nas.core.files import expanded, write_bytes_whole
 from nas.evaluate.data.identity import NOTHING_SEEN, DataIdentity, SeenImages
 from nas.evaluate.data.pixels import PixelRange
 from nas.evaluate.data.settings import CROP_SHARE
@@ -169,7 +169,7 @@ def find_weights(reference: str, network: Network) -> Weights:
     """
     if reference == TORCHVISION:
         return _from_torchvision(network)
-    path = Path(reference).expanduser()
+    path = expanded(reference)
     if path.is_dir():
         path = _trained_weights(path)
     elif not path.exists():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from nas.core.errors import InputError
+from nas.core.files import expanded
 from nas.scale.find_network import find_network
 from nas.search_spaces.module import NetworkModule, build
 from nas.weights.file import TORCHVISION, WEIGHTS, Weights, find_weights, random_weights
@@ -23,7 +22,7 @@ def load_weights(thing: str, weights: str | None) -> Weights | None:
     Raises:
         InputError: if the weights belong to another network.
     """
-    own = Path(thing).expanduser()
+    own = expanded(thing)
     if own.suffix == ".safetensors":
         if weights is not None:
             raise InputError(f"weights: '{thing}' is a file of weights already; leave --weights out")

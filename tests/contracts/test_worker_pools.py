@@ -23,7 +23,9 @@ MakePool = Callable[..., WorkerPool]
 
 def recipe(class_name: str, timeout_s: float | None = None, **options: Any) -> EvaluatorRecipe:
     return EvaluatorRecipe(
-        code=UserCode("/nowhere/toys.py", class_name, TOY_EVALUATORS), options=options, timeout_s=timeout_s
+        code=UserCode("/nowhere/toys.py", class_name, {"toys.py": TOY_EVALUATORS.encode()}),
+        options=options,
+        timeout_s=timeout_s,
     )
 
 

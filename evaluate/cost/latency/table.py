@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nas.core.documents import read_json
 from nas.core.errors import InputError, explain
+from nas.core.files import expanded
 from nas.evaluate.cost.latency.operators import operator_name, operators_of
 from nas.search_spaces.network import Network
 
@@ -93,11 +95,11 @@ def read_table(path: Path) -> LatencyTable:
         InputError: if the file holds no valid latency table; the message names the fault.
     """
     try:
-        text = path.expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--device: '{path}' cannot be read: {error}") from None
+        data = read_json(expanded(path))
+    except InputError as error:
+        raise InputError(f"--device: {error}") from None
     try:
-        return LatencyTable.model_validate_json(text)
+        return LatencyTable.model_validate(data)
     except ValidationError as error:
         raise InputError(f"{explain(error, LatencyTable, str(path))} (nas latency build writes such files)") from None
 

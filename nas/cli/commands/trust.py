@@ -66,7 +66,7 @@ def trust(
     """
     from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say_files, say_next
-    from nas.core.files import write_whole
+    from nas.core.files import expanded, write_whole
     from nas.evaluate.data.identity import DataIdentity, keep_identity
     from nas.report.page import draw_report
     from nas.search.assemble import prepare
@@ -74,7 +74,7 @@ def trust(
     from nas.search.session import read_images, search_pool
     from nas.studies.proxy_ranking import REPORT, Plan, draw_networks, measure_trust, plan_from_run
 
-    run = Path(what).expanduser()
+    run = expanded(what)
     is_run = (run / "trials.jsonl").is_file()
     config = _run_config(run, context, assignments or []) if is_run else _space_config(what, context, assignments or [])
     setup = prepare(config, resumed=is_run)
