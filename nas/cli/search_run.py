@@ -41,14 +41,16 @@ def begin(config: RunConfig, out: Path | None) -> tuple[Run, Baseline]:
     return _show(lambda callbacks: session.begin(config, out, callbacks))
 
 
-def resume(path: Path, changes: Mapping[str, Any]) -> tuple[Run, Baseline]:
-    """Resume a run, and print the result.
+def resume(
+    path: Path, changes: Mapping[str, Any], accept_changes: bool = False, trust_code: bool = False
+) -> tuple[Run, Baseline]:
+    """Resume a run, and print the result (see ``nas.search.session.resume``).
 
     Raises:
         InputError: if there is no run, or the changes do not fit it.
         WorkError: if the work fails.
     """
-    return _show(lambda callbacks: session.resume(path, changes, callbacks))
+    return _show(lambda callbacks: session.resume(path, changes, callbacks, accept_changes, trust_code))
 
 
 def _show(work: _Work) -> tuple[Run, Baseline]:

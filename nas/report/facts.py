@@ -15,6 +15,7 @@ from nas.core.records import Trial
 from nas.search.assemble import space_of
 from nas.search.baseline import best_trial, front_of
 from nas.search.config import RunConfig
+from nas.search.inputs import kept_inputs
 from nas.search.loop import SPENT
 from nas.search.result import Result
 from nas.search.run_directory import read_config, read_journal
@@ -124,7 +125,7 @@ class Facts:
         if self.network is not None or self.best is None:
             return self.network
         try:
-            return spaces.decode(space_of(self.config), self.best.architecture)
+            return spaces.decode(space_of(kept_inputs(self.path, self.config)), self.best.architecture)
         except (InputError, OSError):  # the space's file is missing or has changed
             return None
 

@@ -16,6 +16,7 @@ from nas.core.records import Architecture, Trial
 from nas.report.facts import Facts
 from nas.search.assemble import Setup, prepare
 from nas.search.b0_comparison import sample_inside
+from nas.search.inputs import kept_inputs
 
 SAMPLE = 5_000
 LEAST = 5  # smallest number of random trials for an estimate
@@ -86,7 +87,7 @@ def random_search(facts: Facts, against: Facts | None = None) -> RandomSearch | 
         return RandomSearch(np.fmax.accumulate(rewards), f"{against.name} ({controller})", source, True)
     if facts.is_predicted:
         try:
-            setup = prepare(facts.config, resumed=True)
+            setup = prepare(kept_inputs(facts.path, facts.config), resumed=True)
         except (InputError, OSError) as error:
             return f"no random search was drawn: {error}"
         scored = _looked_up(setup)

@@ -248,14 +248,20 @@ def _fallback(given: Changes) -> str:
     return "default" if name in EVALUATORS and EVALUATORS[name].is_instant else "proxy"
 
 
-def validate_config(data: Mapping[str, Any], source: str) -> RunConfig:
+def validate_config(data: Mapping[str, Any], source: str, runs_code: bool = True) -> RunConfig:
     """Validate a configuration, including the options of its controller and its evaluator.
+
+    Args:
+        data: the configuration's values.
+        source: where they came from, for error messages.
+        runs_code: whether a user's controller may be run to check its options.
 
     Raises:
         InputError: as ``load_config``.
     """
     config = validated(RunConfig, data, source)
-    check_options(config.controller["name"], config.controller_options)
+    if runs_code or ".py" not in config.controller["name"]:
+        check_options(config.controller["name"], config.controller_options)
     _check_fidelity(config)
     _check_confirmation(config)
     _ = config.evaluator_settings  # raises where an option is wrong

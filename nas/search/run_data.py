@@ -7,6 +7,7 @@ from typing import Any
 from nas.core.files import absolute_path, expanded
 from nas.evaluate.data.identity import DataIdentity
 from nas.evaluate.data.load import data_names
+from nas.search.inputs import located_data
 from nas.search.run_directory import read_config, read_identity
 
 _INHERITED = ("source", "classes", "validation", "test", "split_seed")
@@ -29,7 +30,8 @@ def data_of_run(thing: str, source: str | None) -> dict[str, Any]:
     path = expanded(thing)
     if not (path / "trials.jsonl").is_file() or read_identity(path) is None:
         return {}
-    settings = read_config(path, "train").data
+    config = read_config(path, "train")
+    settings = config.data.model_copy(update={"source": located_data(path, config)})
     if source is not None and _place(source) != _place(settings.source):
         return {}
     return {name: getattr(settings, name) for name in _INHERITED}

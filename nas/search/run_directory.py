@@ -18,7 +18,7 @@ import yaml
 
 from nas.core.documents import parse_json, read_mapping, read_yaml
 from nas.core.errors import InputError, WorkError, nearest_name
-from nas.core.files import cannot_write, check_empty, hold, write_whole
+from nas.core.files import cannot_write, check_empty, hold, write_bytes_whole, write_whole
 from nas.core.journal import append_lines, read_rows, whole_lines
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
@@ -26,7 +26,9 @@ from nas.core.version import package_version
 from nas.evaluate.data.identity import DataIdentity, check_same_images
 from nas.evaluate.data.settings import keep_old_split
 from nas.search.config import METADATA, RunConfig, validate_config
+from nas.search.inputs import keep_inputs
 
+FAILED = "failed.jsonl"
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +70,7 @@ class Run:
         metadata: dict[str, Any] = {"versions": versions, "created": created}
         if images is not None:
             metadata["images"] = images.as_dict()
+        keep_inputs(path, config)
         _write_config(path, config, metadata)
         return cls(path, config, images)
 
@@ -119,6 +122,29 @@ class Run:
                 f"before it are safe. Free space, then: {self.resume_command}"
             ) from None
         self.trials.extend(trials)
+
+    def set_failed_aside(self) -> list[Trial]:
+        """Move the failed trials to ``failed.jsonl``, so that they are run again, and return them.
+
+        The controller's checkpoint is removed: a new controller is told the trials that are left.
+
+        Raises:
+            WorkError: if the files cannot be written.
+        """
+        failed = [trial for trial in self.trials if trial.status == "failed"]
+        kept = [trial for trial in self.trials if trial.status != "failed"]
+        path = self.path / "trials.jsonl"
+        try:
+            append_lines(self.path / FAILED, [_to_json(trial) for trial in failed])
+            lines = {one.number: line for one, line in zip(self.trials, whole_lines(path), strict=True)}
+        except OSError as error:
+            raise cannot_write(self.path / FAILED, error) from None
+        write_bytes_whole(path, b"".join(lines[trial.number] + b"\n" for trial in kept))
+        lock, self._lock = self._lock, hold(path, "resume")
+        os.close(lock)
+        (self.path / "controller.json").unlink(missing_ok=True)
+        self.trials = kept
+        return failed
 
     def append_row(self, name: str, row: Mapping[str, Any]) -> None:
         """Write a line to a journal beside the trials: ``rungs.jsonl``, ``confirm.jsonl``.
@@ -255,7 +281,8 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
     data = read_yaml(file)
     keep_old_split(data)
     try:
-        return validate_config({key: value for key, value in data.items() if key not in METADATA}, str(file))
+        values = {key: value for key, value in data.items() if key not in METADATA}
+        return validate_config(values, str(file), runs_code=False)
     except InputError as error:
         made_by, versions = "", data.get("versions")
         if isinstance(versions, dict) and versions.get("mnas") != package_version():

@@ -18,7 +18,7 @@ from nas.core.changes import Changes, laid_over
 from nas.core.errors import InputError, WorkError
 from nas.core.files import claimed_folder
 from nas.core.records import Trial
-from nas.core.units import format_duration
+from nas.core.units import count_words, format_duration
 from nas.core.version import versions
 from nas.evaluate.data.announce import announce_images
 from nas.evaluate.data.identity import DataIdentity
@@ -31,6 +31,7 @@ from nas.search.baseline import Baseline, conclude
 from nas.search.callback import SearchCallback, SearchState, fitted_words
 from nas.search.config import OPEN_ENDED, RunConfig, validate_config
 from nas.search.estimate import ESTIMATED, estimate_trial
+from nas.search.inputs import keep_inputs, resolve_inputs
 from nas.search.loop import SearchLoop
 from nas.search.run_directory import Run, check_free
 from nas.search.run_log import LogCallback, log_file, termination_as_interrupt
@@ -86,32 +87,54 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
         raise
 
 
-def resume(path: Path, changes: Changes, callbacks: Sequence[SearchCallback] = ()) -> tuple[Run, Baseline]:
+def resume(
+    path: Path,
+    changes: Changes,
+    callbacks: Sequence[SearchCallback] = (),
+    accept_changes: bool = False,
+    trust_code: bool = False,
+) -> tuple[Run, Baseline]:
     """Run the missing trials of a run, and conclude it again.
+
+    Trials that failed are run again if no trial has succeeded, or if the evaluator or the space was edited.
 
     Args:
         path: the run's directory.
         changes: what differs from the run's configuration, by section: ``{"trials": 200, "workers": {"count": 4}}``.
         callbacks: callbacks that observe the search.
+        accept_changes: whether to go on with a space, evaluator or controller that was edited since the run began.
+        trust_code: whether to run the copies of the user's code in the run's directory if the originals are gone.
 
     Raises:
-        InputError: if there is no run, or the changes do not fit it.
+        InputError: if there is no run, the changes do not fit it, or its inputs or images have changed.
         WorkError, SearchInterrupted: as ``begin``.
     """
     run = Run.open(path)
-    config = _changed(run.config, changes)
+    callback = CallbackList(callbacks)
+    succeeded = any(trial.status == "ok" for trial in run.trials)
+    inputs = resolve_inputs(path, run.config, accept_changes, trust_code, nothing_to_lose=not succeeded)
+    config = _changed(inputs.config, changes)
     if config.trials < len(run.trials):
         raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
     setup = prepare(config, resumed=True)
     _check_space(setup, run)
-    callback = CallbackList(callbacks)
+    retried: list[Trial] = []
+    if any(trial.status == "failed" for trial in run.trials) and (
+        not any(trial.status in ("ok", "pruned") for trial in run.trials) or inputs.edited & {"evaluator", "space"}
+    ):
+        retried = run.set_failed_aside()
+    for line in inputs.messages:
+        callback.message(line)
     count = "" if config.is_open_ended else f" of {config.trials}"
-    callback.message(f"Resuming {run.path}: {len(run.trials)}{count} trials are done")
+    again = f"; {count_words(len(retried), 'failed trial')} will be run again" if retried else ""
+    callback.message(f"Resuming {run.path}: {len(run.trials)}{count} trials are done{again}")
     data = read_images(setup, callback, run.keep_images) if len(run.trials) < config.trials else None
+    if inputs.edited:
+        keep_inputs(path, config)
     kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "report", "tracking")}
     if any(getattr(run.config, name) != value for name, value in kept.items()):
         run.update_config(run.config.model_copy(update=kept))  # changes of ``workers`` hold for this process only
-    return run, _run_and_conclude(setup, run, data, callbacks)
+    return run, _run_and_conclude(setup, run, data, callbacks, retried)
 
 
 def read_images(
@@ -215,7 +238,13 @@ def _check_space(setup: Setup, run: Run) -> None:
             ) from None
 
 
-def _run_and_conclude(setup: Setup, run: Run, data: ImageData | None, callbacks: Sequence[SearchCallback]) -> Baseline:
+def _run_and_conclude(
+    setup: Setup,
+    run: Run,
+    data: ImageData | None,
+    callbacks: Sequence[SearchCallback],
+    retried: Sequence[Trial] = (),
+) -> Baseline:
     callback = CallbackList([LogCallback(setup.evaluator.is_instant), *callbacks])
     workers = search_pool(setup, data, callback, run.keep_images)
     with log_file(run, callback), termination_as_interrupt(), workers as pool:
@@ -226,7 +255,7 @@ def _run_and_conclude(setup: Setup, run: Run, data: ImageData | None, callbacks:
         for one in callbacks:
             one.search_prepared(setup, run)
         try:
-            if reason := _run_trials(setup, run, pool, callback, callbacks):
+            if reason := _run_trials(setup, run, pool, callback, callbacks, retried):
                 callback.message(f"{reason}: the search ends after {len(run.trials)} trials")
             baseline = conclude(setup, run, pool, callback)
         except KeyboardInterrupt:
@@ -248,7 +277,12 @@ def _run_and_conclude(setup: Setup, run: Run, data: ImageData | None, callbacks:
 
 
 def _run_trials(
-    setup: Setup, run: Run, pool: PoolStarter, callback: Callback, callbacks: Sequence[SearchCallback]
+    setup: Setup,
+    run: Run,
+    pool: PoolStarter,
+    callback: Callback,
+    callbacks: Sequence[SearchCallback],
+    retried: Sequence[Trial],
 ) -> str:
     """Run the missing trials. Returns the reason if they ended before all were done, else an empty text."""
     config = setup.config
@@ -261,7 +295,7 @@ def _run_trials(
     goal = None if config.is_open_ended else config.trials
     tally = Tally(run.trials, most_macs(config))
     state = SearchState(goal, tally, setup.evaluator.is_instant, time_account, workers.gpus_per_worker)
-    loop = SearchLoop(setup, run, controller, workers, CallbackList([_Counter(tally), callback]), time_account)
+    loop = SearchLoop(setup, run, controller, workers, CallbackList([_Counter(tally), callback]), time_account, retried)
     for one in callbacks:
         one.trials_started(state)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Trial
 from nas.search.assemble import space_of
+from nas.search.config import RunConfig
+from nas.search.inputs import kept_inputs
 from nas.search.run_directory import read_config, read_journal
 from nas.search_spaces import space as spaces
 from nas.search_spaces.space import SearchSpace
@@ -49,7 +51,7 @@ class RunStudies:
         self.path, self.config = path, read_config(path, what)
         name = path.resolve().name
         trials = read_journal(path, self.config)
-        self._options = _distributions(space_of(self.config), trials)
+        self._options = _distributions(_space(path, self.config), trials)
         self.reward = self._study(name, storage, ["maximize"])
         self.front = self._study(f"{name}: accuracy, MACs", storage, ["maximize", "minimize"])
         with warnings.catch_warnings():
@@ -155,22 +157,33 @@ def open_storage(url: str) -> BaseStorage:
         raise WorkError(f"--storage: '{url}' cannot be opened: {str(error).splitlines()[0]}") from None
 
 
-def _distributions(space: SearchSpace, trials: Sequence[Trial]) -> dict[str, CategoricalDistribution]:
+def _space(path: Path, config: RunConfig) -> SearchSpace | None:
+    """Return the run's space; ``None`` if it cannot be loaded, for instance because its code must not be run."""
+    try:
+        return space_of(kept_inputs(path, config))
+    except InputError:
+        return None
+
+
+def _distributions(space: SearchSpace | None, trials: Sequence[Trial]) -> dict[str, CategoricalDistribution]:
     """Return the options of every decision; Optuna does not allow options to be added later.
 
-    The options are found by varying one gene at a time, and from the trials. An option that depends on several genes
-    may be missing; it is then stored as a user attribute of the trial instead of a parameter.
+    The options are found by varying one gene at a time, and from the trials; without a space, from the trials alone. An
+    option that depends on several genes may be missing; it is then stored as a user attribute of the trial instead of a
+    parameter.
     """
     from optuna.distributions import CategoricalDistribution
 
     found: dict[str, dict[Choice, None]] = {}
-    first = (0,) * len(space.gene_sizes)
-    seen = [
-        Architecture(space.name, (*first[:place], option, *first[place + 1 :]))
-        for place, count in enumerate(space.gene_sizes)
-        for option in range(int(count))
-    ]
-    for choices in [*(spaces.choices(space, one) for one in seen), *(trial.choices for trial in trials)]:
+    seen: list[Mapping[str, object]] = []
+    if space is not None:
+        first = (0,) * len(space.gene_sizes)
+        seen = [
+            spaces.choices(space, Architecture(space.name, (*first[:place], option, *first[place + 1 :])))
+            for place, count in enumerate(space.gene_sizes)
+            for option in range(int(count))
+        ]
+    for choices in [*seen, *(trial.choices for trial in trials)]:
         for name, value in choices.items():
             found.setdefault(name, {})[_plain(json.loads(json.dumps(value)))] = None
     return defaultdict(

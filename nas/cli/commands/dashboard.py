@@ -9,6 +9,7 @@ import typer
 
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
+from nas.cli.trust import TrustCode, untrusted_run
 
 RunFolder = Annotated[Path, typer.Argument(help="A run directory; its search may still be running.")]
 
@@ -28,13 +29,15 @@ def dashboard(
     from nas.tracking.dashboard import serve
 
     console = make_console()
-    serve(run, host, port, lambda url: say(console, f"Dashboard {url} (Ctrl-C stops it)"))
+    with untrusted_run(trust_code=False):
+        serve(run, host, port, lambda url: say(console, f"Dashboard {url} (Ctrl-C stops it)"))
 
 
 @guarded
 def export_study(
     run: RunFolder,
     storage: Annotated[str, typer.Option(help="URL of an Optuna database, such as sqlite:///study.db.")],
+    trust_code: TrustCode = False,
     quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
     """Write a run's trials into an Optuna database as two studies: one of the reward, one of accuracy and MACs.
@@ -49,7 +52,7 @@ def export_study(
     from nas.tracking.optuna_study import RunStudies, open_storage, told_plainly
 
     database = open_storage(storage)
-    with told_plainly(storage):
+    with told_plainly(storage), untrusted_run(trust_code):
         studies = RunStudies(run, database, "export-study")
         added = studies.follow()
     console = make_console()

@@ -9,6 +9,7 @@ import typer
 
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
+from nas.cli.trust import TrustCode, untrusted_run
 
 
 @guarded
@@ -24,6 +25,7 @@ def report(
     against: Annotated[
         Path | None, typer.Option(help="Another run to draw for comparison, such as one with --controller random.")
     ] = None,
+    trust_code: TrustCode = False,
     quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
     """Write the run as one self-contained HTML page: what was found, how, and how far to trust it.
@@ -40,7 +42,8 @@ def report(
     from nas.report.page import FILE, write_report
 
     target = out / FILE if out is not None and (out.is_dir() or not out.suffix) else out
-    files = write_report(run, target, pictures, against)
+    with untrusted_run(trust_code):
+        files = write_report(run, target, pictures, against)
     console = make_console()
     say_files(console, files)
     if (run / "baseline.yaml").is_file():

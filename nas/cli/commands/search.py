@@ -37,6 +37,22 @@ def search(
         list[str] | None,
         typer.Option("--set", help="key.path=value of the configuration; repeatable.", rich_help_panel=_RUN),
     ] = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="With --resume: go on with a space, evaluator or controller that was edited.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
+    trust_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-code",
+            help="With --resume: run the code that the run directory keeps, if the original is gone.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
     quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
     """Search for a network; the result is a baseline network and a Pareto front.
@@ -56,6 +72,8 @@ def search(
     from nas.core.errors import InputError
 
     if resume is None:
+        if accept_changes or trust_code:
+            raise InputError(f"{'--accept-changes' if accept_changes else '--trust-code'}: applies only with --resume")
         search_run.start(config, given(context), assignments or [], out)
         return
     flags = {"--config": config, "--out": out, "--set": assignments}
@@ -66,4 +84,4 @@ def search(
         raise InputError(
             f"--resume: a run keeps its configuration; it takes only {', '.join(taken)}, not {', '.join(wrong)}"
         )
-    search_run.resume(resume, given(context))
+    search_run.resume(resume, given(context), accept_changes, trust_code)

@@ -70,6 +70,7 @@ def trust(
     from nas.evaluate.data.identity import DataIdentity, keep_identity
     from nas.report.page import draw_report
     from nas.search.assemble import prepare
+    from nas.search.inputs import resolve_inputs
     from nas.search.run_directory import check_run_images, read_identity
     from nas.search.session import read_images, search_pool
     from nas.studies.proxy_ranking import REPORT, Plan, draw_networks, measure_trust, plan_from_run
@@ -77,6 +78,8 @@ def trust(
     run = expanded(what)
     is_run = (run / "trials.jsonl").is_file()
     config = _run_config(run, context, assignments or []) if is_run else _space_config(what, context, assignments or [])
+    if is_run:
+        config = resolve_inputs(run, config).config
     setup = prepare(config, resumed=is_run)
     epochs = config.full_epochs
     assert epochs is not None  # a proxy always has a number of epochs
