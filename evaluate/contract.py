@@ -23,6 +23,8 @@ class Evaluator(Protocol):
         needs_data: whether it trains on the images of ``--data``; its constructor gets them as ``data``, an
             ``ImageData``.
         is_instant: whether it trains nothing, so that worker processes are not worth starting.
+        reads_genes: whether it reads the genotype itself. If not, a gene that changes nothing in the network is an
+            error before any work.
     """
 
     def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:

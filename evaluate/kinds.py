@@ -35,6 +35,7 @@ class EvaluatorKind:
         needs_data: whether it needs images.
         can_test: whether it has ``test``, which scores a network on images that the search never used.
         is_instant: whether it trains nothing, so that workers are not worth starting.
+        reads_genes: whether it reads the genes itself, so that they need not change the network.
         is_predicted: whether its accuracies are predicted by a model of ImageNet trainings.
     """
 
@@ -43,6 +44,7 @@ class EvaluatorKind:
     needs_data: bool = False
     can_test: bool = False
     is_instant: bool = False
+    reads_genes: bool = False
     is_predicted: bool = False
 
 
@@ -85,7 +87,7 @@ def evaluator_kind(name: str) -> EvaluatorKind:
 
 
 def kind_of_class(code: UserCode) -> EvaluatorKind:
-    """Return the properties of a user's class: ``needs_data``, ``is_instant``, and whether it has ``test``.
+    """Return the properties of a user's class: its attributes, and whether it has ``test``.
 
     Raises:
         InputError: if the file cannot be read or run, or has no such class.
@@ -96,4 +98,5 @@ def kind_of_class(code: UserCode) -> EvaluatorKind:
         needs_data=bool(getattr(kind, "needs_data", False)),
         can_test=callable(getattr(kind, "test", None)),
         is_instant=bool(getattr(kind, "is_instant", False)),
+        reads_genes=bool(getattr(kind, "reads_genes", False)),
     )

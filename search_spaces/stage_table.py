@@ -22,7 +22,7 @@ from nas.search_spaces.yaml_format import network_from_dict
 from nas.search_spaces.yaml_kinds import SPACE, refuse_others
 from nas.search_spaces.yaml_shorthand import MODIFIERS, Modifiers, resolve_part, resolve_stage
 
-_FIXED = ("name", "drop_connect", "norm_epsilon", "norm_momentum")
+_FIXED = ("name", "classes", "drop_connect", "norm_epsilon", "norm_momentum")
 _REMEMBERED = 256  # most decoded networks in the cache
 Part = Stem | Stage | Head
 

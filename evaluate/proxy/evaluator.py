@@ -10,7 +10,6 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from nas.evaluate.contract import Diverged
 from nas.evaluate.data.image_data import ImageData, Part
 from nas.evaluate.proxy.images import Images, Normalisation
 from nas.evaluate.proxy.loop import Training, accuracy, half_micro_batch
+from nas.evaluate.proxy.network import proxy_network, proxy_resolution
 from nas.evaluate.proxy.paused import load_checkpoint, save_checkpoint
 from nas.evaluate.proxy.precision import allow_tf32, choose_precision, indexed_device, load_kernels
 from nas.evaluate.proxy.settings import ProxySettings
@@ -218,12 +218,7 @@ class ProxyEvaluator:
         if network is not None:
             side = self.data.train.resolution
             resolution = proxy_resolution(network, self.settings, side)
-            proxy = network.at(resolution=resolution, classes=len(self.data.classes))
-            if self.settings.drop_connect is not None:
-                proxy = replace(proxy, drop_connect=self.settings.drop_connect)
-            if self.settings.dropout is not None:
-                proxy = replace(proxy, head=replace(proxy.head, dropout=self.settings.dropout))
-            module = build(proxy)
+            module = build(proxy_network(network, self.settings, side, len(self.data.classes)))
             return module if resolution == side else nn.Sequential(Resize(resolution), module)
         if self._build_module is None:
             raise InputError("the proxy needs a space with decode or build; this one has neither")
@@ -258,13 +253,6 @@ class Resize(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Scale a batch."""
         return functional.interpolate(images, size=(self.side, self.side), mode="bilinear", antialias=True)
-
-
-def proxy_resolution(network: Network, settings: ProxySettings, side: int) -> int:
-    """Return the side in pixels at which a network trains if images are stored at ``side``."""
-    if settings.reference_resolution is None:
-        return side
-    return max(1, round((settings.resolution or side) * network.resolution / settings.reference_resolution))
 
 
 def choose_device(device: str) -> str:

@@ -75,11 +75,12 @@ class Training:
         Raises:
             Diverged: when the loss is no longer finite.
         """
-        batches = max(1, len(self.images) // self.settings.batch_size)
+        batches = math.ceil(len(self.images) / self.settings.batch_size)
+        rate = self.settings.learning_rate * len(self.images) / (batches * self.settings.batch_size)
         steps = epochs * batches
         self.module.train()
         for step, places in enumerate(self._batches(epochs, batches)):
-            set_learning_rate(self.optimizer, self.settings.learning_rate * schedule(step, steps, self.settings.warmup))
+            set_learning_rate(self.optimizer, rate * schedule(step, steps, self.settings.warmup))
             loss = self._step(*self._batch(places))
             if self.average is not None:
                 self.average.update_parameters(self.module)

@@ -15,11 +15,12 @@ class ProxySettings(Section):
     epochs: int = Field(default=3, ge=1)
     """Passes over the training images (the papers: 5 on ImageNet)."""
     batch_size: int = Field(default=64, ge=1)
-    """Images per step."""
+    """Images per step, at most; an epoch is split into steps of nearly equal size."""
     optimizer: Literal["sgd", "adamw"] = "adamw"
     """Optimizer; ``sgd`` uses Nesterov momentum 0.9."""
     learning_rate: float = Field(default=0.004, gt=0)
-    """Peak learning rate; the schedule is a linear warm-up, then a cosine decay to 0."""
+    """Peak learning rate for steps of ``batch_size`` images, lower in proportion for smaller steps; the schedule is a
+    linear warm-up, then a cosine decay to 0."""
     warmup: float = Field(default=0.1, ge=0, le=1)
     """Fraction of the steps during which the learning rate rises."""
     weight_decay: float = Field(default=0.0001, ge=0, le=1)

@@ -19,6 +19,7 @@ from nas.search_spaces.rounding import round_channels
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
 
 LARGEST_FACTOR = 100
+_MOST_DROPOUT, _DROPOUT_RISE = 0.5, 0.3  # of B7, and from B0 to B7
 LARGEST_PHI = 20.0
 
 
@@ -32,7 +33,7 @@ class Scaling:
         depth: factor on every stage's layers.
         resolution: deployment resolution in pixels; if ``None``, ``resolution_factor`` is used.
         resolution_factor: factor on the baseline's resolution, used if ``resolution`` is ``None``.
-        dropout: dropout rate of the classifier; ``None`` keeps the baseline's.
+        dropout_rise: what is added to the classifier's dropout rate; a baseline without dropout stays without.
         keep_stem_and_head: whether the channels of stem and head, and the layers of the first and last stage, stay
             unscaled.
         phi: the compound coefficient, if the member has one.
@@ -43,7 +44,7 @@ class Scaling:
     depth: float = 1.0
     resolution: int | None = None
     resolution_factor: float = 1.0
-    dropout: float | None = None
+    dropout_rise: float = 0.0
     keep_stem_and_head: bool = False
     phi: float | None = None
 
@@ -125,8 +126,7 @@ def scale(network: Network, scaling: Scaling) -> Network:
         channels=round_channels(network.head.channels, ends),
         hidden=round_channels(network.head.hidden, ends),
     )
-    if scaling.dropout is not None:
-        head = replace(head, dropout=scaling.dropout)
+    head = replace(head, dropout=scaled_dropout(head.dropout, scaling.dropout_rise))
     return replace(
         network,
         name=scaling.name,
@@ -135,6 +135,18 @@ def scale(network: Network, scaling: Scaling) -> Network:
         stages=stages,
         head=head,
     )
+
+
+def scaled_dropout(dropout: float, rise: float) -> float:
+    """Return a classifier's dropout rate raised by ``rise``: 0 stays 0, and a rate is not raised above 0.5.
+
+    Examples:
+        >>> scaled_dropout(0.2, 0.3), scaled_dropout(0.2, -0.3), scaled_dropout(0.0, 0.3), scaled_dropout(0.8, 0.3)
+        (0.5, 0.0, 0.0, 0.8)
+    """
+    if not dropout or not rise:
+        return dropout
+    return max(0.0, min(max(_MOST_DROPOUT, dropout), round(dropout + rise, 9)))
 
 
 def round_layers(layers: int, depth: float) -> int:
@@ -159,12 +171,13 @@ def official_scalings(names: str, base: str, resolution: int, keep_stem_and_head
         width, depth, official, dropout = OFFICIAL[name]
         own = round(resolution * official / _OFFICIAL_BASE_RESOLUTION)
         member = f"efficientnet_{name}" if base == "efficientnet_b0" else f"{base}_{name}"
-        scalings.append(Scaling(member, width, depth, own, 1.0, dropout, keep_stem_and_head))
+        rise = dropout - OFFICIAL["b0"][3]
+        scalings.append(Scaling(member, width, depth, own, 1.0, rise, keep_stem_and_head))
     return scalings
 
 
 def phi_scaling(phi: float, base: str, rule: Rule | None = None) -> Scaling:
-    """Return the scaling for a compound coefficient; dropout rises linearly from 0.2 at phi = 0 to 0.5 at phi = 7.
+    """Return the scaling for a compound coefficient; dropout rises by 0.3 from phi = 0 to phi = 7, as from B0 to B7.
 
     Raises:
         InputError: if phi is out of range.
@@ -177,7 +190,7 @@ def phi_scaling(phi: float, base: str, rule: Rule | None = None) -> Scaling:
         width=rule.beta**phi,
         depth=rule.alpha**phi,
         resolution_factor=rule.gamma**phi,
-        dropout=min(0.5, max(0.0, 0.2 + 0.3 * phi / 7)),
+        dropout_rise=_DROPOUT_RISE * phi / 7,
         keep_stem_and_head=rule.keep_stem_and_head,
         phi=phi,
     )

@@ -23,6 +23,7 @@ _FULL_ENOUGH = (0.99, 0.97)
 _NEARLY = 0.9  # share of the budget; it is an error if the largest phi uses less
 _SLACK = 0.15  # largest relative deviation of resolution and width from the rule, when they are adjusted to the budget
 PHI_STEP, WIDTH_STEP, MEASURED_PHI_STEP = 1e-4, 1e-3, 0.02
+_MUCH, _LOOK_STEP = 0.9, 0.01  # a share of a budget below 0.9 is explained
 # Maximum number of times that a measured member is made smaller because a new measurement exceeds the budget.
 _REMEASURED = 50
 
@@ -121,6 +122,37 @@ def scale_to_budget(network: Network, ceilings: Sequence[Ceiling], rule: Rule) -
                 "smaller each time: the machine is too busy for measurements; try again when it is idle"
             )
     return replace(found, name=f"{network.name}_{'_'.join(ceiling.text for ceiling in ceilings)}", phi=phi)
+
+
+def why_below(network: Network, scaling: Scaling, ceilings: Sequence[Ceiling], rule: Rule) -> str:
+    """Return why a member of ``scale_to_budget`` uses much less than its budget; empty if it uses 90% or more.
+
+    Args:
+        network: the baseline.
+        scaling: the member's scaling, with its phi.
+        ceilings: its budgets.
+        rule: the rule of the scaling.
+    """
+    made = scale(network, scaling)
+    share = max(ceiling.latest(made) / ceiling.limit for ceiling in ceilings)
+    if share >= _MUCH:
+        return ""
+    told = f"{scaling.name} uses only {share:.0%} of its budget"
+    if not all(ceiling.exact for ceiling in ceilings):
+        return f"{told}: its speed was measured, and measurements vary"
+    phi = scaling.phi or 0.0
+    while (phi := phi + _LOOK_STEP) <= LARGEST_PHI:
+        try:
+            larger = scale(network, phi_scaling(phi, network.name, rule))
+        except InputError:
+            break
+        if over := [one for one in ceilings if one.cost(larger) > one.limit]:
+            costs = ", ".join(f"{one.name} {one.cost(larger):,.4g}" for one in over)
+            return (
+                f"{told}: channels are rounded to multiples of 8, layers and pixels to whole numbers, and the next "
+                f"larger member by the rule exceeds it ({costs})"
+            )
+    return f"{told}: the rule allows no larger member"
 
 
 def _bracket(fits: Callable[[float], bool], lowest: float) -> tuple[float, float] | None:

@@ -25,12 +25,14 @@ from nas.evaluate.imagenet.skeleton import covers
 from nas.evaluate.kinds import EvaluatorKind, TableSettings, kind_of_class
 from nas.evaluate.objective.limits import Limits
 from nas.evaluate.objective.reward import Reward
+from nas.evaluate.proxy.network import proxy_resolution
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.recipe import EvaluatorRecipe
 from nas.evaluate.table import TableEvaluator
 from nas.scale.grid import ScalingSpace
 from nas.search.config import RunConfig
 from nas.search.config_objective import budget, check_device, reward
+from nas.search.genes import check_genes_are_seen, searched_resolutions
 from nas.search.run_directory import read_trials
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
@@ -98,6 +100,8 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         InputError: if the configuration cannot work; nothing has been trained or written then.
     """
     space = space_of(config)
+    if not resumed:
+        config = _with_reference_resolution(config, space)
     recipe = _recipe(config, space)
     named = config.objective.device
     device = None if named is None else load_device(named, space, config.objective.max_latency_error)
@@ -111,7 +115,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     def examine(architecture: Architecture) -> None:
         costs(architecture)
         if recipe.proxy is not None and (network := spaces.decode(space, architecture)) is not None:
-            network.at(resolution=config.data.resolution)
+            network.at(resolution=proxy_resolution(network, recipe.proxy, config.data.resolution))
 
     limits = budget(config)
     domain: Domain
@@ -121,6 +125,9 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         domain = ListedDomain(space, costs, limits, space.distinct(), "the grid of scaling")
     else:
         domain = (limited_domain if limits else LimitedDomain)(space, costs, limits, examine)
+    evaluator = config.evaluator_kind if recipe.code is None else kind_of_class(recipe.code)
+    if recipe.ready is None and not isinstance(space, ScalingSpace):
+        check_genes_are_seen(space, recipe.proxy, config.data.resolution, evaluator.reads_genes)
     maximised = reward(config)
     return Setup(
         config=config,
@@ -130,9 +137,23 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         reward=maximised,
         recipe=recipe,
         limits=limits,
-        evaluator=config.evaluator_kind if recipe.code is None else kind_of_class(recipe.code),
+        evaluator=evaluator,
         earlier=_earlier_trials(config, space, costs, maximised, resumed),
     )
+
+
+def _with_reference_resolution(config: RunConfig, space: SearchSpace) -> RunConfig:
+    """Set the proxy's reference resolution if the space searches the resolution.
+
+    The networks of the largest resolution train at ``data.resolution``, the others at smaller images in proportion.
+    """
+    proxy = config.proxy
+    if proxy is None or proxy.reference_resolution is not None or isinstance(space, ScalingSpace):
+        return config
+    found = searched_resolutions(space)
+    if len(found) < 2:
+        return config
+    return config.model_copy(update={"evaluator": {**config.evaluator, "reference_resolution": found[-1]}})
 
 
 def space_of(config: RunConfig) -> SearchSpace:
@@ -295,10 +316,14 @@ def _check_trainable(space: SearchSpace, config: RunConfig) -> None:
             "use --evaluator FILE.py:Class"
         )
     network = spaces.decode(space, _usable(space, lambda architecture: spaces.decode(space, architecture)))
-    if network is not None:
+    assert config.proxy is not None
+    for resolution in searched_resolutions(space) if network is not None else ():
+        assert network is not None
+        side = proxy_resolution(network.at(resolution=resolution), config.proxy, config.data.resolution)
         try:
-            network.at(resolution=config.data.resolution)
+            network.at(resolution=side)
         except InputError as error:
+            searched = "" if side == config.data.resolution else f" (networks of {resolution} px train at {side} px)"
             raise InputError(
-                f"data.resolution: {config.data.resolution} px is too small for this space: {error}"
+                f"data.resolution: {config.data.resolution} px is too small for this space{searched}: {error}"
             ) from None

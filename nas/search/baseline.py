@@ -45,6 +45,7 @@ class Baseline:
         files: the files of the run, including those that were written.
         b0_comparison: comparison with EfficientNet-B0, if the ImageNet surrogate scored the baseline.
         neighbours: predicted effect of each change of one choice of the baseline, if the surrogate scored it.
+        predicted_for: the machine that a latency table predicts for, if it is not this one; else empty.
         measured_ms: measured latency of the baseline on this machine in ms, if a latency table predicted it.
         confirmation: the confirming trainings; ``None`` if there are none.
     """
@@ -57,6 +58,7 @@ class Baseline:
     b0_comparison: B0Comparison | None = None
     neighbours: list[Neighbour] = field(default_factory=list)
     measured_ms: float | None = None
+    predicted_for: str = ""
     confirmation: Confirmation | None = None
 
     @property
@@ -135,7 +137,10 @@ def conclude(
         run.path / "run.log",
     ]
     files[2:2] = [run.path / name for name in (RUNGS, SPENT, JOURNAL) if (run.path / name).exists()]
-    return Baseline(baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms, confirmation)
+    elsewhere = _predicted_for(setup)
+    return Baseline(
+        baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms, elsewhere, confirmation
+    )
 
 
 def _measured_ms(setup: Setup, network: Network | None) -> float | None:
@@ -152,6 +157,12 @@ def _measured_ms(setup: Setup, network: Network | None) -> float | None:
     except InputError as error:
         _log.warning("the baseline's latency was not measured here: %s", error)
         return None
+
+
+def _predicted_for(setup: Setup) -> str:
+    from nas.evaluate.cost.latency.device import TableDevice, other_machine
+
+    return other_machine(setup.costs.device.table) if isinstance(setup.costs.device, TableDevice) else ""
 
 
 def _score_on_test(job: Job, pool: WorkerPool) -> float | None:

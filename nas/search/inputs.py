@@ -165,7 +165,7 @@ def resolve_inputs(
             told = f"{role}: '{place}' has changed since this run began ({changes})"
             if not (accept or nothing_to_lose):
                 raise InputError(
-                    f"{told}. Trials of two versions may not be comparable. Restore it (the run keeps its first version in "
+                    f"{told}. Trials of two versions may not be comparable. Restore it (its first version is in "
                     f"{copy.path.parent}), begin a new run, or go on with --accept-changes"
                 )
             found.messages.append(f"{told}; the change is accepted")

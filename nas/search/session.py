@@ -64,7 +64,7 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
     now = datetime.now().astimezone()
     setup = prepare(config)
     workers = config.workers.model_copy(update={"count": setup.worker_count})
-    config = config.model_copy(update={"workers": workers})
+    config = setup.config.model_copy(update={"workers": workers})
     setup = replace(setup, config=config)
     path = out or Path("runs") / f"{setup.space.name}-{now:%Y%m%d-%H%M%S}"
     if out is not None:

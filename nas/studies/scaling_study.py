@@ -201,7 +201,8 @@ def _key(member: StudyMember) -> str:
 def _scaling(baseline: Network, dimension: str, macs: float, rule: Rule) -> Scaling:
     """Return the scaling in one dimension whose exact MACs are nearest to ``macs``."""
     if dimension == "compound":
-        return scale_to_budget(baseline, [macs_ceiling(macs, "x")], rule)
+        found = scale_to_budget(baseline, [macs_ceiling(macs, "x")], rule)
+        return replace(found, dropout_rise=0.0)  # every dimension has the baseline's regularisation
     makers: dict[str, Callable[[float], Scaling]] = {
         "depth": lambda factor: Scaling("x", depth=factor),
         "width": lambda factor: Scaling("x", width=factor),

@@ -26,7 +26,7 @@ class Recipe(Section):
     )
     """Passes over the training images."""
     batch_size: Annotated[int, Flag("--batch-size", help="Images per step, in total.")] = Field(default=256, ge=1)
-    """Images per step, in all processes together."""
+    """Images per step, at most, in all processes together; an epoch is split into steps of nearly equal size."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Maximum images at once in each process; gradients are accumulated over the batch. Unset: the whole batch."""
     optimizer: Literal["rmsprop", "sgd", "adamw"] = "adamw"

@@ -71,7 +71,8 @@ class Trainer:
         seed: int = 0,
         world: World = World(),  # noqa: B008 (frozen)
     ) -> None:
-        images = min(recipe.batch_size, len(data.train.labels))
+        batches = math.ceil(len(data.train.labels) / recipe.batch_size)
+        images = len(data.train.labels) // batches  # of the smallest step: an epoch is split nearly evenly
         if images < 2 * world.size:
             raise InputError(
                 f"recipe.batch_size: {images} images are too few for {world.size} processes; BatchNorm needs 2 in each"
@@ -96,7 +97,7 @@ class Trainer:
         self._together: nn.Module = module if world.size == 1 else DistributedDataParallel(module)
         self._step = EagerStep(self._together, self.optimizer, recipe, len(data.classes), self.precision)
         self._flips = data.mirrored if recipe.flip is None else recipe.flip
-        self._batches = max(1, len(self._train) // recipe.batch_size)
+        self._batches = batches
 
     def run(
         self, callback: Callback, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float = 600.0

@@ -141,7 +141,7 @@ def test_a_latency_table_from_building_to_a_search_that_uses_it(tmp_path: Path) 
     tiny = ("--set", "data.fraction=0.1", "--set", "data.resolution=16")
     result = run_nas("search", *arguments, *accepted, *tiny, "--out", "run", cwd=tmp_path)
     assert all(trial["metrics"]["latency_ms"] <= limit for trial in read_trials(tmp_path / "run"))
-    assert "measured now" in result.stdout and "mean error on 20 other networks" in result.stdout
+    assert "measured here" in result.stdout and "mean error on 20 other networks" in result.stdout
     assert json.loads((tmp_path / "run" / "result.json").read_text())["measured_latency_ms"] > 0
 
 

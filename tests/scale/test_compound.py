@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from nas.core.errors import InputError
 from nas.evaluate.cost.exact import network_cost
 from nas.scale.compound import Rule, Scaling, official_scalings, phi_scaling, round_layers, scale
 from nas.scale.find_network import find_network
-from nas.search_spaces.catalogue import reference_network
+from nas.search_spaces.catalogue import reference_names, reference_network
 from nas.search_spaces.rounding import round_channels
 
 B0 = reference_network("efficientnet_b0")
@@ -83,8 +85,26 @@ def test_members_of_other_baselines_keep_their_resolutions_ratio() -> None:
 
 
 def test_dropout_rises_with_phi_from_b0s_to_b7s() -> None:
-    dropouts = [phi_scaling(phi, "x").dropout for phi in (0, 3.5, 7, 10, -9)]
+    dropouts = [scale(B0, phi_scaling(phi, "x")).head.dropout for phi in (0, 3.5, 7, 10, -9)]
     assert dropouts == pytest.approx([0.2, 0.35, 0.5, 0.5, 0])
+
+
+def test_dropouts_of_the_released_models_are_kept() -> None:
+    members = [scale(B0, scaling) for scaling in official_scalings("b0..b8", "efficientnet_b0", 224)]
+    assert [member.head.dropout for member in members] == [0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", reference_names())
+def test_phi_0_is_the_identity(name: str) -> None:
+    network = reference_network(name)
+    assert replace(scale(network, phi_scaling(0, name)), name=network.name) == network
+
+
+def test_a_network_without_dropout_stays_without() -> None:
+    network = reference_network("resnet50")
+    assert network.head.dropout == 0 and scale(network, phi_scaling(3, "x")).head.dropout == 0
+    (member,) = official_scalings("b7", "resnet50", 224)
+    assert scale(network, member).head.dropout == 0
 
 
 @pytest.mark.parametrize("names", ["b9", "b1..b9", "b3..b1", "", "b1,,b2"])

@@ -10,7 +10,7 @@ import pytest
 
 from nas.core.changes import nested
 from nas.core.errors import InputError
-from nas.evaluate.proxy.evaluator import proxy_resolution
+from nas.evaluate.proxy.network import proxy_resolution
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.scale.compound import Rule
 from nas.scale.find_network import find_network

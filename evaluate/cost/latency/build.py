@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from nas.core.cores import processor
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.statistics import agreement
@@ -192,18 +192,9 @@ class _HeadModule(nn.Module):
 
 
 def _machine(settings: BuildSettings) -> dict[str, str]:
-    found = {"processor": _processor(), "system": platform.platform(), "torch": torch.__version__}
+    found = {"processor": processor(), "system": platform.platform(), "torch": torch.__version__}
     if settings.device == "cuda":
         found["gpu"] = torch.cuda.get_device_name()
     if settings.backend == ONNXRUNTIME:
         found["onnxruntime"] = version("onnxruntime")
     return found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.core.cores import processor
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.evaluate.cost.latency.stage_sums import StageSums
@@ -75,7 +76,20 @@ class TableDevice:
 def table_note(table: LatencyTable) -> str:
     """Return a description of the table's device and settings, and of its mean error."""
     threads = f"{table.threads} thread{'s' if table.threads > 1 else ''}"
+    elsewhere = other_machine(table)
+    measured = f"; measured on another machine ({elsewhere}), not on this one ({processor()})" if elsewhere else ""
     return (
         f"{table.device} by {table.backend}, {threads}, batch {table.batch}; mean error on "
-        f"{len(table.validation.networks)} other networks {table.validation.mape:.1%}"
+        f"{len(table.validation.networks)} other networks {table.validation.mape:.1%}{measured}"
     )
+
+
+def other_machine(table: LatencyTable) -> str:
+    """Return the processor (for GPU tables: the GPU) that a table was measured on; empty if it is this machine's."""
+    if table.device == "cuda":
+        import torch
+
+        gpu = table.machine.get("gpu", "an unknown GPU")
+        return "" if torch.cuda.is_available() and torch.cuda.get_device_name() == gpu else gpu
+    name = table.machine.get("processor", "an unknown processor")
+    return "" if name == processor() else name

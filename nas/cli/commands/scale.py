@@ -155,7 +155,8 @@ def scale(
     _only("without --fit", {**dict.fromkeys(fitted, True), "set": assignments})
     rule = Rule(alpha, beta, gamma, keep_stem_head)
     ceilings = _budgets(to_flops, to_latency, max_memory, device, threads)
-    _family(network, rule, official, phi, hand, ceilings, out, json)
+    predictor = device if to_latency is not None and device not in ("cpu", "cuda") else None
+    _family(network, rule, official, phi, hand, ceilings, predictor, out, json)
 
 
 def _family(
@@ -165,15 +166,17 @@ def _family(
     phi: str | None,
     hand: dict[str, Any],
     budgets: Sequence[Sequence[Ceiling]],
+    predictor: str | None,
     out: Path | None,
     json: bool,
 ) -> None:
-    """Make, write and print the requested members."""
+    """Make, write and print the requested members; ``predictor`` is the table that predicts latencies, if any."""
     from nas.cli.display.output import make_console, print_json, say, say_files, say_next
     from nas.core.errors import InputError
+    from nas.evaluate.devices import network_speed
     from nas.scale.compound import official_scalings, phi_scaling
     from nas.scale.family import make_family, write_family
-    from nas.scale.to_budget import scale_to_budget
+    from nas.scale.to_budget import scale_to_budget, why_below
 
     scalings: list[Scaling] = []
     if official is not None:
@@ -198,6 +201,11 @@ def _family(
         return
     console = make_console()
     _print(console, members, budgets, rule)
+    for ceilings, made in zip(budgets, members[len(members) - len(budgets) :], strict=True):
+        if reason := why_below(network, made.scaling, ceilings, rule):
+            say(console, reason)
+    if predictor is not None:
+        say(console, f"latency_ms is predicted: {network_speed(predictor, members[-1].network)[1]}")
     if files:
         say_files(console, files)
         say_next(console, "train", files[-1], "--data", "DIR")

@@ -94,8 +94,9 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
             say(console, f"{label:<15} {best.metrics[name]:,}")
     source = "predicted " if run.config.objective.device else ""
     if "latency_ms" in best.metrics:
-        measured = "" if baseline.measured_ms is None else f", measured now {baseline.measured_ms:.2f} ms"
-        say(console, f"Latency         {source}{best.metrics['latency_ms']:.2f} ms{measured}")
+        measured = "" if baseline.measured_ms is None else f", measured here {baseline.measured_ms:.2f} ms"
+        elsewhere = f" for another machine ({baseline.predicted_for})" if baseline.predicted_for else ""
+        say(console, f"Latency         {source}{best.metrics['latency_ms']:.2f} ms{elsewhere}{measured}")
     if "throughput" in best.metrics:
         say(console, f"Throughput      {source}{best.metrics['throughput']:,.0f} images/s")
     say(console, f"Pareto front    {count_words(len(baseline.front), 'network')} (accuracy, MACs, params)")
