@@ -23,6 +23,16 @@ _NEVER = -1  # marks a metric that was measured at least once: its absence is no
 _RISING = (REWARD, ACCURACY, "throughput")
 
 
+def rises_by_name(metric: str) -> bool:
+    """Return whether a metric is maximised unless the user says otherwise.
+
+    Examples:
+        >>> [name for name in ("accuracy", "accuracy_std", "accuracy_longer", "macs") if rises_by_name(name)]
+        ['accuracy', 'accuracy_longer']
+    """
+    return not metric.endswith("_std") and (metric in _RISING or metric.startswith(ACCURACY))
+
+
 @dataclass(frozen=True)
 class Objectives:
     """Names of metrics, and which of them are maximised.
@@ -40,7 +50,7 @@ class Objectives:
         """Parse names such as ``accuracy``, ``macs``, ``max:battery_life`` or ``min:error``.
 
         Without a direction, ``reward``, ``throughput`` and all names that begin with ``accuracy`` are maximised, and
-        all other metrics are minimised.
+        all other metrics are minimised; names that end in ``_std`` always are.
 
         Raises:
             InputError: if there is no name, or a name is not a string, has an unknown direction or appears twice.
@@ -53,7 +63,7 @@ class Objectives:
                 raise InputError(f"{key}: expected names such as accuracy, macs or max:NAME, got {name!r}")
             if metric in found:
                 raise InputError(f"{key}: '{metric}' appears twice")
-            rises = direction == "max" if colon else metric in _RISING or metric.startswith(ACCURACY)
+            rises = direction == "max" if colon else rises_by_name(metric)
             found[metric] = 1 if rises else -1
         if not found:
             raise InputError(f"{key}: expected at least one, such as [accuracy, macs]")

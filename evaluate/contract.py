@@ -32,6 +32,10 @@ class Evaluator(Protocol):
         ...
 
 
+MOST_METRIC = 1e30
+"""The largest absolute value of a metric; pictures of larger ones overflow."""
+
+
 class Diverged(RuntimeError):
     """The training diverged: a value is NaN or infinite."""
 
@@ -80,12 +84,19 @@ def check_metrics(metrics: Any) -> dict[str, float]:
         raise InputError(f"evaluate: expected a dict holding at least 'accuracy', got {metrics!r:.200}")
     plain = {}
     for name, value in metrics.items():
+        if not isinstance(name, str):
+            raise InputError(f"evaluate: expected names of metrics as text, got {name!r:.100}")
         try:
-            plain[str(name)] = value if type(value) in (int, float) else float(value)
-        except (TypeError, ValueError):
+            number = float(value)
+        except (TypeError, ValueError, OverflowError, RuntimeError):  # torch refuses tensors of several values
             raise InputError(f"evaluate: metric '{name}': expected a number, got {value!r:.100}") from None
-    if not math.isfinite(plain["accuracy"]):
-        raise Diverged(f"accuracy is {plain['accuracy']}")
-    if not 0 <= plain["accuracy"] <= 1:
-        raise InputError(f"evaluate: accuracy: expected a fraction from 0 to 1, got {plain['accuracy']}")
+        if math.isfinite(number) and abs(number) > MOST_METRIC:
+            raise InputError(f"evaluate: metric '{name}': expected at most {MOST_METRIC:g}, got {number:g}")
+        plain[name] = value if type(value) in (int, float) else number
+    accuracy = plain["accuracy"]
+    if not math.isfinite(accuracy):
+        raise Diverged(f"accuracy is {accuracy}")
+    if not 0 <= accuracy <= 1:
+        percent = " (a percentage? Divide it by 100)" if 1 < accuracy <= 100 else ""
+        raise InputError(f"evaluate: accuracy: expected a fraction from 0 to 1, got {accuracy:g}{percent}")
     return {name: value for name, value in plain.items() if math.isfinite(value)}

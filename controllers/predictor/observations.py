@@ -59,6 +59,11 @@ class Observations:
         """Return a metric of trials that succeeded, ``(n,)``."""
         return np.array([self.metrics[index][name] for index in places], dtype=np.float64)
 
+    def least(self, name: str) -> float:
+        """Return the smallest positive value of a metric of the trials that succeeded; 0 if there is none."""
+        values = self.metric_at(name, self.places("ok"))
+        return float(values[values > 0].min(initial=np.inf)) if (values > 0).any() else 0.0
+
     def most_telling(self, most: int) -> list[int]:
         """Return the indices of at most ``most`` successful trials: half are the best, the others evenly spread."""
         places = self.places("ok")

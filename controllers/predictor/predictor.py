@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nas.controllers.controller import Controller, State
-from nas.controllers.objectives import ACCURACY, REWARD, Objectives, Watch, known_metrics
+from nas.controllers.objectives import ACCURACY, REWARD, Objectives, Watch, known_metrics, rises_by_name
 from nas.controllers.predictor.batches import Accept, Beliefs, pick, pick_spread
 from nas.controllers.predictor.gaussian_process import GaussianProcess
 from nas.controllers.predictor.inner_search import best_candidates, distinct
@@ -80,7 +80,7 @@ class Predictor(Controller):
         self.objectives = Objectives.parse(objectives)
         self.model = Model(task.domain, self._modelled(), most)
         self._rising = dict(zip(self.objectives.names, self.objectives.signs, strict=True))
-        self._watch = Watch("controller.objectives", self.model.metrics)
+        self._watch = Watch("controller.objectives", [name for name in self.model.metrics if name in self._rising])
         self._queue: list[Architecture] = []
         self._has_copies = False  # whether a candidate was a network that was proposed before
 
@@ -135,11 +135,13 @@ class Predictor(Controller):
     def _modelled(self) -> dict[str, bool]:
         """Return the metrics that have to be predicted, and for each whether higher is better.
 
-        These are the metrics of the objectives that are not known before training.
+        These are the metrics of the objectives, and of the reward, that are not known before training.
         """
         known = known_metrics(self.domain)
         signs = zip(self.objectives.names, self.objectives.signs, strict=True)
         wanted = {ACCURACY if name == REWARD else name: sign > 0 for name, sign in signs}
+        if REWARD in self.objectives.names:
+            wanted = {**{name: rises_by_name(name) for name in self.task.reward.metrics}, **wanted}
         if not (modelled := {name: rises for name, rises in wanted.items() if name not in known}):
             raise InputError(
                 f"controller.objectives: {', '.join(self.objectives.names)} are known without any trial; "
@@ -248,7 +250,10 @@ class Predictor(Controller):
         """Return the objectives under optimistic predictions, ``(n, objectives)``, all to maximise."""
         columns = dict(costs)
         for name, mean in means.items():
-            columns[name] = mean + self._rising.get(name, 1) * self.kappa * stds[name]
+            direction = self._rising.get(name, 1 if rises_by_name(name) else -1)
+            columns[name] = mean + direction * self.kappa * stds[name]
+            if name != ACCURACY and name in self.task.reward.metrics:  # a cost of the reward is positive
+                columns[name] = np.maximum(columns[name], self.model.observations.least(name) / 2)
         values = [self.task.reward.many(columns) if name == REWARD else columns[name] for name in self.objectives.names]
         hoped: Numbers = np.stack(values, axis=1) * np.asarray(self.objectives.signs)
         return hoped

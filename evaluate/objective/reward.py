@@ -34,11 +34,17 @@ class Factor:
 
         Raises:
             KeyError: if the metric was not measured.
+            ValueError: if it is not positive.
 
         Examples:
             >>> round(Factor("macs", 400e6)({"macs": 200e6}), 4)
             1.0497
         """
+        if not metrics[self.metric] > 0:
+            raise ValueError(
+                f"the metric '{self.metric}' is {metrics[self.metric]:g}, but a factor of the reward needs a positive "
+                "value"
+            )
         ratio = metrics[self.metric] / self.target
         return float(ratio ** (self.alpha if ratio <= 1 else self.beta))
 
@@ -64,6 +70,7 @@ class Reward:
 
         Raises:
             KeyError: if a factor's metric was not measured.
+            ValueError: if it is not positive.
         """
         reward = metrics["accuracy"]
         for factor in self.factors:

@@ -41,6 +41,7 @@ from nas.search_spaces.hardware_presets import apply_preset
 from nas.search_spaces.space import SearchSpace
 
 TRIES = 50  # random genotypes tried if the first one is unusable; building a module takes tens of milliseconds
+_PREDICTED = ("accuracy_std", "accuracy_longer")  # metrics of the ImageNet surrogate besides the accuracy
 _MORE_TRIES = 1000  # tries where no module is built
 
 
@@ -110,7 +111,9 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     if recipe.proxy is not None:
         _check_trainable(space, config)
     rows = [Architecture(space.name, genes) for genes in table.rows] if table else []
-    _check_countable(space, costs, config, rows[0] if rows else None)
+    maximised = reward(config)
+    measured = None if recipe.code is not None else _PREDICTED if config.evaluator_kind.is_predicted else ()
+    _check_countable(space, costs, config, rows[0] if rows else None, measured)
 
     def examine(architecture: Architecture) -> None:
         costs(architecture)
@@ -128,7 +131,6 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     evaluator = config.evaluator_kind if recipe.code is None else kind_of_class(recipe.code)
     if recipe.ready is None and not isinstance(space, ScalingSpace):
         check_genes_are_seen(space, recipe.proxy, config.data.resolution, evaluator.reads_genes)
-    maximised = reward(config)
     return Setup(
         config=config,
         space=space,
@@ -262,19 +264,35 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any], key: str) -> No
         ) from None
 
 
-def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig, row: Architecture | None) -> None:
-    """Check that the costs of the target and of every limit are known, tested on ``row`` if there is one."""
+def _check_countable(
+    space: SearchSpace,
+    costs: KnownCosts,
+    config: RunConfig,
+    row: Architecture | None,
+    measured: Sequence[str] | None,
+) -> None:
+    """Check that the costs of the target, of every limit and of the reward's factors are known.
+
+    Args:
+        space: the space.
+        costs: its known costs.
+        config: the configuration.
+        row: an architecture to test with, if the evaluator is a table.
+        measured: metrics that the evaluator returns besides; ``None`` if they are not known before it runs.
+
+    Raises:
+        InputError: naming the metric, and the nearest known one.
+    """
     if row is None and hasattr(space, "costs"):
         _usable(space, costs, _MORE_TRIES)
     objective = config.objective
     looked_up = {} if row is None else costs(row)
-    latency = (
-        objective.target_latency is not None or "latency_ms" in objective.limits
-    ) and "latency_ms" not in looked_up
-    throughput = objective.min_throughput is not None and "throughput" not in looked_up
+    asked = {*objective.limits} | ({one.metric for one in objective.factors} if measured is not None else set())
+    latency = (objective.target_latency is not None or "latency_ms" in asked) and "latency_ms" not in looked_up
+    throughput = (objective.min_throughput is not None or "throughput" in asked) and "throughput" not in looked_up
     if latency or throughput:
         check_device(costs.device, latency, throughput)
-    if objective.target_flops is None and not objective.limits:
+    if objective.target_flops is None and not objective.limits and not (objective.factors and measured is not None):
         return
     known = looked_up or costs(_usable(space, costs))
     for metric in objective.limits:
@@ -282,6 +300,12 @@ def _check_countable(space: SearchSpace, costs: KnownCosts, config: RunConfig, r
             raise InputError(
                 f"objective.limits: '{metric}' is not a cost that is known for space '{space.name}' before training"
                 f"{nearest_name(metric, known)}"
+            )
+    for place, factor in enumerate(objective.factors if measured is not None else ()):
+        if factor.metric not in (names := [*known, *(measured or ())]):
+            raise InputError(
+                f"objective.factors[{place}].metric: no metric of this search is named '{factor.metric}'"
+                f"{nearest_name(factor.metric, names)}"
             )
     if objective.target_flops is not None and "macs" not in known:
         raise InputError(

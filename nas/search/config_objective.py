@@ -50,7 +50,16 @@ def reward(config: RunConfig) -> Reward:
     alpha = alpha if objective.alpha is None else objective.alpha
     beta = beta if objective.beta is None else objective.beta
     targets = {"macs": objective.target_flops, "latency_ms": objective.target_latency}
-    return Reward(tuple(Factor(name, target, alpha, beta) for name, target in targets.items() if target is not None))
+    factors = [Factor(name, target, alpha, beta) for name, target in targets.items() if target is not None]
+    for place, one in enumerate(objective.factors):
+        key = f"objective.factors[{place}].metric"
+        if one.metric == "accuracy":
+            raise InputError(f"{key}: the accuracy is the reward's first factor already; name a cost")
+        if one.metric in (factor.metric for factor in factors):
+            raise InputError(f"{key}: '{one.metric}' has a factor already")
+        own = (alpha if one.alpha is None else one.alpha, beta if one.beta is None else one.beta)
+        factors.append(Factor(one.metric, one.target, *own))
+    return Reward(tuple(factors))
 
 
 def check_device(device: DeviceModel | None, latency: bool, throughput: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from nas.core.flag import RUN, Flag
 from nas.core.section import Count, Milliseconds, Section, Throughput
@@ -22,6 +22,32 @@ def _limits(value: Any) -> Any:
 
 def _optional_number(value: Any) -> Any:
     return None if isinstance(value, str) and value.lower() == "none" else value
+
+
+def _in_unit(value: Any) -> Any:
+    """Parse the target of a factor in the unit of its metric."""
+    if isinstance(value, dict) and "target" in value:
+        return {**value, "target": _limits({str(value.get("metric")): value["target"]})[str(value.get("metric"))]}
+    return value
+
+
+class FactorSettings(Section):
+    """One factor ``[metric / target] ** w`` of the reward, with ``w = alpha`` up to the target and ``beta`` above."""
+
+    metric: str = Field(min_length=1)
+    """Name of the metric, which has to be positive: ``params``, ``memory_bytes``, ``latency_ms``, or one that the
+    evaluator returns."""
+    target: float = Field(gt=0)
+    """Target in the metric's unit, for instance ``5M``, ``20MB`` or ``3ms``."""
+    alpha: float | None = None
+    """Exponent at or below the target; unset: that of the section."""
+    beta: float | None = None
+    """Exponent above the target; unset: that of the section."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parse_target(cls, value: Any) -> Any:
+        return _in_unit(value)
 
 
 class ObjectiveSettings(Section):
@@ -82,6 +108,9 @@ class ObjectiveSettings(Section):
     """Exponent of MACs / T, and of latency / T, at or below the target; unset: given by ``constraint``."""
     beta: Annotated[float | None, Flag("--beta", help="Exponent above the target.")] = None
     """Exponent above the target; unset: given by ``constraint``."""
+    factors: tuple[FactorSettings, ...] = ()
+    """Further factors of the reward, on any known metric or one of the evaluator's own:
+    ``[{metric: params, target: 5M}, {metric: energy_mj, target: 3, alpha: 0, beta: -0.5}]``."""
 
 
 class FidelitySettings(Section):

@@ -45,7 +45,7 @@ def check_genes_are_seen(space: SearchSpace, proxy: ProxySettings | None, side: 
 
     def seen(network: Network) -> Hashable:
         if proxy is None:
-            return replace(network, name="")
+            return replace(network, name="network")
         return proxy_network(network, proxy, side, network.classes).signature()
 
     bases = _bases(space, _BASES)

@@ -13,6 +13,9 @@ from nas.evaluate.contract import Job
 from nas.search.assemble import Setup
 from nas.search_spaces import space as spaces
 
+RESERVED = ("number", "reward", "seconds", "status", "error", "genes", "choices", "space", "epochs")
+"""Names that a user's metric cannot have."""
+
 
 @dataclass(slots=True)
 class Pending:
@@ -45,14 +48,25 @@ def evaluated_trial(setup: Setup, pending: Pending, job: Job, evaluation: Evalua
 
     A trial without a finite reward has failed; ``error`` says why.
     """
-    metrics = {**evaluation.metrics, **setup.costs(pending.architecture)}
+    known = setup.costs(pending.architecture)
+    metrics = {**evaluation.metrics, **known}
     status, error, reward = evaluation.status, evaluation.error, None
+    if setup.recipe.code is not None and (taken := sorted(evaluation.metrics.keys() & {*known, *RESERVED})):
+        status, error = (
+            "failed",
+            (
+                f"the evaluator's metric '{taken[0]}' has a name of the program's own (an exact cost or a column of the "
+                "journal); give it another name"
+            ),
+        )
     if status == "ok":
         metrics |= {"epochs": sum(job.cycles)} if job.cycles else {}
         try:
             reward = setup.reward(metrics)
         except KeyError as missing:
             reward, error = math.nan, f"the reward needs the metric {missing}, which is not known"
+        except (ValueError, OverflowError) as impossible:
+            reward, error = math.nan, str(impossible)
         if not math.isfinite(reward):
             status, error, reward = "failed", error or f"the reward is {reward}", None
     return finished_trial(setup, pending, status, metrics, reward, error)

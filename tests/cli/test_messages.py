@@ -109,7 +109,7 @@ MISTAKES = [
     (["search", "--evaluator", "toys.py:Sine", "--set", "evaluator.dealy=1"], ["takes the options ['delay']", "dealy"]),
     (["search", "--alpha", "nan"], ["objective.alpha", "finite"]),
     (["search", "--set", "evaluator.learning_rate=.nan"], ["learning_rate", "finite"]),
-    (["search", "--set", "data.source=2021-13-45"], ["--set", "not valid YAML"]),
+    (["search", "--set", "data.source=[1"], ["--set", "not valid YAML"]),
     (["search", "--out", "x" * 300], ["too long"]),
     (["search", "--data", "x" * 300], ["too long"]),
     (["search", "--space", "raises.py:Space"], ["decode", "KeyError", "raises.py, line 4"]),

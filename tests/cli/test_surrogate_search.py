@@ -222,6 +222,8 @@ def test_a_space_that_has_changed_is_told_before_a_run_goes_on(tmp_path: Path, a
     run_nas("search", *parts, "--trials", "5", "--out", "run", cwd=tmp_path)
     (tmp_path / "mine.py").write_text(after + TOY_EVALUATORS)
     result = run_nas("search", "--resume", "run", "--trials", "9", cwd=tmp_path, check=2)
+    assert "has changed since this run began (mine.py edited)" in result.stderr
+    result = run_nas("search", "--resume", "run", "--trials", "9", "--accept-changes", cwd=tmp_path, check=2)
     assert "has changed since this run began: trial 0" in result.stderr and words in result.stderr
     assert len(read_trials(tmp_path / "run")) == 5
     (tmp_path / "mine.py").write_text(PLAIN + TOY_EVALUATORS)

@@ -91,7 +91,7 @@ def test_the_surrogate_s_metrics() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read as JSON"),
+        ("{", "is not valid JSON"),
         ("[]", "expected a map"),
         ("{}", "expected a map"),
         ('{"0,1": {"accuracy": 0.5}}', "'0,1': expected 5 genes, got 2"),
@@ -99,7 +99,7 @@ def test_the_surrogate_s_metrics() -> None:
         ('{"a,b": 0.5}', "expected comma-joined option indices"),
         ('{"0,0,0,0,0": {"macs": 5}}', "at least 'accuracy'"),
         ('{"0,0,0,0,0": 66.3}', "accuracy: expected a fraction from 0 to 1, got 66.3"),
-        ('{"0,0,0,0,0": NaN}', "accuracy is nan"),
+        ('{"0,0,0,0,0": NaN}', "the number NaN is not finite"),
     ],
 )
 def test_tables_that_are_wrong_are_refused_by_entry(text: str, message: str, tmp_path: Path) -> None:
