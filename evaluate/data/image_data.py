@@ -29,12 +29,15 @@ class Part:
         rows: rows of ``pixels`` that are in this split, ``(n,)``, in increasing order.
         labels: labels of the rows, ``(n,)`` int64.
         contents: digest of each row's image before decoding, ``(n,)`` uint64.
+        aspects: if ``pixels`` hold whole images squeezed into squares, the width of each row's image divided by its
+            height, ``(n,)``; else ``None``.
     """
 
     pixels: Bytes | MappedImages
     rows: Labels
     labels: Labels
     contents: Contents
+    aspects: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, images: Bytes, labels: Labels, contents: Contents | None = None) -> Part:
@@ -63,7 +66,7 @@ class Part:
 
     def resident(self) -> Part:
         """Return this split with its own images in memory, for machines that cannot see the file."""
-        return Part.of(self.images, self.labels, self.contents)
+        return replace(Part.of(self.images, self.labels, self.contents), aspects=self.aspects)
 
 
 @dataclass(frozen=True, slots=True)

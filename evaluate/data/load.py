@@ -21,7 +21,8 @@ from nas.evaluate.data.named import NAMED, open_named
 from nas.evaluate.data.prepared import Prepared, damaged, is_prepared, open_prepared
 from nas.evaluate.data.settings import DIGITS, DataSettings
 from nas.evaluate.data.source import Source, digits, from_folder
-from nas.evaluate.data.splits import Rows, split
+from nas.evaluate.data.splits import Labels, Rows, split
+from nas.evaluate.data.view import View
 from nas.evaluate.data.writing import Progress, locked, no_progress, write_prepared
 
 _CHECKED_BYTES = 2**30  # larger folders have their checksums verified only by `nas data prepare`
@@ -39,21 +40,37 @@ def absolute_data(settings: DataSettings) -> DataSettings:
     return settings.model_copy(update={"source": absolute_path(settings.source)})
 
 
-def load_data(settings: DataSettings, progress: Progress = no_progress) -> ImageData:
+def load_data(
+    settings: DataSettings, progress: Progress = no_progress, views: tuple[View, View] | None = None
+) -> ImageData:
     """Load and split a data set; the same ``split_seed`` gives the same split, prepared or not.
+
+    Args:
+        settings: the source and its split.
+        progress: called while images are decoded.
+        views: what is stored of training images, and of validation and test images; ``None``: squares of
+            ``settings.resolution``. A prepared folder has squares of one size, which are used whatever the views.
 
     Raises:
         InputError: if there is no such data, or it cannot be used.
         WorkError: if the decoded images cannot be written.
     """
     generator = np.random.default_rng(np.random.SeedSequence([settings.split_seed, 1]))
-    if prepared := _without_source(settings.source, settings.resolution):
+    square = View(settings.resolution)
+    if prepared := _without_source(settings.source, square if views is None else None, settings.resolution):
         rows = split(prepared.labels, prepared.classes, settings, generator)
-        return _assemble(prepared, rows, settings)
+        return _assemble({part: (prepared, rows[part]) for part in rows}, settings)
     source = find_source(settings.source)
     rows = split(source.labels, source.classes, settings, generator)
-    prepared, positions = _prepared_rows(source, rows, settings.resolution, progress)
-    return _assemble(prepared, positions, settings)
+    train, held_out = views or (square, square)
+    if train == held_out:
+        prepared, positions = _prepared_rows(source, rows, train, progress)
+        return _assemble({part: (prepared, positions[part]) for part in rows}, settings)
+    found: dict[str, tuple[Prepared, tuple[str, Labels]]] = {}
+    for view, parts in ((train, ("train",)), (held_out, ("validation", "test"))):
+        prepared, positions = _prepared_rows(source, {part: rows[part] for part in parts}, view, progress)
+        found |= {part: (prepared, positions[part]) for part in parts}
+    return _assemble(found, settings)
 
 
 def find_source(reference: str, root: Path | None = None, download: bool = False) -> Source:
@@ -91,24 +108,25 @@ def find_source(reference: str, root: Path | None = None, download: bool = False
     return from_folder(path)
 
 
-def _without_source(reference: str, resolution: int) -> Prepared | None:
+def _without_source(reference: str, view: View | None, resolution: int) -> Prepared | None:
     """Return prepared images that can be used without their source, or ``None``.
 
-    These are a prepared folder, or a named data set whose prepared images in the cache are undamaged.
+    These are a prepared folder of this resolution, or a named data set whose prepared images of this view are in the
+    cache and undamaged.
     """
     if reference not in data_names():
         path = expanded(reference)
         return _matching(open_prepared(path), resolution) if is_prepared(path) else None
-    return _sound(prepared_path(reference, resolution))
+    return None if view is None else _sound(prepared_path(reference, view))
 
 
-def prepared_path(name: str, resolution: int, rows: Mapping[str, NDArray[np.int64]] | None = None) -> Path:
-    """Return the cache folder of a source, or of a selection of its rows, at a resolution."""
-    digest = hashlib.sha256(f"{name} {resolution}".encode())
+def prepared_path(name: str, view: View, rows: Mapping[str, NDArray[np.int64]] | None = None) -> Path:
+    """Return the cache folder of a view of a source, or of a selection of its rows."""
+    digest = hashlib.sha256(f"{name} {view.key}".encode(errors="surrogateescape"))
     for part, own in (rows or {}).items():
         digest.update(part.encode() + own.tobytes())
     stem = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in Path(name).stem)
-    return cache_folder() / "prepared" / f"{stem[:40]}-{resolution}px-{digest.hexdigest()[:16]}"
+    return cache_folder() / "prepared" / f"{stem[:40]}-{view.key}-{digest.hexdigest()[:16]}"
 
 
 def prepare(
@@ -122,35 +140,36 @@ def prepare(
         InputError, WorkError: as ``write_prepared``.
     """
     everything = {part: np.arange(len(labels)) for part, labels in source.labels.items()}
-    target = path or prepared_path(source.name, resolution)
+    view = View(resolution)
+    target = path or prepared_path(source.name, view)
     with locked(target):
-        ready = _ready(target, source, resolution, checked_bytes=math.inf)
-        return (ready, False) if ready else (write_prepared(source, everything, resolution, target, progress), True)
+        ready = _ready(target, source, view, checked_bytes=math.inf)
+        return (ready, False) if ready else (write_prepared(source, everything, view, target, progress), True)
 
 
-def _prepared_rows(source: Source, rows: Rows, resolution: int, progress: Progress) -> tuple[Prepared, Rows]:
+def _prepared_rows(source: Source, rows: Rows, view: View, progress: Progress) -> tuple[Prepared, Rows]:
     """Return the decoded images of ``rows``, decoded now if needed, and the indices of the rows in them."""
-    if whole := _ready(prepared_path(source.name, resolution), source, resolution):
+    if whole := _ready(prepared_path(source.name, view), source, view):
         return whole, rows
     chosen: dict[str, list[NDArray[np.int64]]] = {}
     for origin, own in rows.values():
         chosen.setdefault(origin, []).append(own)
     wanted = {origin: np.unique(np.concatenate(lists)) for origin, lists in chosen.items()}
     if all(len(wanted.get(part, ())) == len(labels) for part, labels in source.labels.items()):
-        target = prepared_path(source.name, resolution)
+        target = prepared_path(source.name, view)
         with locked(target):
-            ready = _ready(target, source, resolution)
-            return ready or write_prepared(source, wanted, resolution, target, progress), rows
-    target = prepared_path(source.name, resolution, wanted)
+            ready = _ready(target, source, view)
+            return ready or write_prepared(source, wanted, view, target, progress), rows
+    target = prepared_path(source.name, view, wanted)
     with locked(target):
-        part = _ready(target, source, resolution) or write_prepared(source, wanted, resolution, target, progress)
+        part = _ready(target, source, view) or write_prepared(source, wanted, view, target, progress)
     return part, {name: (origin, np.searchsorted(wanted[origin], own)) for name, (origin, own) in rows.items()}
 
 
-def _ready(path: Path, source: Source, resolution: int, checked_bytes: float = _CHECKED_BYTES) -> Prepared | None:
+def _ready(path: Path, source: Source, view: View, checked_bytes: float = _CHECKED_BYTES) -> Prepared | None:
     """Return the images prepared at ``path``; ``None`` if they are damaged or do not match the source."""
     prepared = _sound(path, checked_bytes)
-    if prepared and (prepared.fingerprint, prepared.resolution) == (source.fingerprint, resolution):
+    if prepared and (prepared.fingerprint, prepared.view) == (source.fingerprint, view.key):
         return prepared
     return None
 
@@ -184,15 +203,21 @@ def _matching(prepared: Prepared, resolution: int) -> Prepared:
     return prepared
 
 
-def _assemble(prepared: Prepared, positions: Rows, settings: DataSettings) -> ImageData:
-    """Return the three splits, made from the rows that could be read."""
+def _assemble(found: Mapping[str, tuple[Prepared, tuple[str, Labels]]], settings: DataSettings) -> ImageData:
+    """Return the three splits, made from the rows that could be read.
+
+    Args:
+        found: for ``train``, ``validation`` and ``test``: prepared images, and the rows in one of their splits.
+        settings: the settings, for the choice of classes.
+    """
     parts: dict[str, Part] = {}
-    for name, (origin, places) in positions.items():
+    for name, (prepared, (origin, places)) in found.items():
         kept = places[prepared.readable[origin][places]]
         labels, contents = prepared.labels[origin][kept], prepared.contents[origin][kept]
-        parts[name] = Part(prepared.images[origin], kept, labels, contents)
+        aspects = prepared.aspects[origin][kept] if "whole" in prepared.view else None
+        parts[name] = Part(prepared.images[origin], kept, labels, contents, aspects)
+    prepared, (origin, places) = found["train"]
     classes = prepared.classes
-    origin, places = positions["train"]
     present = sorted(np.unique(prepared.labels[origin][places]).tolist())  # classes of all rows, readable or not
     wanted = classes if settings.classes is None else [classes[label] for label in present]
     _check_classes(parts, wanted, classes, prepared)
@@ -200,13 +225,14 @@ def _assemble(prepared: Prepared, positions: Rows, settings: DataSettings) -> Im
         classes = tuple(classes[label] for label in present)
         for name, part in parts.items():
             parts[name] = replace(part, labels=np.searchsorted(present, part.labels))
+    ranges = [one.pixel_range for one, _ in found.values() if one.pixel_range is not None]
     return ImageData(
         **parts,
         classes=classes,
         mirrored=prepared.mirrored,
-        skipped=prepared.skipped,
+        skipped=tuple(sorted({line for one, _ in found.values() for line in one.skipped})),
         notes=prepared.notes,
-        pixel_range=prepared.pixel_range,
+        pixel_range=ranges[0] if ranges else None,
     )
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.evaluate.data.view import View
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -30,10 +32,6 @@ class PixelRange:
     def ends(self) -> list[float]:
         """``[low, high]``, for files."""
         return [self.low, self.high]
-
-    def joined(self, other: PixelRange | None) -> PixelRange:
-        """Return the range that covers both."""
-        return self if other is None else PixelRange(min(self.low, other.low), max(self.high, other.high))
 
     def to_bytes(self, values: NDArray[np.float32]) -> Bytes:
         """Scale values to 0..255; values outside the range become 0 or 255."""
@@ -107,27 +105,49 @@ def to_rgb(image: Image.Image, pixel_range: PixelRange | None = None) -> Image.I
     return fromarray(pixel_range.to_bytes(values)).convert("RGB")
 
 
-def decode_image(data: bytes, resolution: int, pixel_range: PixelRange | None = None) -> tuple[Bytes, str]:
-    """Decode one file to ``(resolution, resolution, 3)`` uint8: RGB, upright, centre-cropped square, antialiased.
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded image.
 
-    Returns the pixels and Pillow's mode of the file.
+    Attributes:
+        pixels: ``(side, side, 3)`` uint8, the view of the image.
+        mode: Pillow's mode of the file.
+        aspect: width of the upright image divided by its height.
+    """
+
+    pixels: Bytes
+    mode: str
+    aspect: float
+
+
+def decode_image(data: bytes, view: View, pixel_range: PixelRange | None = None) -> Decoded:
+    """Decode one file to 8-bit RGB, upright.
 
     Raises:
         NeedsRange: if the image is deep and ``pixel_range`` is not given.
         Exception: any exception of a decoder.
     """
-    from PIL import Image, ImageOps
-
-    upright = open_upright(io.BytesIO(data), resolution)
-    square = ImageOps.fit(to_rgb(upright, pixel_range), (resolution, resolution), Image.Resampling.BILINEAR)
-    return np.asarray(square), upright.mode
+    upright = open_upright(io.BytesIO(data), round(view.side / view.share))
+    mode, (width, height) = upright.mode, upright.size
+    return Decoded(view_of(to_rgb(upright, pixel_range), view), mode, width / height)
 
 
-def resize(pixels: Bytes, resolution: int) -> Bytes:
-    """Resize ``(h, w)`` or ``(h, w, 3)`` uint8 to ``(resolution, resolution, 3)``: centre-cropped, antialiased."""
-    from PIL import Image, ImageOps
+def decode_pixels(pixels: Bytes, view: View) -> Decoded:
+    """Return the view of ``(h, w)`` or ``(h, w, 3)`` uint8."""
+    from PIL import Image
 
     image = Image.fromarray(pixels)
-    if image.size != (resolution, resolution):
-        image = ImageOps.fit(image, (resolution, resolution), Image.Resampling.BILINEAR)
-    return np.asarray(image.convert("RGB"))
+    return Decoded(view_of(image.convert("RGB"), view), image.mode, image.width / image.height)
+
+
+def view_of(image: Image.Image, view: View) -> Bytes:
+    """Return the view of an RGB image, ``(side, side, 3)`` uint8."""
+    from PIL import Image, ImageOps
+
+    method = Image.Resampling.BICUBIC if view.interpolation == "bicubic" else Image.Resampling.BILINEAR
+    if view.whole:
+        return np.asarray(image.resize((view.side, view.side), method))
+    outer = round(view.side / view.share)
+    square = image if image.size == (outer, outer) else ImageOps.fit(image, (outer, outer), method)
+    start = (outer - view.side) // 2
+    return np.asarray(square)[start : start + view.side, start : start + view.side]

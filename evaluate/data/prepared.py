@@ -2,8 +2,9 @@
 
 A prepared folder holds, for each split of its source, ``PART.images.npy (n, resolution, resolution, 3)`` uint8,
 ``PART.labels.npy (n,)`` int64, ``PART.readable.npy (n,)`` bool (an unreadable file's image is black and never used) and
-``PART.contents.npy (n,)`` uint64 (a digest of each image before decoding), and ``meta.json`` with the classes, the
-unreadable files, the modes and range of the pixels, and the SHA-256 of every array.
+``PART.contents.npy (n,)`` uint64 (a digest of each image before decoding), ``PART.aspects.npy (n,)`` float32 (width
+divided by height before decoding), and ``meta.json`` with the classes, the unreadable files, the modes and range of the
+pixels, and the SHA-256 of every array.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Prepared:
         labels: labels of each split, ``(n,)``.
         readable: whether each row holds an image, for each split, ``(n,)``.
         contents: digest of each image before decoding, for each split, ``(n,)``.
+        aspects: width of each image divided by its height, for each split, ``(n,)``.
+        view: key of the view of each image that is stored.
         pixel_range: the range from which deep images were scaled; ``None`` if there are none.
         modes: number of images by Pillow's mode.
         notes: what is left out besides unreadable files, a line for each reason.
@@ -95,6 +98,8 @@ class Prepared:
     labels: Mapping[str, NDArray[np.int64]]
     readable: Mapping[str, NDArray[np.bool_]]
     contents: Mapping[str, NDArray[np.uint64]]
+    aspects: Mapping[str, NDArray[np.float32]]
+    view: str
     pixel_range: PixelRange | None = None
     modes: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -126,7 +131,7 @@ def open_prepared(path: Path) -> Prepared:
         meta = read_json(path / META)
         if meta["format"] != FORMAT:
             raise ValueError(f"its format is {meta['format']!r}, expected {FORMAT!r}")
-        images, labels, readable, contents = {}, {}, {}, {}
+        images, labels, readable, contents, aspects = {}, {}, {}, {}, {}
         for part in meta["parts"]:
             file = path / f"{part}.images.npy"
             array = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -134,9 +139,10 @@ def open_prepared(path: Path) -> Prepared:
             labels[part] = np.load(path / f"{part}.labels.npy", allow_pickle=False)
             readable[part] = np.load(path / f"{part}.readable.npy", allow_pickle=False)
             contents[part] = np.load(path / f"{part}.contents.npy", allow_pickle=False)
+            aspects[part] = np.load(path / f"{part}.aspects.npy", allow_pickle=False)
             side = int(meta["resolution"])
             if array.shape != (len(labels[part]), side, side, 3) or not (
-                readable[part].shape == labels[part].shape == contents[part].shape
+                readable[part].shape == labels[part].shape == contents[part].shape == aspects[part].shape
             ):
                 raise ValueError(f"{file.name} has shape {array.shape}")
         return Prepared(
@@ -151,6 +157,8 @@ def open_prepared(path: Path) -> Prepared:
             labels,
             readable,
             contents,
+            aspects,
+            str(meta["view"]),
             PixelRange(*map(float, meta["range"])) if meta.get("range") else None,
             {str(mode): int(count) for mode, count in meta.get("modes", {}).items()},
             tuple(map(str, meta.get("notes", ()))),

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from nas.core.files import absolute_path
 from nas.evaluate.data.image_files import ImageFolder, open_image_folder
-from nas.evaluate.data.pixels import Bytes, PixelRange, decode_image, resize
+from nas.evaluate.data.pixels import Bytes, Decoded, PixelRange, decode_image, decode_pixels
 from nas.evaluate.data.settings import DIGITS
+from nas.evaluate.data.view import View
 
 Raw = bytes | Bytes
 """One image before decoding: the bytes of its file, or its pixels."""
@@ -46,16 +47,14 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def decode(raw: Raw, resolution: int, pixel_range: PixelRange | None = None) -> tuple[Bytes, str]:
-    """Decode an image of a source to ``(resolution, resolution, 3)`` uint8; returns its pixels and Pillow's mode.
+def decode(raw: Raw, view: View, pixel_range: PixelRange | None = None) -> Decoded:
+    """Decode an image of a source.
 
     Raises:
         NeedsRange: if the image is deep and ``pixel_range`` is not given.
         Exception: any exception of a decoder.
     """
-    if isinstance(raw, bytes):
-        return decode_image(raw, resolution, pixel_range)
-    return resize(raw, resolution), "L" if raw.ndim == 2 else "RGB"
+    return decode_image(raw, view, pixel_range) if isinstance(raw, bytes) else decode_pixels(raw, view)
 
 
 def content(raw: Raw) -> int:

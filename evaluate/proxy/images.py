@@ -25,16 +25,19 @@ class Images:
         pixels: ``(m, h, w, 3)`` uint8, in the host's memory or on the device.
         rows: ``(n,)`` int64: indices in ``pixels`` of the images of this split, on the device of ``pixels``.
         labels: ``(n,)`` int64, on the device.
+        aspects: ``(n,)`` width of each image divided by its height, on the CPU, if ``pixels`` hold whole images that
+            are squeezed into squares; else ``None``.
     """
 
     pixels: Tensor
     rows: Tensor
     labels: Tensor
+    aspects: Tensor | None = None
 
     @classmethod
-    def of(cls, pixels: Tensor, labels: Tensor) -> Images:
+    def of(cls, pixels: Tensor, labels: Tensor, aspects: Tensor | None = None) -> Images:
         """Return a split that consists of all of ``pixels``."""
-        return cls(pixels, torch.arange(len(labels), device=pixels.device), labels)
+        return cls(pixels, torch.arange(len(labels), device=pixels.device), labels, aspects)
 
     @classmethod
     def load(cls, part: Part, device: torch.device) -> Images:
@@ -45,10 +48,11 @@ class Images:
         labels = _as_tensor(part.labels).to(device)
         pixels = _as_tensor(part.array)
         rows = _as_tensor(part.rows)
+        aspects = None if part.aspects is None else torch.from_numpy(part.aspects.copy())
         size = len(rows) * pixels[0].numel()
         if device.type != "cpu" and size <= _RESIDENT_SHARE * _device_memory(device):
-            return cls.of(pixels[rows].to(device), labels)
-        return cls(pixels, rows, labels)
+            return cls.of(pixels[rows].to(device), labels, aspects)
+        return cls(pixels, rows, labels, aspects)
 
     def __len__(self) -> int:
         return len(self.labels)

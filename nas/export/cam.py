@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 
 from nas.core.errors import InputError, nearest_name
 from nas.core.figures import new_figure, own_style, write_figure
 from nas.core.files import expanded
-from nas.evaluate.data.pixels import NeedsRange, open_upright, to_rgb
+from nas.evaluate.data.pixels import NeedsRange, open_upright, to_rgb, view_of
+from nas.evaluate.data.view import View
 from nas.search_spaces.module import NetworkModule
 from nas.weights.file import Weights
 from nas.weights.find import make_module
@@ -128,8 +129,6 @@ def open_image(path: Path) -> Image.Image:
 
 def _look_at(image: Image.Image, weights: Weights) -> Pixels:
     """Return the resized centre crop of an image, at the resolution and crop share of the network's training."""
-    resolution = weights.network.resolution
-    side = round(resolution / weights.crop_share)
     try:
         rgb = to_rgb(image, weights.pixel_range)
     except NeedsRange as deep:
@@ -139,9 +138,7 @@ def _look_at(image: Image.Image, weights: Weights) -> Pixels:
         ) from None
     except ValueError as error:
         raise InputError(f"--image: cannot be used: {error}") from None
-    square = np.asarray(ImageOps.fit(rgb, (side, side), Image.Resampling.BILINEAR))
-    start = (side - resolution) // 2
-    return square[start : start + resolution, start : start + resolution]
+    return view_of(rgb, View(weights.network.resolution, False, weights.crop_share, weights.interpolation))
 
 
 def _normalise(pixels: Pixels, weights: Weights) -> Tensor:

@@ -125,7 +125,8 @@ def _inputs(network: Network, weights: Weights) -> str:
     deep = weights.pixel_range
     scaled = f"Images of more than 8 bits: scale {deep.low:g}..{deep.high:g} to 0..255 first. " if deep else ""
     return (
-        f"{scaled}RGB images: scale the shorter side to {side} px, crop the centre {network.resolution} px, subtract "
+        f"{scaled}RGB images: scale the shorter side to {side} px ({weights.interpolation}), crop the centre "
+        f"{network.resolution} px, subtract "
         f"({mean}) from the values 0..255 and divide by ({std}); float32 `(batch, 3, height, width)`. The output is "
         f"logits `(batch, {network.classes})`" + (f" of the classes {classes}." if classes else ".")
     )

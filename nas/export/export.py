@@ -201,9 +201,16 @@ def _onnx_bytes(module: nn.Module, network: Network, weights: Weights) -> bytes:
             dynamic_shapes=({0: batch},),
         )
     proto = program.model_proto
-    deep = weights.pixel_range and weights.pixel_range.ends
-    about = {"name": network.name, "classes": weights.classes, "mean": weights.mean, "std": weights.std}
-    for key, value in {**about, "crop_share": weights.crop_share, "pixel_range": deep}.items():
+    about: dict[str, Any] = {
+        "name": network.name,
+        "classes": weights.classes,
+        "mean": weights.mean,
+        "std": weights.std,
+        "crop_share": weights.crop_share,
+        "interpolation": weights.interpolation,
+        "pixel_range": weights.pixel_range and weights.pixel_range.ends,
+    }
+    for key, value in about.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value if isinstance(value, str) else json.dumps(value)
     onnx.checker.check_model(proto)

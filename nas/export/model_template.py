@@ -125,7 +125,7 @@ def preprocess(pixels: Tensor) -> Tensor:
     image = pixels.permute(2, 0, 1)[None].float()
     scale = side / min(image.shape[2:])
     size = [max(side, round(length * scale)) for length in image.shape[2:]]
-    image = functional.interpolate(image, size=size, mode="bilinear", antialias=True)
+    image = functional.interpolate(image, size=size, mode=NETWORK["interpolation"], antialias=True).clamp(0, 255)
     top, left = ((length - resolution) // 2 for length in image.shape[2:])
     image = image[:, :, top : top + resolution, left : left + resolution]
     mean, std = (torch.tensor(NETWORK[key]).reshape(1, 3, 1, 1) for key in ("mean", "std"))

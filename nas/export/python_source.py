@@ -31,6 +31,7 @@ def _table(network: Network, weights: Weights) -> dict[str, Any]:
         "name": network.name,
         "resolution": network.resolution,
         "side": round(network.resolution / weights.crop_share),
+        "interpolation": weights.interpolation,
         "classes": list(weights.classes),
         "pixel_range": weights.pixel_range and weights.pixel_range.ends,
         "mean": list(weights.mean),

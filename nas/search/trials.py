@@ -55,8 +55,8 @@ def evaluated_trial(setup: Setup, pending: Pending, job: Job, evaluation: Evalua
         status, error = (
             "failed",
             (
-                f"the evaluator's metric '{taken[0]}' has a name of the program's own (an exact cost or a column of the "
-                "journal); give it another name"
+                f"the evaluator's metric '{taken[0]}' has a name of the program's own (an exact cost or a column "
+                "of the journal); give it another name"
             ),
         )
     if status == "ok":

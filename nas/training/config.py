@@ -14,6 +14,7 @@ from nas.core.flag import RUN, WHERE, Flag
 from nas.core.section import Section, validated
 from nas.evaluate.data.load import absolute_data
 from nas.evaluate.data.settings import DataSettings
+from nas.evaluate.data.view import View
 from nas.training.recipe import MODERN, TRANSFER, Recipe, load_recipe, make_recipe
 from nas.weights.file import TORCHVISION
 
@@ -62,8 +63,12 @@ class TrainConfig(Section):
     )
     """Write events for TensorBoard into the training's folder."""
 
+    def views(self) -> tuple[View, View]:
+        """Return what is stored of training images, and of validation and test images."""
+        return self.recipe.views(self.resolution)
+
     def data_settings(self) -> DataSettings:
-        """Return the data settings, with the resolution at which images are stored."""
+        """Return the data settings, with the resolution of the images of a prepared folder."""
         return self.data.model_copy(update={"resolution": self.recipe.stored_resolution(self.resolution)})
 
 

@@ -37,7 +37,15 @@ class Draws:
         return Draws(self.boxes[rows], self.mirrored[rows], self.seeds[rows])
 
 
-def draw(count: int, side: int, resolution: int, recipe: Recipe, flips: bool, generator: torch.Generator) -> Draws:
+def draw(
+    count: int,
+    side: int,
+    resolution: int,
+    recipe: Recipe,
+    flips: bool,
+    generator: torch.Generator,
+    aspects: Tensor | None = None,
+) -> Draws:
     """Draw crops, mirrors and policies.
 
     Args:
@@ -47,9 +55,11 @@ def draw(count: int, side: int, resolution: int, recipe: Recipe, flips: bool, ge
         recipe: recipe with the settings of the crops.
         flips: whether images may be mirrored.
         generator: a CPU generator.
+        aspects: width of each image divided by its height, ``(count,)``, if whole images are stored squeezed into
+            squares; ``None`` for images that are square.
     """
     if recipe.crop == "resized":
-        boxes = _resized(count, side, recipe.crop_scale, generator)
+        boxes = _resized(torch.ones(count) if aspects is None else aspects, side, recipe.crop_scale, generator)
     else:
         padding = recipe.crop_padding if recipe.crop == "padded" else 0
         shifts = torch.randint(-padding, padding + 1, (count, 2), generator=generator)
@@ -78,21 +88,33 @@ def apply(pixels: Tensor, draws: Draws, resolution: int, recipe: Recipe) -> Tens
     Returns:
         ``(n, resolution, resolution, 3)`` uint8.
     """
-    whole = recipe.crop != "resized"
-    cropped = (_shifted if whole else _sampled)(pixels, draws, resolution)
+    if recipe.crop == "resized":
+        cropped = _sampled(pixels, draws, resolution, recipe.interpolation)
+    else:
+        cropped = _shifted(pixels, draws, resolution)
     return _by_policy(cropped, draws.seeds, recipe)
 
 
-def _resized(count: int, side: int, least: float, generator: torch.Generator) -> Tensor:
-    """Draw boxes with ``least`` to 1 of the area and aspect ratios of 3/4 to 4/3, as in GoogLeNet's training."""
-    area = side * side * (least + (1 - least) * torch.rand(count, TRIES, generator=generator))
-    aspect = torch.exp(math.log(_MOST_ASPECT) * (2 * torch.rand(count, TRIES, generator=generator) - 1))
-    width, height = torch.sqrt(area * aspect), torch.sqrt(area / aspect)
-    fits = (width <= side) & (height <= side)
+def _resized(aspects: Tensor, side: int, least: float, generator: torch.Generator) -> Tensor:
+    """Draw boxes with ``least`` to 1 of the area and aspect ratios of 3/4 to 4/3, as in GoogLeNet's training.
+
+    Area and ratio are those in the image as it was, with width / height ``aspects (n,)``; the boxes are in pixels of
+    the stored square. If no box of 10 tries fits, the largest one in the middle is taken whose ratio is in the range.
+    """
+    count, shape = len(aspects), aspects[:, None]
+    area = least + (1 - least) * torch.rand(count, TRIES, generator=generator)
+    ratio = torch.exp(math.log(_MOST_ASPECT) * (2 * torch.rand(count, TRIES, generator=generator) - 1))
+    width, height = torch.sqrt(area * ratio / shape), torch.sqrt(area * shape / ratio)
+    fits = (width <= 1) & (height <= 1)
     first = torch.where(fits.any(1), fits.int().argmax(1), 0)[:, None]
-    width, height = (torch.where(fits.any(1), value.gather(1, first)[:, 0], float(side)) for value in (width, height))
-    places = torch.rand(count, 2, generator=generator)
-    return torch.stack([places[:, 0] * (side - height), places[:, 1] * (side - width), height, width], 1)
+    fallback = aspects.clamp(1 / _MOST_ASPECT, _MOST_ASPECT) / aspects  # below 1: the image is too wide
+    middle = fallback.clamp(max=1), (1 / fallback).clamp(max=1)
+    width, height = (
+        torch.where(fits.any(1), value.gather(1, first)[:, 0], whole)
+        for value, whole in zip((width, height), middle, strict=True)
+    )
+    places = torch.where(fits.any(1)[:, None], torch.rand(count, 2, generator=generator), 0.5)
+    return side * torch.stack([places[:, 0] * (1 - height), places[:, 1] * (1 - width), height, width], 1)
 
 
 def _shifted(pixels: Tensor, draws: Draws, resolution: int) -> Tensor:
@@ -109,8 +131,8 @@ def _shifted(pixels: Tensor, draws: Draws, resolution: int) -> Tensor:
     return pixels[index, (rows + margin).to(device)[:, :, None], (columns + margin).to(device)[:, None, :]]
 
 
-def _sampled(pixels: Tensor, draws: Draws, resolution: int) -> Tensor:
-    """Scale boxes to the resolution, bilinearly."""
+def _sampled(pixels: Tensor, draws: Draws, resolution: int, interpolation: str) -> Tensor:
+    """Scale boxes to the resolution."""
     side, device = pixels.shape[1], pixels.device
     top, left, height, width = draws.boxes.T
     steps = (torch.arange(resolution) + 0.5) / resolution
@@ -120,7 +142,7 @@ def _sampled(pixels: Tensor, draws: Draws, resolution: int) -> Tensor:
     size = len(pixels), resolution, resolution
     grid = torch.stack([columns[:, None, :].expand(size), rows[:, :, None].expand(size)], -1)
     images = pixels.permute(0, 3, 1, 2).float()
-    sampled = functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    sampled = functional.grid_sample(images, grid, mode=interpolation, padding_mode="border", align_corners=False)
     return sampled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
@@ -139,18 +161,20 @@ def _by_policy(pixels: Tensor, seeds: Tensor, recipe: Recipe) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _policy(name: str, magnitude: int) -> Callable[[Tensor], Tensor]:
-    """Return torchvision's transform (Cubuk et al. 2019 and 2020, Müller and Hutter 2021)."""
+    """Return a policy: EfficientNet's, or torchvision's (Cubuk et al. 2019, Müller and Hutter 2021)."""
     from torchvision.transforms import v2
 
+    from nas.training.policies import auto_augment_v0, rand_augment
+
+    if name == "auto":
+        return auto_augment_v0
+    if name == "rand":
+        return rand_augment(magnitude)
     policies = {
-        "auto": v2.AutoAugmentPolicy.IMAGENET,
+        "auto-imagenet": v2.AutoAugmentPolicy.IMAGENET,
         "auto-cifar10": v2.AutoAugmentPolicy.CIFAR10,
         "auto-svhn": v2.AutoAugmentPolicy.SVHN,
     }
-    transform: Any
-    if name in policies:
-        transform = v2.AutoAugment(policies[name])
-    else:
-        transform = v2.RandAugment(magnitude=magnitude) if name == "rand" else v2.TrivialAugmentWide()
+    transform: Any = v2.AutoAugment(policies[name]) if name in policies else v2.TrivialAugmentWide()
     result: Callable[[Tensor], Tensor] = transform
     return result

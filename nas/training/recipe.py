@@ -13,7 +13,9 @@ from nas.core.files import expanded
 from nas.core.flag import Flag
 from nas.core.section import Section, validated
 from nas.evaluate.data.settings import CROP_SHARE
+from nas.evaluate.data.view import Interpolation, View
 
+_PHOTOGRAPH = 4 / 3  # width / height
 MODERN, TRANSFER = "modern", "transfer"
 _LEARNING_RATE_BATCH = 256  # batch size for which recipes state their learning rate
 
@@ -66,10 +68,13 @@ class Recipe(Section):
     """``padded``: the largest shift in pixels."""
     flip: bool | None = None
     """Mirror half of the images; unset: wherever the data allows it."""
-    augment: Literal["none", "auto", "auto-cifar10", "auto-svhn", "rand", "trivial"] = "rand"
-    """AutoAugment with ImageNet's, CIFAR-10's or SVHN's policy, RandAugment, or TrivialAugment."""
+    interpolation: Interpolation = "bilinear"
+    """Interpolation of ``resized`` crops, and of images when they are scored; EfficientNet's code has ``bicubic``."""
+    augment: Literal["none", "auto", "auto-imagenet", "auto-cifar10", "auto-svhn", "rand", "trivial"] = "rand"
+    """``auto``: AutoAugment by the table of EfficientNet's code (v0); AutoAugment by the papers' tables for ImageNet,
+    CIFAR-10 or SVHN; RandAugment; or TrivialAugment."""
     rand_magnitude: int = Field(default=9, ge=0, le=30)
-    """Magnitude of RandAugment."""
+    """Magnitude of RandAugment, on the scale of its public code: 10 is the end of each operation's range."""
     mixup: float = Field(default=0.0, ge=0)
     """Alpha of mixup; 0 for none. Images are mixed within each process's share of a batch."""
     cutmix: float = Field(default=0.0, ge=0)
@@ -91,8 +96,25 @@ class Recipe(Section):
         return self.learning_rate * self.batch_size / _LEARNING_RATE_BATCH
 
     def stored_resolution(self, resolution: int) -> int:
-        """Return the resolution at which images are stored; larger than ``resolution`` if ``crop`` is ``resized``."""
-        return round(resolution / CROP_SHARE) if self.crop == "resized" else resolution
+        """Return the side of the square images of a prepared folder that a training at ``resolution`` takes."""
+        return round(resolution / self.crop_share)
+
+    @property
+    def crop_share(self) -> float:
+        """Share of an image's shorter side that is seen when it is scored."""
+        return CROP_SHARE if self.crop == "resized" else 1.0
+
+    def views(self, resolution: int) -> tuple[View, View]:
+        """Return what is stored of training images, and of validation and test images.
+
+        For ``resized`` crops, training images are stored whole, squeezed into squares, at a side with which a
+        photograph of 4:3 has at least the pixels of ``stored_resolution`` along each of its sides.
+        """
+        held_out = View(resolution, share=self.crop_share, interpolation=self.interpolation)
+        if self.crop != "resized":
+            return held_out, held_out
+        side = round(self.stored_resolution(resolution) * _PHOTOGRAPH)
+        return View(side, whole=True, interpolation=self.interpolation), held_out
 
 
 def recipe_names() -> tuple[str, ...]:

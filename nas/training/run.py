@@ -243,15 +243,16 @@ def _make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world
 def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weights:
     mean, std = trainer.normalisation
     tensors = trainer.tensors(_better(trainer.history[-1]))
-    share = run.config.resolution / run.config.recipe.stored_resolution(run.config.resolution)
+    recipe = run.config.recipe
     return Weights(
         run.network,
         tensors,
         data.classes,
         mean,
         std,
-        share,
+        recipe.crop_share,
         str(run.path),
+        interpolation=recipe.interpolation,
         pixel_range=data.pixel_range,
         images=run.images,
         seen=run.seen,

@@ -225,7 +225,8 @@ class Trainer:
         set_rates(self.optimizer, recipe.peak_learning_rate * rate_factor(recipe, self._progress(0.5)))
         own = world.share(len(places))
         side = int(self._train.pixels.shape[1])
-        draws = crops.draw(len(places), side, self.resolution, recipe, self._flips, self._generator(_STEP, 0))
+        aspects = None if self._train.aspects is None else self._train.aspects[places]
+        draws = crops.draw(len(places), side, self.resolution, recipe, self._flips, self._generator(_STEP, 0), aspects)
         pixels, labels = self._train.batch(places[own])
         images = self.normalise(crops.apply(pixels, draws.of(own), self.resolution, recipe))
         generator = self._generator(_STEP, 1 + world.rank)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from nas.core.files import expanded, write_bytes_whole
 from nas.evaluate.data.identity import NOTHING_SEEN, DataIdentity, SeenImages
 from nas.evaluate.data.pixels import PixelRange
 from nas.evaluate.data.settings import CROP_SHARE
+from nas.evaluate.data.view import Interpolation
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict, network_to_dict
 
@@ -42,6 +43,7 @@ class Weights:
         std: standard deviation of each channel, in 0..255, for the normalisation of images.
         crop_share: share of an image's shorter side that the centre crop keeps.
         origin: where the weights come from, as text for messages.
+        interpolation: how images are resized.
         pixel_range: the range from which deep images are scaled to 0..255; ``None``: images have 8 bits.
         images: identity of the images that they were trained on; ``None`` if it is not known.
         seen: sample of the images that they were trained on.
@@ -54,6 +56,7 @@ class Weights:
     std: tuple[float, ...] = _IMAGENET_STD
     crop_share: float = CROP_SHARE
     origin: str = ""
+    interpolation: Interpolation = "bilinear"
     pixel_range: PixelRange | None = None
     images: DataIdentity | None = None
     seen: SeenImages = NOTHING_SEEN
@@ -77,6 +80,7 @@ class Weights:
             "mean": self.mean,
             "std": self.std,
             "crop_share": self.crop_share,
+            "interpolation": self.interpolation,
             "pixel_range": self.pixel_range and asdict(self.pixel_range),
             "images": self.images and self.images.as_dict(),
             "seen": asdict(self.seen),
@@ -113,6 +117,7 @@ class Weights:
                 std,
                 float(about["crop_share"]),
                 str(path),
+                _interpolation(about.get("interpolation", "bilinear")),
                 PixelRange(**about["pixel_range"]) if about.get("pixel_range") else None,
                 DataIdentity.read(about.get("images"), str(path)),
                 SeenImages.read(about.get("seen")),
@@ -144,6 +149,13 @@ class Weights:
                     f"{theirs or 'absent'} there, but {ours or 'absent'} in this one"
                 )
         module.load_state_dict({**own, **{name: self.tensors[name] for name in wanted}})
+
+
+def _interpolation(value: Any) -> Interpolation:
+    if value not in get_args(Interpolation):
+        raise ValueError(f"interpolation: expected {' or '.join(get_args(Interpolation))}, got {value!r}")
+    found: Interpolation = value
+    return found
 
 
 def layers_of(network: Network) -> tuple[object, ...]:
@@ -216,7 +228,7 @@ def random_weights(network: Network, seed: int = 0) -> Weights:
 
 def _from_torchvision(network: Network) -> Weights:
     from nas.core.errors import WorkError
-    from nas.weights.torchvision import from_torchvision, torchvision_network
+    from nas.weights.torchvision import from_torchvision, torchvision_network, torchvision_preprocessing
 
     theirs = torchvision_network(network.name)
     try:
@@ -226,7 +238,8 @@ def _from_torchvision(network: Network) -> Weights:
             f"weights: torchvision's weights of '{network.name}' could not be downloaded "
             f"({str(error).splitlines()[0]}); download them on a machine with an internet connection, or give a file"
         ) from None
-    return Weights(theirs, state, imagenet_classes(), origin="torchvision's ImageNet weights")
+    seen = torchvision_preprocessing(network.name)
+    return Weights(theirs, state, imagenet_classes(), origin="torchvision's ImageNet weights", **seen)
 
 
 def imagenet_classes() -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.core.errors import InputError, nearest_name
 from nas.scale.find_network import find_network
@@ -60,6 +60,25 @@ def torchvision_network(name: str) -> Network:
     if name not in TORCHVISION:
         raise InputError(f"torchvision has no weights for '{name}'{nearest_name(name, TORCHVISION)}")
     return replace(find_network(name), norm_epsilon=TORCHVISION[name][1])
+
+
+def torchvision_preprocessing(name: str) -> dict[str, Any]:
+    """Return how torchvision's weights of a reference network see an image, as fields of ``Weights``.
+
+    Raises:
+        InputError: if torchvision has no such model.
+    """
+    from torchvision.models import get_model_weights
+    from torchvision.transforms import InterpolationMode
+
+    torchvision_network(name)
+    own = get_model_weights(TORCHVISION[name][0])["DEFAULT"].transforms()
+    return {
+        "mean": tuple(255 * value for value in own.mean),
+        "std": tuple(255 * value for value in own.std),
+        "crop_share": own.crop_size[0] / own.resize_size[0],
+        "interpolation": "bicubic" if own.interpolation == InterpolationMode.BICUBIC else "bilinear",
+    }
 
 
 def from_torchvision(name: str, weights: str | None = "DEFAULT") -> NetworkModule:

@@ -206,7 +206,7 @@ def test_a_damaged_checkpoint_is_never_trained_over(tiny_network: Network, tmp_p
 
 
 def test_every_process_needs_an_image(tiny_network: Network) -> None:
-    with pytest.raises(InputError, match="8 images are too few for 9 processes"):
+    with pytest.raises(InputError, match="7 images are too few for 9 processes"):
         trainer(tiny_network, world=World(0, 9))
     with pytest.raises(InputError, match="1 images are too few for 1 processes; BatchNorm needs 2"):
         trainer(tiny_network, RECIPE.model_copy(update={"batch_size": 1}))
@@ -230,7 +230,7 @@ def test_a_network_that_breaks_at_the_end_of_an_epoch_is_not_saved(
     def breaks() -> None:
         update()
         steps.append(1)
-        if len(steps) == 3:  # the last of the epoch's
+        if len(steps) == 4:  # the last of the epoch's
             with torch.no_grad():
                 one.module.classifier.bias.fill_(float("inf"))
 

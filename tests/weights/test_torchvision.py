@@ -9,7 +9,13 @@ from torchvision.models import get_model
 
 from nas.core.errors import InputError
 from nas.search_spaces.module import build
-from nas.weights.torchvision import TORCHVISION, convert, from_torchvision, torchvision_network
+from nas.weights.torchvision import (
+    TORCHVISION,
+    convert,
+    from_torchvision,
+    torchvision_network,
+    torchvision_preprocessing,
+)
 
 
 def randomly_trained(name: str) -> nn.Module:
@@ -66,3 +72,17 @@ def test_what_torchvision_does_not_have() -> None:
         from_torchvision("mnasnet_a1")
     with pytest.raises(InputError, match="torchvision's 'extra.weight' has no counterpart"):
         convert("resnet18", {"extra.weight": torch.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "interpolation"),
+    [
+        ("efficientnet_b0", 224 / 256, "bicubic"),
+        ("efficientnet_b1", 240 / 255, "bilinear"),
+        ("resnet50", 224 / 232, "bilinear"),
+    ],
+)
+def test_weights_see_images_as_torchvision_does(name: str, share: float, interpolation: str) -> None:
+    found = torchvision_preprocessing(name)
+    assert found["crop_share"] == pytest.approx(share) and found["interpolation"] == interpolation
+    assert found["mean"][0] == pytest.approx(123.675)

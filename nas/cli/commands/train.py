@@ -193,7 +193,7 @@ def _load(config: Any, console: Console) -> Any:
     from nas.evaluate.data.load import load_data
 
     with ConsoleCallback(console) as callback:
-        images = load_data(config.data_settings(), callback.images_decoded)
+        images = load_data(config.data_settings(), callback.images_decoded, config.views())
         crops = f", cropped to {config.resolution} px" if config.recipe.crop == "resized" else ""
         announce_images(images, config.data.source, callback, crops)
     return images

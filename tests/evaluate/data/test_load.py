@@ -16,6 +16,7 @@ from nas.evaluate.data.image_files import open_image_folder
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.pixels import PixelRange, decode_image
 from nas.evaluate.data.settings import DataSettings
+from nas.evaluate.data.view import View
 from tests.conftest import write_images
 
 
@@ -176,7 +177,7 @@ def test_every_colour_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
         Image.fromarray(np.full((6, 9), 40_000, dtype=np.uint16)).save(path)
     else:
         Image.new("RGB", (9, 6), (200, 200, 200)).convert(mode).save(path)
-    pixels = decode_image(path.read_bytes(), 4, PixelRange(0, 2**16 - 1))[0]
+    pixels = decode_image(path.read_bytes(), View(4), PixelRange(0, 2**16 - 1)).pixels
     assert pixels.shape == (4, 4, 3) and pixels.dtype == np.uint8
     assert pixels.mean() > 140
 
@@ -185,13 +186,13 @@ def test_images_are_turned_upright_and_cropped_in_the_middle(tmp_path: Path) -> 
     pixels = np.zeros((10, 30, 3), dtype=np.uint8)
     pixels[:, 10:20] = 255
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    assert decode_image((tmp_path / "wide.png").read_bytes(), 10)[0].min() == 255
+    assert decode_image((tmp_path / "wide.png").read_bytes(), View(10)).pixels.min() == 255
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     left_dark = np.zeros((16, 16, 3), dtype=np.uint8)
     left_dark[:, 8:] = 255
     Image.fromarray(left_dark).save(tmp_path / "turned.png", exif=exif)
-    upright, _ = decode_image((tmp_path / "turned.png").read_bytes(), 16)
+    upright = decode_image((tmp_path / "turned.png").read_bytes(), View(16)).pixels
     assert upright[:4].mean() < 10 and upright[-4:].mean() > 245
 
 

@@ -12,6 +12,7 @@ from nas.core.errors import InputError
 from nas.evaluate.data.load import find_source, load_data, prepare
 from nas.evaluate.data.pixels import NeedsRange, PixelRange, decode_image
 from nas.evaluate.data.settings import DataSettings
+from nas.evaluate.data.view import View
 
 
 def write_deep(root: Path, top: float, dtype: str, count: int = 20) -> None:
@@ -59,7 +60,7 @@ def test_a_deep_image_needs_a_range(tmp_path: Path) -> None:
     path = tmp_path / "deep.png"
     Image.fromarray(np.array([[0, 40_000]], dtype=np.uint16)).save(path)
     with pytest.raises(NeedsRange, match="from 0 to 40000") as caught:
-        decode_image(path.read_bytes(), 2)
+        decode_image(path.read_bytes(), View(2))
     assert caught.value.found == PixelRange(0, 40_000)
     assert caught.value.found.to_bytes(np.array([-5, 0, 20_000, 50_000], dtype=np.float32)).tolist() == [0, 0, 128, 255]
 
@@ -70,7 +71,7 @@ def test_other_programs_are_never_started(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found 1 \('a'\)"):
         load_data(DataSettings(source=str(tmp_path), resolution=8))
     with pytest.raises(Exception, match="cannot identify image file"):
-        decode_image((tmp_path / "a" / "x.png").read_bytes(), 8)
+        decode_image((tmp_path / "a" / "x.png").read_bytes(), View(8))
 
 
 @pytest.mark.parametrize("mode", ["LA", "PA", "P", "CMYK", "YCbCr"])
@@ -79,10 +80,10 @@ def test_modes_of_8_bits_keep_their_values(tmp_path: Path, mode: str) -> None:
     source = Image.new("RGB", (6, 6), (90, 90, 90))
     image = source.convert("L").convert("LA") if mode == "LA" else source.convert("P" if mode == "PA" else mode)
     image.save(path)
-    assert abs(int(decode_image(path.read_bytes(), 6)[0].mean()) - 90) <= 2
+    assert abs(int(decode_image(path.read_bytes(), View(6)).pixels.mean()) - 90) <= 2
 
 
 def test_only_the_first_frame_is_read(tmp_path: Path) -> None:
     frames = [Image.new("L", (6, 6), level) for level in (40, 200)]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
-    assert abs(int(decode_image((tmp_path / "x.gif").read_bytes(), 6)[0].mean()) - 40) <= 2
+    assert abs(int(decode_image((tmp_path / "x.gif").read_bytes(), View(6)).pixels.mean()) - 40) <= 2

@@ -20,6 +20,7 @@ from nas.evaluate.data.load import find_source, load_data, prepare, prepared_pat
 from nas.evaluate.data.prepared import MappedImages, damaged, open_prepared
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.source import Source, digits
+from nas.evaluate.data.view import View
 from tests.conftest import write_images
 
 
@@ -84,7 +85,7 @@ def test_an_image_that_changes_is_decoded_again(image_folder: Path, monkeypatch:
 def test_damage_is_found_and_mended(image_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = decoded(monkeypatch)
     load(image_folder)
-    folder = prepared_path(str(image_folder.resolve()), 8)
+    folder = prepared_path(str(image_folder.resolve()), View(8))
     file = folder / "all.images.npy"
     data = bytearray(file.read_bytes())
     data[-1] ^= 255
@@ -108,7 +109,7 @@ def test_a_name_that_is_prepared_needs_no_look_at_its_source_and_a_damaged_copy_
     settings = DataSettings(resolution=8)
     first, again = load_data(settings), load_data(settings)
     assert (counts, len(looked)) == ([1797], 1) and np.array_equal(first.train.images, again.train.images)
-    file = prepared_path("digits", 8) / "all.labels.npy"
+    file = prepared_path("digits", View(8)) / "all.labels.npy"
     file.write_bytes(file.read_bytes()[:-8] + b"\x05" + bytes(7))
     mended = load_data(settings)
     assert (counts, len(looked)) == ([1797, 1797], 2) and np.array_equal(first.test.labels, mended.test.labels)
