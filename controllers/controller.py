@@ -118,8 +118,10 @@ class Controller(ABC):
         Raises:
             InputError: if the state belongs to another controller, or is damaged.
         """
+        if not isinstance(state, Mapping):
+            raise InputError(f"expected the state of controller '{self.name}' as a mapping, got {state!r:.80}")
         if state.get("name") != self.name:
-            raise InputError(f"expected the state of controller '{self.name}', got that of '{state.get('name')}'")
+            raise InputError(f"expected the state of controller '{self.name}', got that of {state.get('name')!r:.80}")
         try:
             self.generator.bit_generator.state = state["generator"]
             self.pending = dict.fromkeys(self.restored(genes) for genes in state["pending"])

@@ -29,6 +29,8 @@ def network_from_dict(data: Mapping[str, Any], source: str = "network") -> Netwo
     """
     from pydantic import ValidationError
 
+    if not isinstance(data, Mapping):
+        raise InputError(f"{source}: expected a mapping of keys to values, got {type(data).__name__}")
     try:
         return _adapter().validate_json(json.dumps(resolve(data), default=str))
     except ValidationError as error:

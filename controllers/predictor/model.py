@@ -106,12 +106,12 @@ class Model:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what ``state`` returned."""
-        self.observations.load_state(state["observations"])
+        self.observations.load_state(state["observations"], self.metrics)
         for name, process in self.processes.items():
             process.load_state(state["hyperparameters"][name])
-        self._learned_from = int(state["learned_from"])
+        self._learned_from = _count(state["learned_from"])
         self._chances.load_state(state["chances"])
-        self._judged_from = int(state["judged_from"])
+        self._judged_from = _count(state["judged_from"])
         self.impossible = dict.fromkeys(tuple(genes) for genes in state["impossible"])
 
     def _values(
@@ -154,3 +154,14 @@ class Model:
 def _spread(count: int, most: int) -> NDArray[np.int64]:
     """Return at most ``most`` indices below ``count``, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def _count(value: Any) -> int:
+    """Return a number of results from a saved state.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if type(value) is not int or not 0 <= value < 10**9:
+        raise ValueError(f"expected a number of results, got {value!r:.40}")
+    return value

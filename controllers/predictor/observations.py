@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,10 +85,21 @@ class Observations:
             "earlier": [int(earlier) for earlier in self.earlier],
         }
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Restore what ``state`` returned."""
+    def load_state(self, state: Mapping[str, Any], names: Sequence[str] = ()) -> None:
+        """Restore what ``state`` returned.
+
+        Raises:
+            ValueError: if the lists differ in length, or a successful trial lacks one of the metrics ``names``.
+        """
         self.genes = [tuple(genes) for genes in state["genes"]]
         self.statuses = list(state["statuses"])
         self.metrics = [dict(metrics) for metrics in state["metrics"]]
         self.rewards = [float("nan") if reward is None else float(reward) for reward in state["rewards"]]
         self.earlier = [bool(earlier) for earlier in state["earlier"]]
+        lists = (self.genes, self.statuses, self.metrics, self.rewards, self.earlier)
+        if len({len(one) for one in lists}) > 1:
+            raise ValueError("observations: their lists differ in length")
+        for index in self.places("ok"):
+            known = self.metrics[index]
+            if not all(math.isfinite(float(known.get(name, math.nan))) for name in names):
+                raise ValueError(f"observations[{index}]: expected a number for {', '.join(names)}")

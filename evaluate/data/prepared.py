@@ -163,7 +163,7 @@ def open_prepared(path: Path) -> Prepared:
             {str(mode): int(count) for mode, count in meta.get("modes", {}).items()},
             tuple(map(str, meta.get("notes", ()))),
         )
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, EOFError) as error:
         raise InputError(
             f"data: '{path}' is no usable folder of prepared images ({type(error).__name__}: {error}); prepare it "
             "again with: nas data prepare"

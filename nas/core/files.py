@@ -61,6 +61,14 @@ def expanded(path: str | Path) -> Path:
         ) from None
 
 
+def is_there(path: Path) -> bool:
+    """Return whether a path exists; False for what cannot be a path, such as a name that is too long."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def absolute_path(path: str | Path) -> str:
     """Return the absolute path, with ``~`` and symbolic links resolved.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 
-from nas.core.errors import InputError
+from nas.core.errors import InputError, shortened
 
 _COUNT = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 _BYTES = {f"{unit}{suffix}": value for unit, value in _COUNT.items() for suffix in ("", "B") if unit != "B"}
 _BYTES |= {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 _SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _MILLISECONDS = {"": 1.0, "us": 1e-3, "ms": 1.0, "s": 1e3}
+_MOST_CHARACTERS = 100
 _FORM = re.compile(
     r"\s*((?:[0-9]{1,3}(?:[,_][0-9]{3})+|[0-9]+)\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([a-zA-Z]*)\s*"
 )
@@ -85,12 +86,12 @@ def count_words(count: int, noun: str) -> str:
 
 
 def _parse(text: str | float, what: str, units: dict[str, float], examples: str) -> float:
-    match = _FORM.fullmatch(str(text))
+    match = _FORM.fullmatch(str(text)) if len(str(text)) <= _MOST_CHARACTERS else None
     value = math.nan
     if match and match.group(2) in units:
         value = float(match.group(1).replace(",", "").replace("_", "")) * units[match.group(2)]
     if not (math.isfinite(value) and value > 0):
-        raise InputError(f"{what}: expected a positive quantity such as {examples}, got '{text}'")
+        raise InputError(f"{what}: expected a positive quantity such as {examples}, got '{shortened(str(text), 60)}'")
     return value
 
 

@@ -125,7 +125,9 @@ class Facts:
         if self.network is not None or self.best is None:
             return self.network
         try:
-            return spaces.decode(space_of(kept_inputs(self.path, self.config)), self.best.architecture)
+            space = space_of(kept_inputs(self.path, self.config))
+            spaces.check(space, self.best.architecture)
+            return spaces.decode(space, self.best.architecture)
         except (InputError, OSError):  # the space's file is missing or has changed
             return None
 

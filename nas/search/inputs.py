@@ -16,7 +16,7 @@ from typing import Any
 
 from nas.core.documents import parse_json, parse_yaml, read_mapping
 from nas.core.errors import InputError
-from nas.core.files import write_bytes_whole, write_whole
+from nas.core.files import is_there, write_bytes_whole, write_whole
 from nas.core.imports import local_files
 from nas.evaluate.data.load import data_names
 from nas.search.config import RunConfig
@@ -199,15 +199,16 @@ def _place(path: Path, run: Path) -> dict[str, str]:
 
 def _found(path: Path, known: Mapping[str, Any], run: Path) -> Path | None:
     """Return where a file is now; ``None`` if it is neither at its path nor at its place relative to the run."""
-    if path.exists():
+    if is_there(path):
         return path
     moved = run.resolve() / str(known.get("relative", ""))
-    return moved.resolve() if known.get("relative") and moved.exists() else None
+    return moved.resolve() if known.get("relative") and is_there(moved) else None
 
 
 def _changes(one: Input, known: Mapping[str, Any], copy: Input) -> str:
     """Return which files of an input have changed, in words; empty if none has."""
-    then = known.get("files", {})
+    then = known.get("files")
+    then = then if isinstance(then, dict) else {}
     try:
         files = one.files()
     except OSError as error:
@@ -245,7 +246,7 @@ def _with(found: Resolved, role: str, one: Input) -> Resolved:
 
 def _with_data(found: Resolved, run: Path, known: Mapping[str, Any]) -> Resolved:
     source = found.config.data.source
-    if source in data_names() or _DATA not in known or Path(source).exists():
+    if source in data_names() or _DATA not in known or is_there(Path(source)):
         return found
     place = _found(Path(source), known[_DATA], run)
     if place is None:

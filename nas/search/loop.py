@@ -25,6 +25,7 @@ from nas.search_spaces import space as spaces
 _log = logging.getLogger(__name__)
 POLL_S = 0.25
 SPENT = "spent.json"
+MOST_TRIALS = 10**9  # numbers of trials are below
 _SAME_ERROR_LIMIT = 3
 
 
@@ -294,7 +295,7 @@ class SearchLoop:
         try:
             with self._calling("load_state_dict"):
                 self.controller.load_state_dict(checkpoint["controller"])
-            self._told, self._waiting = int(checkpoint["told"]), self._unfinished(checkpoint["pending"])
+            self._told, self._waiting = self._checked_told(checkpoint["told"]), self._unfinished(checkpoint["pending"])
         except (InputError, ValueError, TypeError) as error:
             raise InputError(
                 f"{self.run.path}/controller.json: {error}; delete that file, and a new controller is told all trials"
@@ -322,9 +323,23 @@ class SearchLoop:
         Raises:
             InputError, ValueError, TypeError: if they are not proposals of this space.
         """
-        space, found = self.setup.space, []
+        space, found, numbers = self.setup.space, [], set[int]()
         for number, genes in pending:
+            if type(number) is not int or not 0 <= number < MOST_TRIALS or number in numbers:
+                raise ValueError(f"'pending' holds the number {number!r:.40}, which is none of a trial or occurs twice")
+            numbers.add(number)
             spaces.check(space, architecture := Architecture(space.name, tuple(genes)))
             if number not in self._finished:
-                found.append(Pending(int(number), architecture))
+                found.append(Pending(number, architecture))
         return found
+
+    def _checked_told(self, told: Any) -> int:
+        """Return how many trials the controller of a checkpoint has been told.
+
+        Raises:
+            ValueError: if it is more than there are.
+        """
+        most = len(self.run.trials) if self.lag is None else max(self._finished, default=-1) + 1
+        if type(told) is not int or not 0 <= told <= most:
+            raise ValueError(f"'told' is {told!r:.40}, expected a number from 0 to {most}")
+        return told

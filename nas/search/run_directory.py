@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import logging
-import math
 import os
 import shlex
 import shutil
@@ -23,6 +22,7 @@ from nas.core.journal import append_lines, read_rows, whole_lines
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
 from nas.core.version import package_version
+from nas.evaluate.contract import MOST_METRIC
 from nas.evaluate.data.identity import DataIdentity, check_same_images
 from nas.evaluate.data.settings import keep_old_split
 from nas.search.config import METADATA, RunConfig, validate_config
@@ -246,7 +246,23 @@ def read_journal(path: Path, config: RunConfig, cut: bool = False) -> list[Trial
     """
     file = path / "trials.jsonl"
     lines = whole_lines(file, cut)
-    return [_from_json(line, config.space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)]
+    return _unique(
+        [_from_json(line, config.space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)], file
+    )
+
+
+def _unique(trials: list[Trial], file: Path) -> list[Trial]:
+    """Return trials after checking that no number occurs twice.
+
+    Raises:
+        InputError: naming the number.
+    """
+    seen: set[int] = set()
+    for index, trial in enumerate(trials, start=1):
+        if trial.number in seen:
+            raise InputError(f"{file}, line {index}: trial {trial.number} occurs twice; remove one of its lines")
+        seen.add(trial.number)
+    return trials
 
 
 def read_trials(path: Path) -> list[Trial]:
@@ -262,7 +278,9 @@ def read_trials(path: Path) -> list[Trial]:
     if not lines:
         raise InputError(f"warm_start: the run '{path}' has no finished trial")
     space = read_config(path).space if (path / "config.yaml").is_file() else ""
-    return [_from_json(line, space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)]
+    return _unique(
+        [_from_json(line, space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)], file
+    )
 
 
 def read_config(path: Path, what: str = "--resume") -> RunConfig:
@@ -315,7 +333,8 @@ def check_run_images(path: Path, config: RunConfig, then: DataIdentity | None, n
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Return whether a value is a number that can be drawn: finite, and not so large that pictures overflow."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_METRIC
 
 
 def _missing(path: Path) -> str:
@@ -352,9 +371,14 @@ def _from_json(line: bytes, space: str, where: str) -> Trial:
     try:
         row = parse_json(line, "the line")
         whole = all(type(gene) is int for gene in row["genes"])
-        measured = all(isinstance(value, int | float) for value in row["metrics"].values())
+        measured = all(_is_number(value) for value in row["metrics"].values())
         rewarded = row["reward"] is None or (_is_number(row["reward"]) and row["status"] == "ok")
-        timed = type(row["number"]) is int and _is_number(row["seconds"]) and isinstance(row["error"], str | None)
+        timed = (
+            type(row["number"]) is int
+            and row["number"] >= 0
+            and _is_number(row["seconds"])
+            and isinstance(row["error"], str | None)
+        )
         if not whole or not measured or row["status"] not in ("ok", "failed", "pruned"):
             raise ValueError("expected integer genes, numeric metrics and the status ok, failed or pruned")
         if not rewarded or not timed or not isinstance(row["choices"], dict):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import torch
 from torch import Tensor
 
+from nas.core.documents import parse_json
 from nas.core.errors import InputError
 from nas.core.files import expanded, write_bytes_whole
 from nas.evaluate.data.identity import NOTHING_SEEN, DataIdentity, SeenImages
@@ -103,7 +104,7 @@ class Weights:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            about = json.loads(metadata[ABOUT])
+            about = parse_json(metadata[ABOUT], str(path))
             if about["format"] != FORMAT:
                 raise ValueError(f"its format is {about['format']!r}, expected {FORMAT!r}")
             network = network_from_dict(about["network"], str(path))
@@ -122,7 +123,7 @@ class Weights:
                 DataIdentity.read(about.get("images"), str(path)),
                 SeenImages.read(about.get("seen")),
             )
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(

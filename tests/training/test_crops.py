@@ -49,7 +49,7 @@ def test_the_border_of_a_photograph_reaches_the_network(photographs: Path) -> No
         draws = draw(count, views[0].side, 96, recipe, False, generator, torch.from_numpy(data.train.aspects.copy()))
         images = apply(torch.from_numpy(data.train.images), draws, 96, recipe)
         seen += int((images.float().amax((1, 2, 3)) > 200).sum())
-    assert seen > 100  # of 240 or more crops
+    assert seen > 15  # of 160 crops; of squares cut before, it would be none
 
 
 @pytest.mark.parametrize("aspect", [0.4, 0.75, 1.0, 4 / 3, 3.0])
