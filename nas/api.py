@@ -136,7 +136,7 @@ def search(
     lines = PrintCallback(quiet)
     with WandbCallback(lines) as wandb:
         run, baseline = begin(
-            with_absolute_paths(loaded), None if out is None else Path(out), [lines, wandb, *callbacks]
+            with_absolute_paths(loaded), None if out is None else expanded(out), [lines, wandb, *callbacks]
         )
         if run.config.report:
             draw_report(run.path, lines)

@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from nas.cli import completion
+from nas.core.units import parse_number, parse_whole
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -142,6 +143,8 @@ def _parameters(options: Sequence[tuple[ConfigOption, str | None]], before_help:
     for option, panel in options:
         made = typer.Option(
             option.flag.name,
+            parser=_PARSERS.get(option.type),
+            metavar=_METAVARS.get(option.type),
             help=before_help + option.help,
             rich_help_panel=panel,
             autocompletion=getattr(completion, option.flag.completion) if option.flag.completion else None,
@@ -184,3 +187,21 @@ def _options_of(model: type[BaseModel], before: tuple[str, ...]) -> Iterator[Con
 
 
 _PLAIN = (bool, int, float, str)
+
+
+def _read_whole(text: str) -> int:
+    try:
+        return parse_whole(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a whole number such as 200, 5_000 or 2e3, got '{text[:60]}'") from None
+
+
+def _read_number(text: str) -> float:
+    try:
+        return parse_number(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a number such as 0.5 or 1e-3, got '{text[:60]}'") from None
+
+
+_PARSERS: dict[type, Callable[[str], Any]] = {int: _read_whole, float: _read_number}
+_METAVARS = {int: "<int>", float: "<float>"}

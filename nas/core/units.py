@@ -12,10 +12,39 @@ _BYTES = {f"{unit}{suffix}": value for unit, value in _COUNT.items() for suffix 
 _BYTES |= {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 _SECONDS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _MILLISECONDS = {"": 1.0, "us": 1e-3, "ms": 1.0, "s": 1e3}
+_GROUPED = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_MOST_WHOLE = 2**53  # larger floats skip whole numbers
 _MOST_CHARACTERS = 100
 _FORM = re.compile(
     r"\s*((?:[0-9]{1,3}(?:[,_][0-9]{3})+|[0-9]+)\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([a-zA-Z]*)\s*"
 )
+
+
+def parse_number(text: str) -> float:
+    """Parse a number as people write it: ``1e-3``, ``25e-2``, ``5_000``, ``-0.5``.
+
+    Raises:
+        ValueError: if it is not a finite number.
+    """
+    value = float(text.strip().replace(",", "")) if _GROUPED.fullmatch(text.strip()) else float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"expected a finite number, got '{shortened(text, 60)}'")
+    return value
+
+
+def parse_whole(text: str) -> int:
+    """Parse a whole number as people write it: ``200``, ``5_000``, ``5,000``, ``2e3``.
+
+    Raises:
+        ValueError: if it is not a whole number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        value = parse_number(text)
+    if value != int(value) or abs(value) > _MOST_WHOLE:
+        raise ValueError(f"expected a whole number, got '{shortened(text, 60)}'")
+    return int(value)
 
 
 def parse_count(text: str | float, what: str) -> float:

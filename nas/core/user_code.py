@@ -30,6 +30,7 @@ from nas.core.imports import local_files
 
 _REFERENCE = re.compile(r"(?P<path>.+\.py):(?P<name>[^:\\/]+)")
 _PREFIX = "nas_user_code_"
+_folders: set[str] = set()  # the folders of users' packages
 _refused: ContextVar[str] = ContextVar("refused", default="")
 
 
@@ -227,8 +228,7 @@ def _is_local(folder: Path, top: str) -> bool:
     return (
         (folder / top).is_dir()
         and any((folder / top).glob("*.py"))
-        and top not in sys.modules
-        and importlib.machinery.PathFinder.find_spec(top, [path for path in sys.path if path != str(folder)]) is None
+        and importlib.machinery.PathFinder.find_spec(top, [path for path in sys.path if path not in _folders]) is None
     )
 
 
@@ -241,6 +241,7 @@ def open_package(name: str, folder: str) -> None:
         sys.meta_path.insert(0, _ProjectFinder())
     module = sys.modules[name]
     module.__path__ = [folder]
+    _folders.add(folder)
     if folder not in sys.path:
         sys.path.append(folder)
 

@@ -31,7 +31,7 @@ LIMIT_S = 10.0
 HOSTILE: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 7, 10**6, 10**18, 10**40, 10**400, -(10**400), 0.1, -0.5, 1e-320, 1e300, -1e308,
     math.inf, -math.inf, math.nan, "", " ", "x", "1e999", "1e-3", "0x10", "010", "1:30", "yes", "no", "null", "~",
-    "2019-01-01", "2021-13-45", "\ud800", "\x00", "\u202e", "é", "../../x", "a" * 300, "9" * 400, "-", "[", "{", "&a *a",
+    "2019-01-01", "2021-13-45", "\ud800", "\x00", "\u202e", "é", "../../x", "a" * 300, "9" * 400, "-", "[", "{", "&a",
     "!!python/object:os.system", "!!timestamp x", "400M", "-5K", "mbconv6", "r1_k3_s11_e1_i32_o16_se0.25", [], {}, [[]],
     [None], {"": 0}, {"a": {"b": []}}, [1, 2, 3] * 50,
 )  # fmt: skip
@@ -105,9 +105,8 @@ def fuzz(kind: str, cases: int, folder: Path) -> Tally:
     """
     generator, tally = random.Random(f"{SEED} {kind}"), Tally(kind)
     make, read = KINDS[kind]()
-    valid = make()
     for _ in range(cases):
-        text = mutated(valid, generator)
+        text = mutated(make(), generator)
         tally.cases += 1
         try:
             with _time_limit():
@@ -253,12 +252,9 @@ def _setting() -> tuple[Callable[[], Any], Reader]:
     def read(text: str, folder: Path) -> object:  # noqa: ARG001
         return load_config("proxy", {}, [text])
 
-    settings = (
-        "evaluator.learning_rate=1e-3 objective.limits={params: 5M} data.classes=[a, b] seed=3 trials=10 budget=2h"
-    )
-    return lambda: settings.replace(" ", "\n").splitlines()[0] + "\n" + settings, lambda text, folder: [
-        read(one, folder) for one in text.splitlines()[:3]
-    ]
+    settings = ("evaluator.learning_rate=1e-3", "objective.limits={params: 5M}", "data.classes=[a, b]", "trials=10")
+    turn = iter(range(10**9))
+    return lambda: settings[next(turn) % len(settings)], read
 
 
 def _table() -> tuple[Callable[[], Any], Reader]:
