@@ -18,6 +18,8 @@ from nas.search_spaces.parts import STRICT, Activation, Gate, Head, Operation, S
 _MOST_EXPAND = 1000
 MOST = 2**20  # upper limit of every count and size
 
+_MOST_LETTERS = 150  # of a name; files are named after it
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -55,7 +57,9 @@ class Network:
         if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"name: expected a string, got {self.name!r}")
         if any(letter in "/\\" or not letter.isprintable() for letter in self.name):  # files are named after it
-            raise InputError(f"name: expected no slashes and no control characters, got {self.name!r}")
+            raise InputError(f"name: expected no slashes and no control characters, got {self.name!r:.80}")
+        if len(self.name) > _MOST_LETTERS:
+            raise InputError(f"name: expected at most {_MOST_LETTERS} letters, got {len(self.name)}")
         _at_least("resolution", self.resolution)
         _at_least("classes", self.classes)
         _rate("drop_connect", self.drop_connect)

@@ -13,6 +13,7 @@ from nas.core.user_code import describe, kept_directory
 from nas.search_spaces.network import Network
 
 MOST_OPTIONS, MOST_PIXELS = 10**6, 4096
+MOST_LETTERS = 150  # of a name; files are named after it
 _METHODS = ("decode", "build", "costs", "choices")
 
 
@@ -82,6 +83,11 @@ class UserSpace:
 def _name(name: Any, source: str) -> str:
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"{source}: name: expected a string, got {name!r}")
+    if len(name) > MOST_LETTERS or any(letter in "/\\" or not letter.isprintable() for letter in name):
+        raise InputError(
+            f"{source}: name: expected at most {MOST_LETTERS} letters, no slashes and no control characters, got "
+            f"{name!r:.80}"
+        )
     return name
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nas.core.errors import InputError, nearest_name
-from nas.evaluate.data.scan import LeftOut, Listing, has_image_ending
+from nas.evaluate.data.scan import LeftOut, Listing, may_be_a_folder
 
 LAYOUTS = "DIR/{train,test}/CLASS, DIR/{train,val}/CLASS, DIR/{train,val,test}/CLASS or DIR/CLASS"
 
@@ -52,7 +52,7 @@ def find_layout(listing: Listing, source: str) -> Layout:
     lost = [
         (_parts(one.name), one)
         for one in listing.left_out
-        if one.kind in ("lost", "twice") and not has_image_ending(one.name)
+        if one.kind in ("lost", "twice") and may_be_a_folder(one.name)
     ]
     if not files:
         reasons = [f"'{one.name}': {one.reason}" for one in listing.left_out if one.kind != "system"]

@@ -19,6 +19,9 @@ MOST_BYTES = 256 * 2**20
 
 _EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"})
 _TEXT = frozenset({".csv", ".html", ".ini", ".json", ".log", ".md", ".pdf", ".py", ".tsv", ".txt", ".xml", ".yaml"})
+_OTHER_FORMATS = frozenset(
+    {".heic", ".heif", ".jxl", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".psd", ".svg", ".eps", ".dcm", ".exr"}
+)
 _SYSTEM_FOLDERS = frozenset(
     {"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "lost+found", "system volume information"}
     | {"__pycache__", "cvs"}
@@ -182,6 +185,11 @@ def has_image_ending(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in _EXTENSIONS
 
 
+def may_be_a_folder(name: str) -> bool:
+    """Return whether a lost entry may be a folder, because its name does not end like that of an image."""
+    return PurePosixPath(name).suffix.lower() not in _EXTENSIONS | _OTHER_FORMATS
+
+
 def _scan_zip(path: Path) -> Listing:
     try:
         archive = zipfile.ZipFile(path)
@@ -248,7 +256,9 @@ def _is_image_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
 
 
 def _sort(name: str, image: bool, size: int, files: list[str], left_out: list[LeftOut]) -> None:
-    if not image:
+    if not image and (suffix := PurePosixPath(name).suffix.lower()) in _OTHER_FORMATS:
+        left_out.append(LeftOut(name, f"an image of a format that is not read ({suffix}); convert it", "lost"))
+    elif not image:
         left_out.append(LeftOut(name, "not an image", "not_an_image"))
     elif size > MOST_BYTES:
         reason = f"{size / 2**20:,.0f} MiB, larger than the {MOST_BYTES / 2**20:.0f} MiB that are read"

@@ -186,3 +186,10 @@ def test_nothing_is_said_of_images_that_are_all_used(image_folder: Path) -> None
     told = Heard()
     announce_images(load_data(DataSettings(source=str(image_folder), resolution=8)), "set", told)
     assert isinstance(told, Callback) and not told.warnings and "left out" not in told.messages[0]
+
+
+def test_images_of_a_format_that_is_not_read_are_no_small_print(tmp_path: Path) -> None:
+    write_images(tmp_path, {"cats": 20, "dogs": 20})
+    (tmp_path / "cats" / "phone.heic").write_bytes(b"....ftypheic")
+    with pytest.raises(InputError, match=r"1 of 41 images .* cats/phone.heic: an image of a format that is not read"):
+        load_data(DataSettings(source=str(tmp_path), resolution=8))
