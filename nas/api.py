@@ -20,6 +20,7 @@ from nas.core.changes import nested
 from nas.core.errors import InputError
 from nas.core.files import expanded
 from nas.core.records import Trial
+from nas.core.user_code import trusted_run
 from nas.results import Family, LoadedNetwork, SearchResult
 from nas.scale.compound import Rule, official_scalings, phi_scaling
 from nas.scale.family import make_family
@@ -139,7 +140,8 @@ def search(
             with_absolute_paths(loaded), None if out is None else expanded(out), [lines, wandb, *callbacks]
         )
         if run.config.report:
-            draw_report(run.path, lines)
+            with trusted_run():  # the user's own
+                draw_report(run.path, lines)
     lines.message(f"Baseline {trial_line(baseline.trial)}")
     return SearchResult(run.path)
 

@@ -9,9 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from nas.core.documents import read_yaml
+from nas.core.documents import read_yaml, to_yaml
 from nas.core.errors import InputError, explain
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import DEFAULT_ACTIVATION, EXPAND, Head, Stage, Stem
@@ -104,5 +102,5 @@ def _default(item: Field[Any]) -> Any:
 
 
 def _flow(data: Mapping[str, Any], braces: bool = False) -> str:
-    text = yaml.safe_dump(dict(data), default_flow_style=True, sort_keys=False, width=10_000).strip()
+    text = to_yaml(dict(data), flow=True).strip()
     return text if braces else text[1:-1]

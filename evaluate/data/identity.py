@@ -5,6 +5,7 @@ Images are told apart by a digest of their files, so that the identity does not 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from nas.core.units import count_words
 from nas.evaluate.data.image_data import Contents, ImageData
 
 IDENTITY = "images.json"
-_KEPT = 512  # digests of training images that are stored with weights
+_KEPT = 2**16  # digests of training images that are stored with weights
 _TOLERATED = 0.02  # share of held-out images that may have been seen; more is another split, not a few duplicates
 _MOST_TOLD = 5
 
@@ -38,18 +39,29 @@ class DataIdentity(BaseModel):
     """Digest of the validation and test images."""
     classes: Mapping[str, tuple[int, int, int]]
     """Number of training, validation and test images of each class."""
+    fraction: float = 1.0
+    """Fraction of the training images that is used; identities of different fractions are compared without them."""
 
     @classmethod
     def of(cls, data: ImageData) -> DataIdentity:
         """Return the identity of loaded images."""
         everything = hashlib.sha256()
+        labels = np.concatenate([part.labels for part in data.parts.values()])
+        contents = np.concatenate([part.contents for part in data.parts.values()])
+        order = np.lexsort((contents, labels))
+        ends = np.searchsorted(labels[order], np.arange(len(data.classes) + 1))
         for label, name in enumerate(data.classes):
-            own = [part.contents[part.labels == label] for part in data.parts.values()]
-            everything.update(name.encode(errors="surrogatepass") + b"\0" + np.sort(np.concatenate(own)).tobytes())
+            own = contents[order[ends[label] : ends[label + 1]]]
+            everything.update(name.encode() + b"\0" + own.tobytes())
         held_out = hashlib.sha256()
         for part in (data.validation, data.test):
             held_out.update(np.sort(part.contents).tobytes() + b"\0")
-        return cls(images=everything.hexdigest()[:16], held_out=held_out.hexdigest()[:16], classes=data.class_counts())
+        return cls(
+            images=everything.hexdigest()[:16],
+            held_out=held_out.hexdigest()[:16],
+            classes=data.class_counts(),
+            fraction=data.fraction,
+        )
 
     @classmethod
     def read(cls, values: Any, where: str) -> DataIdentity | None:
@@ -70,6 +82,7 @@ class DataIdentity(BaseModel):
         return {
             "images": self.images,
             "held_out": self.held_out,
+            "fraction": self.fraction,
             "classes": {name: list(counts) for name, counts in self.classes.items()},
         }
 
@@ -85,8 +98,11 @@ class DataIdentity(BaseModel):
             told.append(f"classes added: {_listed(added)}")
         if gone := sorted(self.classes.keys() - now.classes.keys()):
             told.append(f"classes gone: {_listed(gone)}")
+        first = 0 if self.fraction == now.fraction else 1  # of other fractions, only held-out images are compared
         counts = {
-            name: sum(now.classes[name]) - sum(self.classes[name]) for name in self.classes if name in now.classes
+            name: sum(now.classes[name][first:]) - sum(self.classes[name][first:])
+            for name in self.classes
+            if name in now.classes
         }
         changed = [
             f"{count_words(abs(more), 'image')} of '{name}' {'added' if more > 0 else 'gone'}"
@@ -94,7 +110,7 @@ class DataIdentity(BaseModel):
             if more
         ]
         told += changed[:_MOST_TOLD] + ([f"and {len(changed) - _MOST_TOLD} more"] if len(changed) > _MOST_TOLD else [])
-        if not told and self.images != now.images:
+        if not told and not first and self.images != now.images:
             told.append("as many images as before, with other content")
         if not told and self.held_out != now.held_out:
             told.append(
@@ -144,45 +160,64 @@ def keep_identity(folder: Path, now: DataIdentity, what: str, source: str, way_o
 
 @dataclass(frozen=True, slots=True)
 class SeenImages:
-    """A sample of the images that weights were trained on: the smallest digests among them.
+    """The images that weights were trained on: their digests or, of more than 65,536, the smallest of them.
 
     Attributes:
-        digests: at most 512 digests, sorted.
-        count: number of images that the sample is drawn from.
+        digests: the digests, sorted; 8 bytes each, little-endian.
+        count: number of images that they are drawn from.
     """
 
-    digests: tuple[int, ...] = ()
+    digests: bytes = b""
     count: int = 0
 
     @classmethod
     def of(cls, contents: Contents) -> SeenImages:
-        """Return the sample of the images with these digests, ``(n,)``."""
-        unique = np.unique(contents)
-        return cls(tuple(int(value) for value in unique[:_KEPT]), len(unique))
+        """Return the images with these digests, ``(n,)``."""
+        unique = np.unique(contents).astype("<u8")
+        return cls(unique[:_KEPT].tobytes(), len(unique))
 
     @classmethod
     def read(cls, values: Any) -> SeenImages:
-        """Return the sample that a file stores; empty if it stores none.
+        """Return what a file stores (see ``as_dict``); empty if it stores nothing.
 
         Raises:
             ValueError, KeyError, TypeError: if it is damaged.
         """
-        return cls(tuple(map(int, values["digests"])), int(values["count"])) if values else cls()
+        if not values:
+            return cls()
+        digests, count = base64.b64decode(values["digests"], validate=True), int(values["count"])
+        array = np.frombuffer(digests, dtype="<u8")
+        if count < len(array) or (array[1:] <= array[:-1]).any():
+            raise ValueError("the digests of the images that were trained on are damaged")
+        return cls(digests, count)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a file."""
+        return {"digests": base64.b64encode(self.digests).decode(), "count": self.count}
+
+    @property
+    def _array(self) -> Contents:
+        return np.frombuffer(self.digests, dtype="<u8")
 
     def joined(self, other: SeenImages) -> SeenImages:
-        """Return a sample of both sets of images, as for weights that were trained on one and then on the other."""
-        limits = [one.digests[-1] for one in (self, other) if one.count > len(one.digests)]
-        both = sorted({*self.digests, *other.digests})
-        kept = [value for value in both if not limits or value <= min(limits)][:_KEPT]
-        return SeenImages(tuple(kept), max(self.count, other.count, len(both)))
+        """Return both sets of images, as for weights that were trained on one and then on the other."""
+        both = np.union1d(self._array, other._array).astype("<u8")
+        limits = [one._array[-1] for one in (self, other) if one.count > len(one._array)]
+        kept = both[both <= min(limits)] if limits else both
+        return SeenImages(kept[:_KEPT].tobytes(), max(self.count, other.count, len(both)))
+
+    def seen(self, contents: Contents) -> tuple[int, int]:
+        """Return how many of the images with digests ``(n,)`` were trained on, and of how many this is known."""
+        known = self._array
+        if not len(known):
+            return 0, 0
+        judged = contents if self.count <= len(known) else contents[contents <= known[-1]]
+        return int(np.isin(judged, known).sum()), len(judged)
 
     def share_of(self, contents: Contents) -> float:
         """Return the estimated share of images, given by their digests ``(n,)``, that were trained on."""
-        if not self.digests:
-            return 0.0
-        whole = self.count <= len(self.digests)
-        judged = contents if whole else contents[contents <= np.uint64(self.digests[-1])]
-        return float(np.isin(judged, np.array(self.digests, dtype=np.uint64)).mean()) if len(judged) else 0.0
+        seen, judged = self.seen(contents)
+        return seen / judged if judged else 0.0
 
 
 NOTHING_SEEN = SeenImages()
@@ -191,16 +226,19 @@ NOTHING_SEEN = SeenImages()
 def check_unseen(seen: SeenImages, data: ImageData, what: str, way_on: str) -> None:
     """Check that weights were not trained on the images that will score them.
 
+    Copies of the training's own images are not counted: they say nothing about another split.
+
     Raises:
         InputError: if more than 2% of the validation or test images were trained on.
     """
-    shares = {name: seen.share_of(data.parts[name].contents) for name in ("validation", "test")}
-    own = SeenImages.of(data.train.contents)
-    for name, share in shares.items():
-        if share - own.share_of(data.parts[name].contents) > _TOLERATED:
+    for name in ("validation", "test"):
+        contents = data.parts[name].contents
+        contents = contents[~np.isin(contents, data.train.contents)]
+        count, judged = seen.seen(contents)
+        if count > max(1, _TOLERATED * judged):
             raise InputError(
-                f"{what}: about {share:.0%} of the {name} images are among the images that these weights were trained "
-                f"on (another split of the same images), so the {name} accuracy would be too high. {way_on}"
+                f"{what}: about {count / judged:.0%} of the {name} images are among the images that these weights were "
+                f"trained on (another split of the same images), so the {name} accuracy would be too high. {way_on}"
             )
 
 

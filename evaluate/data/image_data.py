@@ -82,6 +82,7 @@ class ImageData:
         skipped: a line for every file that could not be read.
         notes: what else is left out, a line for each reason.
         pixel_range: the range from which deep images were scaled to 8 bits; ``None`` if there are none.
+        fraction: fraction of the training images that is used.
     """
 
     train: Part
@@ -92,6 +93,7 @@ class ImageData:
     skipped: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     pixel_range: PixelRange | None = None
+    fraction: float = 1.0
 
     def describe(self) -> str:
         """Return the number of classes and images and the resolution, in one line."""

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nas.core.errors import InputError, nearest_name
+from nas.core.errors import InputError, nearest_name, printable
 from nas.evaluate.data.scan import LeftOut, Listing, may_be_a_folder
 
 LAYOUTS = "DIR/{train,test}/CLASS, DIR/{train,val}/CLASS, DIR/{train,val,test}/CLASS or DIR/CLASS"
@@ -189,6 +189,10 @@ def _class_names(
     """
     first = parts.get("train") or parts["all"]
     classes = sorted({kind for _, kind in first})
+    if odd := [kind for kind in classes if printable(kind) != kind]:
+        raise InputError(
+            f"data: the name of class folder '{printable(odd[0])}' in '{source}' is not valid UTF-8; rename the folder"
+        )
     for kind, reason in folders:
         if kind not in classes:
             why = f"cannot be used: {reason}" if reason else "holds no images"

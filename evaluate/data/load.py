@@ -233,6 +233,7 @@ def _assemble(found: Mapping[str, tuple[Prepared, tuple[str, Labels]]], settings
         skipped=tuple(sorted({line for one, _ in found.values() for line in one.skipped})),
         notes=prepared.notes,
         pixel_range=ranges[0] if ranges else None,
+        fraction=settings.fraction,
     )
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nas.core.cores import available_cores
 from nas.core.documents import read_json, read_mapping
-from nas.core.errors import InputError, WorkError
+from nas.core.errors import InputError, WorkError, printable
 from nas.core.files import write_whole
 from nas.evaluate.data.folders import cache_folder
 from nas.evaluate.data.image_files import check_skipped
@@ -144,8 +144,8 @@ def _fill(source: Source, rows: Rows, view: View, folder: Path, progress: Progre
         "classes": list(source.classes),
         "mirrored": source.mirrored,
         "parts": list(rows),
-        "skipped": sorted(lost),
-        "notes": list(source.notes),
+        "skipped": sorted(map(printable, lost)),
+        "notes": [printable(note) for note in source.notes],
         "range": decoder.range and decoder.range.ends,
         "modes": dict(decoder.modes.most_common()),
         "digests": {file.name: sha256(file) for file in files},

@@ -12,6 +12,7 @@ from nas.cli.display.console_callback import ConsoleCallback
 from nas.cli.display.output import make_console
 from nas.cli.display.search_summary import print_baseline
 from nas.cli.guard import INTERRUPTED
+from nas.core.user_code import trusted_run
 from nas.search import session
 from nas.search.baseline import Baseline
 from nas.search.callback import SearchCallback
@@ -63,6 +64,7 @@ def _show(work: _Work) -> tuple[Run, Baseline]:
         if run.config.report and run.config.scaling is None:  # a grid search draws it later, with its family
             from nas.report.page import draw_report  # loads matplotlib
 
-            baseline.files.extend(draw_report(run.path, terminal))
+            with trusted_run():  # the user's own
+                baseline.files.extend(draw_report(run.path, terminal))
         print_baseline(baseline, run, console)
     return run, baseline

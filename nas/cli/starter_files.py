@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from nas.core.documents import to_yaml
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search.config import RunConfig
 
@@ -114,5 +114,5 @@ def _comment(text: str, indent: str) -> Iterator[str]:
 
 def _entry(name: str, default: Any, value: Any, indent: str) -> str:
     shown = default if value is None else value
-    text = yaml.safe_dump(shown, default_flow_style=True, width=1000).removesuffix("...\n").strip()
+    text = to_yaml(shown, flow=True).strip()
     return f"{indent}{name}: {text}" if value is not None else f"{indent}# {name}: {text}"

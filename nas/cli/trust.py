@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
@@ -13,13 +12,8 @@ TrustCode = Annotated[
 ]
 
 
-@contextmanager
-def untrusted_run(trust_code: bool) -> Iterator[None]:
-    """Run no user's code inside the context, unless it is trusted."""
-    from nas.core.user_code import without_user_code
+def opening(trust_code: bool) -> AbstractContextManager[None]:
+    """Return the context in which a command opens a run; its code is run only if it is trusted."""
+    from nas.core.user_code import trusted_run
 
-    if trust_code:
-        yield
-        return
-    with without_user_code("the code of a run is not run when the run is opened; --trust-code runs it"):
-        yield
+    return trusted_run() if trust_code else nullcontext()

@@ -249,8 +249,26 @@ _FLOAT = re.compile(
 )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that ``parse_yaml`` reads it back as text: it is quoted wherever a reader may see a number."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def to_yaml(data: Any, flow: bool = False) -> str:
+    """Return plain values as YAML text that ``parse_yaml`` reads back.
+
+    Args:
+        data: the values.
+        flow: whether to write them in one line.
+    """
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=flow, width=10_000 if flow else 100)
+    return text.removesuffix("...\n") if flow else text
+
+
 def _set_up_loader() -> None:
-    """Replace PyYAML's forms of numbers, and read dates as text."""
+    """Replace PyYAML's forms of numbers, and read dates as text. Everything that may be a number is written quoted."""
     dropped = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp")}
     _Loader.yaml_implicit_resolvers = {
         first: [(tag, form) for tag, form in forms if tag not in dropped]
@@ -260,6 +278,10 @@ def _set_up_loader() -> None:
     _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
     _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
     _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
+    theirs, ours = yaml.SafeDumper.yaml_implicit_resolvers, _Loader.yaml_implicit_resolvers
+    _Dumper.yaml_implicit_resolvers = {
+        first: [*theirs.get(first, []), *ours.get(first, [])] for first in {*theirs, *ours}
+    }
     for name in ("timestamp", "binary", "set", "omap", "pairs"):
         _Loader.add_constructor(f"tag:yaml.org,2002:{name}", _refuse)
 

@@ -30,6 +30,11 @@ def shortened(text: str, most: int = 160) -> str:
     return f"{text[: most * 2 // 3]} ... {text[-(most // 4) :]}"
 
 
+def printable(text: str) -> str:
+    """Return a text in which characters that no file or terminal takes (lone surrogates) are escaped."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'? Known: a, b, x"`` for a misspelt ``name``."""
     names = list(known)

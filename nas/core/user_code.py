@@ -31,6 +31,7 @@ from nas.core.imports import local_files
 _REFERENCE = re.compile(r"(?P<path>.+\.py):(?P<name>[^:\\/]+)")
 _PREFIX = "nas_user_code_"
 _folders: set[str] = set()  # the folders of users' packages
+_trusted: ContextVar[bool] = ContextVar("trusted", default=False)
 _refused: ContextVar[str] = ContextVar("refused", default="")
 
 
@@ -128,9 +129,21 @@ def without_user_code(reason: str) -> Iterator[None]:
         _refused.reset(token)
 
 
-def runs_user_code() -> bool:
-    """Return whether user's code may be run here."""
-    return not _refused.get()
+@contextlib.contextmanager
+def trusted_run() -> Iterator[None]:
+    """Allow the code of a run that is opened inside the context: the user's own, or one that is trusted."""
+    token = _trusted.set(True)
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
+def opened_run() -> contextlib.AbstractContextManager[None]:
+    """Return the context in which a run is opened: its code is refused unless the run is trusted."""
+    if _trusted.get():
+        return contextlib.nullcontext()
+    return without_user_code("the code of a run is not run when the run is opened; --trust-code runs it")
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from nas.core.documents import read_mapping, read_yaml
 from nas.core.errors import InputError
 from nas.core.journal import read_rows
 from nas.core.records import Trial
+from nas.core.user_code import opened_run
 from nas.search.assemble import space_of
 from nas.search.baseline import best_trial, front_of
 from nas.search.config import RunConfig
@@ -125,9 +126,10 @@ class Facts:
         if self.network is not None or self.best is None:
             return self.network
         try:
-            space = space_of(kept_inputs(self.path, self.config))
-            spaces.check(space, self.best.architecture)
-            return spaces.decode(space, self.best.architecture)
+            with opened_run():
+                space = space_of(kept_inputs(self.path, self.config))
+                spaces.check(space, self.best.architecture)
+                return spaces.decode(space, self.best.architecture)
         except (InputError, OSError):  # the space's file is missing or has changed
             return None
 

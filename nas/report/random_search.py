@@ -13,6 +13,7 @@ from nas.controllers.registry import fitted_options
 from nas.core.errors import InputError
 from nas.core.program import program
 from nas.core.records import Architecture, Trial
+from nas.core.user_code import opened_run
 from nas.report.facts import Facts
 from nas.search.assemble import Setup, prepare
 from nas.search.b0_comparison import sample_inside
@@ -87,7 +88,8 @@ def random_search(facts: Facts, against: Facts | None = None) -> RandomSearch | 
         return RandomSearch(np.fmax.accumulate(rewards), f"{against.name} ({controller})", source, True)
     if facts.is_predicted:
         try:
-            setup = prepare(kept_inputs(facts.path, facts.config), resumed=True)
+            with opened_run():
+                setup = prepare(kept_inputs(facts.path, facts.config), resumed=True)
         except (InputError, OSError) as error:
             return f"no random search was drawn: {error}"
         scored = _looked_up(setup)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
 from nas.core.callback import SILENT, Callback
+from nas.core.documents import to_yaml
 from nas.core.errors import InputError
 from nas.core.records import Evaluation, Trial
 from nas.evaluate.contract import Job
@@ -218,4 +217,4 @@ def _genotype_yaml(baseline: Trial) -> str:
         "genes": list(baseline.architecture.genes),
         "choices": dict(baseline.choices),
     }
-    return yaml.safe_dump(data, sort_keys=False)
+    return to_yaml(data)

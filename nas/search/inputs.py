@@ -126,7 +126,12 @@ def keep_inputs(run: Path, config: RunConfig) -> None:
 
 
 def resolve_inputs(
-    run: Path, config: RunConfig, accept: bool = False, trust: bool = False, nothing_to_lose: bool = False
+    run: Path,
+    config: RunConfig,
+    accept: bool = False,
+    trust: bool = False,
+    nothing_to_lose: bool = False,
+    way_on: str = ", or go on with --accept-changes",
 ) -> Resolved:
     """Find the inputs of a run that is resumed.
 
@@ -139,15 +144,20 @@ def resolve_inputs(
         accept: whether inputs that have changed are accepted.
         trust: whether code may be run from the copies in the run's directory.
         nothing_to_lose: whether no trial has succeeded, so that a change makes nothing incomparable.
+        way_on: how the user can go on with a changed input; empty if the command has no option for it.
 
     Raises:
         InputError: if an input is gone, or has changed and the change is not accepted.
     """
     known, found = _manifest(run), Resolved(config)
     for role, one in inputs_of(config).items():
+        if one.is_code and not trust and _is_inside(one.path, run):
+            raise InputError(f"{role}: '{one.path}' lies in the run's own directory; --trust-code runs it")
         if role not in known:  # a run from before 0.1.0
             continue
         place = _found(one.path, known[role], run)
+        if place is not None and one.is_code and not trust and _is_inside(place, run):
+            place = None
         copy = one.at(run / INPUTS / role / one.path.name)
         if place is None:
             if one.is_code and not trust:
@@ -166,7 +176,7 @@ def resolve_inputs(
             if not (accept or nothing_to_lose):
                 raise InputError(
                     f"{told}. Trials of two versions may not be comparable. Restore it (its first version is in "
-                    f"{copy.path.parent}), begin a new run, or go on with --accept-changes"
+                    f"{copy.path.parent}), or begin a new run{way_on}"
                 )
             found.messages.append(f"{told}; the change is accepted")
             found.edited.add(role)
@@ -203,6 +213,11 @@ def _found(path: Path, known: Mapping[str, Any], run: Path) -> Path | None:
         return path
     moved = run.resolve() / str(known.get("relative", ""))
     return moved.resolve() if known.get("relative") and is_there(moved) else None
+
+
+def _is_inside(path: Path, run: Path) -> bool:
+    """Return whether a path lies in a run's directory, which may be somebody else's."""
+    return path.resolve().is_relative_to(run.resolve())
 
 
 def _changes(one: Input, known: Mapping[str, Any], copy: Input) -> str:

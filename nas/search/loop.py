@@ -43,7 +43,6 @@ class SearchLoop:
         pool: the workers that evaluate them.
         callback: observes the search.
         time_account: account of the time budget; ``None``: there is no time budget.
-        retried: trials that failed and are run again, with their numbers.
 
     Attributes:
         exhausted: whether the controller found no further network in the domain.
@@ -58,7 +57,6 @@ class SearchLoop:
         pool: WorkerPool,
         callback: Callback,
         time_account: TimeAccount | None = None,
-        retried: Sequence[Trial] = (),
     ) -> None:
         self.setup, self.run, self.controller, self.pool, self.callback = setup, run, controller, pool, callback
         self.goal = setup.config.trials
@@ -67,7 +65,6 @@ class SearchLoop:
         self._told = 0
         self._in_flight: dict[int, Pending] = {}
         self._waiting: list[Pending] = []
-        self._retried = [Pending(trial.number, trial.architecture) for trial in retried]
         self._paused: dict[int, Pending] = {}
         self._fidelity = make_fidelity(setup.config, run, setup.reward)
         self._finished = {trial.number: trial for trial in run.trials}
@@ -284,7 +281,6 @@ class SearchLoop:
             self.controller.remember([trial.architecture for trial in self.run.trials])
         checkpoint = self.run.load_checkpoint(("controller", "told", "pending"))
         if checkpoint is None:
-            self._retry()
             self._fidelity.restore([], self._finished.values())
             self._restore_time_account()
             with self._calling("warm_start"):
@@ -293,8 +289,12 @@ class SearchLoop:
                 _log.warning("%s: no usable controller checkpoint; a new controller is told all trials", self.run.path)
             return
         try:
-            with self._calling("load_state_dict"):
-                self.controller.load_state_dict(checkpoint["controller"])
+            if checkpoint["controller"] is None:  # failed trials were set aside: a new controller is told the others
+                with self._calling("warm_start"):
+                    self.controller.warm_start(self.setup.earlier)
+            else:
+                with self._calling("load_state_dict"):
+                    self.controller.load_state_dict(checkpoint["controller"])
             self._told, self._waiting = self._checked_told(checkpoint["told"]), self._unfinished(checkpoint["pending"])
         except (InputError, ValueError, TypeError) as error:
             raise InputError(
@@ -308,14 +308,6 @@ class SearchLoop:
         waiting = [pending for pending in waiting if pending.number not in self._paused]
         self._waiting = waiting[: max(0, self.goal - len(self.run.trials) - len(self._paused))]
         self._number = self._unused(0)
-
-    def _retry(self) -> None:
-        """Propose the failed trials again, before any other."""
-        self._waiting = self._retried[: max(0, self.goal - len(self.run.trials))]
-        self._used_before |= {pending.number for pending in self._waiting}
-        self._number = self._unused(0)
-        with self._calling("remember"):
-            self.controller.remember([pending.architecture for pending in self._waiting])
 
     def _unfinished(self, pending: Sequence[Sequence[Any]]) -> list[Pending]:
         """Return the proposals of a checkpoint that have no journal line.

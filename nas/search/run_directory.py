@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from nas.core.documents import parse_json, read_mapping, read_yaml
+from nas.core.documents import parse_json, read_mapping, read_yaml, to_yaml
 from nas.core.errors import InputError, WorkError, nearest_name
 from nas.core.files import cannot_write, check_empty, hold, write_bytes_whole, write_whole
 from nas.core.journal import append_lines, read_rows, whole_lines
@@ -97,7 +95,7 @@ class Run:
         """
         if self.images is None:
             data = read_yaml(self.path / "config.yaml") | {"images": images.as_dict()}
-            write_whole(self.path / "config.yaml", yaml.safe_dump(data, sort_keys=False))
+            write_whole(self.path / "config.yaml", to_yaml(data))
             self.images = images
         check_run_images(self.path, self.config, self.images, images)
 
@@ -123,10 +121,10 @@ class Run:
             ) from None
         self.trials.extend(trials)
 
-    def set_failed_aside(self) -> list[Trial]:
-        """Move the failed trials to ``failed.jsonl``, so that they are run again, and return them.
+    def set_failed_aside(self) -> None:
+        """Move the failed trials to ``failed.jsonl`` and propose them again, with their numbers, when the run goes on.
 
-        The controller's checkpoint is removed: a new controller is told the trials that are left.
+        A new controller is told the trials that are left; proposals that have not ended stay.
 
         Raises:
             WorkError: if the files cannot be written.
@@ -134,17 +132,21 @@ class Run:
         failed = [trial for trial in self.trials if trial.status == "failed"]
         kept = [trial for trial in self.trials if trial.status != "failed"]
         path = self.path / "trials.jsonl"
+        lines = {one.number: line for one, line in zip(self.trials, whole_lines(path), strict=True)}
+        known = self.load_checkpoint(("pending",)) or {}
+        pending = known["pending"] if isinstance(known.get("pending"), list) else []
+        again = [[trial.number, list(trial.architecture.genes)] for trial in failed]
+        numbers = {number for number, _ in again}
+        pending = [*again, *(one for one in pending if not isinstance(one, list) or one[:1][0] not in numbers)]
         try:
             append_lines(self.path / FAILED, [_to_json(trial) for trial in failed])
-            lines = {one.number: line for one, line in zip(self.trials, whole_lines(path), strict=True)}
         except OSError as error:
             raise cannot_write(self.path / FAILED, error) from None
+        self.save_checkpoint({"controller": None, "told": 0, "pending": pending})
         write_bytes_whole(path, b"".join(lines[trial.number] + b"\n" for trial in kept))
         lock, self._lock = self._lock, hold(path, "resume")
         os.close(lock)
-        (self.path / "controller.json").unlink(missing_ok=True)
         self.trials = kept
-        return failed
 
     def append_row(self, name: str, row: Mapping[str, Any]) -> None:
         """Write a line to a journal beside the trials: ``rungs.jsonl``, ``confirm.jsonl``.
@@ -212,7 +214,7 @@ class Run:
 
 def _write_config(path: Path, config: RunConfig, metadata: dict[str, Any]) -> None:
     data = config.model_dump(mode="json") | metadata
-    write_whole(path / "config.yaml", yaml.safe_dump(data, sort_keys=False))
+    write_whole(path / "config.yaml", to_yaml(data))
 
 
 def check_free(path: Path) -> None:

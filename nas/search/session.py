@@ -31,6 +31,7 @@ from nas.search.baseline import Baseline, conclude
 from nas.search.callback import SearchCallback, SearchState, fitted_words
 from nas.search.config import OPEN_ENDED, RunConfig, validate_config
 from nas.search.estimate import ESTIMATED, estimate_trial
+from nas.search.fidelity import RUNGS
 from nas.search.inputs import keep_inputs, resolve_inputs
 from nas.search.loop import SearchLoop
 from nas.search.run_directory import Run, check_free
@@ -111,30 +112,30 @@ def resume(
     """
     run = Run.open(path)
     callback = CallbackList(callbacks)
-    succeeded = any(trial.status == "ok" for trial in run.trials)
-    inputs = resolve_inputs(path, run.config, accept_changes, trust_code, nothing_to_lose=not succeeded)
+    begun = any(trial.status != "failed" for trial in run.trials) or bool(run.rows(RUNGS))
+    inputs = resolve_inputs(path, run.config, accept_changes, trust_code, nothing_to_lose=not begun)
     config = _changed(inputs.config, changes)
+    failed = sum(trial.status == "failed" for trial in run.trials)
+    again = failed if not begun or inputs.edited & {"evaluator", "space"} else 0
+    left = config.trials - len(run.trials) + again
     if config.trials < len(run.trials):
         raise InputError(f"--trials: the run already has {len(run.trials)} trials, more than {config.trials}")
     setup = prepare(config, resumed=True)
     _check_space(setup, run)
-    retried: list[Trial] = []
-    if any(trial.status == "failed" for trial in run.trials) and (
-        not any(trial.status in ("ok", "pruned") for trial in run.trials) or inputs.edited & {"evaluator", "space"}
-    ):
-        retried = run.set_failed_aside()
     for line in inputs.messages:
         callback.message(line)
     count = "" if config.is_open_ended else f" of {config.trials}"
-    again = f"; {count_words(len(retried), 'failed trial')} will be run again" if retried else ""
-    callback.message(f"Resuming {run.path}: {len(run.trials)}{count} trials are done{again}")
-    data = read_images(setup, callback, run.keep_images) if len(run.trials) < config.trials else None
+    words = f"; {count_words(again, 'failed trial')} will be run again" if again else ""
+    callback.message(f"Resuming {run.path}: {len(run.trials) - again}{count} trials are done{words}")
+    data = read_images(setup, callback, run.keep_images) if left > 0 else None
+    if again:
+        run.set_failed_aside()
     if inputs.edited:
         keep_inputs(path, config)
     kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "report", "tracking")}
     if any(getattr(run.config, name) != value for name, value in kept.items()):
         run.update_config(run.config.model_copy(update=kept))  # changes of ``workers`` hold for this process only
-    return run, _run_and_conclude(setup, run, data, callbacks, retried)
+    return run, _run_and_conclude(setup, run, data, callbacks)
 
 
 def read_images(
@@ -243,7 +244,6 @@ def _run_and_conclude(
     run: Run,
     data: ImageData | None,
     callbacks: Sequence[SearchCallback],
-    retried: Sequence[Trial] = (),
 ) -> Baseline:
     callback = CallbackList([LogCallback(setup.evaluator.is_instant), *callbacks])
     workers = search_pool(setup, data, callback, run.keep_images)
@@ -255,7 +255,7 @@ def _run_and_conclude(
         for one in callbacks:
             one.search_prepared(setup, run)
         try:
-            if reason := _run_trials(setup, run, pool, callback, callbacks, retried):
+            if reason := _run_trials(setup, run, pool, callback, callbacks):
                 callback.message(f"{reason}: the search ends after {len(run.trials)} trials")
             baseline = conclude(setup, run, pool, callback)
         except KeyboardInterrupt:
@@ -282,7 +282,6 @@ def _run_trials(
     pool: PoolStarter,
     callback: Callback,
     callbacks: Sequence[SearchCallback],
-    retried: Sequence[Trial],
 ) -> str:
     """Run the missing trials. Returns the reason if they ended before all were done, else an empty text."""
     config = setup.config
@@ -290,12 +289,14 @@ def _run_trials(
         return ""
     workers = pool()
     time_account = _open_time_account(setup, run, workers, callback) if config.budget else None
-    setup = replace(setup, config=run.config) if config.budget else setup
+    if config.budget:  # the estimate has stored the number of trials that it allows
+        expected = {"expected_trials": run.config.expected_trials}
+        setup = replace(setup, config=setup.config.model_copy(update=expected))
     controller = _make_controller(setup)
     goal = None if config.is_open_ended else config.trials
     tally = Tally(run.trials, most_macs(config))
     state = SearchState(goal, tally, setup.evaluator.is_instant, time_account, workers.gpus_per_worker)
-    loop = SearchLoop(setup, run, controller, workers, CallbackList([_Counter(tally), callback]), time_account, retried)
+    loop = SearchLoop(setup, run, controller, workers, CallbackList([_Counter(tally), callback]), time_account)
     for one in callbacks:
         one.trials_started(state)
     try:

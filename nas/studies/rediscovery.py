@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nas.controllers.registry import make_controller
 from nas.core.callback import SILENT, Callback
+from nas.core.documents import to_yaml
 from nas.core.files import write_whole
 from nas.core.version import versions
 from nas.evaluate.cost.table import CostTable
@@ -215,11 +216,9 @@ def _search(setup: Setup, path: Path) -> Any:
 
 def _with_se_everywhere() -> str:
     """Return the space with SE 0.25 fixed in every stage, as YAML."""
-    import yaml
-
     form = skeleton().form
     stages = [{**stage, "se": 0.25} for stage in form["stages"]]
-    return yaml.safe_dump({**form, "name": "efficientnet-se", "stages": stages}, sort_keys=False)
+    return to_yaml({**form, "name": "efficientnet-se", "stages": stages})
 
 
 def _contrast(token: int) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Trial
+from nas.core.user_code import opened_run
 from nas.search.assemble import space_of
 from nas.search.config import RunConfig
 from nas.search.inputs import kept_inputs
@@ -160,7 +161,8 @@ def open_storage(url: str) -> BaseStorage:
 def _space(path: Path, config: RunConfig) -> SearchSpace | None:
     """Return the run's space; ``None`` if it cannot be loaded, for instance because its code must not be run."""
     try:
-        return space_of(kept_inputs(path, config))
+        with opened_run():
+            return space_of(kept_inputs(path, config))
     except InputError:
         return None
 

@@ -14,17 +14,16 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from nas.core.callback import Callback
 from nas.core.cores import available_cores
 from nas.core.cpu_tuning import tune_for_training
-from nas.core.documents import read_json, read_mapping, read_yaml
+from nas.core.documents import read_json, read_mapping, read_yaml, to_yaml
 from nas.core.errors import InputError
 from nas.core.files import cannot_write, check_empty, hold, write_whole
 from nas.core.program import program
@@ -80,9 +79,9 @@ class TrainingRun:
         except OSError as error:
             raise cannot_write(path, error) from None
         write_whole(path / NETWORK, network_to_yaml(network))
-        write_whole(path / IDENTITY, json.dumps(images.as_dict() | {"seen": asdict(seen)}, indent=1) + "\n")
+        write_whole(path / IDENTITY, json.dumps(images.as_dict() | {"seen": seen.as_dict()}, indent=1) + "\n")
         data = config.model_dump(mode="json") | {"images": images.digest, "versions": versions()}
-        write_whole(path / CONFIG, yaml.safe_dump(data, sort_keys=False))
+        write_whole(path / CONFIG, to_yaml(data))
         return cls(path, config, network, images, seen)
 
     @classmethod

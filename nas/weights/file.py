@@ -84,7 +84,7 @@ class Weights:
             "interpolation": self.interpolation,
             "pixel_range": self.pixel_range and asdict(self.pixel_range),
             "images": self.images and self.images.as_dict(),
-            "seen": asdict(self.seen),
+            "seen": self.seen.as_dict(),
         }
         metadata = {ABOUT: json.dumps(about)}  # one entry only: the order of several in the file would be random
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.core.documents import parse_json, parse_yaml, read_json, read_mapping, read_yaml
+from nas.core.documents import parse_json, parse_yaml, read_json, read_mapping, read_yaml, to_yaml
 from nas.core.errors import InputError
 from nas.core.plain import plain
 
@@ -122,3 +122,12 @@ def test_scalars_of_numpy_and_torch_are_plain() -> None:
     found = plain(given)
     assert found == {"a": 3, "b": 0.5, "c": [0.25, "x"], "d": True}
     assert [type(value) for value in (found["a"], found["b"], found["d"])] == [int, float, bool]
+
+
+@pytest.mark.parametrize(
+    "text", ["00007", "08", "1e3", "4e8", "0o7", "0x1", "5_000", "yes", "2019-01-01", "~", "1:30", ""]
+)
+@pytest.mark.parametrize("flow", [False, True])
+def test_what_is_written_is_read_back(text: str, flow: bool) -> None:
+    data = {text: [text, {"a": text}], "numbers": [1, 0.5, 1e-8, True, None]}
+    assert parse_yaml(to_yaml(data, flow), "x") == data

@@ -9,7 +9,7 @@ import typer
 
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.trust import TrustCode, untrusted_run
+from nas.cli.trust import TrustCode, opening
 
 RunFolder = Annotated[Path, typer.Argument(help="A run directory; its search may still be running.")]
 
@@ -29,8 +29,7 @@ def dashboard(
     from nas.tracking.dashboard import serve
 
     console = make_console()
-    with untrusted_run(trust_code=False):
-        serve(run, host, port, lambda url: say(console, f"Dashboard {url} (Ctrl-C stops it)"))
+    serve(run, host, port, lambda url: say(console, f"Dashboard {url} (Ctrl-C stops it)"))
 
 
 @guarded
@@ -52,7 +51,7 @@ def export_study(
     from nas.tracking.optuna_study import RunStudies, open_storage, told_plainly
 
     database = open_storage(storage)
-    with told_plainly(storage), untrusted_run(trust_code):
+    with told_plainly(storage), opening(trust_code):
         studies = RunStudies(run, database, "export-study")
         added = studies.follow()
     console = make_console()

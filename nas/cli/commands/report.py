@@ -9,7 +9,7 @@ import typer
 
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.trust import TrustCode, untrusted_run
+from nas.cli.trust import TrustCode, opening
 
 
 @guarded
@@ -42,7 +42,7 @@ def report(
     from nas.report.page import FILE, write_report
 
     target = out / FILE if out is not None and (out.is_dir() or not out.suffix) else out
-    with untrusted_run(trust_code):
+    with opening(trust_code):
         files = write_report(run, target, pictures, against)
     console = make_console()
     say_files(console, files)

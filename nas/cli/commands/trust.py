@@ -67,6 +67,7 @@ def trust(
     from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say_files, say_next
     from nas.core.files import expanded, write_whole
+    from nas.core.user_code import trusted_run
     from nas.evaluate.data.identity import DataIdentity, keep_identity
     from nas.report.page import draw_report
     from nas.search.assemble import prepare
@@ -79,7 +80,8 @@ def trust(
     is_run = (run / "trials.jsonl").is_file()
     config = _run_config(run, context, assignments or []) if is_run else _space_config(what, context, assignments or [])
     if is_run:
-        config = resolve_inputs(run, config).config
+        resolved = resolve_inputs(run, config, way_on="")
+        config = resolved.config
     setup = prepare(config, resumed=is_run)
     epochs = config.full_epochs
     assert epochs is not None  # a proxy always has a number of epochs
@@ -118,7 +120,8 @@ def trust(
     _print_trust(console, found, plan)
     files = [folder / "trust.jsonl", folder / REPORT]
     if is_run and (run / "report.html").exists():
-        files += draw_report(run, callback)
+        with trusted_run():  # its code has been run to train its networks
+            files += draw_report(run, callback)
     say_files(console, files, 16)
     if is_run:
         say_next(console, "report", run, column=16)

@@ -44,6 +44,12 @@ def test_what_has_changed_is_said(image_folder: Path) -> None:
     assert first.changes_to(identity(image_folder)) == "classes added: rouge; classes gone: red"
 
 
+def test_identities_of_other_fractions_are_compared_by_the_held_out_images(image_folder: Path) -> None:
+    whole, part = identity(image_folder), identity(image_folder, fraction=0.3)
+    assert not whole.changes_to(part) and not part.changes_to(whole)
+    assert "another split" in whole.changes_to(identity(image_folder, fraction=0.3, split_seed=1))
+
+
 def test_a_study_keeps_the_identity_of_its_images(tmp_path: Path, image_folder: Path) -> None:
     keep_identity(tmp_path, identity(image_folder), "trust", "set", "Put them back")
     keep_identity(tmp_path, identity(image_folder), "trust", "set", "Put them back")
@@ -51,17 +57,25 @@ def test_a_study_keeps_the_identity_of_its_images(tmp_path: Path, image_folder: 
         keep_identity(tmp_path, identity(image_folder, split_seed=3), "trust", "set", "Put them back")
 
 
-@pytest.mark.parametrize("count", [40, 4000])
+@pytest.mark.parametrize("count", [40, 4000, 400_000])
 def test_weights_trained_on_another_split_are_told(count: int) -> None:
     generator = np.random.default_rng(0)
-    contents = generator.integers(0, 2**63, size=count, dtype=np.uint64)
+    contents = np.unique(generator.integers(0, 2**63, size=count, dtype=np.uint64))
+    generator.shuffle(contents)
     train, test = contents[: count // 2], contents[count // 2 :]
     seen = SeenImages.of(train)
     assert seen.share_of(train) == 1 and seen.share_of(test) == 0
-    assert seen.share_of(contents) == pytest.approx(0.5, abs=0.08)
+    assert seen.share_of(contents) == pytest.approx(0.5, abs=0.01)
     both = seen.joined(SeenImages.of(test))
     assert both.share_of(test) == both.share_of(train) == 1
-    assert len(both.digests) <= 512
+    assert SeenImages.read(both.as_dict()) == both and len(both.digests) <= 8 * 2**16
+
+
+def test_damaged_lists_of_seen_images_are_refused() -> None:
+    good = SeenImages.of(np.arange(5, dtype=np.uint64)).as_dict()
+    for damage in ({"digests": "?"}, {"count": 2}, {"digests": "AAAA"}):
+        with pytest.raises(ValueError, match=".*"):
+            SeenImages.read({**good, **damage})
 
 
 def test_a_split_that_the_weights_have_seen_is_refused(image_folder: Path) -> None:
