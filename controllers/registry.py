@@ -18,7 +18,7 @@ from nas.controllers.random_search import RandomSearch
 from nas.controllers.regularized_evolution import RegularizedEvolution
 from nas.controllers.rl.reinforcement_learning import ReinforcementLearning
 from nas.controllers.task import Task
-from nas.core.errors import InputError, nearest_name
+from nas.core.errors import InputError, nearest_name, shortened
 from nas.core.user_code import UserCode, describe
 
 _SHIPPED = (RandomSearch, RegularizedEvolution, NSGA2, ReinforcementLearning, Predictor, LocalSearch)
@@ -105,7 +105,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
             raise InputError(f"unknown key 'controller.{key}'{nearest_name(key, kind.options)}")
         default = kind.options[key]
         if not _fits(value, default) and not (kind.any_type and key not in _options(OptunaController)):
-            raise InputError(f"controller.{key}: expected a value of type {_type_name(default)}, got {value!r}")
+            raise InputError(f"controller.{key}: expected {_type_name(default)}, got {shortened(repr(value))}")
 
 
 def fitted_options(name: str, trials: int, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def make_controller(name: str, task: Task, seed: int, options: Mapping[str, Any]
     check_options(name, options)
     kind = find_controller(name)
     try:
-        return kind.make(task, seed, **options)
+        return kind.make(task, seed, **{key: _whole(value, kind.options.get(key)) for key, value in options.items()})
     except InputError:
         raise
     except Exception as error:
@@ -183,12 +183,22 @@ def _fits(value: Any, default: Any) -> bool:
         return type(value) is type(default)
     if isinstance(default, float):
         return isinstance(value, int | float) and math.isfinite(value)
+    if type(default) is int and isinstance(value, float):
+        return value.is_integer()
     if isinstance(default, str) or not isinstance(default, Sequence | Mapping):
         return default is None or type(value) is type(default)
     return isinstance(value, Mapping if isinstance(default, Mapping) else list | tuple)
 
 
+def _whole(value: Any, default: Any) -> Any:
+    """Return a whole number such as 10.0 as an int, where an option is an int."""
+    return int(value) if type(default) is int and isinstance(value, float) and value.is_integer() else value
+
+
 def _type_name(default: Any) -> str:
     if isinstance(default, Mapping):
-        return "mapping"
-    return "list" if isinstance(default, list | tuple) else type(default).__name__
+        return "a mapping"
+    if isinstance(default, list | tuple):
+        return "a list"
+    known = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return known.get(type(default), f"a value of type {type(default).__name__}")

@@ -84,9 +84,11 @@ def check_metrics(metrics: Any) -> dict[str, float]:
         raise InputError(f"evaluate: expected a dict holding at least 'accuracy', got {metrics!r:.200}")
     plain = {}
     for name, value in metrics.items():
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.strip() or name != name.strip():
             raise InputError(f"evaluate: expected names of metrics as text, got {name!r:.100}")
         try:
+            if isinstance(value, (bool, str)):
+                raise TypeError
             number = float(value)
         except (TypeError, ValueError, OverflowError, RuntimeError):  # torch refuses tensors of several values
             raise InputError(f"evaluate: metric '{name}': expected a number, got {value!r:.100}") from None

@@ -42,6 +42,7 @@ import os, signal, time
 
 class Sine:
     """An instant score that depends on the genes alone."""
+    reads_genes = True
     def __init__(self, delay=0.0):
         self.delay = delay
     def evaluate(self, architecture, network):

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nas.core.callback import Callback
 from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.pixels import is_deep
 
 _MOST_LISTED = 10  # maximum number of unreadable images named in a message
 _COLUMN = "\n         "
+
+
+def mixed_depths(modes: Mapping[str, int]) -> str:
+    """Return a warning if a data set holds deep images and images of 8 bits; empty if it does not."""
+    deep = {mode: count for mode, count in modes.items() if is_deep(mode)}
+    plain = {mode: count for mode, count in modes.items() if not is_deep(mode)}
+    if not deep or not plain:
+        return ""
+    told = " and ".join(", ".join(f"{count:,} {mode}" for mode, count in one.items()) for one in (deep, plain))
+    return (
+        f"images of different depths are mixed ({told}): deep ones are scaled by their range, the others are not, so a "
+        "network may learn the depth instead of the class. Convert them to one depth"
+    )
 
 
 def announce_images(data: ImageData, source: str, callback: Callback, more: str = "") -> None:
@@ -24,6 +40,11 @@ def announce_images(data: ImageData, source: str, callback: Callback, more: str 
         lines.append(f"deep images (more than 8 bits) are scaled from {low:g}..{high:g} to 0..255")
     lines += [f"left out: {note}" for note in data.notes]
     callback.message(_COLUMN.join(lines))
+    if warning := mixed_depths(data.modes):
+        callback.warning(warning)
+    if missing := [name for name, counts in data.class_counts().items() if not counts[2]]:
+        names = ", ".join(missing[:_MOST_LISTED])
+        callback.warning(f"no test images of {names}: the test accuracy says nothing of them")
     if data.skipped:
         lines = [f"{len(data.skipped)} unreadable images are left out:", *data.skipped[:_MOST_LISTED]]
         if len(data.skipped) > _MOST_LISTED:

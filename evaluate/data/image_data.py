@@ -83,6 +83,7 @@ class ImageData:
         notes: what else is left out, a line for each reason.
         pixel_range: the range from which deep images were scaled to 8 bits; ``None`` if there are none.
         fraction: fraction of the training images that is used.
+        modes: number of images by Pillow's mode.
     """
 
     train: Part
@@ -94,6 +95,7 @@ class ImageData:
     notes: tuple[str, ...] = field(default=())
     pixel_range: PixelRange | None = None
     fraction: float = 1.0
+    modes: Mapping[str, int] = field(default_factory=dict)
 
     def describe(self) -> str:
         """Return the number of classes and images and the resolution, in one line."""

@@ -90,6 +90,8 @@ def _notes(left_out: Iterable[LeftOut]) -> list[str]:
     kinds: dict[str, list[LeftOut]] = {}
     for one in left_out:
         kinds.setdefault(one.kind, []).append(one)
+    for one in kinds.get("twice", ()):
+        lines.append(f"'{one.name}': {one.reason}")
     for one in kinds.get("output", ()):
         lines.append(f"'{one.name}': {one.reason}")
     if unlabelled := kinds.get("unlabelled"):

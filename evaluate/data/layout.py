@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nas.core.errors import InputError, nearest_name, printable
-from nas.evaluate.data.scan import LeftOut, Listing, may_be_a_folder
+from nas.evaluate.data.scan import LeftOut, Listing, is_archive, may_be_a_folder
 
 LAYOUTS = "DIR/{train,test}/CLASS, DIR/{train,val}/CLASS, DIR/{train,val,test}/CLASS or DIR/CLASS"
 
@@ -20,6 +20,7 @@ _SPLITS = {
 }
 _GENERIC = frozenset({"image", "images", "img", "imgs", "data", "dataset", "set", "split", "folder", "jpg", "png"})
 _UNLABELLED = frozenset({"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "submission"})
+_FOLD = re.compile(r"(?:fold|split|batch)[-_ ]?[0-9]+")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -61,6 +62,7 @@ def find_layout(listing: Listing, source: str) -> Layout:
     while _is_wrapped([parts for parts, _ in files]):
         top = files[0][0][0]
         _check_none_lost(lost, source)
+        _check_not_alone(top, listing, source)
         files = [(parts[1:], name) for parts, name in files]
         empty = [parts[1:] for parts in empty if parts[0] == top]
         lost = [(parts[1:], one) for parts, one in lost if parts[0] == top]
@@ -73,6 +75,7 @@ def find_layout(listing: Listing, source: str) -> Layout:
             while _is_wrapped([parts for parts, _ in files]):
                 files = [(parts[1:], name) for parts, name in files]
     if not splits:
+        _check_no_splits_inside(files, source)
         parts = {"all": _with_class(files, source)}
         folders = [(folder[0], "") for folder in empty if len(folder) == 1]
         folders += [(path[0], one.reason) for path, one in lost if len(path) == 1]
@@ -84,7 +87,9 @@ def find_layout(listing: Listing, source: str) -> Layout:
             parts.setdefault(part, []).extend(_with_class(own, source))
             depth = 2 + below
             folders += [(path[-1], "") for path in empty if path[0] == top and len(path) == depth]
-            folders += [(path[-1], one.reason) for path, one in lost if path[0] == top and len(path) == depth]
+            lost_here = [(path[-1], one.reason) for path, one in lost if path[0] == top and len(path) == depth]
+            _check_classes_of_split({kind for _, kind in parts[part]}, lost_here, top, source)
+            folders += lost_here
     return Layout(_class_names(parts, folders, source), parts, left_out)
 
 
@@ -93,6 +98,41 @@ def _check_none_lost(lost: Iterable[tuple[tuple[str, ...], LeftOut]], source: st
     for path, one in lost:
         if len(path) == 1 and one.kind == "lost":
             raise InputError(f"data: '{one.name}' in '{source}' cannot be used: {one.reason}; repair or remove it")
+
+
+def _check_classes_of_split(found: set[str], lost: Sequence[tuple[str, str]], split: str, source: str) -> None:
+    """Check that no class of a split is lost, even if the other splits have it."""
+    for kind, reason in lost:
+        if kind not in found:
+            raise InputError(
+                f"data: class folder '{kind}' in '{split}' of '{source}' cannot be used: {reason}; fill it or remove it"
+            )
+
+
+def _check_not_alone(top: str, listing: Listing, source: str) -> None:
+    """Check that a folder that holds everything is not a test or validation split whose training split is missing."""
+    split, rest = _split_of(top)
+    if split in (None, "train") or not all(word in _GENERIC for word in rest):
+        return
+    archives = [one.name for one in listing.left_out if "/" not in one.name and is_archive(one.name)]
+    hint = f"; unpack '{archives[0]}'" if archives else ""
+    raise InputError(
+        f"data: '{source}' has only '{top}' and no train{hint}. To take it as the whole data set, give its own path"
+    )
+
+
+def _check_no_splits_inside(files: Sequence[_File], source: str) -> None:
+    """Check that the splits or folds are not taken for classes, or are inside the classes."""
+    tops = sorted({path[0] for path, _ in files if len(path) > 1})
+    if len(tops) > 1 and all(_FOLD.fullmatch(top.lower()) for top in tops):
+        raise InputError(
+            f"data: '{source}' has {', '.join(tops[:4])}, which look like folds, not classes; expected {LAYOUTS}"
+        )
+    inner: dict[str, set[str | None]] = {}
+    for path, _ in files:
+        inner.setdefault(path[0], set()).add(_split_of(path[1])[0] if len(path) > 2 else None)
+    if inner and all(None not in splits and "train" in splits for splits in inner.values()):
+        raise InputError(f"data: '{source}' has its splits inside the class folders; expected {LAYOUTS}")
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -109,10 +149,10 @@ def _unwrapped(files: list[_File]) -> tuple[list[_File], int]:
 
     Returns the files and how many folders were skipped.
     """
-    if not _is_wrapped([path for path, _ in files]):
+    if not files or len({path[0] for path, _ in files}) > 1 or any(len(path) < 2 for path, _ in files):
         return files, 0
     split, rest = _split_of(files[0][0][0])
-    if split is None and not all(word in _GENERIC for word in rest):
+    if split is None and not all(word in _GENERIC for word in rest) and not _UNLABELLED & set(rest):
         return files, 0
     return [(path[1:], name) for path, name in files], 1
 
@@ -145,12 +185,17 @@ def _split_names(files: Sequence[_File], source: str) -> tuple[dict[str, str], l
     splits = named if len(rests) == 1 and len(named) > 1 else plain
     if not splits:
         return {}, []
-    flat = {top for top in tops if all(len(path) == 2 for path, _ in files if path[0] == top)}
+    inside = {top: _unwrapped([(path[1:], name) for path, name in files if path[0] == top])[0] for top in tops}
+    flat = {top for top in tops if all(len(path) == 1 for path, _ in inside[top])}
     deep = {top for top in splits if top not in flat}
     if not deep or "train" not in {splits[top] for top in deep}:
         if len(tops) > 1 and set(splits) == set(tops) and deep:
             have = " and ".join(sorted(top.lower() for top in splits))
             raise InputError(f"data: '{source}' has {have} but no train; expected {LAYOUTS}")
+        if len(tops) > 1 and set(splits) == set(tops):
+            raise InputError(
+                f"data: '{source}' has {' and '.join(sorted(splits))} without class folders in them; expected {LAYOUTS}"
+            )
         return {}, []  # a class may be called 'train'
     aside = []
     for top in tops:

@@ -155,6 +155,8 @@ def _prepared_rows(source: Source, rows: Rows, view: View, progress: Progress) -
     for origin, own in rows.values():
         chosen.setdefault(origin, []).append(own)
     wanted = {origin: np.unique(np.concatenate(lists)) for origin, lists in chosen.items()}
+    if view.whole and set(source.labels) == {"all"} and len(wanted.get("all", ())) > len(source.labels["all"]) / 2:
+        wanted = {"all": np.arange(len(source.labels["all"]))}  # all, so that another split needs no further copy
     if all(len(wanted.get(part, ())) == len(labels) for part, labels in source.labels.items()):
         target = prepared_path(source.name, view)
         with locked(target):
@@ -234,6 +236,7 @@ def _assemble(found: Mapping[str, tuple[Prepared, tuple[str, Labels]]], settings
         notes=prepared.notes,
         pixel_range=ranges[0] if ranges else None,
         fraction=settings.fraction,
+        modes=prepared.modes,
     )
 
 

@@ -81,6 +81,10 @@ def open_upright(file: Path | io.BytesIO, resolution: int | None = None) -> Imag
     from PIL import Image, ImageOps
 
     image = Image.open(file, formats=_formats())
+    if not is_deep(image.mode) and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+        raise ValueError(
+            f"{image.mode} of 16 bits a channel, of which only 8 can be read; convert it to 8 bits, or to grey"
+        )
     if resolution is not None:
         image.draft("RGB", (2 * resolution, 2 * resolution))
     return ImageOps.exif_transpose(image)

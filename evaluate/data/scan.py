@@ -11,22 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from nas.core.errors import InputError
+from nas.core.errors import InputError, printable
 from nas.evaluate.data.pixels import is_image
 
 MOST_BYTES = 256 * 2**20
 """Size of the largest image file that is read; a larger entry is left out."""
 
 _EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"})
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".gz", ".7z", ".rar", ".zip")
 _TEXT = frozenset({".csv", ".html", ".ini", ".json", ".log", ".md", ".pdf", ".py", ".tsv", ".txt", ".xml", ".yaml"})
 _OTHER_FORMATS = frozenset(
     {".heic", ".heif", ".jxl", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".psd", ".svg", ".eps", ".dcm", ".exr"}
 )
 _SYSTEM_FOLDERS = frozenset(
     {"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "lost+found", "system volume information"}
-    | {"__pycache__", "cvs"}
+    | {"__pycache__"}
 )
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
+_MOST_DEPTH = 60  # folders inside folders
 _HEAD_BYTES = 2**16  # of an entry of a zip, enough to tell an image by its content
 
 Kind = Literal["system", "output", "not_an_image", "lost", "twice", "unlabelled"]
@@ -89,6 +91,10 @@ def scan(path: Path, layouts: str) -> Listing:
     if is_zip:
         return _scan_zip(path)
     what = "is neither a folder nor a zip file" if path.exists() else "does not exist"
+    if path.is_file() and path.suffix.lower() == ".zip":
+        what = "is a damaged or incomplete zip file; copy it again"
+    elif path.is_file() and path.name.lower().endswith(_ARCHIVES):
+        what = "is an archive that is not read here; unpack it"
     raise InputError(f"data: '{path}' {what}; expected a folder or zip of images laid out as {layouts}")
 
 
@@ -123,6 +129,9 @@ class _Walk:
         )
 
     def _folder(self, name: str) -> None:
+        if name.count("/") >= _MOST_DEPTH:
+            self._leave(name, f"nested more than {_MOST_DEPTH} folders deep", "lost")
+            return
         path = self.root / name
         try:
             status = path.stat()
@@ -180,6 +189,11 @@ class _Walk:
         return any(one.kind == "output" for one in inside)
 
 
+def is_archive(name: str) -> bool:
+    """Return whether a file's name ends like that of an archive."""
+    return name.lower().endswith(_ARCHIVES)
+
+
 def has_image_ending(name: str) -> bool:
     """Return whether a file's name ends like that of an image."""
     return PurePosixPath(name).suffix.lower() in _EXTENSIONS
@@ -201,6 +215,11 @@ def _scan_zip(path: Path) -> Listing:
     for entry in archive.infolist():
         name = entry.filename.replace("\\", "/")  # archives made on Windows
         parts = PurePosixPath(name).parts
+        if entry.flag_bits & 1:
+            raise InputError(f"data: '{path}' is encrypted (its entry '{printable(name)}' is); unpack it")
+        if name.startswith("/") or ".." in parts:
+            left_out.append(LeftOut(name, "its path leads out of the archive", "lost"))
+            continue
         hidden = next((reason for part in parts if (reason := _system(part))), "")
         if hidden:
             left_out.append(LeftOut(name, hidden, "system"))

@@ -63,7 +63,7 @@ def write_prepared(source: Source, rows: Rows, view: View, path: Path, progress:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _check_room(path.parent, total, view.side)
-        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.mnas-"))
         try:
             _fill(source, rows, view, folder, progress)
             folder.chmod(0o777 & ~_umask())
@@ -110,7 +110,7 @@ def locked(path: Path) -> Iterator[None]:
     try:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
-            for left in path.parent.glob(f".{path.name}.*"):
+            for left in path.parent.glob(f".{path.name}.mnas-*"):
                 if left.is_dir():
                     shutil.rmtree(left, ignore_errors=True)
         yield
@@ -127,7 +127,8 @@ def _fill(source: Source, rows: Rows, view: View, folder: Path, progress: Progre
         decoder.decode(list(decoder.deep), measured_range(source))
     total = len(places)
     lost = [*source.lost, *decoder.skipped]
-    check_skipped(lost, total + len(source.lost), source.name)
+    check_skipped(source.lost, sum(map(len, source.labels.values())) + len(source.lost), source.name)
+    check_skipped(decoder.skipped, total, source.name)
     for part, own in rows.items():
         decoder.flush(part)
         np.save(folder / f"{part}.labels.npy", source.labels[part][own])
@@ -249,7 +250,7 @@ def measured_range(source: Source) -> PixelRange:
 def _replace(folder: Path, path: Path) -> None:
     """Replace ``path`` by ``folder``; processes that have mapped the old files keep them."""
     if path.exists():
-        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.mnas-"))
         path.replace(old / "old")
         folder.replace(path)
         shutil.rmtree(old, ignore_errors=True)

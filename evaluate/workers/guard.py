@@ -11,12 +11,14 @@ from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
-from nas.core.errors import DataGone
+from nas.core.errors import DataGone, shortened
 from nas.core.records import Evaluation
-from nas.core.user_code import describe, kept_directory
+from nas.core.user_code import describe, kept_directory, message_of
 from nas.evaluate.contract import Diverged, Evaluator, Job, check_metrics
 from nas.evaluate.proxy.paused import checkpoint_path
 from nas.evaluate.workers.memory import MemoryLimitExceeded, MemoryWatch
+
+_MOST_TRACEBACK = 20_000  # characters
 
 
 class TimeLimitExceeded(BaseException):
@@ -78,7 +80,7 @@ def _time_limit(seconds: float | None) -> Iterator[None]:
 
 def _broke_device(error: BaseException) -> bool:
     """Return whether an accelerator is unusable for this process from now on, as after a device-side assertion."""
-    return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    return type(error).__name__ == "AcceleratorError" or "CUDA error" in message_of(error)
 
 
 def _brief(text: str) -> str:
@@ -94,7 +96,7 @@ def _own_traceback(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))
+    return shortened("".join(traceback.format_exception(type(error), error, trace)), _MOST_TRACEBACK)
 
 
 def _call(evaluator: Any, job: Job) -> Any:

@@ -17,21 +17,26 @@ _KEPT_PARAMETERS = ("backend", "backend_fallback", "interactive", "webagg.port",
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 
 
+def load_matplotlib() -> None:
+    """Import matplotlib without the backend that ``MPLBACKEND`` names, which may not be installed here."""
+    import sys
+
+    if "matplotlib" not in sys.modules:
+        backend = os.environ.pop("MPLBACKEND", None)
+        try:
+            import matplotlib  # noqa: F401
+        finally:
+            if backend is not None:
+                os.environ["MPLBACKEND"] = backend
+
+
 @contextmanager
 def own_style() -> Iterator[None]:
     """Draw with matplotlib's defaults inside the context, whatever the user's ``matplotlibrc`` or notebook has set.
 
     Figures need no display, so the backend that ``MPLBACKEND`` names is not loaded.
     """
-    import sys
-
-    if "matplotlib" not in sys.modules:  # importing it fails if MPLBACKEND names a backend that is not installed
-        backend = os.environ.pop("MPLBACKEND", None)
-        try:
-            import matplotlib
-        finally:
-            if backend is not None:
-                os.environ["MPLBACKEND"] = backend
+    load_matplotlib()
     import matplotlib
 
     with matplotlib.rc_context():

@@ -9,6 +9,14 @@ from pathlib import Path
 _MOST_FILES, _MOST_BYTES = 200, 10 * 2**20
 
 
+def project_folder(path: Path) -> Path:
+    """Return the folder that a file's imports start from: its own or, if it is in a package, that of the package."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and folder.parent != folder:
+        folder = folder.parent
+    return folder
+
+
 def local_files(path: Path) -> dict[str, bytes]:
     """Return the content of a Python file, and of the files in its folder that it imports, directly or not.
 
@@ -19,13 +27,20 @@ def local_files(path: Path) -> dict[str, bytes]:
         path: the file, absolute.
 
     Returns:
-        Content by path below the file's folder, with ``/``.
+        Content by path below the file's folder, or below that of its package, with ``/``.
 
     Raises:
         OSError: if the file itself cannot be read.
     """
-    folder, found = path.parent, {path.name: path.read_bytes()}
-    waiting = [path.name]
+    folder = project_folder(path)
+    main = path.relative_to(folder).as_posix()
+    found, waiting = {main: path.read_bytes()}, [main]
+    for parent in path.parents:
+        if parent == folder:
+            break
+        package = (parent / "__init__.py").relative_to(folder).as_posix()
+        found[package] = (parent / "__init__.py").read_bytes()
+        waiting.append(package)
     while waiting:
         name = waiting.pop()
         for other in _imported(found[name], name):

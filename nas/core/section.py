@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from nas.core.errors import InputError, explain
 from nas.core.units import parse_bytes, parse_count, parse_milliseconds, parse_seconds
@@ -15,6 +15,21 @@ class Section(BaseModel):
     """A part of a configuration. Unknown keys, infinities and NaN are refused."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse ``true`` and ``yes`` where a number is expected, instead of reading them as 1."""
+        if isinstance(value, bool) and {int, float} & set(_kinds(cls.model_fields[str(info.field_name)].annotation)):
+            raise ValueError(f"expected a number, got {value} (YAML reads yes, on and true as a truth value)")
+        return value
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield the types of an annotation, those of a union one by one; nothing if it takes truth values."""
+    kinds = get_args(annotation) or (annotation,)
+    if bool not in kinds:
+        yield from kinds
 
 
 SectionType = TypeVar("SectionType", bound=BaseModel)

@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import os
 import re
 import sys
@@ -24,12 +25,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nas.core.errors import InputError, nearest_name
+from nas.core.errors import InputError, nearest_name, printable, shortened
 from nas.core.files import absolute_path
-from nas.core.imports import local_files
+from nas.core.imports import local_files, project_folder
 
 _REFERENCE = re.compile(r"(?P<path>.+\.py):(?P<name>[^:\\/]+)")
 _PREFIX = "nas_user_code_"
+_MOST_MESSAGE = 600  # characters of an exception's message
+_mains: dict[str, str] = {}  # files whose name is no module's, by the name that they are imported by
 _folders: set[str] = set()  # the folders of users' packages
 _trusted: ContextVar[bool] = ContextVar("trusted", default=False)
 _refused: ContextVar[str] = ContextVar("refused", default="")
@@ -96,13 +99,14 @@ class UserCode:
         """
         if reason := _refused.get():
             raise InputError(f"{self.path}: {reason}")
-        package = _package(self._folder(), tuple(self.digests.items()))
-        stem = Path(self.path).stem
+        folder = self._folder()
+        main = _main_name(folder, self._main)
+        package = _package(folder, tuple(self.digests.items()), main, self._main)
         try:
             with kept_directory():
-                module = importlib.import_module(f"{package}.{stem}")
+                module = importlib.import_module(f"{package}.{main}")
         except (Exception, SystemExit) as error:
-            sys.modules.pop(f"{package}.{stem}", None)
+            sys.modules.pop(f"{package}.{main}", None)
             raise InputError(f"{self.path}: {describe(error, self.path)}") from error
         kinds = {key: value for key, value in vars(module).items() if isinstance(value, type)}
         if self.class_name not in kinds:
@@ -110,13 +114,27 @@ class UserCode:
             raise InputError(f"{self.path}: has no class '{self.class_name}'{nearest_name(self.class_name, own)}")
         return kinds[self.class_name]
 
+    @property
+    def _main(self) -> str:
+        """The file's path below the folder to run from, with ``/``."""
+        return Path(self.path).relative_to(project_folder(Path(self.path))).as_posix()
+
     def _folder(self) -> Path:
-        """Return the folder to run from: the file's own folder, or a copy on machines where the files differ."""
-        own = Path(self.path).parent
+        """Return the folder to run from: that of the file or its package, or a copy where the files differ."""
+        own = project_folder(Path(self.path))
         with contextlib.suppress(OSError):
             if all((own / name).read_bytes() == content for name, content in self.files.items()):
                 return own
         return _copy(tuple(sorted(self.files.items())))
+
+
+def _main_name(folder: Path, main: str) -> str:
+    """Return the name that a file is imported by; another one where its own is no module's, or is a package's."""
+    dotted = main.removesuffix(".py").replace("/", ".")
+    path = folder / main
+    if "." in path.stem or (path.parent / path.stem / "__init__.py").is_file():
+        return "main_" + re.sub(r"\W", "_", dotted)
+    return dotted
 
 
 @contextlib.contextmanager
@@ -161,13 +179,23 @@ def kept_directory() -> Iterator[None]:
                 os.chdir(before)
 
 
+def message_of(error: BaseException) -> str:
+    """Return an exception's message, shortened and without control characters, even if its own code fails."""
+    try:
+        text = str(error)
+    except Exception:
+        return "(its message cannot be shown)"
+    plain = "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in printable(text[:100_000]))
+    return shortened(plain, _MOST_MESSAGE)
+
+
 def describe(error: BaseException, path: str | None = None) -> str:
     """Describe an exception in one line: type, message, and the place where it was raised.
 
     The place is the last line of the user's own code in the traceback: of ``path`` or, if it is not given, of any file
     of a user. If there is none, it is ``path`` or the line that raised the exception.
     """
-    line, said = None, str(error)
+    line, said = None, message_of(error)
     place, trace, is_users = path, error.__traceback__, False
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
         place, line, said, trace = error.filename, error.lineno, error.msg, None  # it carries its own place
@@ -190,6 +218,8 @@ class _ProjectFinder(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         if not fullname.startswith(_PREFIX) or path is None:
             return None
+        if (file := _mains.get(fullname)) is not None:
+            return importlib.util.spec_from_file_location(fullname, file, loader=_ProjectLoader(fullname, file))
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
             spec.loader = _ProjectLoader(spec.loader.name, spec.loader.path)
@@ -245,8 +275,10 @@ def _is_local(folder: Path, top: str) -> bool:
     )
 
 
-def open_package(name: str, folder: str) -> None:
+def open_package(name: str, folder: str, main: str, path: str) -> None:
     """Turn the module ``name``, which is being imported, into the package of the user's files in ``folder``.
+
+    ``main`` is the name of its main module, and ``path`` that module's file.
 
     The stub of a package calls this, so that a process started by user's code imports the same modules by name.
     """
@@ -255,20 +287,23 @@ def open_package(name: str, folder: str) -> None:
     module = sys.modules[name]
     module.__path__ = [folder]
     _folders.add(folder)
+    if main.startswith("main_"):
+        _mains[f"{name}.{main}"] = path
     if folder not in sys.path:
         sys.path.append(folder)
 
 
 @cache
-def _package(folder: Path, digests: tuple[tuple[str, str], ...]) -> str:
+def _package(folder: Path, digests: tuple[tuple[str, str], ...], main: str, path: str) -> str:
     """Return the name of the package of a folder's modules, which processes started from here can import too.
 
     Files that have been edited since make another package.
     """
-    known = f"{folder} {digests}".encode(errors="surrogateescape")
+    known = f"{folder} {digests} {main}".encode(errors="surrogateescape")
     name = _PREFIX + hashlib.sha256(known).hexdigest()[:12]
     stubs = _stub_folder()
-    source = f"from nas.core.user_code import open_package\n\nopen_package(__name__, {str(folder)!r})\n"
+    arguments = f"{str(folder)!r}, {main!r}, {str(folder / path)!r}"
+    source = f"from nas.core.user_code import open_package\n\nopen_package(__name__, {arguments})\n"
     (stubs / name).mkdir(exist_ok=True)
     (stubs / name / "__init__.py").write_text(source, encoding="utf-8", errors="surrogateescape")
     importlib.invalidate_caches()

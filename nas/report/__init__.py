@@ -1,3 +1,7 @@
-"""The report of a run as one HTML page: the search, its result, how reliable it is, and how to repeat it."""
+"""The report of a run as one HTML page."""
+
+from nas.core.figures import load_matplotlib
 
 __all__: list[str] = []
+
+load_matplotlib()

@@ -20,6 +20,7 @@ from nas.evaluate.workers.jobs import PoolStarter
 from nas.evaluate.workers.pool import WorkerPool
 from nas.evaluate.workers.training_journal import Row, Training, TrainingJournal, outcome
 from nas.search.assemble import Setup
+from nas.search.inputs import code_version
 from nas.search.result import CandidateResult, ConfirmationResult
 from nas.search.run_directory import Run
 from nas.search.trials import make_job
@@ -117,6 +118,7 @@ def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Cal
     journal = TrainingJournal(
         run.path / JOURNAL,
         ["number", "round"],
+        of=code_version(run.path),
         images=None if run.images is None else run.images.digest,
         resume=run.resume_command,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
 
 _BASES = 16  # genotypes around which each gene is varied; a gene may have no effect around some of them
+_MANY_BASES, _LOOK_S = 2000, 5.0  # before a gene is refused
+_OPTIONS = 16  # options tried of a gene, spread over all
 _DRAWN = 200  # genotypes in which different resolutions are looked for
 
 
@@ -56,7 +59,7 @@ def check_genes_are_seen(space: SearchSpace, proxy: ProxySettings | None, side: 
         )
     names = getattr(space, "gene_names", None) or [f"gene{index}" for index in range(len(space.gene_sizes))]
     for index, options in enumerate(space.gene_sizes):
-        if int(options) > 1 and not any(_differs(space, base, index, seen) for base in bases):
+        if int(options) > 1 and not _is_seen(space, bases, index, seen):
             what = "the network that the proxy trains" if proxy else "the network that the evaluator gets"
             word = "" if proxy else "; an evaluator that reads the genes itself says so with reads_genes = True"
             raise InputError(
@@ -65,10 +68,20 @@ def check_genes_are_seen(space: SearchSpace, proxy: ProxySettings | None, side: 
             )
 
 
+def _is_seen(space: SearchSpace, bases: list[Architecture], index: int, seen: Callable[[Network], Hashable]) -> bool:
+    """Return whether a gene makes a difference around any genotype; a gene may matter only where others allow it."""
+    if any(_differs(space, base, index, seen) for base in bases):
+        return True
+    end = time.monotonic() + _LOOK_S
+    more = (base for base in _bases(space, _MANY_BASES)[_BASES:])
+    return any(_differs(space, base, index, seen) for base in more if time.monotonic() < end)
+
+
 def _differs(space: SearchSpace, base: Architecture, index: int, seen: Callable[[Network], Hashable]) -> bool:
     """Return whether two options of a gene are seen as different, with all other genes as in ``base``."""
     first: Hashable = None
-    for option in range(min(int(space.gene_sizes[index]), _BASES)):
+    count = int(space.gene_sizes[index])
+    for option in np.unique(np.linspace(0, count - 1, min(count, _OPTIONS)).round().astype(int)).tolist():
         genes = (*base.genes[:index], option, *base.genes[index + 1 :])
         for _, network in _networks(space, [Architecture(space.name, genes)]):
             try:

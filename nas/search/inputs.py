@@ -17,7 +17,7 @@ from typing import Any
 from nas.core.documents import parse_json, parse_yaml, read_mapping
 from nas.core.errors import InputError
 from nas.core.files import is_there, write_bytes_whole, write_whole
-from nas.core.imports import local_files
+from nas.core.imports import local_files, project_folder
 from nas.evaluate.data.load import data_names
 from nas.search.config import RunConfig
 
@@ -109,7 +109,8 @@ def keep_inputs(run: Path, config: RunConfig) -> None:
         except OSError as error:
             raise InputError(f"{role}: '{one.path}' cannot be read ({error.strerror})") from None
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        manifest[role] = _place(one.path, run) | {"class": one.class_name, "files": digests}
+        main = one.path.relative_to(project_folder(one.path)).as_posix() if one.is_code else one.path.name
+        manifest[role] = _place(one.path, run) | {"class": one.class_name, "main": main, "files": digests}
         folder = run / INPUTS / role
         if role in known and known[role].get("files") != digests and folder.exists():
             number = next(n for n in range(1, 10_000) if not (run / INPUTS / f"{role}-{n}").exists())
@@ -158,7 +159,7 @@ def resolve_inputs(
         place = _found(one.path, known[role], run)
         if place is not None and one.is_code and not trust and _is_inside(place, run):
             place = None
-        copy = one.at(run / INPUTS / role / one.path.name)
+        copy = one.at(_copy_of(run, role, one, known[role]))
         if place is None:
             if one.is_code and not trust:
                 raise InputError(
@@ -187,10 +188,19 @@ def kept_inputs(run: Path, config: RunConfig) -> RunConfig:
     """Return a configuration whose inputs are the copies in the run's directory, wherever there is one."""
     known, found = _manifest(run), Resolved(config)
     for role, one in inputs_of(config).items():
-        copy = one.at(run / INPUTS / role / one.path.name)
+        copy = one.at(_copy_of(run, role, one, known.get(role, {})))
         if role in known and copy.path.is_file():
             found = _with(found, role, copy)
     return found.config
+
+
+def code_version(run: Path) -> str | None:
+    """Return a digest of a run's evaluator and space if a change of one of them was accepted; else ``None``."""
+    edited = [role for role in ("evaluator", "space") if (run / INPUTS / f"{role}-1").exists()]
+    known = _manifest(run)
+    if not edited:
+        return None
+    return hashlib.sha256(json.dumps([known.get(role) for role in edited], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def located_data(run: Path, config: RunConfig) -> str:
@@ -213,6 +223,13 @@ def _found(path: Path, known: Mapping[str, Any], run: Path) -> Path | None:
         return path
     moved = run.resolve() / str(known.get("relative", ""))
     return moved.resolve() if known.get("relative") and is_there(moved) else None
+
+
+def _copy_of(run: Path, role: str, one: Input, known: Mapping[str, Any]) -> Path:
+    """Return the path of the run's own copy of an input."""
+    folder = run / INPUTS / role
+    path = folder / str(known.get("main", one.path.name))
+    return path if path.resolve().is_relative_to(folder.resolve()) else folder / one.path.name
 
 
 def _is_inside(path: Path, run: Path) -> bool:

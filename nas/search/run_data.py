@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from nas.core.files import absolute_path, expanded
+from nas.core.files import absolute_path, expanded, is_there
 from nas.evaluate.data.identity import DataIdentity
 from nas.evaluate.data.load import data_names
 from nas.search.inputs import located_data
-from nas.search.run_directory import read_config, read_identity
+from nas.search.run_directory import check_run_images, read_config, read_identity
 
 _INHERITED = ("source", "classes", "validation", "test", "split_seed")
 
@@ -27,8 +29,8 @@ def data_of_run(thing: str, source: str | None) -> dict[str, Any]:
     Raises:
         InputError: if the run's configuration cannot be read.
     """
-    path = expanded(thing)
-    if not (path / "trials.jsonl").is_file() or read_identity(path) is None:
+    path = _run_of(thing)
+    if path is None or read_identity(path) is None:
         return {}
     config = read_config(path, "train")
     settings = config.data.model_copy(update={"source": located_data(path, config)})
@@ -37,14 +39,32 @@ def data_of_run(thing: str, source: str | None) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in _INHERITED}
 
 
+def check_of_run(thing: str) -> Callable[[DataIdentity], None]:
+    """Return a check that images are those of the run that ``thing`` names; it raises ``InputError`` if not."""
+    path = _run_of(thing)
+
+    def check(now: DataIdentity) -> None:
+        if path is not None:
+            check_run_images(path, read_config(path), read_identity(path), now)
+
+    return check
+
+
 def other_split(thing: str, now: DataIdentity) -> str:
-    """Return how the held-out images of a training differ from those of the run that ``thing`` names, in words.
+    """Return how the images of a training differ from those of the run that ``thing`` names, in words.
 
     The result is empty if they are the same, or ``thing`` is not a run that trained networks.
     """
+    path = _run_of(thing)
+    then = None if path is None else read_identity(path)
+    return "" if then is None else then.changes_to(now)
+
+
+def _run_of(thing: str) -> Path | None:
+    """Return the directory of the run that a THING names, itself or by its ``baseline.yaml``; else ``None``."""
     path = expanded(thing)
-    then = read_identity(path) if (path / "trials.jsonl").is_file() else None
-    return "" if then is None or then.held_out == now.held_out else then.changes_to(now)
+    path = path.parent if path.name == "baseline.yaml" else path
+    return path if is_there(path / "trials.jsonl") and is_there(path / "config.yaml") else None
 
 
 def _place(source: str) -> str:

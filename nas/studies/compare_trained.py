@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nas.core.callback import SILENT, Callback
-from nas.core.errors import WorkError
+from nas.core.errors import InputError, WorkError
 from nas.core.records import Architecture, Evaluation
 from nas.evaluate.contract import Job
 from nas.evaluate.data.announce import announce_images
+from nas.evaluate.data.identity import DataIdentity
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.proxy.settings import ProxySettings
@@ -48,15 +49,28 @@ def confirm(
     seeds: int,
     workers: int = 0,
     callback: Callback = SILENT,
+    check: Callable[[DataIdentity], None] | None = None,
 ) -> list[Confirmed]:
     """Train every network once for each seed, all with the same settings.
+
+    Args:
+        networks: the networks.
+        data: settings of the images.
+        settings: settings of the trainings.
+        seeds: number of trainings of each network.
+        workers: number of Ray workers; 0 trains in this process.
+        callback: receives a message after each training.
+        check: called with the identity of the images; raises if they are not those that are expected.
 
     Raises:
         InputError: if the data cannot be read.
         WorkError: if a network could not be trained with any seed.
     """
     for network in networks:
-        network.at(resolution=data.resolution)
+        try:
+            network.at(resolution=data.resolution)
+        except InputError as error:
+            raise InputError(f"{network.name} at {data.resolution} px: {error}") from None
     jobs = [
         Job(seed * len(networks) + index, Architecture(SPACE, (index, seed)), network, seed)
         for seed in range(seeds)
@@ -76,6 +90,8 @@ def confirm(
         callback.message(f"{networks[index].name}, seed {seed}: {shown} ({evaluation.seconds:.0f} s)")
 
     images = load_data(data, callback.images_decoded)
+    if check is not None:
+        check(DataIdentity.of(images))
     announce_images(images, data.source, callback)
     with open_pool(EvaluatorRecipe(settings), lambda: images, WorkerSettings(), workers) as pool:
         run_jobs(jobs, pool(), ended)

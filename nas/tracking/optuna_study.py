@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas.core.errors import InputError, WorkError
+from nas.core.files import expanded
 from nas.core.records import Architecture, Trial
 from nas.core.user_code import opened_run
 from nas.search.assemble import space_of
@@ -143,6 +144,8 @@ def open_storage(url: str) -> BaseStorage:
     import optuna
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+    if url.startswith("sqlite:///~"):
+        url = f"sqlite:///{expanded(url.removeprefix('sqlite:///'))}"
     if "://" not in url:
         raise InputError(f"--storage: expected a database's URL such as sqlite:///study.db, got '{url}'")
     try:

@@ -143,3 +143,39 @@ def test_code_can_be_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
     load(tmp_path / "mine.py")
     assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["my.space.py", "my-space.py", "2nd try.py", "class.py", "random.py"])
+def test_any_name_of_a_file_will_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("class Mine:\n    value = 5\n")
+    assert load(tmp_path / name).value == 5  # type: ignore[attr-defined]
+
+
+def test_a_file_beside_a_package_of_its_name(tmp_path: Path) -> None:
+    write(tmp_path, genes="class Mine:\n    value = 6\n", genes____init__="")
+    (tmp_path / "genes").mkdir(exist_ok=True)
+    (tmp_path / "genes" / "__init__.py").touch()
+    assert load(tmp_path / "genes.py").value == 6  # type: ignore[attr-defined]
+
+
+def test_a_file_in_a_package_imports_by_the_packages_name(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        pkg__sub__mine="from pkg.util import V\nfrom ..util import V as W\n\n\nclass Mine:\n    value = V, W\n",
+        pkg__util="V = 7\n",
+    )
+    for folder in ("pkg", "pkg/sub"):
+        (tmp_path / folder / "__init__.py").touch()
+    code = UserCode.read(f"{tmp_path / 'pkg' / 'sub' / 'mine.py'}:Mine", "space")
+    assert code is not None and code.load().value == (7, 7)
+    assert sorted(code.files) == ["pkg/__init__.py", "pkg/sub/__init__.py", "pkg/sub/mine.py", "pkg/util.py"]
+
+
+def test_messages_are_short_and_printable_whatever_the_exception() -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert describe(Odd()) == "Odd: (its message cannot be shown)"
+    said = describe(ValueError("x" * 100_000 + "\x1b[31m\x00\ud800"))
+    assert len(said) < 700 and said.isprintable()

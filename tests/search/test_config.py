@@ -66,12 +66,12 @@ def test_none_lifts_the_band() -> None:
         (
             {"controller.name": "predictor"},
             ["controller.kappa=high"],
-            "controller.kappa: expected a value of type float",
+            "controller.kappa: expected a number",
         ),
         (
             {"controller.name": "nsga2"},
             ["controller.objectives=accuracy"],
-            "controller.objectives: expected a value of type list",
+            "controller.objectives: expected a list",
         ),
         ({"evaluator.name": "prxy"}, [], "did you mean 'proxy'"),
         ({"workers.train_device": "tpu"}, [], "expected 'auto', 'cpu' or 'cuda', got 'tpu'"),

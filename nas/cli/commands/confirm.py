@@ -10,6 +10,8 @@ from nas.cli.commands.show import Json, Thing
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
 
+_PLAIN_SETTINGS = 3  # source, resolution and fraction; more are inherited from a run
+
 
 @guarded
 def confirm(
@@ -42,7 +44,7 @@ def confirm(
     from nas.evaluate.data.settings import DataSettings
     from nas.evaluate.proxy.settings import ProxySettings
     from nas.scale.find_network import find_network
-    from nas.search.run_data import data_of_run
+    from nas.search.run_data import check_of_run, data_of_run
     from nas.studies.compare_trained import confirm as train
     from nas.studies.compare_trained import difference
 
@@ -59,6 +61,7 @@ def confirm(
         seeds,
         workers,
         ConsoleCallback(console, quiet=json),
+        check_of_run(thing) if len(settings) > _PLAIN_SETTINGS else None,
     )
     gap = difference(*found)
     if json:

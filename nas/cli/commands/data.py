@@ -69,8 +69,9 @@ def prepare(
       nas data prepare cifar10 --download --resolution 32
     """
     from nas.cli.display.console_callback import ConsoleCallback
-    from nas.cli.display.output import make_console, print_json, say, say_files, say_next
+    from nas.cli.display.output import make_console, print_json, say, say_files, say_next, warn
     from nas.core.errors import InputError
+    from nas.evaluate.data.announce import mixed_depths
     from nas.evaluate.data.image_data import describe_counts
     from nas.evaluate.data.load import find_source, prepare
 
@@ -106,6 +107,8 @@ def prepare(
     deep = prepared.pixel_range
     scaled = f"; deep ones are scaled from {deep.low:g}..{deep.high:g} to 0..255" if deep else ""
     say(console, f"Modes    {modes}{scaled}")
+    if warning := mixed_depths(prepared.modes):
+        warn(console, warning)
     for note in prepared.notes:
         say(console, f"Left out {note}")
     if prepared.skipped:

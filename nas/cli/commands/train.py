@@ -125,6 +125,7 @@ def _begin(
 ) -> None:
     from nas.cli.display.output import describe_network, say, warn
     from nas.core.errors import InputError
+    from nas.core.files import claimed_folder
     from nas.evaluate.data.identity import DataIdentity, SeenImages, check_unseen
     from nas.scale.find_network import find_network
     from nas.search.run_data import other_split
@@ -138,7 +139,8 @@ def _begin(
     changes = {"thing": thing, "resolution": network.resolution, **changes}
     config = with_absolute_paths(make_config(changes, recipe, assignments))
     folder = out or Path("trained") / network.name
-    check_free(folder)
+    if out is not None:
+        check_free(folder)
     _check_device(config.workers.train_device)
     try:
         network.at(resolution=config.resolution)
@@ -166,6 +168,7 @@ def _begin(
     identity = DataIdentity.of(images)
     if changed := other_split(thing, identity):
         warn(console, f"the search saw other images: {changed}. Its accuracies and this training's do not compare")
+    folder = folder if out is not None else claimed_folder(folder)
     run = TrainingRun.create(folder, config, trained, identity, seen)
     try:
         _execute(run, images, console)

@@ -193,3 +193,80 @@ def test_images_of_a_format_that_is_not_read_are_no_small_print(tmp_path: Path) 
     (tmp_path / "cats" / "phone.heic").write_bytes(b"....ftypheic")
     with pytest.raises(InputError, match=r"1 of 41 images .* cats/phone.heic: an image of a format that is not read"):
         load_data(DataSettings(source=str(tmp_path), resolution=8))
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ({"train": 9, "test1": 5}, "has test1 and train without class folders in them"),
+        ({"test/cats": 5, "test/dogs": 5}, "has only 'test' and no train"),
+        ({"cats/train": 5, "cats/test": 3, "dogs/train": 5, "dogs/test": 3}, "its splits inside the class folders"),
+        ({"fold0/cats": 5, "fold0/dogs": 5, "fold1/cats": 5, "fold1/dogs": 5}, "look like folds, not classes"),
+    ],
+)
+def test_layouts_that_would_be_read_as_wrong_classes(tmp_path: Path, folders: dict[str, int], message: str) -> None:
+    write_images(tmp_path, folders)
+    with pytest.raises(InputError, match=message):
+        open_image_folder(tmp_path)
+
+
+def test_an_archive_beside_a_lone_test_split_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path / "test", {"cats": 5, "dogs": 5})
+    (tmp_path / "train.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match="no train; unpack 'train.zip'"):
+        open_image_folder(tmp_path)
+
+
+def test_unlabelled_images_in_a_nested_folder(tmp_path: Path) -> None:
+    for part in ("seg_train", "seg_test"):
+        write_images(tmp_path / part / part, {"sea": 4, "street": 4})
+    write_images(tmp_path, {"seg_pred/seg_pred": 3})
+    assert counts(open_image_folder(tmp_path)) == {"test": 8, "train": 8}
+
+
+def test_a_class_of_one_split_that_is_a_link_to_another_is_an_error(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", {"cats": 5, "dogs": 5})
+    write_images(tmp_path / "test", {"dogs": 3})
+    (tmp_path / "test" / "cats").symlink_to(tmp_path / "train" / "cats")
+    with pytest.raises(
+        InputError, match="class folder 'cats' in 'test' .* a link to 'train/cats', which is read already"
+    ):
+        open_image_folder(tmp_path)
+
+
+def test_archives_that_cannot_be_read_say_what_to_do(tmp_path: Path) -> None:
+    write_images(tmp_path / "set", {"cats": 6, "dogs": 6})
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for path in sorted((tmp_path / "set").rglob("*.png")):
+            archive.write(path, f"../evil/{path.parent.name}/{path.name}")
+    with pytest.raises(InputError, match="its path leads out of the archive"):
+        open_image_folder(tmp_path / "set.zip")
+    (tmp_path / "half.zip").write_bytes((tmp_path / "set.zip").read_bytes()[:900])
+    with pytest.raises(InputError, match="damaged or incomplete zip"):
+        open_image_folder(tmp_path / "half.zip")
+    (tmp_path / "set.tar.gz").write_bytes(b"x")
+    with pytest.raises(InputError, match="unpack it"):
+        open_image_folder(tmp_path / "set.tar.gz")
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    write_images(tmp_path, {"cats": 6, "dogs": 6})
+    (tmp_path / "cats" / os.fsdecode(b"not\xe9.txt")).write_bytes(b"x")
+    assert load_data(DataSettings(source=str(tmp_path), resolution=8)).classes == ("cats", "dogs")
+    (tmp_path / "cats").rename(tmp_path / os.fsdecode(b"c\xe9ts"))
+    with pytest.raises(InputError, match="is not valid UTF-8; rename the folder"):
+        open_image_folder(tmp_path)
+
+
+def test_depths_that_are_mixed_and_classes_without_test_images_are_warned_of(tmp_path: Path) -> None:
+    from PIL import Image
+
+    write_images(tmp_path / "train", {"cats": 12, "dogs": 12})
+    write_images(tmp_path / "test", {"cats": 3})
+    for index in range(3):
+        deep = np.full((9, 9), 20_000 + 9_000 * index, dtype=np.uint16)
+        Image.fromarray(deep).save(tmp_path / "train" / "dogs" / f"deep{index}.png")
+    told = Heard()
+    announce_images(load_data(DataSettings(source=str(tmp_path), resolution=8)), "set", told)
+    assert any("images of different depths are mixed (3 I;16 and 27 RGB)" in warning for warning in told.warnings)
+    assert any("no test images of dogs" in warning for warning in told.warnings)
