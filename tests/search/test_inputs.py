@@ -113,6 +113,7 @@ def test_failed_trials_are_run_again_after_mending(project: Path) -> None:
     assert len((project / "runs" / "a" / "failed.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_some_failed_trials_are_run_again_with_an_edited_evaluator(project: Path) -> None:
     shutil.rmtree(project / "runs")
     (project / "helper.py").write_text(
@@ -150,6 +151,7 @@ def foreign(tmp_path: Path) -> Path:
     return folder / "runs" / "a"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
 def test_opening_a_run_runs_none_of_its_code(foreign: Path, tmp_path: Path, moved: bool) -> None:
     if moved:
@@ -163,6 +165,7 @@ def test_opening_a_run_runs_none_of_its_code(foreign: Path, tmp_path: Path, move
     assert (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_a_run_remembers_its_images(tmp_path: Path) -> None:
     write_images(tmp_path / "images", {"cats": 12, "dogs": 12})
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(TINY_FORM))
@@ -185,6 +188,7 @@ def test_a_run_remembers_its_images(tmp_path: Path) -> None:
     assert "as many images as before, with other content" in said
 
 
+@pytest.mark.slow
 def test_weights_are_not_scored_on_images_they_have_seen(tmp_path: Path) -> None:
     write_images(tmp_path / "images", {"cats": 40, "dogs": 40})
     network = {**TINY_FORM, "stages": [{k: v[0] if isinstance(v, list) else v for k, v in stage.items()}
