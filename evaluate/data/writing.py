@@ -239,7 +239,8 @@ def measured_range(source: Source) -> PixelRange:
 
     places = [(part, row) for part, labels in source.labels.items() for row in range(len(labels))]
     with ThreadPoolExecutor(available_cores()) as threads:
-        found = [one for one in threads.map(measure, places) if one is not None]
+        steps = (places[start : start + _STEP] for start in range(0, len(places), _STEP))
+        found = [one for step in steps for one in threads.map(measure, step) if one is not None]
     whole = PixelRange(min(one.low for one in found), max(one.high for one in found))
     with suppress(OSError, WorkError):
         path.parent.mkdir(parents=True, exist_ok=True)
