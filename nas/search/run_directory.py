@@ -13,18 +13,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.core.documents import parse_json, read_mapping, read_yaml, to_yaml
+from nas.core.documents import read_mapping, read_yaml, to_yaml
 from nas.core.errors import InputError, WorkError, nearest_name
 from nas.core.files import cannot_write, check_empty, hold, write_bytes_whole, write_whole
 from nas.core.journal import append_lines, read_rows, whole_lines
 from nas.core.program import program
-from nas.core.records import Architecture, Trial
+from nas.core.records import Trial
 from nas.core.version import package_version
-from nas.evaluate.contract import MOST_METRIC
 from nas.evaluate.data.identity import DataIdentity, check_same_images
 from nas.evaluate.data.settings import keep_old_split
 from nas.search.config import METADATA, RunConfig, validate_config
 from nas.search.inputs import keep_inputs
+from nas.search.trial_rows import parse_trial, trial_row, unique_trials
 
 FAILED = "failed.jsonl"
 _log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Run:
         """
         path = self.path / "trials.jsonl"
         try:
-            append_lines(path, [_to_json(trial) for trial in trials])
+            append_lines(path, [trial_row(trial) for trial in trials])
         except OSError as error:
             raise WorkError(
                 f"{path}: trial {trials[0].number} could not be saved ({error.strerror}); the {len(self.trials)} "
@@ -139,7 +139,7 @@ class Run:
         numbers = {number for number, _ in again}
         pending = [*again, *(one for one in pending if not isinstance(one, list) or one[:1][0] not in numbers)]
         try:
-            append_lines(self.path / FAILED, [_to_json(trial) for trial in failed])
+            append_lines(self.path / FAILED, [trial_row(trial) for trial in failed])
         except OSError as error:
             raise cannot_write(self.path / FAILED, error) from None
         self.save_checkpoint({"controller": None, "told": 0, "pending": pending})
@@ -248,23 +248,9 @@ def read_journal(path: Path, config: RunConfig, cut: bool = False) -> list[Trial
     """
     file = path / "trials.jsonl"
     lines = whole_lines(file, cut)
-    return _unique(
-        [_from_json(line, config.space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)], file
+    return unique_trials(
+        [parse_trial(line, config.space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)], file
     )
-
-
-def _unique(trials: list[Trial], file: Path) -> list[Trial]:
-    """Return trials after checking that no number occurs twice.
-
-    Raises:
-        InputError: naming the number.
-    """
-    seen: set[int] = set()
-    for index, trial in enumerate(trials, start=1):
-        if trial.number in seen:
-            raise InputError(f"{file}, line {index}: trial {trial.number} occurs twice; remove one of its lines")
-        seen.add(trial.number)
-    return trials
 
 
 def read_trials(path: Path) -> list[Trial]:
@@ -280,8 +266,8 @@ def read_trials(path: Path) -> list[Trial]:
     if not lines:
         raise InputError(f"warm_start: the run '{path}' has no finished trial")
     space = read_config(path).space if (path / "config.yaml").is_file() else ""
-    return _unique(
-        [_from_json(line, space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)], file
+    return unique_trials(
+        [parse_trial(line, space, f"{file}, line {index}") for index, line in enumerate(lines, start=1)], file
     )
 
 
@@ -334,11 +320,6 @@ def check_run_images(path: Path, config: RunConfig, then: DataIdentity | None, n
     check_same_images(then, now, f"run '{path}'", config.data.source, way_on)
 
 
-def _is_number(value: Any) -> bool:
-    """Return whether a value is a number that can be drawn: finite, and not so large that pictures overflow."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_METRIC
-
-
 def _missing(path: Path) -> str:
     """Return why a path is not a run directory, in words that follow the path."""
     if not path.exists():
@@ -353,47 +334,3 @@ def _missing(path: Path) -> str:
     if (path / "train.yaml").is_file():
         return f"is a training's folder; resume it with: {program()} train --resume {shlex.quote(str(path))}"
     return "has no config.yaml"
-
-
-def _to_json(trial: Trial) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "genes": list(trial.architecture.genes),
-        "choices": dict(trial.choices),
-        "status": trial.status,
-        "metrics": dict(trial.metrics),
-        "reward": trial.reward,
-        "seconds": trial.seconds,
-        "error": trial.error,
-        "space": trial.architecture.space,
-    }
-
-
-def _from_json(line: bytes, space: str, where: str) -> Trial:
-    try:
-        row = parse_json(line, "the line")
-        whole = all(type(gene) is int for gene in row["genes"])
-        measured = all(_is_number(value) for value in row["metrics"].values())
-        rewarded = row["reward"] is None or (_is_number(row["reward"]) and row["status"] == "ok")
-        timed = (
-            type(row["number"]) is int
-            and row["number"] >= 0
-            and _is_number(row["seconds"])
-            and isinstance(row["error"], str | None)
-        )
-        if not whole or not measured or row["status"] not in ("ok", "failed", "pruned"):
-            raise ValueError("expected integer genes, numeric metrics and the status ok, failed or pruned")
-        if not rewarded or not timed or not isinstance(row["choices"], dict):
-            raise ValueError("expected numbers for number, reward and seconds, text for error, a mapping for choices")
-        return Trial(
-            number=row["number"],
-            architecture=Architecture(row.get("space", space), tuple(row["genes"])),
-            status=row["status"],
-            metrics=row["metrics"],
-            reward=row["reward"],
-            seconds=row["seconds"],
-            error=row["error"],
-            choices=row["choices"],
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: not a trial ({type(error).__name__}: {error}); remove or repair the line") from None
