@@ -253,8 +253,8 @@ def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weight
         str(run.path),
         interpolation=recipe.interpolation,
         pixel_range=data.pixel_range,
-        images=run.images,
-        seen=run.seen,
+        images=run.images or DataIdentity.of(data),  # folders from before 0.1.0 store none
+        seen=run.seen if run.seen.count else SeenImages.of(data.train.contents),
     )
 
 
