@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.documents import read_json
-from nas.core.errors import DataGone, InputError
+from nas.core.errors import DataGone, InputError, shortened
 from nas.evaluate.data.pixels import Bytes, PixelRange
 
 FORMAT = "mnas-images-2"
@@ -165,8 +165,8 @@ def open_prepared(path: Path) -> Prepared:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, EOFError) as error:
         raise InputError(
-            f"data: '{path}' is no usable folder of prepared images ({type(error).__name__}: {error}); prepare it "
-            "again with: nas data prepare"
+            f"data: '{path}' is no usable folder of prepared images ({type(error).__name__}: {shortened(str(error))}); prepare "
+            "it again with: nas data prepare"
         ) from None
 
 
