@@ -165,8 +165,8 @@ def open_prepared(path: Path) -> Prepared:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, EOFError) as error:
         raise InputError(
-            f"data: '{path}' is no usable folder of prepared images ({type(error).__name__}: {shortened(str(error))}); prepare "
-            "it again with: nas data prepare"
+            f"data: '{path}' is no usable folder of prepared images ({type(error).__name__}: {shortened(str(error))}); "
+            "prepare it again with: nas data prepare"
         ) from None
 
 
