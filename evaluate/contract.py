@@ -87,7 +87,7 @@ def check_metrics(metrics: Any) -> dict[str, float]:
         if not isinstance(name, str) or not name.strip() or name != name.strip():
             raise InputError(f"evaluate: expected names of metrics as text, got {name!r:.100}")
         try:
-            if isinstance(value, (bool, str)):
+            if isinstance(value, str) or (name == "accuracy" and isinstance(value, bool)):
                 raise TypeError
             number = float(value)
         except (TypeError, ValueError, OverflowError, RuntimeError):  # torch refuses tensors of several values
