@@ -19,7 +19,7 @@ SKIPPED = 77
 @pytest.mark.parametrize("case", sorted(path.parent.name for path in CASES.glob("*/run.sh")))
 def test_a_situation(case: str) -> None:
     if case == "34-packages-by-pythonpath":
-        pytest.skip("it needs an installation that is not editable; tests/export has the same situation")
+        pytest.skip("it needs an installation that is not editable; see tests/cli/test_surroundings.py")
     done = subprocess.run(
         ["bash", str(CASES / case / "run.sh")],
         env={**os.environ, "NAS": str(NAS)},

@@ -36,7 +36,7 @@ def evaluate_safely(
         return Evaluation(job.architecture, "failed", {}, seconds, error, fault, details)
 
     try:
-        with _time_limit(timeout_s), kept_directory(), memory or nullcontext():
+        with time_limit(timeout_s), kept_directory(), memory or nullcontext():
             metrics = check_metrics(_call(evaluator, job))
     except KeyboardInterrupt:
         raise
@@ -57,7 +57,7 @@ def evaluate_safely(
 
 
 @contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
+def time_limit(seconds: float | None) -> Iterator[None]:
     """Raise ``TimeLimitExceeded`` in the main thread when the time is up.
 
     In other threads this does nothing; only a Ray pool then enforces the limit, by killing the worker.

@@ -56,7 +56,7 @@ def auto_augment_v0(image: Tensor) -> Tensor:
     """
     for name, probability, level in _V0[_integer(len(_V0))]:
         if _uniform() < probability:
-            image = _OPERATIONS[name](image, level, _AUTO_SHIFT)
+            image = apply_operation(name, image, level, _AUTO_SHIFT)
     return image
 
 
@@ -68,10 +68,18 @@ def rand_augment(magnitude: float) -> Callable[[Tensor], Tensor]:
 
     def apply(image: Tensor) -> Tensor:
         for _ in range(_LAYERS):
-            image = _OPERATIONS[RAND_OPERATIONS[_integer(len(RAND_OPERATIONS))]](image, magnitude, _RAND_SHIFT)
+            name = RAND_OPERATIONS[_integer(len(RAND_OPERATIONS))]
+            image = apply_operation(name, image, magnitude, _RAND_SHIFT)
         return image
 
     return apply
+
+
+def apply_operation(name: str, image: Tensor, level: float, shift: int) -> Tensor:
+    """Apply one operation to an image ``(3, h, w)`` uint8; ``shift`` is the largest shift in pixels, at 224 px."""
+    if name in _SHIFTS:
+        return _SHIFTS[name](image, level, shift)
+    return _OPERATIONS[name](image, level)
 
 
 def _uniform() -> float:
@@ -104,11 +112,11 @@ def _pixels(image: Tensor, level: float, at_most: float) -> float:
     return level / _MOST_LEVEL * at_most * image.shape[-1] / _REFERENCE_PX
 
 
-def _shear_x(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _shear_x(image: Tensor, level: float) -> Tensor:
     return _moved(image, shear=(_signed(level / _MOST_LEVEL * 0.3), 0.0))
 
 
-def _shear_y(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _shear_y(image: Tensor, level: float) -> Tensor:
     return _moved(image, shear=(0.0, _signed(level / _MOST_LEVEL * 0.3)))
 
 
@@ -120,46 +128,46 @@ def _translate_y(image: Tensor, level: float, shift: int) -> Tensor:
     return _moved(image, translate=(0.0, _signed(round(_pixels(image, level, shift)))))
 
 
-def _rotate(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _rotate(image: Tensor, level: float) -> Tensor:
     turned: Tensor = functional.rotate(image, _signed(level / _MOST_LEVEL * 30), fill=_GREY)
     return turned
 
 
-def _solarize(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _solarize(image: Tensor, level: float) -> Tensor:
     return torch.where(image.int() < int(level / _MOST_LEVEL * 256), image, 255 - image)
 
 
-def _solarize_add(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _solarize_add(image: Tensor, level: float) -> Tensor:
     added = (image.int() + int(level / _MOST_LEVEL * 110)).clamp(0, 255).to(torch.uint8)
     return torch.where(image < 128, added, image)
 
 
-def _posterize(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _posterize(image: Tensor, level: float) -> Tensor:
     kept: Tensor = functional.posterize(image, min(8, int(level / _MOST_LEVEL * 4)))
     return kept
 
 
-def _color(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _color(image: Tensor, level: float) -> Tensor:
     changed: Tensor = functional.adjust_saturation(image, _enhancement(level))
     return changed
 
 
-def _contrast(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _contrast(image: Tensor, level: float) -> Tensor:
     changed: Tensor = functional.adjust_contrast(image, _enhancement(level))
     return changed
 
 
-def _brightness(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _brightness(image: Tensor, level: float) -> Tensor:
     changed: Tensor = functional.adjust_brightness(image, _enhancement(level))
     return changed
 
 
-def _sharpness(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _sharpness(image: Tensor, level: float) -> Tensor:
     changed: Tensor = functional.adjust_sharpness(image, _enhancement(level))
     return changed
 
 
-def _cutout(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
+def _cutout(image: Tensor, level: float) -> Tensor:
     """Put a grey square at a random place; it may reach beyond the border."""
     half = round(_pixels(image, level, _RAND_HOLE))
     height, width = image.shape[-2:]
@@ -169,10 +177,10 @@ def _cutout(image: Tensor, level: float, shift: int) -> Tensor:  # noqa: ARG001
     return result
 
 
-_OPERATIONS: dict[str, Callable[[Tensor, float, int], Tensor]] = {
-    "auto_contrast": lambda image, level, shift: functional.autocontrast(image),  # noqa: ARG005
-    "equalize": lambda image, level, shift: functional.equalize(image),  # noqa: ARG005
-    "invert": lambda image, level, shift: functional.invert(image),  # noqa: ARG005
+_OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "auto_contrast": lambda image, _: functional.autocontrast(image),
+    "equalize": lambda image, _: functional.equalize(image),
+    "invert": lambda image, _: functional.invert(image),
     "rotate": _rotate,
     "posterize": _posterize,
     "solarize": _solarize,
@@ -182,10 +190,9 @@ _OPERATIONS: dict[str, Callable[[Tensor, float, int], Tensor]] = {
     "sharpness": _sharpness,
     "shear_x": _shear_x,
     "shear_y": _shear_y,
-    "translate_x": _translate_x,
-    "translate_y": _translate_y,
     "cutout": _cutout,
     "solarize_add": _solarize_add,
 }
-RAND_OPERATIONS = tuple(_OPERATIONS)
+_SHIFTS: dict[str, Callable[[Tensor, float, int], Tensor]] = {"translate_x": _translate_x, "translate_y": _translate_y}
+RAND_OPERATIONS = (*_OPERATIONS, *_SHIFTS)
 """The operations that RandAugment draws from, all with the same probability."""

@@ -10,20 +10,18 @@ import json
 import logging
 import math
 import random
-import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import yaml
 
 from nas.core.errors import InputError, WorkError
+from nas.evaluate.workers.guard import TimeLimitExceeded, time_limit
 from tests.toys import TINY_FORM
 
 SEED = 20260101
@@ -72,10 +70,6 @@ SCRAPS += (
 )
 
 
-class _TookTooLong(BaseException):
-    """Raised when a case exceeds its time."""
-
-
 @dataclass
 class Tally:
     """What became of the cases of a kind."""
@@ -109,12 +103,12 @@ def fuzz(kind: str, cases: int, folder: Path) -> Tally:
         text = mutated(make(), generator)
         tally.cases += 1
         try:
-            with _time_limit():
+            with time_limit(LIMIT_S):
                 read(text, folder)
         except (InputError, WorkError) as error:
             tally.refused += 1
             tally.longest = max(tally.longest, str(error), key=len)
-        except _TookTooLong:
+        except TimeLimitExceeded:
             tally.hangs.append(text[:2000])
         except Exception:
             tally.tracebacks.append(f"{text[:200]!r}\n{traceback.format_exc()[-1500:]}")
@@ -187,20 +181,6 @@ def _dumped(value: Any, generator: random.Random) -> str:
         except Exception:  # PyYAML cannot write every text
             pass
     return json.dumps(value)
-
-
-@contextmanager
-def _time_limit() -> Iterator[None]:
-    def on_alarm(_: int, __: FrameType | None) -> None:
-        raise _TookTooLong
-
-    previous = signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 Reader = Callable[[str, Path], object]

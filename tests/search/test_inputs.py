@@ -157,7 +157,8 @@ def test_opening_a_run_runs_none_of_its_code(foreign: Path, tmp_path: Path, move
     if moved:
         foreign = foreign.rename(tmp_path / "got")
         shutil.rmtree(tmp_path / "theirs")
-    run_nas("report", str(foreign), "--pictures", cwd=tmp_path)
+    said = run_nas("report", str(foreign), "--pictures", cwd=tmp_path).stdout
+    assert "own code (space, evaluator) was not run" in said and "--trust-code" in said
     run_nas("export-study", str(foreign), "--storage", "sqlite:///study.db", cwd=tmp_path)
     run_nas("show", str(foreign), cwd=tmp_path, check=2)  # a space without stage tables has none to show
     assert not (tmp_path / "ran").exists() and (foreign / "report.html").exists()

@@ -9,7 +9,7 @@ import typer
 
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.trust import TrustCode, opening
+from nas.cli.trust import TrustCode, opening, say_untrusted
 
 RunFolder = Annotated[Path, typer.Argument(help="A run directory; its search may still be running.")]
 
@@ -55,5 +55,6 @@ def export_study(
         studies = RunStudies(run, database, "export-study")
         added = studies.follow()
     console = make_console()
+    say_untrusted(console, run, trust_code)
     say(console, f"{count_words(added, 'trial')} added to '{studies.reward.study_name}' in {storage}")
     say(console, f"Next     optuna-dashboard {storage}")

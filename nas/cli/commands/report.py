@@ -9,7 +9,7 @@ import typer
 
 from nas.cli.display.output import Quiet
 from nas.cli.guard import guarded
-from nas.cli.trust import TrustCode, opening
+from nas.cli.trust import TrustCode, opening, say_untrusted
 
 
 @guarded
@@ -45,6 +45,7 @@ def report(
     with opening(trust_code):
         files = write_report(run, target, pictures, against)
     console = make_console()
+    say_untrusted(console, run, trust_code)
     say_files(console, files)
     if (run / "baseline.yaml").is_file():
         say_next(console, "show", run)
