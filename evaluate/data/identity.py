@@ -214,11 +214,6 @@ class SeenImages:
         judged = contents if self.count <= len(known) else contents[contents <= known[-1]]
         return int(np.isin(judged, known).sum()), len(judged)
 
-    def share_of(self, contents: Contents) -> float:
-        """Return the estimated share of images, given by their digests ``(n,)``, that were trained on."""
-        seen, judged = self.seen(contents)
-        return seen / judged if judged else 0.0
-
 
 NOTHING_SEEN = SeenImages()
 

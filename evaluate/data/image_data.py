@@ -120,18 +120,12 @@ class ImageData:
 
     def copies(self) -> dict[str, int]:
         """Return the numbers of validation and test images that are exact copies of an image of an earlier split."""
-        seen, found = self.train.contents, {}
-        for name in ("validation", "test"):
-            own = self.parts[name].contents
-            found[name] = int(np.isin(own, seen).sum())
-            seen = np.concatenate([seen, own])
-        return found
+        return count_copies({name: part.contents for name, part in self.parts.items()})
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all images of the three splits."""
-        count = sum(len(part.labels) for part in (self.train, self.validation, self.test))
-        return 3 * count * self.train.resolution**2
+        return sum(3 * len(part.labels) * part.resolution**2 for part in self.parts.values())
 
     def resident(self) -> ImageData:
         """Return the data with every image in memory, for machines that cannot see the files."""
@@ -146,3 +140,13 @@ def describe_counts(counts: Mapping[str, int]) -> str:
         ends = f"; smallest {least}, largest {most}" if counts[least] < counts[most] else ""
         return ", ".join(f"{name} {count:,}" for name, count in counts.items()) + ends
     return f"{len(counts):,}; smallest {least} ({counts[least]:,} images), largest {most} ({counts[most]:,})"
+
+
+def count_copies(contents: Mapping[str, Contents]) -> dict[str, int]:
+    """Return for each split but the first how many of its images are exact copies of images of the splits before it."""
+    (_, seen), *others = contents.items()
+    found = {}
+    for name, own in others:
+        found[name] = int(np.isin(own, seen).sum())
+        seen = np.concatenate([seen, own])
+    return found

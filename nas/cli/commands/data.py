@@ -72,7 +72,7 @@ def prepare(
     from nas.cli.display.output import make_console, print_json, say, say_files, say_next, warn
     from nas.core.errors import InputError
     from nas.evaluate.data.announce import mixed_depths
-    from nas.evaluate.data.image_data import describe_counts
+    from nas.evaluate.data.image_data import count_copies, describe_counts
     from nas.evaluate.data.load import find_source, prepare
 
     if resolution < 1:
@@ -107,6 +107,12 @@ def prepare(
     deep = prepared.pixel_range
     scaled = f"; deep ones are scaled from {deep.low:g}..{deep.high:g} to 0..255" if deep else ""
     say(console, f"Modes    {modes}{scaled}")
+    order = [part for part in ("train", "val", "test", "all") if part in prepared.contents]
+    for part, copies in count_copies({part: prepared.contents[part] for part in order}).items():
+        if copies:
+            warn(
+                console, f"{copies:,} of the {counts[part]:,} {part} images are exact copies of images of other splits"
+            )
     if warning := mixed_depths(prepared.modes):
         warn(console, warning)
     for note in prepared.notes:

@@ -17,7 +17,7 @@ from nas.evaluate.data.load import load_data
 from nas.evaluate.data.scan import MOST_BYTES
 from nas.evaluate.data.settings import DataSettings
 from tests.conftest import write_images
-from tests.toys import Heard
+from tests.toys import Heard, run_nas
 
 
 def reasons(folder: ImageFolder) -> dict[str, str]:
@@ -180,6 +180,8 @@ def test_exact_copies_across_the_splits_are_counted(tmp_path: Path) -> None:
     announce_images(data, "set", told)
     assert any("5 of the 10 test images are exact copies of training or validation images" in w for w in told.warnings)
     assert "classes: cats 25, dogs 25" in told.messages[0]
+    done = run_nas("data", "prepare", tmp_path, "--resolution", "8", cwd=tmp_path)
+    assert "5 of the 10 test images are exact copies of images of other splits" in done.stdout + done.stderr
 
 
 def test_nothing_is_said_of_images_that_are_all_used(image_folder: Path) -> None:
