@@ -32,6 +32,20 @@ class Evaluator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What ``test`` may return instead of plain metrics.
+
+    Attributes:
+        metrics: metrics by name, with ``accuracy`` and ``test_accuracy``.
+        correct: whether each test image is classified correctly, packed by ``nas.evaluate.predictions.pack``; empty if
+            it is not known. Differences between networks are more certain if they are compared image by image.
+    """
+
+    metrics: Mapping[str, float]
+    correct: str = ""
+
+
 MOST_METRIC = 1e30
 """The largest absolute value of a metric; pictures of larger ones overflow."""
 

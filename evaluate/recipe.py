@@ -29,6 +29,7 @@ class EvaluatorRecipe:
         timeout_s: time limit of one evaluation, in seconds.
         memory_bytes: bytes that one evaluation may add to the memory of its process.
         gpu_share: the share of a GPU's memory that the process may use.
+        metric: the metric of the predictions that proxies return as ``accuracy``.
     """
 
     proxy: ProxySettings | None = None
@@ -40,6 +41,7 @@ class EvaluatorRecipe:
     timeout_s: float | None = None
     memory_bytes: float | None = None
     gpu_share: float = 1.0
+    metric: str = "accuracy"
 
     def make(self, data: ImageData | None) -> Evaluator:
         """Make the evaluator in this process.
@@ -62,7 +64,7 @@ class EvaluatorRecipe:
         assert self.proxy is not None and data is not None
         tune_for_training()
         share_gpu(self.device, self.gpu_share)
-        return ProxyEvaluator(self.proxy, data, self.device, self._module_builder())
+        return ProxyEvaluator(self.proxy, data, self.device, self._module_builder(), self.metric)
 
     def _module_builder(self) -> Callable[[Architecture], Any] | None:
         if self.space_source is None:

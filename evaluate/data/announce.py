@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nas.core.callback import Callback
-from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.image_data import UNEVEN, ImageData
 from nas.evaluate.data.pixels import is_deep
 
 _MOST_LISTED = 10  # maximum number of unreadable images named in a message
@@ -45,6 +45,12 @@ def announce_images(data: ImageData, source: str, callback: Callback, more: str 
     if missing := [name for name, counts in data.class_counts().items() if not counts[2]]:
         names = ", ".join(missing[:_MOST_LISTED])
         callback.warning(f"no test images of {names}: the test accuracy says nothing of them")
+    if data.unevenness >= UNEVEN:
+        callback.warning(
+            f"the largest class has {data.unevenness:.0f} times as many training images as the smallest: accuracy says "
+            "little of rare classes. Maximise --metric balanced_accuracy, and weigh classes in the loss "
+            "(--set evaluator.class_weights=true in a search, recipe.class_weights=true in a training)"
+        )
     if data.skipped:
         lines = [f"{len(data.skipped)} unreadable images are left out:", *data.skipped[:_MOST_LISTED]]
         if len(data.skipped) > _MOST_LISTED:

@@ -16,6 +16,7 @@ from nas.evaluate.data.source import content
 Labels = NDArray[np.int64]
 Contents = NDArray[np.uint64]
 
+UNEVEN = 5.0  # classes whose numbers of images differ by at least this factor are called unbalanced
 _MOST_LISTED = 12  # classes that are listed one by one
 
 
@@ -113,6 +114,12 @@ class ImageData:
         """Return the numbers of training, validation and test images of each class."""
         counts = [np.bincount(part.labels, minlength=len(self.classes)) for part in self.parts.values()]
         return {name: (int(a), int(b), int(c)) for name, a, b, c in zip(self.classes, *counts, strict=True)}
+
+    @property
+    def unevenness(self) -> float:
+        """Number of training images of the largest class, divided by that of the smallest class that has any."""
+        counts = np.bincount(self.train.labels, minlength=len(self.classes))
+        return float(counts.max() / counts[counts > 0].min())
 
     def describe_classes(self) -> str:
         """Return every class with its number of images or, if there are many, the smallest and the largest."""

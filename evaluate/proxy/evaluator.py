@@ -19,10 +19,11 @@ from torch.nn import functional
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.contract import Diverged
-from nas.evaluate.data.image_data import ImageData, Part
+from nas.evaluate.contract import Diverged, Tested
+from nas.evaluate.data.image_data import UNEVEN, ImageData, Part
+from nas.evaluate.predictions import Predictions, pack
 from nas.evaluate.proxy.images import Images, Normalisation
-from nas.evaluate.proxy.loop import Training, accuracy, half_micro_batch
+from nas.evaluate.proxy.loop import Training, half_micro_batch, predict
 from nas.evaluate.proxy.network import proxy_network, proxy_resolution
 from nas.evaluate.proxy.paused import load_checkpoint, save_checkpoint
 from nas.evaluate.proxy.precision import allow_tf32, choose_precision, indexed_device, load_kernels
@@ -41,6 +42,7 @@ class ProxyEvaluator:
         data: the images.
         device: ``auto``, ``cpu`` or ``cuda``.
         build_module: function that builds the module of an architecture, for spaces without stage tables.
+        metric: the metric that is maximised, and returned as ``accuracy``.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class ProxyEvaluator:
         data: ImageData,
         device: str = "auto",
         build_module: Callable[[Architecture], nn.Module] | None = None,
+        metric: str = "accuracy",
     ) -> None:
-        self.settings, self.data = settings, data
+        self.settings, self.data, self.metric = settings, data, metric
+        self._uneven = data.unevenness >= UNEVEN
         self.device = indexed_device(choose_device(device))
         if self.device.type == "cuda":
             allow_tf32()
@@ -87,14 +91,19 @@ class ProxyEvaluator:
 
     def test(
         self, architecture: Architecture, network: Network | None, seed: int = 0, cycles: Sequence[int] = ()
-    ) -> dict[str, float]:
+    ) -> Tested:
         """Train exactly as ``evaluate`` does with this seed; return ``accuracy`` and ``test_accuracy``."""
+        tested: list[Predictions] = []
+
+        def work(settings: ProxySettings) -> dict[str, float]:
+            training = self._trained(architecture, network, seed, settings, cycles)
+            tested[:] = [self._predictions(training, "test")]
+            score = tested[0].metrics()[self.metric]
+            return {**self._scores(training), "test_accuracy": score}
+
         with self._own_state(seed):
-            return self._survive(
-                lambda settings: self._scores(
-                    self._trained(architecture, network, seed, settings, cycles), ("validation", "test")
-                )
-            )
+            metrics = self._survive(work)
+        return Tested(metrics, pack(tested[0].correct))
 
     def estimate(self, architecture: Architecture, network: Network | None, seed: int = 0) -> dict[str, float]:
         """Return the ``seconds`` that ``evaluate`` would take, estimated from a few steps; ``accuracy`` is 0."""
@@ -110,7 +119,7 @@ class ProxyEvaluator:
             self._wait()
             step_s = (time.perf_counter() - start) / count
             start = time.perf_counter()
-            accuracy(training.trained(), some, self._normalise, precision=training.precision)
+            predict(training.trained(), some, self._normalise, len(self.data.classes), training.precision)
             scored = time.perf_counter() - start
         validation = len(self._images("validation"))
         return {
@@ -199,7 +208,7 @@ class ProxyEvaluator:
         ):
             state = None  # of an earlier run in the same folder, or of another network with the same number
         training = self._trained(architecture, network, seed, settings, cycles, state)
-        scores = self._scores(training, ("validation",))
+        scores = self._scores(training)
         if checkpoint is not None and pause:
             save_checkpoint(checkpoint, {**training.state_dict(), "whose": whose})
         return scores
@@ -224,12 +233,16 @@ class ProxyEvaluator:
             raise InputError("the proxy needs a space with decode or build; this one has neither")
         return self._build_module(architecture)
 
-    def _scores(self, training: Training, parts: Sequence[str]) -> dict[str, float]:
-        names = {"validation": "accuracy", "test": "test_accuracy"}
+    def _scores(self, training: Training) -> dict[str, float]:
+        """Return the scores on the validation split; ``accuracy`` is the metric that is maximised."""
+        found = self._predictions(training, "validation").metrics()
+        if self.metric == "accuracy":
+            return {"accuracy": found["accuracy"]} | ({} if not self._uneven else _others(found))
+        return {"accuracy": found[self.metric], "plain_accuracy": found["accuracy"]}
+
+    def _predictions(self, training: Training, part: str) -> Predictions:
         module, precision = training.trained(), training.precision
-        return {
-            names[part]: accuracy(module, self._images(part), self._normalise, precision=precision) for part in parts
-        }
+        return predict(module, self._images(part), self._normalise, len(self.data.classes), precision)
 
     def _images(self, name: str) -> Images:
         """Return a split of the data; the first call loads it onto the device."""
@@ -241,6 +254,10 @@ class ProxyEvaluator:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def _others(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: metrics[name] for name in ("balanced_accuracy", "macro_f1")}
 
 
 class Resize(nn.Module):

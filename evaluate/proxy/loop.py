@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nas.evaluate.contract import Diverged
+from nas.evaluate.predictions import Predictions
 from nas.evaluate.proxy.augmentation import augment, mix, rand_augment
 from nas.evaluate.proxy.images import Images, Normalisation
 from nas.evaluate.proxy.optimizers import (
@@ -22,8 +23,9 @@ from nas.evaluate.proxy.optimizers import (
 from nas.evaluate.proxy.precision import autocast, choose_precision
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.proxy.small_maps import use_small_maps
-from nas.evaluate.proxy.step import EagerStep, GraphedStep
+from nas.evaluate.proxy.step import EagerStep, GraphedStep, class_weights
 
+_SCORED_AT_ONCE = 256
 _CHECK_EVERY = 10  # steps between two checks of the loss; each check waits for the device
 
 
@@ -66,7 +68,8 @@ class Training:
         self.optimizer = make_optimizer(module, settings, capturable=graphed)
         self.average = None if settings.ema is None else moving_average(module, settings.ema)
         self._classes = int(images.labels.max()) + 1
-        step = EagerStep(module, self.optimizer, settings, self._classes, self.precision)
+        weights = class_weights(images.labels.cpu().numpy(), self._classes) if settings.class_weights else None
+        step = EagerStep(module, self.optimizer, settings, self._classes, self.precision, weights)
         self._step: EagerStep | GraphedStep = GraphedStep(step) if graphed else step
 
     def run(self, epochs: int) -> None:
@@ -135,31 +138,44 @@ class Training:
 
 
 @torch.inference_mode()
-def accuracy(
+def predict(
     module: nn.Module,
     images: Images,
     normalise: Normalisation,
-    batch_size: int = 256,
+    classes: int,
     precision: torch.dtype | None = None,
-) -> float:
-    """Return the fraction of images whose largest logit is at their label.
+    shape: Callable[[Tensor], Tensor] = lambda pixels: pixels,
+) -> Predictions:
+    """Return the predictions of a module, which is in ``eval`` mode afterwards.
+
+    Args:
+        module: the network; of more logits than ``classes``, the first are used.
+        images: the images.
+        normalise: normalisation of the images, as in training.
+        classes: number of classes.
+        precision: autocast's type; ``None`` for float32.
+        shape: crops pixels ``(n, h, w, 3)`` uint8 to the network's input.
 
     Raises:
         Diverged: if a logit is not finite.
     """
     module.eval()
     device = images.labels.device
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    found: list[tuple[Tensor, ...]] = []
     finite = torch.ones((), dtype=torch.bool, device=device)
-    for places in torch.split(torch.arange(len(images)), batch_size):
+    for places in torch.split(torch.arange(len(images)), _SCORED_AT_ONCE):
         pixels, labels = images.batch(places)
         with autocast(device, precision):
-            logits = module(normalise(pixels))
+            logits = module(normalise(shape(pixels)))[:, :classes].float()
         finite &= torch.isfinite(logits).all()
-        correct += (logits.argmax(1) == labels).sum()
+        best = logits.argmax(1)
+        shares = logits.softmax(1).gather(1, best[:, None])[:, 0]
+        in_top5 = (logits.topk(min(5, classes), 1).indices == labels[:, None]).any(1)
+        found.append((labels, best, shares, in_top5))
     if not finite:
         raise Diverged("a logit is not finite after training")
-    return correct.item() / len(images)
+    columns = [torch.cat(column).cpu().numpy() for column in zip(*found, strict=True)]
+    return Predictions(columns[0], columns[1], columns[2], columns[3], classes)
 
 
 def half_micro_batch(settings: ProxySettings) -> ProxySettings:

@@ -27,6 +27,8 @@ class ProxySettings(Section):
     """Weight decay of convolutions and the classifier."""
     label_smoothing: float = Field(default=0.1, ge=0, le=1)
     """Probability mass that is spread over all classes."""
+    class_weights: bool = False
+    """Weigh each class's images in the loss by the inverse of their number."""
     batch_norm_momentum: float = Field(default=0.2, ge=0, le=1)
     """BatchNorm momentum as PyTorch defines it; replaces the network's own value while the proxy trains."""
     crop_padding: int = Field(default=2, ge=0)

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,6 +43,7 @@ class EagerStep:
         settings: label smoothing and the micro-batch.
         classes: number of classes; the module may return more logits.
         precision: the autocast type, ``None`` for float32.
+        weights: weight of each class in the loss, ``(classes,)``; ``None``: all the same.
 
     Attributes:
         micro_batch: largest number of images processed at once; ``None`` for the whole batch.
@@ -54,10 +57,12 @@ class EagerStep:
         settings: StepSettings,
         classes: int,
         precision: torch.dtype | None,
+        weights: Tensor | None = None,
     ) -> None:
         self.module, self.optimizer, self.precision = module, optimizer, precision
         self._classes = classes
         self.micro_batch = settings.micro_batch
+        self._weights = weights
         self._loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
         self.scaler = torch.amp.GradScaler("cuda") if precision == torch.float16 else None
 
@@ -112,8 +117,13 @@ class EagerStep:
             raise ValueError(f"expected logits of shape (batch, {self._classes}) or wider, got {tuple(logits.shape)}")
         if target.ndim == 2:
             target = functional.pad(target, (0, logits.shape[1] - target.shape[1]))
-        loss: Tensor = self._loss(logits, target)
-        return loss
+        if self._weights is None:
+            loss: Tensor = self._loss(logits, target)
+            return loss
+        shares = functional.one_hot(target, self._classes).float() if target.ndim == 1 else target[:, : self._classes]
+        each = shares @ self._weights.to(shares.device)
+        alone = functional.cross_entropy(logits, target, reduction="none", label_smoothing=self._loss.label_smoothing)
+        return (alone * each).mean()
 
     def _micro_batches(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         if self.micro_batch is None or len(images) <= self.micro_batch:
@@ -121,6 +131,18 @@ class EagerStep:
             return
         parts = math.ceil(len(images) / self.micro_batch)  # nearly equal sizes, as BatchNorm cannot train on one image
         yield from zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
+
+
+def class_weights(labels: NDArray[np.int64], classes: int) -> Tensor:
+    """Return a weight for each class, ``(classes,)``: the inverse of its number of images, with mean 1 over images.
+
+    A class without images has weight 0.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    known = counts > 0
+    weights = np.zeros(classes, dtype=np.float32)
+    weights[known] = len(labels) / (known.sum() * counts[known])
+    return torch.from_numpy(weights)
 
 
 class CaptureFailed(RuntimeError):

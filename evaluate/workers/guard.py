@@ -14,7 +14,7 @@ from typing import Any
 from nas.core.errors import DataGone, shortened
 from nas.core.records import Evaluation
 from nas.core.user_code import describe, kept_directory, message_of
-from nas.evaluate.contract import Diverged, Evaluator, Job, check_metrics
+from nas.evaluate.contract import Diverged, Evaluator, Job, Tested, check_metrics
 from nas.evaluate.proxy.paused import checkpoint_path
 from nas.evaluate.workers.memory import MemoryLimitExceeded, MemoryWatch
 
@@ -37,7 +37,9 @@ def evaluate_safely(
 
     try:
         with time_limit(timeout_s), kept_directory(), memory or nullcontext():
-            metrics = check_metrics(_call(evaluator, job))
+            found = _call(evaluator, job)
+            tested = found if isinstance(found, Tested) else Tested(found)
+            metrics = check_metrics(tested.metrics)
     except KeyboardInterrupt:
         raise
     except TimeLimitExceeded:
@@ -53,7 +55,7 @@ def evaluate_safely(
             return failed("out_of_memory", f"out of memory: {_brief(describe(error))}")
         fault = "device" if _broke_device(error) else "exception"
         return failed(fault, describe(error), _own_traceback(error))
-    return Evaluation(job.architecture, "ok", metrics, time.perf_counter() - start)
+    return Evaluation(job.architecture, "ok", metrics, time.perf_counter() - start, correct=tested.correct)
 
 
 @contextmanager

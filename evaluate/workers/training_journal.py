@@ -35,7 +35,8 @@ class TrainingJournal:
     """A file with one JSON line for each training that has ended, including failed trainings.
 
     A line holds the training's labels, ``seed``, ``epochs`` (``null``: the evaluator's own), ``status``, ``accuracy``
-    (a fraction; ``null`` if it failed), ``seconds`` and ``error``.
+    (a fraction; ``null`` if it failed), ``seconds`` and ``error``; of trainings that are scored on the test split too,
+    ``test_accuracy`` and the packed flags ``correct``.
 
     Args:
         path: path of the file, which may not exist yet.
@@ -93,6 +94,8 @@ class TrainingJournal:
                 "seconds": round(evaluation.seconds, 3),
                 "error": evaluation.error,
             }
+            if "test_accuracy" in evaluation.metrics:
+                row |= {"test_accuracy": evaluation.metrics["test_accuracy"], "correct": evaluation.correct}
             row |= {name: value for name, value in (("of", self._of), ("images", self._images)) if value is not None}
             self._append(row)
             ended(row, len(missing))

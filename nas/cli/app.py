@@ -19,6 +19,7 @@ from nas.cli.commands import export as export_command
 from nas.cli.commands import init as init_command
 from nas.cli.commands import latency as latency_command
 from nas.cli.commands import list as list_commands
+from nas.cli.commands import make as make_command
 from nas.cli.commands import rediscover as rediscover_command
 from nas.cli.commands import report as report_command
 from nas.cli.commands import scale as scale_command
@@ -67,6 +68,7 @@ _SEARCH, _AFTER, _LOOK, _KNOW = (
 
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     _SEARCH: {
+        "make": make_command.make,
         "search": search_command.search,
         "report": report_command.report,
         "dashboard": dashboard_command.dashboard,
@@ -99,6 +101,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     },
 }
 _CLASSES = {  # command classes that take options from a configuration
+    "make": make_command.MakeCommand,
     "search": search_command.SearchCommand,
     "trust": trust_command.TrustCommand,
     "scale": scale_command.ScaleCommand,

@@ -38,6 +38,7 @@ class Evaluation:
             ``out_of_memory``, ``timeout``, ``device`` (its worker is replaced), ``data`` (the images are gone) or
             ``worker_died``; empty if nothing failed.
         details: the traceback of an exception, for the log.
+        correct: whether each test image is classified correctly, packed; empty if the test split was not scored.
     """
 
     architecture: Architecture
@@ -47,6 +48,7 @@ class Evaluation:
     error: str | None = None
     fault: str = ""
     details: str = ""
+    correct: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Statistics: the noise of repeated measurements, and the agreement of predicted with measured values."""
+"""Statistics: noise of repeated measurements, intervals, and the agreement of predicted with measured values."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+_NORMAL = 1.959964  # quantile of the normal distribution that leaves 2.5% above it
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +67,100 @@ def agreement(measured: Values, predicted: Values) -> dict[str, float]:
         "mae": float(np.abs(error).mean()),
         "mape": float((np.abs(error) / np.abs(measured)).mean()),
     }
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """Return the 95% interval of a share that was observed in ``count`` independent cases (Wilson 1927).
+
+    Examples:
+        >>> low, high = wilson_interval(0.628, 320)
+        >>> round(low, 3), round(high, 3)
+        (0.574, 0.679)
+    """
+    if count == 0:
+        return 0.0, 1.0
+    squared = _NORMAL**2 / count
+    middle = (share + squared / 2) / (1 + squared)
+    half = math.sqrt(max(0.0, share * (1 - share)) * squared + squared**2 / 4) / (1 + squared)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The difference of two accuracies with its 95% interval.
+
+    Attributes:
+        value: the difference, a fraction.
+        half_width: half the width of the interval, a fraction.
+    """
+
+    value: float
+    half_width: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return abs(self.value) > self.half_width
+
+    @property
+    def points(self) -> str:
+        """The difference in points: ``0.8 ± 0.5``; without its sign."""
+        return f"{100 * abs(self.value):.1f} ± {100 * self.half_width:.1f} points"
+
+
+def paired_difference(first: Flags, second: Flags, noise: Noise | None) -> Difference:
+    """Return the difference of two networks' accuracies on the same images.
+
+    Two sources of chance are added: which images the split happens to hold, from the differences on single images; and
+    the seeds of the trainings, from ``noise``.
+
+    Args:
+        first: whether each training of one network classified each image correctly, ``(trainings, images)``.
+        second: the same of the other network, ``(trainings, images)``.
+        noise: noise of one training from seed to seed; ``None`` if it is not known, and then left out.
+    """
+    each = first.mean(0) - second.mean(0)
+    count = len(each)
+    images = float(each.var(ddof=1)) / count if count > 1 else 0.25
+    seeds = 0.0 if noise is None else noise.std**2 * (1 / len(first) + 1 / len(second))
+    return Difference(float(each.mean()), _half_width([(images, max(1, count - 1)), *_seed_part(seeds, noise)]))
+
+
+def mean_difference(first: Sequence[float], second: Sequence[float], noise: Noise | None) -> Difference:
+    """Return the difference of two mean accuracies, with the chance of seeds alone.
+
+    The interval is infinite if the noise is not known.
+    """
+    value = statistics.fmean(first) - statistics.fmean(second)
+    return Difference(value, math.inf if noise is None else noise.smallest_difference(len(first), len(second)))
+
+
+def smallest_visible_difference(images: int, share: float = 0.7, disagreement: float = 0.25) -> float:
+    """Return the difference of two accuracies that ``images`` test images can show, a fraction.
+
+    Two networks that differ on a share ``disagreement`` of the images are assumed, or on as many as an accuracy of
+    ``share`` allows. It is half the width of the 95% interval of the difference.
+
+    Examples:
+        >>> round(smallest_visible_difference(320), 3)
+        0.055
+    """
+    return _NORMAL * math.sqrt(min(disagreement, 2 * min(share, 1 - share)) / max(1, images))
+
+
+def _seed_part(variance: float, noise: Noise | None) -> list[tuple[float, int]]:
+    return [] if noise is None or not variance else [(variance, noise.freedom)]
+
+
+def _half_width(parts: Sequence[tuple[float, int]]) -> float:
+    """Return half of the 95% interval of a sum of estimated variances (Welch and Satterthwaite).
+
+    ``parts`` are the variances with their degrees of freedom.
+    """
+    from scipy.stats import t
+
+    variance = sum(one for one, _ in parts)
+    if not variance:
+        return 0.0
+    freedom = variance**2 / sum(one**2 / own for one, own in parts)
+    return float(t.ppf(0.975, freedom)) * math.sqrt(variance)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nas.core.records import Trial
 from nas.core.units import count_words, format_quantity
 from nas.evaluate.cost.stage_table_view import stage_table
+from nas.report.control import control_section
 from nas.report.evidence import choices_section, failures_section, trust_section
 from nas.report.facts import Facts
 from nas.report.layout import Page, PageSection, Table
@@ -32,6 +33,7 @@ def make_page(facts: Facts, version: str, against: Facts | None = None) -> Page:
     """Return the page of a run; the search is compared with the run ``against`` if it is given."""
     sections = (
         _found(facts),
+        control_section(facts),
         _baseline(facts),
         _search(facts, against),
         choices_section(facts),
@@ -66,8 +68,10 @@ def _lead(facts: Facts) -> str:
         if name in best.metrics
     ]
     where = f" at {', '.join(costs)}" if costs else ""
+    control = None if facts.result is None else facts.result.control
+    worth = "" if control is None else f" It is {control.verdict}."
     begun = "" if facts.has_ended else " The search has not finished; this is the best so far."
-    return f"The best of {trials} by reward: {_reached(facts, best)}{where}.{begun}"
+    return f"The best of {trials} by reward: {_reached(facts, best)}{where}.{worth}{begun}"
 
 
 def _reached(facts: Facts, best: Trial) -> str:

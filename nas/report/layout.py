@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,20 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A PNG image, and its description for readers who cannot see it."""
+
+    name: str
+    content: bytes
+    alternative: str
+
+    @property
+    def source(self) -> str:
+        """The image as a data URI."""
+        return f"data:image/png;base64,{base64.b64encode(self.content).decode()}"
+
+
+@dataclass(frozen=True)
 class PageSection:
     """A part of the page."""
 
@@ -38,6 +53,7 @@ class PageSection:
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
     texts: tuple[Text, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)

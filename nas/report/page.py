@@ -40,10 +40,21 @@ def write_report(path: Path, to: Path | None = None, pictures: bool = False, aga
     target = to or path / FILE
     with report_style():
         page = make_page(facts, package_version(), None if against is None else Facts.read(against))
-        return _write(page, facts.trials, target, pictures)
+        return write_page(page, facts.trials, target, pictures)
 
 
-def _write(page: Page, trials: Sequence[Trial], target: Path, pictures: bool) -> list[Path]:
+def write_page(page: Page, trials: Sequence[Trial], target: Path, pictures: bool = False) -> list[Path]:
+    """Write a page, inside ``report_style``; return the files.
+
+    Args:
+        page: the page.
+        trials: the trials behind the marks of its charts.
+        target: path of the page.
+        pictures: whether to also write each chart as SVG and PNG.
+
+    Raises:
+        WorkError: if the files cannot be written.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, _render(page, trials))

@@ -145,15 +145,15 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
 
 
 def _with_reference_resolution(config: RunConfig, space: SearchSpace) -> RunConfig:
-    """Set the proxy's reference resolution if the space searches the resolution.
+    """Set the proxy's reference resolution: the largest resolution of the space.
 
-    The networks of the largest resolution train at ``data.resolution``, the others at smaller images in proportion.
+    Its networks train at ``data.resolution``, others, of the space or of the control, in proportion to their own.
     """
     proxy = config.proxy
     if proxy is None or proxy.reference_resolution is not None or isinstance(space, ScalingSpace):
         return config
     found = searched_resolutions(space)
-    if len(found) < 2:
+    if not found or (len(found) == 1 and not config.control.enabled):
         return config
     return config.model_copy(update={"evaluator": {**config.evaluator, "reference_resolution": found[-1]}})
 
@@ -225,7 +225,12 @@ def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
 
 def proxy_recipe(config: RunConfig) -> EvaluatorRecipe:
     """Return the proxy's recipe with a configuration's settings and worker limits, for networks outside any space."""
-    return EvaluatorRecipe(config.proxy, device=config.workers.train_device, **_worker_limits(config))
+    return EvaluatorRecipe(
+        config.proxy,
+        device=config.workers.train_device,
+        metric=config.objective.metric,
+        **_worker_limits(config),
+    )
 
 
 def _worker_limits(config: RunConfig) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,21 +15,24 @@ from nas.core.records import Evaluation, Trial
 from nas.evaluate.contract import Job
 from nas.evaluate.imagenet.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.objective.pareto import pareto_front
-from nas.evaluate.workers.jobs import run_jobs
+from nas.evaluate.workers.jobs import PoolStarter, run_jobs
 from nas.evaluate.workers.pool import WorkerPool
 from nas.search.asha import rung_cycles
 from nas.search.assemble import Setup
 from nas.search.b0_comparison import SAMPLE, B0Comparison, compare_with_b0
-from nas.search.confirmation import JOURNAL, Confirmation, confirm_best, confirm_training
+from nas.search.confirmation import JOURNAL, Confirmation, confirm_best, confirming_rows
+from nas.search.control import JOURNAL as CONTROL
+from nas.search.control import Control, compare, control_result, limits_of, train_control
 from nas.search.fidelity import RUNGS
 from nas.search.loop import SPENT
-from nas.search.result import RESULT, Result
+from nas.search.result import RESULT, ControlResult, Result
 from nas.search.run_directory import Run
 from nas.search.trials import make_job
 from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
 
+CONTROL_NETWORK = "control.yaml"
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +51,7 @@ class Baseline:
         predicted_for: the machine that a latency table predicts for, if it is not this one; else empty.
         measured_ms: measured latency of the baseline on this machine in ms, if a latency table predicted it.
         confirmation: the confirming trainings; ``None`` if there are none.
+        control: the comparison with stock networks; ``None`` if the search trained none.
     """
 
     trial: Trial
@@ -59,6 +64,7 @@ class Baseline:
     measured_ms: float | None = None
     predicted_for: str = ""
     confirmation: Confirmation | None = None
+    control: ControlResult | None = None
 
     @property
     def reward(self) -> float:
@@ -88,9 +94,7 @@ def _baseline_network(setup: Setup, run: Run, baseline: Trial) -> Network | None
     return None if network is None else replace(network, name=f"{run.path.resolve().name}-baseline")
 
 
-def conclude(
-    setup: Setup, run: Run, pool: Callable[[], WorkerPool] | None, callback: Callback = SILENT
-) -> Baseline | None:
+def conclude(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callback = SILENT) -> Baseline | None:
     """Choose the baseline, score it on the test split once, and write the derived files.
 
     For the test score the baseline is trained once more, exactly as in its trial or in its first confirming training.
@@ -105,27 +109,29 @@ def conclude(
     Returns:
         ``None`` if no trial succeeded.
     """
-    confirmation = confirm_best(setup, run, pool, callback)
+    control = train_control(setup, run, pool, callback, limits_of(setup, best_trial(run.trials)))
+    confirmation = confirm_best(setup, run, pool, callback, control)
     baseline = confirmation.winner.trial if confirmation else best_trial(run.trials)
     if baseline is None:
         return None
     known = Result.read(run.path)
     same = known is not None and known.number == baseline.number and (known.confirmed is None) == (confirmation is None)
-    test_accuracy = known.test_accuracy if known is not None and same else None
-    if test_accuracy is None and pool is not None and setup.evaluator.can_test:
-        if confirmation:
-            job = confirm_training(setup, baseline, 0).job
-        else:
-            job = make_job(setup, baseline.number, baseline.architecture)
-            job = replace(job, cycles=rung_cycles(setup.config.rungs))
-        test_accuracy = _score_on_test(job, pool())
     network = _baseline_network(setup, run, baseline)
+    compared = _compared(setup, run, pool, callback, control, confirmation, baseline)
+    test_accuracy = compared.baseline_test if compared else known.test_accuracy if known is not None and same else None
+    if test_accuracy is None and confirmation and (rows := confirming_rows(setup, run, confirmation.winner)):
+        tested = [float(row["test_accuracy"]) for row in rows if "test_accuracy" in row]
+        test_accuracy = statistics.fmean(tested) if tested else None
+    if test_accuracy is None and pool is not None and setup.evaluator.can_test:
+        job = make_job(setup, baseline.number, baseline.architecture)
+        job = replace(job, cycles=rung_cycles(setup.config.rungs))
+        test_accuracy = _score_on_test(job, pool())
     front = front_of(run.trials)
     comparison = compare_with_b0(setup, network, sample=0 if pool is None else SAMPLE)
     nearby = neighbours(comparison.found.genes) if comparison else []
     measured_ms = _measured_ms(setup, network) if pool is not None else None
     ended = pool is not None
-    result = _result(run, baseline, test_accuracy, front, comparison, measured_ms, confirmation, ended)
+    result = _result(run, baseline, test_accuracy, front, comparison, measured_ms, confirmation, ended, compared)
     files = [
         run.path / "config.yaml",
         run.path / "trials.jsonl",
@@ -133,13 +139,57 @@ def conclude(
         run.write("baseline.yaml", network_to_yaml(network) if network else _genotype_yaml(baseline)),
         run.write(RESULT, result.to_json()),
         *([run.write("neighbours.csv", as_csv(nearby))] if nearby else []),
+        *([run.write(CONTROL_NETWORK, _best_stock(control, compared))] if control and compared else []),
         run.path / "run.log",
     ]
-    files[2:2] = [run.path / name for name in (RUNGS, SPENT, JOURNAL) if (run.path / name).exists()]
+    files[2:2] = [run.path / name for name in (RUNGS, SPENT, CONTROL, JOURNAL) if (run.path / name).exists()]
     elsewhere = _predicted_for(setup)
     return Baseline(
-        baseline, network, test_accuracy, front, files, comparison, nearby, measured_ms, elsewhere, confirmation
+        trial=baseline,
+        network=network,
+        test_accuracy=test_accuracy,
+        front=front,
+        files=files,
+        b0_comparison=comparison,
+        neighbours=nearby,
+        measured_ms=measured_ms,
+        predicted_for=elsewhere,
+        confirmation=confirmation,
+        control=compared,
     )
+
+
+def _compared(
+    setup: Setup,
+    run: Run,
+    pool: PoolStarter | None,
+    callback: Callback,
+    control: Control | None,
+    confirmation: Confirmation | None,
+    baseline: Trial,
+) -> ControlResult | None:
+    """Compare the baseline with the best stock network: by the confirming trainings, else by trainings of their own."""
+    if control is None:
+        return None
+    if confirmation is None:
+        network = spaces.decode(setup.space, baseline.architecture)
+        own = (f"trial {baseline.number}", network, baseline.architecture)
+        return compare(setup, run, pool, callback, control, own)
+    if not confirmation.stock:
+        return None
+    best = confirmation.stock[0]
+    ours, theirs = (confirming_rows(setup, run, one) for one in (confirmation.winner, best))
+    count = min(len(ours), len(theirs))
+    if not count or best.stock is None:
+        return None
+    means = {one.stock.name: one.accuracies for one in confirmation.stock if one.stock is not None}
+    return control_result(setup, run, control, best.stock, ours[:count], theirs[:count], confirmation.noise, means)
+
+
+def _best_stock(control: Control, compared: ControlResult) -> str:
+    """Return the stage table of the best stock network."""
+    network = next(one.network for one in control.networks if one.name == compared.best)
+    return network_to_yaml(network)
 
 
 def _measured_ms(setup: Setup, network: Network | None) -> float | None:
@@ -181,6 +231,7 @@ def _result(
     measured_ms: float | None,
     confirmation: Confirmation | None,
     ended: bool,
+    control: ControlResult | None,
 ) -> Result:
     statuses = [trial.status for trial in run.trials]
     searched = trial.metrics["accuracy"]
@@ -206,6 +257,7 @@ def _result(
         measured_latency_ms=measured_ms,
         predicted=comparison.as_result() if comparison else None,
         confirmed=confirmation.as_result() if confirmation else None,
+        control=control,
         ended=ended,
     )
 

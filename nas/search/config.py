@@ -23,12 +23,18 @@ from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.workers.settings import WorkerSettings
 from nas.scale.grid import ScalingGrid
 from nas.search.asha import rung_cycles, rung_epochs
-from nas.search.config_sections import ConfirmationSettings, FidelitySettings, ObjectiveSettings, TrackingSettings
+from nas.search.config_sections import (
+    ConfirmationSettings,
+    ControlSettings,
+    FidelitySettings,
+    ObjectiveSettings,
+    TrackingSettings,
+)
 from nas.search.time_budget import TimeBudget
 from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
 
 OPEN_ENDED = 1_000_000  # number of trials of a run that ends when its budget is used up
-SECTIONS = ("objective", "controller", "evaluator", "data", "fidelity", "confirm", "workers", "tracking")
+SECTIONS = ("objective", "controller", "evaluator", "data", "fidelity", "confirm", "control", "workers", "tracking")
 METADATA = ("versions", "created", "images")  # keys of a run's config.yaml that are not part of its configuration
 NAMED = {"controller": "predictor", "evaluator": DEFAULT}
 """The sections whose keys depend on their ``name``, with their default names."""
@@ -121,6 +127,7 @@ class RunConfig(Section):
     data: DataSettings = DataSettings()
     fidelity: FidelitySettings = FidelitySettings()
     confirm: ConfirmationSettings = ConfirmationSettings()
+    control: ControlSettings = ControlSettings()
     workers: WorkerSettings = WorkerSettings()
     tracking: TrackingSettings = TrackingSettings()
 

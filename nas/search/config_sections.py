@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from nas.core.flag import RUN, Flag
 from nas.core.section import Count, Milliseconds, Section, Throughput
 from nas.core.units import parse_bytes, parse_count, parse_milliseconds
+from nas.scale.stock import STOCK
 
 
 def _limits(value: Any) -> Any:
@@ -99,6 +100,13 @@ class ObjectiveSettings(Section):
     """Minimum throughput on the device in images per second."""
     max_latency_error: float = Field(default=0.1, gt=0)
     """Maximum mean relative error of a latency table on whole networks; a table with a larger error is refused."""
+    metric: Annotated[
+        Literal["accuracy", "balanced_accuracy", "macro_f1", "top5_accuracy"],
+        Flag("--metric", help="What is maximised: accuracy, balanced_accuracy, macro_f1 or top5_accuracy."),
+    ] = "accuracy"
+    """What the proxy returns as ``accuracy``, and so what every figure of the run called accuracy is: the share of the
+    images, the mean of the classes' recalls, the mean of their F1 scores, or the share of the images whose class is
+    among the first five. With another metric than ``accuracy``, a trial also has ``plain_accuracy``."""
     constraint: Annotated[
         Literal["soft", "hard"],
         Flag("--constraint", help="Reward: soft (alpha = beta = -0.07) or hard (0, -1)."),
@@ -128,6 +136,21 @@ class FidelitySettings(Section):
     """ASHA: epochs of the shortest training."""
     max_epochs: int | None = Field(default=None, ge=2)
     """ASHA: epochs of the longest training; unset: the evaluator's epochs."""
+
+
+class ControlSettings(Section):
+    """The control: stock networks that are scaled to the budget and trained as the search's own networks are."""
+
+    enabled: Annotated[
+        bool,
+        Flag("--control/--no-control", help="Train stock networks scaled to the same budget too, to compare with."),
+    ] = True
+    """Train the control, in every search that trains on images."""
+    networks: tuple[str, ...] = STOCK
+    """Names of the stock networks. The space's default architecture is trained too."""
+    trainings: int = Field(default=3, ge=1)
+    """Trainings of the baseline and of the best stock network, each with another seed, for the comparison at the end;
+    with ``--confirm``, its rounds take their place."""
 
 
 class TrackingSettings(Section):

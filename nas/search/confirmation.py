@@ -7,19 +7,22 @@ in rounds: the first round trains all of them, each later round only those that 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nas.core.callback import Callback
-from nas.core.records import Trial
+from nas.core.records import Architecture, Trial
 from nas.core.statistics import Noise, measure_noise
+from nas.evaluate.contract import Job
 from nas.evaluate.objective.reward import Reward
 from nas.evaluate.workers.jobs import PoolStarter
 from nas.evaluate.workers.pool import WorkerPool
 from nas.evaluate.workers.training_journal import Row, Training, TrainingJournal, outcome
+from nas.scale.stock import StockNetwork
 from nas.search.assemble import Setup
+from nas.search.control import STOCK_SPACE, Control
 from nas.search.inputs import code_version
 from nas.search.result import CandidateResult, ConfirmationResult
 from nas.search.run_directory import Run
@@ -31,19 +34,21 @@ _LONGER = 3  # factor on the epochs of a full training if ``confirm.epochs`` is 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trial that was trained again.
+    """A trial, or a stock network of the control, that was trained again.
 
     Attributes:
-        trial: the trial as the search recorded it.
+        trial: the trial as the search recorded it; of a stock network, a trial with a negative number.
         accuracies: accuracies of its confirming trainings, as fractions, in the order of the rounds.
         reward: reward at the mean of these accuracies.
         is_control: whether it was trained for comparison, not as one of the best.
+        stock: the stock network; ``None`` for the search's own networks.
     """
 
     trial: Trial
     accuracies: tuple[float, ...]
     reward: float
     is_control: bool
+    stock: StockNetwork | None = None
 
     @property
     def mean(self) -> float:
@@ -60,11 +65,13 @@ class Confirmation:
             decreasing reward, so that one lucky training does not win.
         epochs: epochs of each training; ``None``: the evaluator's own schedule.
         noise: noise of one training from seed to seed; ``None`` if no candidate was trained twice.
+        stock: the stock networks of the control, in the same order.
     """
 
     candidates: tuple[Candidate, ...]
     epochs: int | None
     noise: Noise | None
+    stock: tuple[Candidate, ...] = ()
 
     @property
     def winner(self) -> Candidate:
@@ -77,10 +84,29 @@ class Confirmation:
 
         While no network has been trained twice, the noise is not known; then these are the better half of the others.
         """
-        others = self.candidates[1:]
+        return self._near(self.candidates)
+
+    @property
+    def undecided(self) -> list[Candidate]:
+        """The candidates and stock networks that a further round would train again; empty if nothing is undecided.
+
+        The winner and the best stock network are among them unless one is significantly better than the other.
+        """
+        own, stock = self.tied, self._near(self.stock) if self.stock else []
+        first = [self.winner, *self.stock[:1]]
+        open_yet = len(first) == 2 and (
+            self.noise is None
+            or abs(first[0].mean - first[1].mean)
+            <= self.noise.smallest_difference(len(first[0].accuracies), len(first[1].accuracies))
+        )
+        return [*first, *own, *stock] if own or stock or open_yet else []
+
+    def _near(self, ranked: Sequence[Candidate]) -> list[Candidate]:
+        """Return the candidates behind the first that are not significantly worse."""
+        best, others = ranked[0], ranked[1:]
         if (noise := self.noise) is None:
             return list(others[: max(1, len(others) // 2)])
-        return [one for one in others if not _is_beaten(one, self.winner, noise)]
+        return [one for one in others if not _is_beaten(one, best, noise)]
 
     def as_result(self) -> ConfirmationResult:
         """Return the confirmation in the form of ``result.json``."""
@@ -99,7 +125,9 @@ class Confirmation:
         )
 
 
-def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callback) -> Confirmation | None:
+def confirm_best(
+    setup: Setup, run: Run, pool: PoolStarter | None, callback: Callback, control: Control | None = None
+) -> Confirmation | None:
     """Train the candidates in rounds. Trainings that an earlier process finished are not repeated.
 
     Args:
@@ -107,6 +135,7 @@ def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Cal
         run: the run directory with its trials.
         pool: returns the workers; ``None``: only finished trainings are used.
         callback: receives a message after each training.
+        control: the stock networks of the control; as many of the best as ``confirm.candidates`` are trained too.
 
     Returns:
         The result; ``None`` if no confirmation is configured, no round is complete, or no training succeeded.
@@ -115,33 +144,54 @@ def confirm_best(setup: Setup, run: Run, pool: PoolStarter | None, callback: Cal
     if not settings.candidates:
         return None
     best, others = choose(run.trials, settings.candidates, setup.reward)
-    journal = TrainingJournal(
+    stock = {-1 - place: one for place, one in enumerate(control.trained[: settings.candidates] if control else ())}
+    journal = confirm_journal(run)
+    rows = [row for row in journal.rows if row["epochs"] == confirm_epochs(setup)]
+    known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
+    others += [trial for trial in run.trials if trial.number in known]  # candidates from before the run was extended
+
+    def ended(row: Row, left: int) -> None:  # noqa: ARG001
+        name = stock[row["number"]].name if row["number"] < 0 else f"trial {row['number']:>3}"
+        callback.message(f"confirm  {name}, round {row['round'] + 1}: {outcome(row)}  ({row['seconds']:.1f} s)")
+
+    doubles = [_stock_trial(number, one) for number, one in stock.items()]
+    contenders, found = [*best, *others, *doubles], None
+    for number in range(settings.rounds):
+        trainings = [confirm_training(setup, trial, number, stock.get(trial.number)) for trial in contenders]
+        if pool is None and journal.missing(trainings):
+            break  # an incomplete round is not evaluated
+        journal.run(trainings, pool or _no_pool, ended)
+        found = _judge(setup, best, others, journal.rows, number, stock)
+        contenders = [] if found is None else [one.trial for one in found.undecided]
+        if not contenders:
+            break
+    return found
+
+
+def confirm_journal(run: Run) -> TrainingJournal:
+    """Return the journal of a run's confirming trainings."""
+    return TrainingJournal(
         run.path / JOURNAL,
         ["number", "round"],
         of=code_version(run.path),
         images=None if run.images is None else run.images.digest,
         resume=run.resume_command,
     )
-    rows = [row for row in journal.rows if row["epochs"] == _confirm_epochs(setup)]
-    known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
-    others += [trial for trial in run.trials if trial.number in known]  # candidates from before the run was extended
 
-    def ended(row: Row, left: int) -> None:  # noqa: ARG001
-        callback.message(
-            f"confirm  trial {row['number']:>3}, round {row['round'] + 1}: {outcome(row)}  ({row['seconds']:.1f} s)"
-        )
 
-    contenders, found = [*best, *others], None
-    for number in range(settings.rounds):
-        trainings = [confirm_training(setup, trial, number) for trial in contenders]
-        if pool is None and journal.missing(trainings):
-            break  # an incomplete round is not evaluated
-        journal.run(trainings, pool or _no_pool, ended)
-        found = _judge(setup, best, others, journal.rows, number)
-        contenders = [] if found is None else [found.winner.trial, *(one.trial for one in found.tied)]
-        if len(contenders) < 2:
-            break
-    return found
+def confirming_rows(setup: Setup, run: Run, candidate: Candidate) -> list[Row]:
+    """Return the journal's lines of a candidate's confirming trainings that succeeded, by rounds."""
+    rows = [
+        row
+        for row in confirm_journal(run).rows
+        if row["number"] == candidate.trial.number and row["epochs"] == confirm_epochs(setup)
+    ]
+    rows = [row for row in rows if row["accuracy"] is not None]
+    return sorted(rows, key=lambda row: int(row["round"]))[: len(candidate.accuracies)]
+
+
+def _stock_trial(number: int, one: StockNetwork) -> Trial:
+    return Trial(number, Architecture(STOCK_SPACE, ()), "ok", dict(one.costs))
 
 
 def choose(trials: Sequence[Trial], count: int, reward: Reward) -> tuple[list[Trial], list[Trial]]:
@@ -163,18 +213,26 @@ def choose(trials: Sequence[Trial], count: int, reward: Reward) -> tuple[list[Tr
     return best, [rest[place] for place in places]
 
 
-def confirm_training(setup: Setup, trial: Trial, number: int) -> Training:
-    """Return a trial's training of one round, which is longer than in the search and has its own seed."""
-    sequence = np.random.SeedSequence([setup.config.seed, 3, trial.number, number])
-    job = make_job(setup, trial.number, trial.architecture)
-    epochs, full = _confirm_epochs(setup), setup.config.full_epochs
-    job = replace(job, seed=int(sequence.generate_state(1)[0]))
+def confirm_training(setup: Setup, trial: Trial, number: int, stock: StockNetwork | None = None) -> Training:
+    """Return a training of one round, which is longer than in the search; all networks of a round have the same seed.
+
+    Networks are scored on the test images too where the evaluator can; these scores decide nothing.
+    """
+    sequence = np.random.SeedSequence([setup.config.seed, 3, number])
+    seed = int(sequence.generate_state(1)[0])
+    if stock is None:
+        job = replace(make_job(setup, trial.number, trial.architecture), seed=seed)
+    else:
+        job = Job(trial.number, trial.architecture, stock.network, seed)
+    epochs, full = confirm_epochs(setup), setup.config.full_epochs
+    if setup.evaluator.can_test:
+        job = replace(job, method="test")
     if epochs is not None:
         job = replace(job, cycles=(epochs,), time_limit_factor=_LONGER if full is None else epochs / full)
     return Training({"number": trial.number, "round": number}, job)
 
 
-def _confirm_epochs(setup: Setup) -> int | None:
+def confirm_epochs(setup: Setup) -> int | None:
     """Return the epochs of a confirming training; ``None``: the evaluator's own schedule."""
     if setup.config.confirm.epochs is not None:
         return setup.config.confirm.epochs
@@ -192,23 +250,39 @@ def _judge(
     others: Sequence[Trial],
     rows: Sequence[Row],
     last: int,
+    stock: Mapping[int, StockNetwork],
 ) -> Confirmation | None:
     """Return the result of the rounds up to ``last``; trainings of a later, interrupted round are ignored."""
-    epochs, candidates = _confirm_epochs(setup), []
+    epochs, found = confirm_epochs(setup), list[Candidate]()
     scores = {(int(row["number"]), int(row["round"])): row["accuracy"] for row in rows if row["epochs"] == epochs}
-    for trial in [*best, *others]:
+    for trial in [*best, *others, *(_stock_trial(number, one) for number, one in stock.items())]:
         own = (scores.get((trial.number, number)) for number in range(last + 1))
         accuracies = tuple(accuracy for accuracy in own if accuracy is not None)
         if accuracies:
             metrics = {**trial.metrics, "accuracy": statistics.fmean(accuracies)}
-            candidates.append(Candidate(trial, accuracies, setup.reward(metrics), trial in others))
+            own_stock = stock.get(trial.number)
+            found.append(Candidate(trial, accuracies, _reward(setup, metrics), trial in others, own_stock))
+    candidates, control = (_ranked([one for one in found if (one.stock is not None) is kind]) for kind in (False, True))
     if not candidates:
         return None
-    most = max(len(one.accuracies) for one in candidates)
-    candidates.sort(
-        key=lambda one: (len(one.accuracies) < most, -one.reward, one.trial.metrics.get("macs", 0), one.trial.number)
-    )
-    return Confirmation(tuple(candidates), epochs, measure_noise(one.accuracies for one in candidates))
+    return Confirmation(candidates, epochs, measure_noise(one.accuracies for one in found), control)
+
+
+def _ranked(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    most = max((len(one.accuracies) for one in candidates), default=0)
+
+    def place(one: Candidate) -> tuple[bool, float, float, int]:
+        return len(one.accuracies) < most, -one.reward, one.trial.metrics.get("macs", 0), one.trial.number
+
+    return tuple(sorted(candidates, key=place))
+
+
+def _reward(setup: Setup, metrics: Mapping[str, float]) -> float:
+    """Return the reward; the accuracy alone if a stock network lacks a cost that the reward needs."""
+    try:
+        return setup.reward(metrics)
+    except KeyError:
+        return metrics["accuracy"]
 
 
 def _is_beaten(one: Candidate, winner: Candidate, noise: Noise) -> bool:

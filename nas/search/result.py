@@ -10,7 +10,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 RESULT = "result.json"
 FORMAT = 2
-_LEFT_OUT = ("latency_ms", "throughput", "measured_latency_ms", "predicted", "confirmed")  # if they are not known
+# Left out if they are not known.
+_LEFT_OUT = ("latency_ms", "throughput", "measured_latency_ms", "predicted", "confirmed", "control")
 _log = logging.getLogger(__name__)
 
 
@@ -19,7 +20,7 @@ class _Model(BaseModel):
 
 
 class CandidateResult(_Model):
-    """A trial that was trained again."""
+    """A network that was trained again."""
 
     number: int
     accuracies: tuple[float, ...]
@@ -42,6 +43,65 @@ class ConfirmationResult(_Model):
     tied: tuple[int, ...]
     """Numbers of the trials whose reward is not significantly lower than the winner's."""
     candidates: tuple[CandidateResult, ...]
+
+
+class ControlNetwork(_Model):
+    """A stock network that was scaled to the budget and trained."""
+
+    name: str
+    words: str
+    """The network and its scaling, in words."""
+    width: float
+    depth: float
+    resolution: int
+    macs: int | float | None = None
+    params: int | float | None = None
+    latency_ms: float | None = None
+    accuracy: float | None = None
+    """Validation accuracy of a training as long as a trial's, a fraction; ``None`` if it failed."""
+    confirmed: tuple[float, ...] = ()
+    """Validation accuracies of its confirming trainings, fractions."""
+    error: str | None = None
+
+
+class ControlResult(_Model):
+    """The comparison of the baseline with the best stock network of the same budget, on the test images."""
+
+    networks: tuple[ControlNetwork, ...]
+    refused: dict[str, str] = {}
+    """By name, why other stock networks could not be scaled to the budget."""
+    best: str
+    words: str
+    """The best stock network by validation accuracy, and its scaling, in words."""
+    epochs: int | None = None
+    """Epochs of each of the compared trainings."""
+    trainings: int
+    """Trainings of each of the two networks, with the same seeds."""
+    baseline_test: float
+    """Mean test accuracy of the baseline's trainings, a fraction."""
+    best_test: float
+    """Mean test accuracy of the stock network's trainings, a fraction."""
+    difference: float
+    """``baseline_test`` minus ``best_test``."""
+    half_width: float
+    """Half the width of the 95% interval of ``difference``."""
+    test_images: int = 0
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the baseline is significantly better than the best stock network."""
+        return self.difference > self.half_width
+
+    @property
+    def verdict(self) -> str:
+        """The comparison in words."""
+        points = f"{100 * abs(self.difference):.1f} ± {100 * self.half_width:.1f} points"
+        if self.is_better:
+            return f"{points} above the best stock network ({self.words})"
+        if self.difference < -self.half_width:
+            return f"{points} below the best stock network ({self.words}): take that, or search longer"
+        side = "above" if self.difference >= 0 else "below"
+        return f"no better than {self.words} ({points} {side} it): take that, or search longer"
 
 
 class PredictedNetwork(_Model):
@@ -110,6 +170,8 @@ class Result(_Model):
     measured_latency_ms: float | None = None
     predicted: PredictionResult | None = None
     confirmed: ConfirmationResult | None = None
+    control: ControlResult | None = None
+    """The comparison with stock networks; ``None`` if the search trained none."""
     ended: bool = True
     """Whether the search ended without being interrupted."""
 

@@ -30,6 +30,7 @@ from nas.search.assemble import Setup, prepare
 from nas.search.baseline import Baseline, conclude
 from nas.search.callback import SearchCallback, SearchState, fitted_words
 from nas.search.config import OPEN_ENDED, RunConfig, validate_config
+from nas.search.control import affordable, control_journal, limits_of, train_control
 from nas.search.estimate import ESTIMATED, estimate_trial
 from nas.search.fidelity import RUNGS
 from nas.search.inputs import keep_inputs, resolve_inputs
@@ -292,6 +293,7 @@ def _run_trials(
     if config.budget:  # the estimate has stored the number of trials that it allows
         expected = {"expected_trials": run.config.expected_trials}
         setup = replace(setup, config=setup.config.model_copy(update=expected))
+    _train_control(setup, run, pool, callback, time_account)
     controller = _make_controller(setup)
     goal = None if config.is_open_ended else config.trials
     tally = Tally(run.trials, most_macs(config))
@@ -311,6 +313,19 @@ def _run_trials(
     listed = setup.domain.listable is not None
     what = "The space holds no further network" if listed else "No further network was found by random draws"
     return f"{what} in the band"
+
+
+def _train_control(setup: Setup, run: Run, pool: PoolStarter, callback: Callback, account: TimeAccount | None) -> None:
+    """Train the control before the first trial, if the limits are known by then; its seconds count in the budget."""
+    most = None if account is None else affordable(account.affords(pool().capacity))
+    control = train_control(setup, run, pool, callback, limits_of(setup), most)
+    if control is None:
+        return
+    if account is not None:
+        account.took_besides(sum(float(row["seconds"]) for row in control_journal(run).rows))
+    if not control.networks:
+        told = "; ".join(control.refused.values())
+        callback.warning(f"no stock network fits this budget, so there is no control: {told}")
 
 
 def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Callback) -> TimeAccount:

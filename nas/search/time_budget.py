@@ -72,7 +72,7 @@ class TimeAccount:
             )
         self.budget, self.trial_s, self.before_s = budget, trial_s, 0.0
         self._share = gpus_per_worker if budget.kind == "gpu" else 1.0
-        self._trained_s, self._trainings = 0.0, 0
+        self._trained_s, self._trainings, self._besides_s = 0.0, 0, 0.0
         self._start = time.monotonic()
 
     @property
@@ -85,6 +85,10 @@ class TimeAccount:
         self._trained_s += sum(seconds)
         self._trainings += len(seconds)
 
+    def took_besides(self, seconds: float) -> None:
+        """Record the seconds of trainings that are no trials."""
+        self._besides_s += seconds
+
     def left_s(self, running: int = 0) -> float:
         """Return the seconds that are left in the budget.
 
@@ -92,7 +96,7 @@ class TimeAccount:
         """
         if self.budget.kind == "clock":
             return self.budget.seconds - self.clock_s
-        return self.budget.seconds - self._share * (self._trained_s + running * self._expected_s)
+        return self.budget.seconds - self._share * (self._trained_s + self._besides_s + running * self._expected_s)
 
     def clock_left_s(self, running: int) -> float:
         """Return the wall-clock seconds that the rest of the budget lasts while ``running`` workers are busy."""

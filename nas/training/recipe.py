@@ -16,7 +16,8 @@ from nas.evaluate.data.settings import CROP_SHARE
 from nas.evaluate.data.view import Interpolation, View
 
 _PHOTOGRAPH = 4 / 3  # width / height
-MODERN, TRANSFER = "modern", "transfer"
+MODERN, TRANSFER, SMALL_IMAGES = "modern", "transfer", "small-images"
+_MOST_EPOCHS = 300
 _LEARNING_RATE_BATCH = 256  # batch size for which recipes state their learning rate
 
 
@@ -60,6 +61,11 @@ class Recipe(Section):
     """Dropout rate in front of the classifier; unset: the network's own, which is higher in larger scaled networks."""
     drop_connect: float | None = Field(default=None, ge=0, lt=1)
     """Drop rate at the end of the linear stochastic-depth ramp; unset: the network's own rate."""
+    class_weights: bool = False
+    """Weigh each class's images in the loss by the inverse of their number, so that rare classes count as much as
+    frequent ones."""
+    patience: int | None = Field(default=None, ge=1)
+    """End the training after this many epochs without a better validation accuracy; unset: run all epochs."""
     crop: Literal["resized", "padded", "none"] = "resized"
     """``resized``: a random part of the image, scaled to the resolution; ``padded``: a random shift."""
     crop_scale: float = Field(default=0.08, gt=0, le=1)
@@ -115,6 +121,18 @@ class Recipe(Section):
             return held_out, held_out
         side = round(self.stored_resolution(resolution) * _PHOTOGRAPH)
         return View(side, whole=True, interpolation=self.interpolation), held_out
+
+
+def epochs_for(recipe: Recipe, affordable: int, images: int) -> Recipe:
+    """Return a recipe with the epochs that a time allows, and the regularisation that they need.
+
+    Args:
+        recipe: the recipe.
+        affordable: epochs that the time allows.
+        images: number of training images.
+    """
+    del images
+    return recipe.model_copy(update={"epochs": min(affordable, _MOST_EPOCHS)})
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -38,7 +38,8 @@ from nas.search_spaces.yaml_format import load_network, network_to_yaml
 from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.config import TrainConfig, validate
 from nas.training.curves import write_curves
-from nas.training.trainer import Trainer
+from nas.training.judgement import MISTAKES, judge, write_mistakes
+from nas.training.trainer import Trainer, top1
 from nas.training.world import World
 from nas.weights.file import RESULT, WEIGHTS, Weights, find_weights, with_norm_of
 
@@ -189,8 +190,18 @@ def train(
     callback: Callback,
     is_over: Callable[[], bool],
     world: World,
+    is_due: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train to the end, from the folder's checkpoint if there is one. Only the leading process writes files.
+
+    Args:
+        run: the folder.
+        data: the images.
+        device: the device.
+        callback: observes the training.
+        is_over: returns whether to save and stop now; called after every step.
+        world: the processes that train together.
+        is_due: returns whether the training has to end with this epoch, because its time is used up.
 
     Raises:
         KeyboardInterrupt: if ``is_over`` returned True, after saving.
@@ -209,7 +220,7 @@ def train(
         if ended:
             write_whole(run.path / HISTORY, _table(trainer.history))
 
-    trainer.run(callback, save, is_over)
+    trainer.run(callback, save, is_over, is_due=is_due)
     if world.leads:
         _conclude(run, data, trainer)
 
@@ -260,18 +271,19 @@ def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weight
 
 def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
     """Score the best weights on the test split, once, and write the result of the training."""
-    best = max(reversed(trainer.history), key=_top1)  # the last epoch among ties, because its weights were kept
+    best = max(reversed(trainer.history), key=top1)  # the last epoch among ties, because its weights were kept
     weights = Weights.read(run.path / WEIGHTS)
     weights.into(trainer.module)
     trainer.world = World()
-    tested = trainer.scores("test")["raw"]
+    tested = trainer.predictions("test")
+    metrics = tested.metrics()
     cost = network_cost(run.network)
     result = {
         "name": run.network.name,
-        "accuracy": tested.top1,
-        "test_top1": tested.top1,
-        "test_top5": tested.top5,
-        "validation_top1": _top1(best),
+        "accuracy": metrics["accuracy"],
+        "test_top1": metrics["accuracy"],
+        "test_top5": metrics["top5_accuracy"],
+        "validation_top1": top1(best),
         "best_epoch": best["epoch"],
         "averaged": _better(best) == "ema",
         "best_weights": WEIGHTS,
@@ -284,14 +296,13 @@ def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
         "data": run.config.data.source,
         "init": run.config.init,
         "seconds": trainer.history[-1]["seconds"],
+        "stopped": trainer.stopped,
+        **judge(tested, data.classes),
     }
     write_whole(run.path / HISTORY, _table(trainer.history))
     write_curves(run.path / CURVES, trainer.history, run.network.name)
+    write_mistakes(run.path / MISTAKES, data.test, tested, data.classes)
     write_whole(run.path / RESULT, json.dumps(result, indent=2) + "\n")
-
-
-def _top1(row: dict[str, Any]) -> float:
-    return float(max(row[name] for name in ("raw_top1", "ema_top1") if name in row))
 
 
 def _better(row: dict[str, Any]) -> str:
@@ -300,7 +311,7 @@ def _better(row: dict[str, Any]) -> str:
 
 
 def _is_best(history: Sequence[dict[str, Any]]) -> bool:
-    return _top1(history[-1]) >= max(map(_top1, history))
+    return top1(history[-1]) >= max(map(top1, history))
 
 
 def _table(history: Sequence[dict[str, Any]]) -> str:

@@ -22,15 +22,18 @@ from torch.nn.parallel import DistributedDataParallel
 from nas.core.callback import Callback
 from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.predictions import Predictions
 from nas.evaluate.proxy.augmentation import mix
 from nas.evaluate.proxy.images import Images, Normalisation
+from nas.evaluate.proxy.loop import predict
 from nas.evaluate.proxy.optimizers import moving_average, set_batch_norm_momentum
 from nas.evaluate.proxy.precision import choose_precision
 from nas.evaluate.proxy.small_maps import use_small_maps
-from nas.evaluate.proxy.step import EagerStep
+from nas.evaluate.proxy.step import EagerStep, class_weights
 from nas.search_spaces.module import NetworkModule
 from nas.training import crops
 from nas.training.checkpoint import Checkpoint, pack, unpack
+from nas.training.crops import centre_crop
 from nas.training.recipe import Recipe
 from nas.training.schedule import make_optimizer, rate_factor, set_rates
 from nas.training.score import Score, score
@@ -56,6 +59,7 @@ class Trainer:
         epoch: number of finished epochs.
         step: number of finished steps of the current epoch.
         history: one row for each finished epoch.
+        stopped: why the training ended before its last epoch; empty if it did not.
 
     Raises:
         InputError: if a batch has fewer than 2 images for each process.
@@ -86,6 +90,7 @@ class Trainer:
         )
         self.epoch, self.step = 0, 0
         self.history: list[dict[str, Any]] = []
+        self.stopped = ""
         self._loss_sum, self._seconds = 0.0, 0.0
         if self.device.type == "cpu":
             use_small_maps(module)
@@ -95,33 +100,75 @@ class Trainer:
         self.optimizer = make_optimizer(module, recipe)
         self.average = None if recipe.ema is None else moving_average(module, recipe.ema)
         self._together: nn.Module = module if world.size == 1 else DistributedDataParallel(module)
-        self._step = EagerStep(self._together, self.optimizer, recipe, len(data.classes), self.precision)
+        weights = class_weights(data.train.labels, len(data.classes)) if recipe.class_weights else None
+        self._step = EagerStep(self._together, self.optimizer, recipe, len(data.classes), self.precision, weights)
         self._flips = data.mirrored if recipe.flip is None else recipe.flip
         self._batches = batches
 
     def run(
-        self, callback: Callback, save: Callable[[], None], is_over: Callable[[], bool], save_every_s: float = 600.0
+        self,
+        callback: Callback,
+        save: Callable[[], None],
+        is_over: Callable[[], bool],
+        save_every_s: float = 600.0,
+        is_due: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Run the remaining epochs.
+        """Run the remaining epochs, unless the recipe's patience or the time ends the training before.
 
         Args:
             callback: observes the training.
             save: writes a checkpoint; called after every epoch, and every ``save_every_s`` seconds within an epoch.
             is_over: returns whether to save and stop now; called after every step.
             save_every_s: seconds between checkpoints within an epoch.
+            is_due: returns whether the time is used up; called after every epoch.
 
         Raises:
             KeyboardInterrupt: if ``is_over`` returned True, after saving.
             WorkError: if the loss is no longer finite; the last checkpoint is kept.
         """
-        while self.epoch < self.recipe.epochs:
+        self.stopped = self._stops(lambda: False) if self.history else ""
+        while self.epoch < self.recipe.epochs and not self.stopped:
             self._run_epoch(callback, save, is_over, save_every_s)
             self.history.append(self._row())
             self.epoch, self.step, self._loss_sum = self.epoch + 1, 0, 0.0
             save()
             callback.epoch_finished(self.history[-1])
+            self.stopped = self._stops(is_due)
+            if self.stopped:
+                return
             if self._agreed(is_over()) and self.epoch < self.recipe.epochs:
                 raise KeyboardInterrupt
+
+    def time_steps(self, count: int) -> int:
+        """Run training steps outside any epoch, for an estimate of their time; return the images of the steps."""
+        order = torch.randperm(len(self._train), generator=self._generator(_ORDER, 0)).tensor_split(self._batches)
+        self._set_mode()
+        some = [order[place % self._batches] for place in range(count)]
+        for places in some:
+            self._train_on(places)
+        return sum(len(places) for places in some)
+
+    def _stops(self, is_due: Callable[[], bool]) -> str:
+        """Return why the training ends before its last epoch; empty if it goes on."""
+        if self.epoch >= self.recipe.epochs:
+            return ""
+        patience = self.recipe.patience
+        best = max(range(len(self.history)), key=lambda place: top1(self.history[place]))
+        if patience is not None and len(self.history) - 1 - best >= patience:
+            return f"no better validation accuracy for {patience} epochs"
+        return "the time was used up" if self._agreed(is_due()) else ""
+
+    def predictions(self, part: str) -> Predictions:
+        """Return the predictions of the weights (not of their average) for a split of the images."""
+        images = Images.load(getattr(self.data, part), self.device)
+        return predict(
+            self.module,
+            images,
+            self.normalise,
+            len(self.data.classes),
+            self.precision,
+            lambda pixels: centre_crop(pixels, self.resolution),
+        )
 
     def scores(self, part: str) -> dict[str, Score]:
         """Score the weights (``raw``) and their average (``ema``) on a split of the images."""
@@ -318,6 +365,11 @@ class Trainer:
         if self.world.size == 1:
             return wish
         return bool(self.world.sum(torch.tensor(float(wish), device=self.device)) > 0)
+
+
+def top1(row: dict[str, Any]) -> float:
+    """Return the better top-1 accuracy of an epoch, of the weights or of their average."""
+    return float(max(row[name] for name in ("raw_top1", "ema_top1") if name in row))
 
 
 def _normalisation(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> Normalisation:

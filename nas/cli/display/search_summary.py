@@ -16,6 +16,7 @@ from nas.search.assemble import Setup
 from nas.search.baseline import Baseline
 from nas.search.callback import fitted_words, trial_line
 from nas.search.confirmation import Confirmation
+from nas.search.result import ControlResult
 from nas.search.run_directory import Run
 from nas.search_spaces import space as spaces
 from nas.studies.proxy_ranking import REPORT, read_trust
@@ -79,6 +80,8 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
         say(console, f"Test accuracy   {baseline.test_accuracy:.2%} after a {kind} training; not used by the search")
     if baseline.confirmation is not None:
         _print_confirmation(baseline.confirmation, console)
+    if baseline.control is not None:
+        print_control(baseline.control, console)
     if (trust := read_trust(run.path)) is not None:
         noise = trust["smallest_difference"]
         smallest = "" if not noise else f"; differences below {100 * noise:.2f} points are not significant"
@@ -110,6 +113,18 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
             console,
             f"To confirm      {program()} confirm {shlex.quote(str(run.path))} --data DIR   (trains both networks)",
         )
+
+
+def print_control(control: ControlResult, console: Console) -> None:
+    """Print whether the baseline is better than the best stock network, and by how much."""
+    epochs = "" if control.epochs is None else f" of {control.epochs} epochs"
+    times = f"{control.trainings} training{'s' if control.trainings > 1 else ''}{epochs} each"
+    say(console, f"Worth it?       {control.verdict}")
+    say(
+        console,
+        f"                {control.baseline_test:.2%} against {control.best_test:.2%} of {control.test_images:,} test "
+        f"images, {times}, 95% interval",
+    )
 
 
 def _print_confirmation(confirmation: Confirmation, console: Console) -> None:

@@ -108,7 +108,14 @@ def print_result(run: TrainingRun, console: Console) -> None:
     """Print the result of a training, and the paper's results on the same data set for comparison."""
     result = run.result() or {}
     kept = "averaged weights" if result["averaged"] else "weights"
-    say(console, f"Test     top-1 {result['test_top1']:.2%}, top-5 {result['test_top5']:.2%}")
+    low, high = result["test_interval"]
+    images = result["images"]["test"]
+    interval = f" [{low:.1%}, {high:.1%}] of {images:,} images"
+    say(console, f"Test     top-1 {result['test_top1']:.2%}{interval}, top-5 {result['test_top5']:.2%}")
+    calibration = f"expected calibration error {result['calibration_error']:.1%}"
+    say(console, f"         balanced accuracy {result['balanced_accuracy']:.2%}, {calibration}")
+    if result["stopped"]:
+        say(console, f"         ended after epoch {len(run.history())}: {result['stopped']}")
     best = f"epoch {result['best_epoch']} of {result['epochs']}, best on validation ({result['validation_top1']:.2%})"
     say(console, f"         with the {kept} of {best}")
     if rows := table_5(run.config.data.source):

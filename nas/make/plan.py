@@ -1,0 +1,79 @@
+"""Division of a time budget among search, confirmation, training and export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas.core.errors import InputError
+from nas.core.units import format_duration
+
+# Shares of the whole time.
+SEARCH, CONFIRM = 0.25, 0.2
+EXPORT, MOST_EXPORT_S = 0.1, 60.0
+_TRIALS, _CONTROL = 24, 6  # networks in the search, and in its control, if the time allows
+_LEAST_TRIALS, _LEAST_EPOCHS, _MOST_EPOCHS = 6, 2, 20
+_SLOWER = 1.3  # trainings beside each other are slower than one alone, and every training is scored and started
+CONFIRM_FACTOR = 3  # epochs of a confirming training, relative to a trial's
+_ROUNDS, _LEAST_ROUNDS = 3, 2
+_LATER_ROUND = 4  # trainings of each round after the first
+_FINAL_EPOCHS = 5  # fewest epochs of the full training that the budget has to allow
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a time budget is used.
+
+    Attributes:
+        search_s: seconds of the search, its control included.
+        trials: expected number of trials.
+        epochs: epochs of a trial.
+        candidates: candidates of the confirmation.
+        rounds: rounds of the confirmation.
+        export_s: seconds kept for export and page.
+    """
+
+    search_s: float
+    trials: int
+    epochs: int
+    candidates: int
+    rounds: int
+    export_s: float
+
+    @property
+    def words(self) -> str:
+        """The plan in one line."""
+        return (
+            f"about {self.trials} trials of {self.epochs} epochs in {format_duration(self.search_s)}, then up to "
+            f"{self.rounds} rounds of {CONFIRM_FACTOR * self.epochs} epochs, then the full training in the time left"
+        )
+
+
+def make_plan(total_s: float, epoch_s: float, workers: int) -> Plan:
+    """Return the plan for a time budget.
+
+    Args:
+        total_s: the whole budget in seconds.
+        epoch_s: seconds of one epoch of a typical network of the budget, by one worker.
+        workers: number of workers.
+
+    Raises:
+        InputError: if the budget is too short for a search and one training.
+    """
+    own = _SLOWER * epoch_s
+    least_s = (_LEAST_TRIALS + _CONTROL) * _LEAST_EPOCHS * own / workers / SEARCH
+    least_s = max(least_s, _FINAL_EPOCHS * epoch_s / (1 - SEARCH - CONFIRM - EXPORT))
+    if total_s < least_s:
+        raise InputError(
+            f"--minutes: an epoch of a network of this budget takes about {format_duration(epoch_s)} here, so a search "
+            f"of {_LEAST_TRIALS} networks and a full training need at least {least_s / 60:.0f} minutes, got "
+            f"{total_s / 60:g}. Give more --minutes, fewer images (--set data.fraction=0.2), a smaller budget or a "
+            "smaller --resolution"
+        )
+    search_s, confirm_s = SEARCH * total_s, CONFIRM * total_s
+    affordable = search_s * workers / own  # epochs of all trials together
+    epochs = int(min(_MOST_EPOCHS, max(_LEAST_EPOCHS, affordable / (_TRIALS + _CONTROL))))
+    trials = max(_LEAST_TRIALS, int(affordable / epochs) - _CONTROL)
+    trainings = confirm_s * workers / (CONFIRM_FACTOR * epochs * own)
+    candidates = int(min(4, max(1, (trainings - 2 * _LATER_ROUND) / 3)))
+    rounds = _ROUNDS if trainings >= 3 * candidates + 2 * _LATER_ROUND else _LEAST_ROUNDS
+    return Plan(search_s, trials, epochs, candidates, rounds, min(MOST_EXPORT_S, EXPORT * total_s))

@@ -1,0 +1,405 @@
+"""The phases of ``nas make``: search with confirmation, full training, export, page. It prints nothing."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.core.callback import Callback, CallbackList
+from nas.core.cores import available_cores
+from nas.core.documents import to_yaml
+from nas.core.errors import InputError
+from nas.core.files import write_whole
+from nas.core.program import program
+from nas.core.records import Architecture
+from nas.core.statistics import smallest_visible_difference
+from nas.core.units import format_duration
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.load import find_source, load_data
+from nas.evaluate.data.sides import typical_side
+from nas.export.card import model_card
+from nas.export.export import CARD, export
+from nas.make.config import DEVICES, MakeConfig, sensible_resolution
+from nas.make.folder import EXPORTED, SEARCH, SPACE, TRAINED, MakeFolder, TimeKeeper
+from nas.make.plan import CONFIRM_FACTOR, Plan, make_plan
+from nas.report.make_page import write_make_page
+from nas.scale.find_network import find_network
+from nas.search import session
+from nas.search.assemble import Setup, prepare
+from nas.search.baseline import CONTROL_NETWORK
+from nas.search.callback import SearchCallback
+from nas.search.config import OPEN_ENDED, RunConfig, validate_config
+from nas.search.control import default_network, limits_of
+from nas.search.result import ControlResult, Result
+from nas.search_spaces.image_space import image_space_form
+from nas.search_spaces.network import Network
+from nas.training.config import TrainConfig, make_config
+from nas.training.recipe import SMALL_IMAGES, epochs_for
+from nas.training.run import CONFIG as TRAIN_CONFIG
+from nas.training.run import TrainingRun
+from nas.training.session import load_images, prepare_training, run_training
+from nas.weights.find import weights_or_initial
+
+Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]
+_SMALLEST_BATCH, _LARGEST_BATCH = 16, 64
+_STEPS = 12  # an epoch of a proxy has at least about this many steps
+_FORMATS = ("onnx", "py", "yaml")
+_COARSE = 0.25  # a folder whose test images cannot show such a difference says nothing
+_TRAINING_SHARE = 0.92  # of the time that is left; the rest is for what estimates miss
+
+
+@dataclass(frozen=True)
+class Made:
+    """The end of ``nas make``.
+
+    Attributes:
+        folder: its folder.
+        result: the content of ``result.json``.
+        files: the files for the user.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+    files: Sequence[Path]
+
+
+def begin(config: MakeConfig, out: Path, callback: MakeCallback, stopping: Stopping) -> Made:
+    """Make a network.
+
+    Args:
+        config: the configuration.
+        out: the folder, which must be empty or absent.
+        callback: receives what happens.
+        stopping: makes the context in which the full training runs; its value returns whether to save and stop now.
+
+    Raises:
+        InputError: for a mistake in the input, before any work.
+        WorkError: if the work fails; what is finished is kept.
+        KeyboardInterrupt: if it was interrupted, after saving.
+    """
+    config = with_budget(config)
+    source = find_source(config.data.source)
+    target = config.objective.target_flops
+    resolution = config.resolution or sensible_resolution(typical_side(source), target)
+    data = config.data.model_copy(update={"resolution": resolution})
+    config = config.model_copy(update={"data": data, "resolution": resolution})
+    folder = MakeFolder.create(out, config)
+    return _run(folder, callback, stopping)
+
+
+def resume(path: Path, callback: MakeCallback, stopping: Stopping) -> Made:
+    """Go on with an interrupted ``nas make``.
+
+    Raises:
+        InputError: if there is none, or its images have changed.
+        WorkError, KeyboardInterrupt: as ``begin``.
+    """
+    folder = MakeFolder.open(path)
+    callback.message(
+        f"Resuming {path}: {format_duration(folder.seconds)} of {folder.config.minutes:g} minutes are used"
+    )
+    return _run(folder, callback, stopping)
+
+
+def with_budget(config: MakeConfig) -> MakeConfig:
+    """Return a configuration with the budget of its device class, if it names no other.
+
+    Raises:
+        InputError: if it has neither.
+    """
+    objective = config.objective
+    if objective.target_flops or objective.target_latency or objective.limits or objective.min_throughput:
+        return config
+    if config.device_class is None:
+        budgets = ", ".join(f"{name} ({values['target_flops']})" for name, values in DEVICES.items())
+        raise InputError(
+            f"make: what may the network cost? Give --target-flops 20M (or --max-latency, --max-params), or --for one "
+            f"of {budgets} MACs"
+        )
+    values = {**objective.model_dump(mode="json"), **DEVICES[config.device_class]}
+    return config.model_copy(update={"objective": type(objective).model_validate(values)})
+
+
+def _run(folder: MakeFolder, callback: MakeCallback, stopping: Stopping) -> Made:
+    callbacks = _Both(callback, TimeKeeper(folder))
+    result = _search(folder, callbacks)
+    network, choice = _choose(folder, result)
+    if choice != "search":
+        callback.message(f"Chosen   {choice}, because it was better in the confirmation than the search's own network")
+    run = _train(folder, network, callbacks, stopping)
+    exported = _export(folder, run, callbacks) if folder.config.export else []
+    made = _conclude(folder, run, choice, result)
+    page = write_make_page(folder.path, folder.path / SEARCH, folder.path / TRAINED, made)
+    return Made(folder.path, made, [page, *exported, run.path / "weights.safetensors"])
+
+
+def _search(folder: MakeFolder, callback: _Both) -> Result:
+    """Run the search to its end, or go on with it; a search that has ended is only read."""
+    path = folder.path / SEARCH
+    folder.clear_unfinished(SEARCH, "config.yaml")
+    known = Result.read(path) if path.is_dir() else None
+    if known is None or not known.ended:
+        if path.is_dir():
+            session.resume(path, {}, [callback])
+        else:
+            session.begin(_search_config(folder, callback), path, [callback])
+        known = Result.read(path)
+    assert known is not None
+    folder.keep(search_s=folder.state.get("search_s", round(folder.seconds, 1)))
+    return known
+
+
+def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
+    """Return the configuration of the search: its space, and epochs and trials that fit the time."""
+    config = folder.config
+    images = load_data(config.data, callback.images_decoded)
+    _check_size(images, callback)
+    if config.space is None:
+        form = image_space_form(config.data.resolution, len(images.classes))
+        write_whole(folder.path / SPACE, to_yaml(form))
+    workers = available_cores() if config.workers is None else config.workers
+    values: dict[str, Any] = {
+        "space": config.space or str(folder.path.resolve() / SPACE),
+        "trials": OPEN_ENDED,
+        "seed": config.seed,
+        "objective": config.objective.model_dump(mode="json"),
+        "controller": {"name": "predictor"},
+        "evaluator": {"name": "proxy", "batch_size": _batch_size(images), "epochs": 1},
+        "data": config.data.model_dump(mode="json"),
+        "workers": {"count": workers},
+        "report": False,
+    }
+    setup = prepare(validate_config(values, "nas make"))
+    epoch_s = _epoch_s(setup, images)
+    plan = make_plan(folder.left_s, epoch_s, max(1, workers))
+    _tell(folder, plan, epoch_s, callback)
+    values["evaluator"]["epochs"] = plan.epochs
+    values["budget"] = f"{plan.search_s:.0f}s"
+    values["expected_trials"] = plan.trials
+    values["confirm"] = {
+        "candidates": plan.candidates,
+        "rounds": plan.rounds,
+        "epochs": CONFIRM_FACTOR * plan.epochs,
+    }
+    return validate_config(values, "nas make")
+
+
+def _tell(folder: MakeFolder, plan: Plan, epoch_s: float, callback: Callback) -> None:
+    folder.keep(plan={"search_s": plan.search_s, "epochs": plan.epochs, "trials": plan.trials, "epoch_s": epoch_s})
+    callback.message(f"Plan     {folder.config.minutes:g} minutes: {plan.words}")
+
+
+def _check_size(images: ImageData, callback: Callback) -> None:
+    """Say how small a difference the test images can show.
+
+    Raises:
+        InputError: if they can show none that matters.
+    """
+    count = len(images.test.labels)
+    visible = smallest_visible_difference(count)
+    if visible > _COARSE:
+        raise InputError(
+            f"data: {count} test images show only differences of {100 * visible:.0f} points and more between two "
+            "networks, so no network can be chosen. Take more images, or a larger share of them for the test "
+            "(--set data.test=0.4)"
+        )
+    callback.message(f"Test     {count:,} images show differences of about {100 * visible:.1f} points and more")
+
+
+def _batch_size(images: ImageData) -> int:
+    """Return a batch size that gives an epoch enough steps."""
+    return int(min(_LARGEST_BATCH, max(_SMALLEST_BATCH, 2 ** math.floor(math.log2(len(images.train.labels) / _STEPS)))))
+
+
+def _epoch_s(setup: Setup, images: ImageData) -> float:
+    """Return the seconds of one epoch of the space's default network, scaled to the budget, by one worker."""
+    from nas.evaluate.proxy.evaluator import ProxyEvaluator
+    from nas.scale.stock import exact_costs, fit_to_limits
+
+    limits, network = limits_of(setup), default_network(setup)
+    if network is None:
+        raise InputError(f"--space: nas make needs a space of stage tables; '{setup.space.name}' has none")
+    if limits is not None:
+        network = fit_to_limits(network, network.resolution, limits.among(exact_costs(network)) or limits).network
+    evaluator = setup.recipe.make(images)
+    assert isinstance(evaluator, ProxyEvaluator)
+    return evaluator.estimate(Architecture(setup.space.name, ()), network)["seconds"]
+
+
+def _choose(folder: MakeFolder, result: Result) -> tuple[Network, str]:
+    """Return the network to train: the search's, or the best stock network if it was better in the confirmation."""
+    control = result.control
+    if control is not None and _stock_is_better(result, control):
+        network = find_network(str(folder.path / SEARCH / CONTROL_NETWORK))
+        return network, control.words
+    return find_network(str(folder.path / SEARCH)), "search"
+
+
+def _stock_is_better(result: Result, control: ControlResult) -> bool:
+    """Return whether the best stock network had a higher validation accuracy than the baseline in the confirmation."""
+    best = next(one for one in control.networks if one.name == control.best)
+    if not best.confirmed or result.confirmed is None:
+        return False
+    return sum(best.confirmed) / len(best.confirmed) > result.confirmed.accuracy
+
+
+def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stopping) -> TrainingRun:
+    """Train the network in the time that is left, or go on with its training."""
+    path = folder.path / TRAINED
+    folder.clear_unfinished(TRAINED, TRAIN_CONFIG)
+    plan = folder.state.get("plan", {})
+    reserve = _reserve_s(folder)
+
+    def is_due() -> bool:
+        return folder.left_s < reserve
+
+    if (path / TRAIN_CONFIG).is_file():
+        run = TrainingRun.open(path)
+        if run.result() is not None:
+            return run
+        images = load_images(run.config, callback)
+        run.check_images(images)
+    else:
+        config = _train_config(folder, network, plan)
+        config, epochs = _with_epochs(folder, network, config, reserve)
+        callback.message(f"Training {epochs} epochs in {format_duration(max(0.0, folder.left_s - reserve))}")
+        prepared = prepare_training(network, config, path, callback)
+        run, images = prepared.run, prepared.images
+    run.lock()
+    callback.training_started(run.config.recipe.epochs, run.history())
+    try:
+        with stopping() as is_over:
+            run_training(run, images, callback, is_over, is_due)
+    finally:
+        callback.training_ended()
+    folder.keep(trained_s=round(folder.seconds, 1))
+    return run
+
+
+def _reserve_s(folder: MakeFolder) -> float:
+    from nas.make.plan import EXPORT, MOST_EXPORT_S
+
+    return min(MOST_EXPORT_S, EXPORT * 60 * folder.config.minutes)
+
+
+def _train_config(folder: MakeFolder, network: Network, plan: dict[str, Any]) -> TrainConfig:
+    config = folder.config
+    data = config.data.model_dump(mode="json")
+    changes = {
+        "thing": str((folder.path / SEARCH).resolve()),
+        "resolution": network.resolution,
+        "seed": config.seed,
+        "data": {key: value for key, value in data.items() if key != "resolution"},
+        "workers": {"count": 0},
+    }
+    del plan
+    return make_config(changes, SMALL_IMAGES, [])
+
+
+def _with_epochs(folder: MakeFolder, network: Network, config: TrainConfig, reserve: float) -> tuple[TrainConfig, int]:
+    """Return the configuration with the epochs that fit the time that is left, and a recipe for that many."""
+    import torch
+
+    from nas.evaluate.proxy.evaluator import choose_device
+    from nas.training.estimate import epoch_seconds
+    from nas.training.run import trained_network
+
+    images = load_data(config.data_settings(), views=config.views())
+    trained = trained_network(network, config, len(images.classes), None)
+    recipe = config.recipe.model_copy(update={"class_weights": _weighs(folder)})
+    config = config.model_copy(update={"recipe": recipe})
+    seconds = epoch_seconds(trained, config, images, torch.device(choose_device(config.workers.train_device)))
+    affordable = int((folder.left_s - reserve) * _TRAINING_SHARE / seconds)
+    recipe = epochs_for(config.recipe, max(1, affordable), len(images.train.labels))
+    return config.model_copy(update={"recipe": recipe}), recipe.epochs
+
+
+def _weighs(folder: MakeFolder) -> bool:
+    return folder.config.objective.metric in ("balanced_accuracy", "macro_f1")
+
+
+def _export(folder: MakeFolder, run: TrainingRun, callback: Callback) -> list[Path]:
+    """Export the trained network; an export that an earlier process finished is kept."""
+    path = folder.path / EXPORTED
+    card = path / CARD
+    if card.is_file():
+        return sorted(one for one in path.iterdir() if one.is_file())
+    found, trained = weights_or_initial(str(run.path), None)
+    network = found.network
+    exported = export(network, found, _FORMATS, path, callback)
+    command = shlex.join([program(), "export", str(run.path), *_FORMATS, "--out", str(path)])
+    write_whole(card, model_card(str(run.path), found, trained, exported, command))
+    return [*(one.path for one in exported), card]
+
+
+def _conclude(folder: MakeFolder, run: TrainingRun, choice: str, searched: Result) -> dict[str, Any]:
+    trained = run.result() or {}
+    control = searched.control
+    result = {
+        "network": "search" if choice == "search" else "stock",
+        "name": choice if choice != "search" else trained["name"],
+        "macs": trained["macs"],
+        "params": trained["params"],
+        "resolution": trained["resolution"],
+        "accuracy": trained["accuracy"],
+        "interval": trained["test_interval"],
+        "test_images": trained["images"]["test"],
+        "epochs": trained["epochs"],
+        "control": None if control is None else control.model_dump(mode="json") | {"verdict": control.verdict},
+        "trials": sum(searched.trials.values()),
+        "minutes": folder.config.minutes,
+        "seconds": {
+            "search": folder.state.get("search_s"),
+            "training": round(folder.state.get("trained_s", 0.0) - folder.state.get("search_s", 0.0), 1),
+            "all": round(folder.seconds, 1),
+        },
+    }
+    folder.finish(result)
+    return result
+
+
+class MakeCallback(SearchCallback):
+    """Base class of the callbacks that observe ``nas make``. Every method does nothing by default."""
+
+    def training_started(self, epochs: int, history: Sequence[Mapping[str, str]]) -> None:
+        """Called before the full training runs, with its epochs and the rows of those that are done."""
+
+    def training_ended(self) -> None:
+        """Called when the full training has ended or was interrupted."""
+
+
+class _Both(MakeCallback, CallbackList):
+    """Passes every event on to the user's callback and to the one that keeps the time."""
+
+    def __init__(self, user: MakeCallback, keeper: TimeKeeper) -> None:
+        CallbackList.__init__(self, [user, keeper])
+        self._user = user
+
+    def training_started(self, epochs: int, history: Sequence[Mapping[str, str]]) -> None:
+        """Pass the event on."""
+        self._user.training_started(epochs, history)
+
+    def training_ended(self) -> None:
+        """Pass the event on."""
+        self._user.training_ended()
+
+    def search_prepared(self, *arguments: Any) -> None:
+        """Pass the event on."""
+        self._user.search_prepared(*arguments)
+
+    def trials_started(self, *arguments: Any) -> None:
+        """Pass the event on."""
+        self._user.trials_started(*arguments)
+
+    def trials_ended(self) -> None:
+        """Pass the event on."""
+        self._user.trials_ended()
+
+    def search_interrupted(self, *arguments: Any) -> None:
+        """Pass the event on."""
+        self._user.search_interrupted(*arguments)

@@ -1,0 +1,328 @@
+"""The control of a search: stock networks scaled to its budget, trained and scored exactly as its own networks are.
+
+A search has to say whether its network is better than what the person would have used without it. So stock networks,
+and the space's own default architecture, are scaled to the same limits and trained by the same proxy, with the same
+seeds. The best of them by validation accuracy is compared with the search's baseline on the test images, which neither
+of them was chosen by.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nas.core.callback import Callback
+from nas.core.errors import InputError
+from nas.core.records import Architecture, Trial
+from nas.core.statistics import Difference, Noise, mean_difference, measure_noise, paired_difference
+from nas.core.units import format_quantity
+from nas.evaluate.contract import Job
+from nas.evaluate.cost.latency.device import TableDevice
+from nas.evaluate.objective.limits import Limit, Limits
+from nas.evaluate.predictions import unpack
+from nas.evaluate.workers.jobs import PoolStarter
+from nas.evaluate.workers.pool import WorkerPool
+from nas.evaluate.workers.training_journal import Row, Training, TrainingJournal, outcome
+from nas.scale.stock import StockNetwork, exact_costs, fit_to_limits, stock_networks
+from nas.search.asha import rung_cycles
+from nas.search.assemble import Setup
+from nas.search.inputs import code_version
+from nas.search.result import ControlNetwork, ControlResult
+from nas.search.run_directory import Run
+from nas.search_spaces import space as spaces
+from nas.search_spaces.network import Network
+
+JOURNAL = "control.jsonl"
+STOCK_SPACE = "stock"
+_log = logging.getLogger(__name__)
+_WAVES = 4  # control trainings take at most about one in this many of the trainings that a time budget allows
+
+
+@dataclass(frozen=True)
+class Control:
+    """The stock networks of a search, and what was measured of them.
+
+    Attributes:
+        networks: the stock networks scaled to the limits.
+        refused: by name, why others could not be scaled to them.
+        accuracies: validation accuracy of each trained network by its name, a fraction; ``None`` if it failed.
+        errors: by name, why a training failed.
+    """
+
+    networks: Sequence[StockNetwork]
+    refused: Mapping[str, str]
+    accuracies: Mapping[str, float | None]
+    errors: Mapping[str, str]
+
+    @property
+    def trained(self) -> list[StockNetwork]:
+        """The networks that were trained without a fault, by decreasing validation accuracy."""
+        known = [one for one in self.networks if self.accuracies.get(one.name) is not None]
+        return sorted(known, key=lambda one: -(self.accuracies[one.name] or 0.0))
+
+
+def has_control(setup: Setup) -> bool:
+    """Return whether a search trains a control: if it trains networks on images, and is not told otherwise."""
+    config = setup.config
+    trains = setup.evaluator.needs_data and setup.evaluator.can_test and config.scaling is None
+    return config.control.enabled and trains and not setup.evaluator.reads_genes
+
+
+def limits_of(setup: Setup, baseline: Trial | None = None) -> Limits | None:
+    """Return the limits that stock networks are scaled to: those of the search, else the MACs of its baseline.
+
+    ``None`` if there is neither.
+    """
+    if setup.limits:
+        return setup.limits
+    macs = setup.config.objective.target_flops or (baseline.metrics.get("macs") if baseline else None)
+    return Limits((Limit("macs", float(macs), flag=f"{format_quantity(macs)} MACs"),)) if macs else None
+
+
+def stock_of(setup: Setup, limits: Limits) -> tuple[list[StockNetwork], dict[str, str]]:
+    """Return the stock networks scaled to limits, and by name why others cannot be.
+
+    The architecture with the middle option of every gene is one of them, if the space has stage tables.
+    """
+    pattern = default_network(setup)
+    resolution = pattern.resolution if pattern else _resolution(setup)
+    classes = pattern.classes if pattern else 1000
+    costs = _costs(setup)
+    found, refused = stock_networks(setup.config.control.networks, resolution, classes, limits, costs)
+    if pattern is not None:
+        try:
+            found.append(fit_to_limits(pattern, resolution, limits, costs))
+        except InputError as error:
+            refused[pattern.name] = str(error)
+    return found, refused
+
+
+def default_network(setup: Setup) -> Network | None:
+    """Return the network of the middle option of every gene, at the largest resolution of the space."""
+    genes = tuple(int(count) // 2 for count in setup.space.gene_sizes)
+    try:
+        network = spaces.decode(setup.space, Architecture(setup.space.name, genes))
+    except InputError:
+        return None
+    return None if network is None else replace(network, name=f"{setup.space.name} default")
+
+
+def train_control(
+    setup: Setup,
+    run: Run,
+    pool: PoolStarter | None,
+    callback: Callback,
+    limits: Limits | None,
+    most: int | None = None,
+) -> Control | None:
+    """Train the stock networks once each. Trainings that an earlier process finished are not repeated.
+
+    Args:
+        setup: the parts of the run.
+        run: the run directory.
+        pool: returns the workers; ``None``: only finished trainings are used.
+        callback: receives a message after each training.
+        limits: the limits to scale to; ``None``: there is no control yet.
+        most: the most networks to train; ``None``: all.
+
+    Returns:
+        The control; ``None`` if there is none.
+    """
+    if limits is None or not has_control(setup):
+        return None
+    networks, refused = stock_of(setup, limits)
+    journal = control_journal(run)
+    done = [one for one in networks if not journal.missing([training(setup, one.name, one.network, 0)])]
+    if pool is None:
+        networks = done
+    elif most is not None:
+        networks = [*done, *(one for one in networks if one not in done)][: max(most, len(done))]
+    words = {one.name: one.words for one in networks}
+
+    def ended(row: Row, left: int) -> None:  # noqa: ARG001
+        callback.message(f"control  {words[row['network']]}: {outcome(row)}  ({row['seconds']:.1f} s)")
+
+    trainings = _numbered([training(setup, one.name, one.network, 0) for one in networks])
+    rows = journal.run(trainings, pool or _no_pool, ended) if trainings else []
+    for name, reason in refused.items():
+        _log.info("control: %s is left out: %s", name, reason)
+    return Control(
+        networks,
+        refused,
+        {str(row["network"]): row["accuracy"] for row in rows},
+        {str(row["network"]): str(row["error"]) for row in rows if row["error"]},
+    )
+
+
+def affordable(trials: int | None) -> int | None:
+    """Return how many stock networks to train if a time budget allows ``trials`` trainings; ``None`` for all."""
+    return None if trials is None else max(1, trials // _WAVES)
+
+
+def compare(
+    setup: Setup,
+    run: Run,
+    pool: PoolStarter | None,
+    callback: Callback,
+    control: Control | None,
+    baseline: tuple[str, Network | None, Architecture],
+) -> ControlResult | None:
+    """Train the baseline and the best stock network from the same seeds, and compare them on the test images.
+
+    Args:
+        setup: the parts of the run.
+        run: the run directory.
+        pool: returns the workers; ``None``: only finished trainings are used.
+        callback: receives a message after each training.
+        control: the stock networks.
+        baseline: the baseline's name in the journal, its network and its architecture.
+
+    Returns:
+        The comparison; ``None`` if no stock network was trained, or a training is missing.
+    """
+    if control is None or not control.trained:
+        return None
+    best, (name, network, architecture) = control.trained[0], baseline
+    journal, rounds = control_journal(run), range(setup.config.control.trainings)
+    trainings = _numbered(
+        [
+            *(training(setup, name, network, number, architecture) for number in rounds),
+            *(training(setup, best.name, best.network, number) for number in rounds),
+        ]
+    )
+    if pool is None and journal.missing(trainings):
+        return None
+
+    def ended(row: Row, left: int) -> None:  # noqa: ARG001
+        tested = "" if row["accuracy"] is None else f", test {row['test_accuracy']:.2%}"
+        callback.message(f"compare  {row['network']}, seed {row['round']}: {outcome(row)}{tested}")
+
+    rows = journal.run(trainings, pool or _no_pool, ended)
+    ours, theirs = ([row for row in rows if row["network"] == one and row["accuracy"]] for one in (name, best.name))
+    if not ours or not theirs:
+        return None
+    return control_result(setup, run, control, best, ours, theirs)
+
+
+def control_result(
+    setup: Setup,
+    run: Run,
+    control: Control,
+    best: StockNetwork,
+    ours: Sequence[Row],
+    theirs: Sequence[Row],
+    noise: Noise | None = None,
+    means: Mapping[str, Sequence[float]] | None = None,
+) -> ControlResult:
+    """Return the comparison of the baseline's trainings with those of the best stock network.
+
+    Args:
+        setup: the parts of the run.
+        run: the run directory.
+        control: the stock networks.
+        best: the best of them.
+        ours: lines of the baseline's trainings.
+        theirs: lines of the stock network's trainings.
+        noise: noise of a training from seed to seed; ``None``: that of these trainings.
+        means: validation accuracies of stock networks in confirming trainings, by name.
+    """
+    own, other = ([float(row["test_accuracy"]) for row in rows] for rows in (ours, theirs))
+    noise = noise or measure_noise([own, other])
+    images = _test_images(run)
+    difference = _difference(ours, theirs, images, noise)
+    return ControlResult(
+        networks=tuple(_network_result(one, control, (means or {}).get(one.name)) for one in control.networks),
+        refused=dict(control.refused),
+        best=best.name,
+        words=best.words,
+        epochs=ours[0]["epochs"] or setup.config.full_epochs,
+        trainings=min(len(ours), len(theirs)),
+        baseline_test=statistics.fmean(own),
+        best_test=statistics.fmean(other),
+        difference=difference.value,
+        half_width=min(1.0, difference.half_width),
+        test_images=images,
+    )
+
+
+def training(
+    setup: Setup, name: str, network: Network | None, number: int, architecture: Architecture | None = None
+) -> Training:
+    """Return a training of the control: the whole schedule of a trial, by the seed of round ``number``.
+
+    It is scored on the validation and the test images. The seed is the same for all networks of a round.
+    """
+    sequence = np.random.SeedSequence([setup.config.seed, 5, number])
+    one = architecture or Architecture(STOCK_SPACE, ())
+    seed = int(sequence.generate_state(1)[0])
+    job = Job(0, one, network, seed, "test", rung_cycles(setup.config.rungs))
+    return Training({"network": name, "round": number}, job)
+
+
+def control_journal(run: Run) -> TrainingJournal:
+    """Return the journal of a run's control trainings."""
+    return TrainingJournal(
+        run.path / JOURNAL,
+        ["network", "round"],
+        of=code_version(run.path),
+        images=None if run.images is None else run.images.digest,
+        resume=run.resume_command,
+    )
+
+
+def _difference(ours: Sequence[Row], theirs: Sequence[Row], images: int, noise: Noise | None) -> Difference:
+    """Return the difference of the mean test scores; its interval comes from the single images where they are known."""
+    own, other = ([float(row["test_accuracy"]) for row in rows] for rows in (ours, theirs))
+    found = mean_difference(own, other, noise)
+    try:
+        first, second = (np.stack([unpack(row["correct"], images) for row in rows]) for rows in (ours, theirs))
+    except ValueError:  # the evaluator of a user gives scores only
+        return found
+    return replace(found, half_width=paired_difference(first, second, noise).half_width)
+
+
+def _network_result(one: StockNetwork, control: Control, confirmed: Sequence[float] | None) -> ControlNetwork:
+    return ControlNetwork(
+        name=one.name,
+        words=one.words,
+        width=one.scaling.width,
+        depth=one.scaling.depth,
+        resolution=one.network.resolution,
+        macs=one.costs.get("macs"),
+        params=one.costs.get("params"),
+        latency_ms=one.costs.get("latency_ms"),
+        accuracy=control.accuracies.get(one.name),
+        confirmed=tuple(confirmed or ()),
+        error=control.errors.get(one.name),
+    )
+
+
+def _costs(setup: Setup) -> Callable[[Network], Mapping[str, float]]:
+    device = setup.costs.device
+    if device is None:
+        return exact_costs
+    if isinstance(device, TableDevice):
+        table = device.table
+        return lambda network: {**exact_costs(network), "latency_ms": table.predict_ms(network)}
+    return exact_costs  # devices of the surrogate know only its own networks; a limit on their speed refuses the others
+
+
+def _resolution(setup: Setup) -> int:
+    return int(getattr(setup.space, "resolution", None) or setup.config.data.resolution)
+
+
+def _test_images(run: Run) -> int:
+    return 0 if run.images is None else sum(counts[2] for counts in run.images.classes.values())
+
+
+def _numbered(trainings: Sequence[Training]) -> list[Training]:
+    """Return trainings with different job numbers."""
+    return [replace(one, job=replace(one.job, number=place)) for place, one in enumerate(trainings)]
+
+
+def _no_pool() -> WorkerPool:
+    raise AssertionError("nothing is missing")
