@@ -36,7 +36,13 @@ def test_every_folder_of_code_is_a_package() -> None:
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.core", "nas.configs"),
     ("nas.search_spaces",),
-    ("nas.controllers", "nas.evaluate.objective", "nas.evaluate.data", "nas.evaluate.contract", "nas.evaluate.predictions"),
+    (
+        "nas.controllers",
+        "nas.evaluate.objective",
+        "nas.evaluate.data",
+        "nas.evaluate.contract",
+        "nas.evaluate.predictions",
+    ),
     ("nas.evaluate.cost", "nas.evaluate.proxy", "nas.evaluate.table"),
     ("nas.evaluate.imagenet",),
     ("nas.evaluate.devices", "nas.evaluate.recipe"),

@@ -280,10 +280,14 @@ class Greedy(Good):
 def run_nas(
     *arguments: str | Path, cwd: Path, check: int | None = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real command line in a process of its own; new searches draw no page unless they are told to."""
-    new = arguments[:1] == ("search",) and not {"--resume", "--report", "--help"} & set(arguments)
+    """Run the real command line in a process of its own; new searches draw no page and train no control.
+
+    Tests that need one of the two say ``--report`` or ``--control``.
+    """
+    new = arguments[:1] == ("search",) and not {"--resume", "--help"} & set(arguments)
+    left_out = [f"--no-{name}" for name in ("report", "control") if new and f"--{name}" not in arguments]
     process = subprocess.Popen(
-        [sys.executable, "-m", "nas", *map(str, arguments), *(["--no-report"] if new else [])],
+        [sys.executable, "-m", "nas", *map(str, arguments), *left_out],
         cwd=cwd,
         env={**os.environ, "COLUMNS": "160", "PYTHONFAULTHANDLER": "1", **environment},
         stdout=subprocess.PIPE,

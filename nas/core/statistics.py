@@ -111,8 +111,9 @@ class Difference:
 def paired_difference(first: Flags, second: Flags, noise: Noise | None) -> Difference:
     """Return the difference of two networks' accuracies on the same images.
 
-    Two sources of chance are added: which images the split happens to hold, from the differences on single images; and
-    the seeds of the trainings, from ``noise``.
+    Two sources of chance are added: which images the split happens to hold, from the differences on single images, with
+    one image more that only the first and one that only the second gets right (Bonett and Price 2012); and the seeds of
+    the trainings, from ``noise``.
 
     Args:
         first: whether each training of one network classified each image correctly, ``(trainings, images)``.
@@ -120,10 +121,10 @@ def paired_difference(first: Flags, second: Flags, noise: Noise | None) -> Diffe
         noise: noise of one training from seed to seed; ``None`` if it is not known, and then left out.
     """
     each = first.mean(0) - second.mean(0)
-    count = len(each)
-    images = float(each.var(ddof=1)) / count if count > 1 else 0.25
+    count = len(each) + 2
+    images = float(((each**2).sum() + 2) / count - (each.sum() / count) ** 2) / count
     seeds = 0.0 if noise is None else noise.std**2 * (1 / len(first) + 1 / len(second))
-    return Difference(float(each.mean()), _half_width([(images, max(1, count - 1)), *_seed_part(seeds, noise)]))
+    return Difference(float(each.mean()), _half_width([(images, count - 1), *_seed_part(seeds, noise)]))
 
 
 def mean_difference(first: Sequence[float], second: Sequence[float], noise: Noise | None) -> Difference:

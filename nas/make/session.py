@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from nas.evaluate.data.sides import typical_side
 from nas.export.card import model_card
 from nas.export.export import CARD, export
 from nas.make.config import DEVICES, MakeConfig, sensible_resolution
+from nas.make.fitted_training import fitted_config
 from nas.make.folder import EXPORTED, SEARCH, SPACE, TRAINED, MakeFolder, TimeKeeper
-from nas.make.plan import CONFIRM_FACTOR, Plan, make_plan
+from nas.make.plan import CONFIRM_FACTOR, EXPORT, MOST_EXPORT_S, Plan, make_plan
 from nas.report.make_page import write_make_page
 from nas.scale.find_network import find_network
 from nas.search import session
@@ -38,8 +40,6 @@ from nas.search.control import default_network, limits_of
 from nas.search.result import ControlResult, Result
 from nas.search_spaces.image_space import image_space_form
 from nas.search_spaces.network import Network
-from nas.training.config import TrainConfig, make_config
-from nas.training.recipe import SMALL_IMAGES, epochs_for
 from nas.training.run import CONFIG as TRAIN_CONFIG
 from nas.training.run import TrainingRun
 from nas.training.session import load_images, prepare_training, run_training
@@ -50,7 +50,6 @@ _SMALLEST_BATCH, _LARGEST_BATCH = 16, 64
 _STEPS = 12  # an epoch of a proxy has at least about this many steps
 _FORMATS = ("onnx", "py", "yaml")
 _COARSE = 0.25  # a folder whose test images cannot show such a difference says nothing
-_TRAINING_SHARE = 0.92  # of the time that is left; the rest is for what estimates miss
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ def begin(config: MakeConfig, out: Path, callback: MakeCallback, stopping: Stopp
         WorkError: if the work fails; what is finished is kept.
         KeyboardInterrupt: if it was interrupted, after saving.
     """
+    start = time.monotonic()
     config = with_budget(config)
     source = find_source(config.data.source)
     target = config.objective.target_flops
@@ -89,6 +89,7 @@ def begin(config: MakeConfig, out: Path, callback: MakeCallback, stopping: Stopp
     data = config.data.model_copy(update={"resolution": resolution})
     config = config.model_copy(update={"data": data, "resolution": resolution})
     folder = MakeFolder.create(out, config)
+    folder.before_s = time.monotonic() - start
     return _run(folder, callback, stopping)
 
 
@@ -252,7 +253,6 @@ def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stop
     """Train the network in the time that is left, or go on with its training."""
     path = folder.path / TRAINED
     folder.clear_unfinished(TRAINED, TRAIN_CONFIG)
-    plan = folder.state.get("plan", {})
     reserve = _reserve_s(folder)
 
     def is_due() -> bool:
@@ -265,9 +265,10 @@ def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stop
         images = load_images(run.config, callback)
         run.check_images(images)
     else:
-        config = _train_config(folder, network, plan)
-        config, epochs = _with_epochs(folder, network, config, reserve)
-        callback.message(f"Training {epochs} epochs in {format_duration(max(0.0, folder.left_s - reserve))}")
+        thing, weighs = str((folder.path / SEARCH).resolve()), _weighs(folder)
+        seconds = folder.left_s - reserve
+        config = fitted_config(network, thing, folder.config.data, folder.config.seed, seconds, weighs)
+        callback.message(f"Training {config.recipe.epochs} epochs in {format_duration(max(0.0, seconds))}")
         prepared = prepare_training(network, config, path, callback)
         run, images = prepared.run, prepared.images
     run.lock()
@@ -282,41 +283,7 @@ def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stop
 
 
 def _reserve_s(folder: MakeFolder) -> float:
-    from nas.make.plan import EXPORT, MOST_EXPORT_S
-
     return min(MOST_EXPORT_S, EXPORT * 60 * folder.config.minutes)
-
-
-def _train_config(folder: MakeFolder, network: Network, plan: dict[str, Any]) -> TrainConfig:
-    config = folder.config
-    data = config.data.model_dump(mode="json")
-    changes = {
-        "thing": str((folder.path / SEARCH).resolve()),
-        "resolution": network.resolution,
-        "seed": config.seed,
-        "data": {key: value for key, value in data.items() if key != "resolution"},
-        "workers": {"count": 0},
-    }
-    del plan
-    return make_config(changes, SMALL_IMAGES, [])
-
-
-def _with_epochs(folder: MakeFolder, network: Network, config: TrainConfig, reserve: float) -> tuple[TrainConfig, int]:
-    """Return the configuration with the epochs that fit the time that is left, and a recipe for that many."""
-    import torch
-
-    from nas.evaluate.proxy.evaluator import choose_device
-    from nas.training.estimate import epoch_seconds
-    from nas.training.run import trained_network
-
-    images = load_data(config.data_settings(), views=config.views())
-    trained = trained_network(network, config, len(images.classes), None)
-    recipe = config.recipe.model_copy(update={"class_weights": _weighs(folder)})
-    config = config.model_copy(update={"recipe": recipe})
-    seconds = epoch_seconds(trained, config, images, torch.device(choose_device(config.workers.train_device)))
-    affordable = int((folder.left_s - reserve) * _TRAINING_SHARE / seconds)
-    recipe = epochs_for(config.recipe, max(1, affordable), len(images.train.labels))
-    return config.model_copy(update={"recipe": recipe}), recipe.epochs
 
 
 def _weighs(folder: MakeFolder) -> bool:

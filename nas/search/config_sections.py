@@ -143,7 +143,11 @@ class ControlSettings(Section):
 
     enabled: Annotated[
         bool,
-        Flag("--control/--no-control", help="Train stock networks scaled to the same budget too, to compare with."),
+        Flag(
+            "--control/--no-control",
+            help="Train stock networks scaled to the same budget too, to compare with (default: yes).",
+            resumable=True,
+        ),
     ] = True
     """Train the control, in every search that trains on images."""
     networks: tuple[str, ...] = STOCK

@@ -133,7 +133,7 @@ def resume(
         run.set_failed_aside()
     if inputs.edited:
         keep_inputs(path, config)
-    kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "report", "tracking")}
+    kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "control", "report", "tracking")}
     if any(getattr(run.config, name) != value for name, value in kept.items()):
         run.update_config(run.config.model_copy(update=kept))  # changes of ``workers`` hold for this process only
     return run, _run_and_conclude(setup, run, data, callbacks)

@@ -32,6 +32,7 @@ from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.identity import IDENTITY, NOTHING_SEEN, DataIdentity, SeenImages, check_same_images
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.settings import keep_old_split
+from nas.evaluate.predictions import pack
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import load_network, network_to_yaml
@@ -297,6 +298,7 @@ def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
         "init": run.config.init,
         "seconds": trainer.history[-1]["seconds"],
         "stopped": trainer.stopped,
+        "correct": pack(tested.correct),
         **judge(tested, data.classes),
     }
     write_whole(run.path / HISTORY, _table(trainer.history))

@@ -2,20 +2,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nas.core.documents import read_yaml
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.core.user_code import UserCode
 from nas.evaluate.cost.known_costs import KnownCosts
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.domain import Domain
-from nas.search_spaces.space import decode
+from nas.search_spaces.image_space import image_space, image_space_form
+from nas.search_spaces.space import decode, sample
 
 
 def test_shipped_spaces() -> None:
     assert set(space_names()) == {
-        *("efficientnet", "mnasnet", "mnasnet-wide", "mobilenet_v3", "proxylessnas", "small-images")
+        *("efficientnet", "mnasnet", "mnasnet-wide", "mobilenet_v3", "own-images", "proxylessnas", "small-images")
     }
     assert load_space("small-images").name == "small-images"
     with pytest.raises(InputError, match="did you mean 'efficientnet'"):
@@ -89,3 +92,19 @@ def test_references_of_other_forms() -> None:
         UserCode.read("mine.py", "space")
     with pytest.raises(InputError, match="cannot be read"):
         UserCode.read("/nowhere/mine.py:Mine", "space")
+
+
+def test_own_images_is_the_generated_form() -> None:
+    path = Path(__file__).parents[2] / "search_spaces" / "own-images.yaml"
+    assert read_yaml(path) == image_space_form(32, 10)
+
+
+@pytest.mark.parametrize("resolution", [8, 16, 28, 32, 48, 64, 96, 128, 224])
+def test_own_images_fits_any_resolution(resolution: int) -> None:
+    space = image_space(resolution, 7)
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        network = space.decode(sample(space, generator))
+        assert network.resolution == resolution and network.classes == 7
+    middle = space.decode(Architecture(space.name, tuple(count // 2 for count in space.gene_sizes)))
+    assert {stage.op for stage in middle.stages} == {"basic"}

@@ -14,10 +14,11 @@ from nas.evaluate.contract import Diverged
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
+from nas.evaluate.predictions import unpack
 from nas.evaluate.proxy.augmentation import augment
 from nas.evaluate.proxy.evaluator import ProxyEvaluator, choose_device
 from nas.evaluate.proxy.images import Images, Normalisation
-from nas.evaluate.proxy.loop import Training, accuracy
+from nas.evaluate.proxy.loop import Training
 from nas.evaluate.proxy.optimizers import make_optimizer, schedule
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.network import Network
@@ -56,7 +57,10 @@ def module_state(proxy: ProxyEvaluator, network: Network, seed: int) -> torch.Te
 def test_the_test_part_is_scored_by_the_same_training(data: ImageData, tiny_network: Network) -> None:
     proxy = evaluator(data, epochs=3)
     validation = proxy.evaluate(HERE, tiny_network, seed=1)
-    final = proxy.test(HERE, tiny_network, seed=1)
+    tested = proxy.test(HERE, tiny_network, seed=1)
+    final = tested.metrics
+    flags = unpack(tested.correct, len(data.test.labels))
+    assert flags.mean() == pytest.approx(final["test_accuracy"])
     assert final["accuracy"] == validation["accuracy"]
     assert 0 <= final["test_accuracy"] <= 1 and set(validation) == {"accuracy"}
 
@@ -153,7 +157,8 @@ def test_accuracy_counts_right_answers() -> None:
 
     pixels = torch.tensor([0, 1, 2, 3], dtype=torch.uint8)[:, None, None, None].expand(4, 1, 1, 3)
     images = Images.of(pixels, torch.tensor([0, 1, 2, 4]))
-    assert accuracy(Answers(), images, Normalisation(torch.zeros(3), torch.ones(3)), batch_size=3) == 0.75
+    found = predict(Answers(), images, Normalisation(torch.zeros(3), torch.ones(3)), classes=5)
+    assert found.metrics()["accuracy"] == 0.75
 
 
 def test_devices() -> None:

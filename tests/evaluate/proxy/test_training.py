@@ -281,7 +281,7 @@ def test_an_evaluator_pauses_and_goes_on_to_the_same_score(
     path.unlink()
     anew = proxy.evaluate(HERE, tiny_network, 4, (1, 2), path)  # its node is gone: trained again, to the same end
     assert resumed == anew and not path.exists()
-    assert proxy.test(HERE, tiny_network, 4, (1, 2))["accuracy"] == anew["accuracy"]
+    assert proxy.test(HERE, tiny_network, 4, (1, 2)).metrics["accuracy"] == anew["accuracy"]
 
 
 @pytest.mark.parametrize("other", ["seed", "genes", "settings", "cycles", "network"])
@@ -316,10 +316,10 @@ def test_what_diverged_in_scoring_is_trained_again_in_float32(
     plain = ProxyEvaluator(ProxySettings(batch_size=12), data, "cpu").evaluate(HERE, tiny_network, 4, (1,))
     original = ProxyEvaluator._scores
 
-    def scores(self: ProxyEvaluator, training: Training, parts: Any) -> dict[str, float]:
+    def scores(self: ProxyEvaluator, training: Training) -> dict[str, float]:
         if training.precision is not None:
             raise Diverged("a logit is not finite after training")
-        return original(self, training, parts)
+        return original(self, training)
 
     monkeypatch.setattr(ProxyEvaluator, "_scores", scores)
     found = proxy.evaluate(HERE, tiny_network, 4, (1,), tmp_path / "1.pt", pause=True)

@@ -1,0 +1,48 @@
+"""A full training whose epochs fit a time."""
+
+from __future__ import annotations
+
+from nas.evaluate.data.load import load_data
+from nas.evaluate.data.settings import DataSettings
+from nas.search_spaces.network import Network
+from nas.training.config import TrainConfig, make_config
+from nas.training.recipe import SMALL_IMAGES, epochs_for
+
+_SHARE = 0.92  # of the time; the rest is for what the estimate misses
+
+
+def fitted_config(
+    network: Network, thing: str, data: DataSettings, seed: int, seconds: float, class_weights: bool = False
+) -> TrainConfig:
+    """Return the configuration of a training that takes about ``seconds``, or less if more epochs would not help.
+
+    A few steps are timed for that. The recipe is ``small-images``, with the regularisation that so many epochs of so
+    few images need.
+
+    Args:
+        network: the network, at the resolution of its training.
+        thing: what the network is, for the configuration.
+        data: the images.
+        seed: the seed.
+        seconds: the time.
+        class_weights: whether rare classes count as much as frequent ones.
+
+    Raises:
+        InputError: if the images cannot be used.
+    """
+    import torch
+
+    from nas.evaluate.proxy.evaluator import choose_device
+    from nas.training.estimate import epoch_seconds
+    from nas.training.run import trained_network
+
+    values = data.model_dump(mode="json", exclude={"resolution"})
+    changes = {"thing": thing, "resolution": network.resolution, "seed": seed, "data": values}
+    config = make_config(changes, SMALL_IMAGES, [])
+    images = load_data(config.data_settings(), views=config.views())
+    recipe = config.recipe.model_copy(update={"class_weights": class_weights})
+    config = config.model_copy(update={"recipe": recipe})
+    trained = trained_network(network, config, len(images.classes), None)
+    epoch_s = epoch_seconds(trained, config, images, torch.device(choose_device(config.workers.train_device)))
+    recipe = epochs_for(recipe, max(1, int(seconds * _SHARE / epoch_s)), len(images.train.labels))
+    return config.model_copy(update={"recipe": recipe})
