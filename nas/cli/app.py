@@ -22,6 +22,7 @@ from nas.cli.commands import list as list_commands
 from nas.cli.commands import make as make_command
 from nas.cli.commands import rediscover as rediscover_command
 from nas.cli.commands import report as report_command
+from nas.cli.commands import runs as runs_command
 from nas.cli.commands import scale as scale_command
 from nas.cli.commands import search as search_command
 from nas.cli.commands import sensitivity as sensitivity_command
@@ -71,6 +72,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "make": make_command.make,
         "search": search_command.search,
         "report": report_command.report,
+        "runs": runs_command.runs,
         "dashboard": dashboard_command.dashboard,
         "export-study": dashboard_command.export_study,
         "trust": trust_command.trust,

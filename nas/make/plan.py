@@ -10,7 +10,8 @@ from nas.core.units import format_duration
 # Shares of the whole time.
 SEARCH, CONFIRM = 0.25, 0.2
 EXPORT, MOST_EXPORT_S = 0.1, 60.0
-_TRIALS, _CONTROL = 24, 6  # networks in the search, and in its control, if the time allows
+_TRIALS = 24  # in the search, if the time allows
+_CONTROL = 10  # the control takes as long as so many trials: six networks, of which some train slowly on CPUs
 _LEAST_TRIALS, _LEAST_EPOCHS, _MOST_EPOCHS = 6, 2, 20
 _SLOWER = 1.3  # trainings beside each other are slower than one alone, and every training is scored and started
 CONFIRM_FACTOR = 3  # epochs of a confirming training, relative to a trial's

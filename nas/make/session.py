@@ -33,11 +33,11 @@ from nas.report.make_page import write_make_page
 from nas.scale.find_network import find_network
 from nas.search import session
 from nas.search.assemble import Setup, prepare
-from nas.search.baseline import CONTROL_NETWORK
+from nas.search.baseline import CONTROL_NETWORK, DEFAULT_NETWORK
 from nas.search.callback import SearchCallback
 from nas.search.config import OPEN_ENDED, RunConfig, validate_config
 from nas.search.control import default_network, limits_of
-from nas.search.result import ControlResult, Result
+from nas.search.result import Result
 from nas.search_spaces.image_space import image_space_form
 from nas.search_spaces.network import Network
 from nas.training.run import CONFIG as TRAIN_CONFIG
@@ -233,20 +233,20 @@ def _epoch_s(setup: Setup, images: ImageData) -> float:
 
 
 def _choose(folder: MakeFolder, result: Result) -> tuple[Network, str]:
-    """Return the network to train: the search's, or the best stock network if it was better in the confirmation."""
-    control = result.control
-    if control is not None and _stock_is_better(result, control):
-        network = find_network(str(folder.path / SEARCH / CONTROL_NETWORK))
-        return network, control.words
-    return find_network(str(folder.path / SEARCH)), "search"
+    """Return the network to train: of the search's, the best stock network and the space's default, the best.
 
-
-def _stock_is_better(result: Result, control: ControlResult) -> bool:
-    """Return whether the best stock network had a higher validation accuracy than the baseline in the confirmation."""
-    best = next(one for one in control.networks if one.name == control.best)
-    if not best.confirmed or result.confirmed is None:
-        return False
-    return sum(best.confirmed) / len(best.confirmed) > result.confirmed.accuracy
+    They are compared by the mean validation accuracy of their confirming trainings.
+    """
+    search = folder.path / SEARCH
+    control, confirmed = result.control, result.confirmed
+    best, found, words = -1.0 if confirmed is None else confirmed.accuracy, search, "search"
+    for one in () if control is None or confirmed is None else control.networks:
+        if one.confirmed and (one.is_default or one.name == control.best):  # type: ignore[union-attr]
+            mean = sum(one.confirmed) / len(one.confirmed)
+            if mean > best:
+                best, words = mean, one.words
+                found = search / (DEFAULT_NETWORK if one.is_default else CONTROL_NETWORK)
+    return find_network(str(found)), words
 
 
 def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stopping) -> TrainingRun:
@@ -308,7 +308,7 @@ def _conclude(folder: MakeFolder, run: TrainingRun, choice: str, searched: Resul
     trained = run.result() or {}
     control = searched.control
     result = {
-        "network": "search" if choice == "search" else "stock",
+        "network": "search" if choice == "search" else "control",
         "name": choice if choice != "search" else trained["name"],
         "macs": trained["macs"],
         "params": trained["params"],

@@ -19,6 +19,8 @@ def control_section(facts: Facts) -> PageSection | None:
     if control is None:
         return None
     text = [f"{_sentence(control)} {_how(control)}"]
+    if control.default_verdict:
+        text.append(f"It is {control.default_verdict}, which is what the search itself has gained.")
     if not control.is_better:
         path = shlex.quote(str(facts.path / CONTROL_NETWORK))
         source = shlex.quote(facts.config.data.source)

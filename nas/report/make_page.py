@@ -60,7 +60,7 @@ def _lead(result: Mapping[str, Any]) -> str:
     where = (
         "found by the search"
         if result["network"] == "search"
-        else f"the stock network {result['name']}, because the search found none that was better"
+        else f"{result['name']}, of the control, because the search found none that was better"
     )
     verdict = ""
     if result["control"] is not None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nas.core.errors import InputError
+from nas.core.units import format_quantity
 from nas.evaluate.cost.exact import network_cost
-from nas.evaluate.objective.limits import Limits
+from nas.evaluate.objective.limits import METRIC_WORDS, Limits
 from nas.scale.compound import Scaling, scale
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.network import Network
@@ -38,12 +39,14 @@ class StockNetwork:
         scaling: its scaling.
         network: the scaled network.
         costs: its costs by metric.
+        is_default: whether it is the default architecture of a search space instead.
     """
 
     name: str
     scaling: Scaling
     network: Network
     costs: Mapping[str, float]
+    is_default: bool = False
 
     @property
     def words(self) -> str:
@@ -103,7 +106,7 @@ def fit_to_limits(network: Network, resolution: int, limits: Limits, costs: Cost
             closest = min(closest, (away, full), key=lambda one: one[0])
     if not fullest[0]:
         smallest = Scaling(network.name, width=_WIDTHS[0], depth=min(_DEPTHS), resolution=resolution)
-        raise InputError(_does_not_fit(network, costs(scale(network, smallest)), limits))
+        raise InputError(_does_not_fit(costs(scale(network, smallest)), limits))
     best = fullest[1] if math.isinf(closest[0]) else closest[1]
     width = float(f"{best.width:.4g}")
     best = replace(best, width=width if used(replace(best, width=width)) <= 1 else best.width)
@@ -168,6 +171,6 @@ def _largest_width(used: Callable[[float], float]) -> float | None:
     return math.exp(low)
 
 
-def _does_not_fit(network: Network, costs: Mapping[str, float], limits: Limits) -> str:
-    told = ", ".join(f"{limit.metric} {costs.get(limit.metric, math.nan):,.4g}" for limit in limits)
-    return f"{network.name}: its smallest scaling has {told}; asked for {', '.join(map(str, limits))}"
+def _does_not_fit(costs: Mapping[str, float], limits: Limits) -> str:
+    told = (f"{format_quantity(costs[one.metric])} {METRIC_WORDS.get(one.metric, one.metric)}" for one in limits)
+    return f"its smallest scaling has {', '.join(told)}"

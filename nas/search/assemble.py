@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.controllers.registry import find_controller, fitted_options
+from nas.controllers.registry import fitted_options
 from nas.controllers.task import Task
 from nas.core.errors import InputError, nearest_name
 from nas.core.records import Architecture, Trial
@@ -33,7 +33,7 @@ from nas.scale.grid import ScalingSpace
 from nas.search.config import RunConfig
 from nas.search.config_objective import budget, check_device, reward
 from nas.search.genes import check_genes_are_seen, searched_resolutions
-from nas.search.run_directory import read_trials
+from nas.search.warm_start import earlier_trials
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
@@ -59,6 +59,7 @@ class Setup:
         limits: limits on costs; an architecture must satisfy them before it is trained.
         evaluator: properties that the evaluator declares.
         earlier: trials of an earlier run for the controller's warm start, with rewards computed by this run's reward.
+        taken: networks of an earlier run on other images, which are trained first.
     """
 
     config: RunConfig
@@ -70,6 +71,7 @@ class Setup:
     limits: Limits
     evaluator: EvaluatorKind
     earlier: Sequence[Trial] = ()
+    taken: Sequence[Architecture] = ()
 
     @property
     def controller_options(self) -> dict[str, Any]:
@@ -140,7 +142,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         recipe=recipe,
         limits=limits,
         evaluator=evaluator,
-        earlier=_earlier_trials(config, space, costs, maximised, resumed),
+        earlier=earlier_trials(config, space, costs, maximised, resumed),
     )
 
 
@@ -168,42 +170,6 @@ def space_of(config: RunConfig) -> SearchSpace:
         return ScalingSpace(config.scaling)
     space = load_space(config.space)
     return space if config.preset is None else apply_preset(space, config.preset)
-
-
-def _earlier_trials(
-    config: RunConfig, space: SearchSpace, costs: KnownCosts, maximised: Reward, resumed: bool
-) -> list[Trial]:
-    """Return the trials of the run that ``warm_start`` names.
-
-    Raises:
-        InputError: if it has no trials, they belong to another space, or the controller cannot learn from them.
-    """
-    if config.warm_start is None or (resumed and not Path(config.warm_start).is_dir()):
-        return []
-    name = config.controller["name"]
-    if not find_controller(name).learns:
-        raise InputError(
-            f"warm_start: controller '{name}' does not learn from an earlier run; use predictor, evolution, nsga2, "
-            "local or optuna:TPESampler"
-        )
-    trials = read_trials(Path(config.warm_start))
-    try:
-        for trial in trials:
-            spaces.check(space, trial.architecture)
-    except InputError as error:
-        raise InputError(f"warm_start: the run '{config.warm_start}' does not fit this space: {error}") from None
-    return [_valued(trial, costs, maximised) for trial in trials]
-
-
-def _valued(trial: Trial, costs: KnownCosts, maximised: Reward) -> Trial:
-    """Return a trial with this run's costs and reward."""
-    if trial.status != "ok":
-        return trial
-    try:
-        metrics = {**trial.metrics, **costs(trial.architecture)}
-        return replace(trial, metrics=metrics, reward=maximised(metrics))
-    except (InputError, KeyError):
-        return replace(trial, status="failed", reward=None)
 
 
 def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:

@@ -22,7 +22,7 @@ from nas.search.assemble import Setup
 from nas.search.b0_comparison import SAMPLE, B0Comparison, compare_with_b0
 from nas.search.confirmation import JOURNAL, Confirmation, confirm_best, confirming_rows
 from nas.search.control import JOURNAL as CONTROL
-from nas.search.control import Control, compare, control_result, limits_of, train_control
+from nas.search.control import Control, Rows, compare, control_result, limits_of, train_control
 from nas.search.fidelity import RUNGS
 from nas.search.loop import SPENT
 from nas.search.result import RESULT, ControlResult, Result
@@ -32,7 +32,7 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
 
-CONTROL_NETWORK = "control.yaml"
+CONTROL_NETWORK, DEFAULT_NETWORK = "control.yaml", "default.yaml"
 _log = logging.getLogger(__name__)
 
 
@@ -139,7 +139,7 @@ def conclude(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callbac
         run.write("baseline.yaml", network_to_yaml(network) if network else _genotype_yaml(baseline)),
         run.write(RESULT, result.to_json()),
         *([run.write("neighbours.csv", as_csv(nearby))] if nearby else []),
-        *([run.write(CONTROL_NETWORK, _best_stock(control, compared))] if control and compared else []),
+        *_control_files(run, control, compared),
         run.path / "run.log",
     ]
     files[2:2] = [run.path / name for name in (RUNGS, SPENT, CONTROL, JOURNAL) if (run.path / name).exists()]
@@ -178,18 +178,26 @@ def _compared(
     if not confirmation.stock:
         return None
     best = confirmation.stock[0]
+    default = confirmation.default
     ours, theirs = (confirming_rows(setup, run, one) for one in (confirmation.winner, best))
-    count = min(len(ours), len(theirs))
+    third = [] if default is None else confirming_rows(setup, run, default)
+    count = min(len(ours), len(theirs), len(third) or len(ours))
     if not count or best.stock is None:
         return None
-    means = {one.stock.name: one.accuracies for one in confirmation.stock if one.stock is not None}
-    return control_result(setup, run, control, best.stock, ours[:count], theirs[:count], confirmation.noise, means)
+    rows = Rows(ours[:count], theirs[:count], third[:count])
+    means = {one.stock.name: one.accuracies for one in (*confirmation.stock, *confirmation.defaults) if one.stock}
+    return control_result(setup, run, control, best.stock, rows, confirmation.noise, means)
 
 
-def _best_stock(control: Control, compared: ControlResult) -> str:
-    """Return the stage table of the best stock network."""
-    network = next(one.network for one in control.networks if one.name == compared.best)
-    return network_to_yaml(network)
+def _control_files(run: Run, control: Control | None, compared: ControlResult | None) -> list[Path]:
+    """Write the stage tables of the best stock network and of the space's default architecture."""
+    if control is None or compared is None:
+        return []
+    best = next(one.network for one in control.networks if one.name == compared.best)
+    files = [run.write(CONTROL_NETWORK, network_to_yaml(best))]
+    if control.default is not None:
+        files.append(run.write(DEFAULT_NETWORK, network_to_yaml(control.default.network)))
+    return files
 
 
 def _measured_ms(setup: Setup, network: Network | None) -> float | None:

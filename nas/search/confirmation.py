@@ -66,12 +66,19 @@ class Confirmation:
         epochs: epochs of each training; ``None``: the evaluator's own schedule.
         noise: noise of one training from seed to seed; ``None`` if no candidate was trained twice.
         stock: the stock networks of the control, in the same order.
+        defaults: the space's default architecture; empty if it was not trained.
     """
 
     candidates: tuple[Candidate, ...]
     epochs: int | None
     noise: Noise | None
     stock: tuple[Candidate, ...] = ()
+    defaults: tuple[Candidate, ...] = ()
+
+    @property
+    def default(self) -> Candidate | None:
+        """The space's default architecture; ``None`` if it was not trained."""
+        return self.defaults[0] if self.defaults else None
 
     @property
     def winner(self) -> Candidate:
@@ -93,13 +100,16 @@ class Confirmation:
         The winner and the best stock network are among them unless one is significantly better than the other.
         """
         own, stock = self.tied, self._near(self.stock) if self.stock else []
-        first = [self.winner, *self.stock[:1]]
-        open_yet = len(first) == 2 and (
-            self.noise is None
-            or abs(first[0].mean - first[1].mean)
-            <= self.noise.smallest_difference(len(first[0].accuracies), len(first[1].accuracies))
-        )
+        first = [self.winner, *self.stock[:1], *self.defaults]
+        open_yet = any(self._is_open(one) for one in first[1:])
         return [*first, *own, *stock] if own or stock or open_yet else []
+
+    def _is_open(self, other: Candidate) -> bool:
+        """Return whether the winner and a network of the control are not significantly different yet."""
+        if self.noise is None:
+            return True
+        smallest = self.noise.smallest_difference(len(self.winner.accuracies), len(other.accuracies))
+        return abs(self.winner.mean - other.mean) <= smallest
 
     def _near(self, ranked: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates behind the first that are not significantly worse."""
@@ -144,7 +154,8 @@ def confirm_best(
     if not settings.candidates:
         return None
     best, others = choose(run.trials, settings.candidates, setup.reward)
-    stock = {-1 - place: one for place, one in enumerate(control.trained[: settings.candidates] if control else ())}
+    rivals = [*control.stock[: settings.candidates], *([control.default] if control.default else [])] if control else []
+    stock = {-1 - place: one for place, one in enumerate(rivals)}
     journal = confirm_journal(run)
     rows = [row for row in journal.rows if row["epochs"] == confirm_epochs(setup)]
     known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
@@ -262,10 +273,12 @@ def _judge(
             metrics = {**trial.metrics, "accuracy": statistics.fmean(accuracies)}
             own_stock = stock.get(trial.number)
             found.append(Candidate(trial, accuracies, _reward(setup, metrics), trial in others, own_stock))
-    candidates, control = (_ranked([one for one in found if (one.stock is not None) is kind]) for kind in (False, True))
+    candidates = _ranked([one for one in found if one.stock is None])
+    control = _ranked([one for one in found if one.stock is not None and not one.stock.is_default])
+    defaults = _ranked([one for one in found if one.stock is not None and one.stock.is_default])
     if not candidates:
         return None
-    return Confirmation(candidates, epochs, measure_noise(one.accuracies for one in found), control)
+    return Confirmation(candidates, epochs, measure_noise(one.accuracies for one in found), control, defaults)
 
 
 def _ranked(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -9,14 +9,18 @@ of them was chosen by.
 from __future__ import annotations
 
 import logging
+import math
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from nas.core.callback import Callback
 from nas.core.errors import InputError
+from nas.core.journal import read_rows
 from nas.core.records import Architecture, Trial
 from nas.core.statistics import Difference, Noise, mean_difference, measure_noise, paired_difference
 from nas.core.units import format_quantity
@@ -39,7 +43,6 @@ from nas.search_spaces.network import Network
 JOURNAL = "control.jsonl"
 STOCK_SPACE = "stock"
 _log = logging.getLogger(__name__)
-_WAVES = 4  # control trainings take at most about one in this many of the trainings that a time budget allows
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,16 @@ class Control:
     errors: Mapping[str, str]
 
     @property
-    def trained(self) -> list[StockNetwork]:
-        """The networks that were trained without a fault, by decreasing validation accuracy."""
-        known = [one for one in self.networks if self.accuracies.get(one.name) is not None]
+    def stock(self) -> list[StockNetwork]:
+        """The stock networks that were trained without a fault, by decreasing validation accuracy."""
+        known = [one for one in self.networks if self.accuracies.get(one.name) is not None and not one.is_default]
         return sorted(known, key=lambda one: -(self.accuracies[one.name] or 0.0))
+
+    @property
+    def default(self) -> StockNetwork | None:
+        """The space's default architecture; ``None`` if it was not trained."""
+        known = (one for one in self.networks if one.is_default and self.accuracies.get(one.name) is not None)
+        return next(known, None)
 
 
 def has_control(setup: Setup) -> bool:
@@ -95,7 +104,7 @@ def stock_of(setup: Setup, limits: Limits) -> tuple[list[StockNetwork], dict[str
     found, refused = stock_networks(setup.config.control.networks, resolution, classes, limits, costs)
     if pattern is not None:
         try:
-            found.append(fit_to_limits(pattern, resolution, limits, costs))
+            found.insert(1, replace(fit_to_limits(pattern, resolution, limits, costs), is_default=True))
         except InputError as error:
             refused[pattern.name] = str(error)
     return found, refused
@@ -117,7 +126,7 @@ def train_control(
     pool: PoolStarter | None,
     callback: Callback,
     limits: Limits | None,
-    most: int | None = None,
+    seconds: float = math.inf,
 ) -> Control | None:
     """Train the stock networks once each. Trainings that an earlier process finished are not repeated.
 
@@ -127,7 +136,7 @@ def train_control(
         pool: returns the workers; ``None``: only finished trainings are used.
         callback: receives a message after each training.
         limits: the limits to scale to; ``None``: there is no control yet.
-        most: the most networks to train; ``None``: all.
+        seconds: wall-clock seconds after which no further training begins; at least one wave is trained.
 
     Returns:
         The control; ``None`` if there is none.
@@ -139,15 +148,21 @@ def train_control(
     done = [one for one in networks if not journal.missing([training(setup, one.name, one.network, 0)])]
     if pool is None:
         networks = done
-    elif most is not None:
-        networks = [*done, *(one for one in networks if one not in done)][: max(most, len(done))]
     words = {one.name: one.words for one in networks}
 
     def ended(row: Row, left: int) -> None:  # noqa: ARG001
         callback.message(f"control  {words[row['network']]}: {outcome(row)}  ({row['seconds']:.1f} s)")
 
     trainings = _numbered([training(setup, one.name, one.network, 0) for one in networks])
-    rows = journal.run(trainings, pool or _no_pool, ended) if trainings else []
+    rows, begun = list[Row](), time.monotonic()
+    size = pool().capacity if pool is not None and journal.missing(trainings) else len(trainings)
+    for first in range(0, len(trainings), max(1, size)):
+        if first and time.monotonic() - begun > seconds:
+            left = networks[first:]
+            networks = networks[:first]
+            callback.message(f"control  no time for {', '.join(one.name for one in left)}")
+            break
+        rows += journal.run(trainings[first : first + size], pool or _no_pool, ended)
     for name, reason in refused.items():
         _log.info("control: %s is left out: %s", name, reason)
     return Control(
@@ -156,11 +171,6 @@ def train_control(
         {str(row["network"]): row["accuracy"] for row in rows},
         {str(row["network"]): str(row["error"]) for row in rows if row["error"]},
     )
-
-
-def affordable(trials: int | None) -> int | None:
-    """Return how many stock networks to train if a time budget allows ``trials`` trainings; ``None`` for all."""
-    return None if trials is None else max(1, trials // _WAVES)
 
 
 def compare(
@@ -184,14 +194,15 @@ def compare(
     Returns:
         The comparison; ``None`` if no stock network was trained, or a training is missing.
     """
-    if control is None or not control.trained:
+    if control is None or not control.stock:
         return None
-    best, (name, network, architecture) = control.trained[0], baseline
+    best, (name, network, architecture) = control.stock[0], baseline
+    rivals = [best, *([control.default] if control.default else [])]
     journal, rounds = control_journal(run), range(setup.config.control.trainings)
     trainings = _numbered(
         [
             *(training(setup, name, network, number, architecture) for number in rounds),
-            *(training(setup, best.name, best.network, number) for number in rounds),
+            *(training(setup, one.name, one.network, number) for one in rivals for number in rounds),
         ]
     )
     if pool is None and journal.missing(trainings):
@@ -202,10 +213,20 @@ def compare(
         callback.message(f"compare  {row['network']}, seed {row['round']}: {outcome(row)}{tested}")
 
     rows = journal.run(trainings, pool or _no_pool, ended)
-    ours, theirs = ([row for row in rows if row["network"] == one and row["accuracy"]] for one in (name, best.name))
-    if not ours or not theirs:
+    own = {one: [row for row in rows if row["network"] == one and row["accuracy"]] for one in (name, best.name)}
+    if not own[name] or not own[best.name]:
         return None
-    return control_result(setup, run, control, best, ours, theirs)
+    default = [row for row in rows if control.default and row["network"] == control.default.name and row["accuracy"]]
+    return control_result(setup, run, control, best, Rows(own[name], own[best.name], default))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Lines of trainings from the same seeds: of the baseline, of the best stock network, of the space's default."""
+
+    baseline: Sequence[Row]
+    stock: Sequence[Row]
+    default: Sequence[Row] = ()
 
 
 def control_result(
@@ -213,8 +234,7 @@ def control_result(
     run: Run,
     control: Control,
     best: StockNetwork,
-    ours: Sequence[Row],
-    theirs: Sequence[Row],
+    rows: Rows,
     noise: Noise | None = None,
     means: Mapping[str, Sequence[float]] | None = None,
 ) -> ControlResult:
@@ -225,15 +245,17 @@ def control_result(
         run: the run directory.
         control: the stock networks.
         best: the best of them.
-        ours: lines of the baseline's trainings.
-        theirs: lines of the stock network's trainings.
+        rows: lines of the compared trainings.
         noise: noise of a training from seed to seed; ``None``: that of these trainings.
         means: validation accuracies of stock networks in confirming trainings, by name.
     """
-    own, other = ([float(row["test_accuracy"]) for row in rows] for rows in (ours, theirs))
-    noise = noise or measure_noise([own, other])
+    ours, theirs = rows.baseline, rows.stock
+    tested = [[float(row["test_accuracy"]) for row in one] for one in (ours, theirs, rows.default) if one]
+    own, other = tested[:2]
+    noise = noise or measure_noise(tested)
     images = _test_images(run)
     difference = _difference(ours, theirs, images, noise)
+    default = _difference(ours, rows.default, images, noise) if rows.default else None
     return ControlResult(
         networks=tuple(_network_result(one, control, (means or {}).get(one.name)) for one in control.networks),
         refused=dict(control.refused),
@@ -246,6 +268,8 @@ def control_result(
         difference=difference.value,
         half_width=min(1.0, difference.half_width),
         test_images=images,
+        default_difference=None if default is None else default.value,
+        default_half_width=None if default is None else min(1.0, default.half_width),
     )
 
 
@@ -274,6 +298,11 @@ def control_journal(run: Run) -> TrainingJournal:
     )
 
 
+def control_seconds(run: Path) -> float:
+    """Return the seconds of a run's control trainings so far."""
+    return sum(float(row.get("seconds", 0.0)) for row in read_rows(run / JOURNAL))
+
+
 def _difference(ours: Sequence[Row], theirs: Sequence[Row], images: int, noise: Noise | None) -> Difference:
     """Return the difference of the mean test scores; its interval comes from the single images where they are known."""
     own, other = ([float(row["test_accuracy"]) for row in rows] for rows in (ours, theirs))
@@ -298,6 +327,7 @@ def _network_result(one: StockNetwork, control: Control, confirmed: Sequence[flo
         accuracy=control.accuracies.get(one.name),
         confirmed=tuple(confirmed or ()),
         error=control.errors.get(one.name),
+        is_default=one.is_default,
     )
 
 

@@ -99,7 +99,7 @@ class SearchLoop:
             if not self._tell():
                 return
             with self._calling("ask"):
-                proposals = self.controller.ask(free if self.lag is None else 1)
+                proposals = self._taken_over() or self.controller.ask(free if self.lag is None else 1)
             if not isinstance(proposals, list):
                 raise InputError(
                     f"controller {self._controller_name}: ask() has to return a list, got {proposals!r:.80}"
@@ -110,6 +110,15 @@ class SearchLoop:
             self.exhausted = not proposals
             if proposals:
                 self._checkpoint()
+
+    def _taken_over(self) -> list[Architecture]:
+        """Return the next network of an earlier run on other images; empty if all have been proposed."""
+        begun = {one.architecture for one in (*self._in_flight.values(), *self._waiting, *self._paused.values())}
+        begun |= {trial.architecture for trial in self._finished.values()}
+        left = [architecture for architecture in self.setup.taken if architecture not in begun][:1]
+        if left:
+            self.controller.remember(left)
+        return left
 
     def _submit(self) -> None:
         """Start promoted trials, then waiting proposals, on free workers."""

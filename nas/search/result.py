@@ -62,6 +62,8 @@ class ControlNetwork(_Model):
     confirmed: tuple[float, ...] = ()
     """Validation accuracies of its confirming trainings, fractions."""
     error: str | None = None
+    is_default: bool = False
+    """Whether it is the default architecture of the space, not a stock network."""
 
 
 class ControlResult(_Model):
@@ -86,6 +88,18 @@ class ControlResult(_Model):
     half_width: float
     """Half the width of the 95% interval of ``difference``."""
     test_images: int = 0
+    default_difference: float | None = None
+    """Mean test accuracy of the baseline minus that of the space's default architecture; ``None`` if not trained."""
+    default_half_width: float | None = None
+    """Half the width of the 95% interval of ``default_difference``."""
+
+    @property
+    def default_verdict(self) -> str:
+        """The comparison with the space's default architecture in words; empty if there is none."""
+        if self.default_difference is None or self.default_half_width is None:
+            return ""
+        points = f"{100 * abs(self.default_difference):.1f} ± {100 * self.default_half_width:.1f} points"
+        return f"{points} {'above' if self.default_difference >= 0 else 'below'} the space's default architecture"
 
     @property
     def is_better(self) -> bool:

@@ -30,7 +30,7 @@ from nas.search.assemble import Setup, prepare
 from nas.search.baseline import Baseline, conclude
 from nas.search.callback import SearchCallback, SearchState, fitted_words
 from nas.search.config import OPEN_ENDED, RunConfig, validate_config
-from nas.search.control import affordable, control_journal, limits_of, train_control
+from nas.search.control import control_journal, limits_of, train_control
 from nas.search.estimate import ESTIMATED, estimate_trial
 from nas.search.fidelity import RUNGS
 from nas.search.inputs import keep_inputs, resolve_inputs
@@ -39,10 +39,12 @@ from nas.search.run_directory import Run, check_free
 from nas.search.run_log import LogCallback, log_file, termination_as_interrupt
 from nas.search.tally import Tally, most_macs
 from nas.search.time_budget import TimeAccount, TimeBudget
+from nas.search.warm_start import best_first, gain_words, is_on_other_images
 from nas.search_spaces import space as spaces
 
 _log = logging.getLogger("nas")
 _FEW_IMAGES = 100  # with fewer validation images, one image changes accuracies by more than 1%
+_CONTROL_SHARE = 0.3  # of a time budget, after which no further training of the control begins
 _UNKNOWN_TRIALS = 100  # expected trials of an open-ended run if the duration of a trial is not known
 
 
@@ -294,6 +296,7 @@ def _run_trials(
         expected = {"expected_trials": run.config.expected_trials}
         setup = replace(setup, config=setup.config.model_copy(update=expected))
     _train_control(setup, run, pool, callback, time_account)
+    setup = _with_warm_start(setup, run, callback)
     controller = _make_controller(setup)
     goal = None if config.is_open_ended else config.trials
     tally = Tally(run.trials, most_macs(config))
@@ -306,6 +309,8 @@ def _run_trials(
     finally:
         for one in callbacks:
             one.trials_ended()
+    if setup.taken and (words := gain_words(run.trials, setup.taken, str(config.warm_start))):
+        callback.message(words)
     if loop.spent:
         return f"The budget of {config.budget} allows no further trial (resume with a larger --budget for more)"
     if not loop.exhausted or len(run.trials) >= config.trials:
@@ -315,17 +320,30 @@ def _run_trials(
     return f"{what} in the band"
 
 
+def _with_warm_start(setup: Setup, run: Run, callback: Callback) -> Setup:
+    """Return the setup of a run whose warm start has other images: only the order of its networks is taken over."""
+    config, digest = setup.config, None if run.images is None else run.images.digest
+    if not setup.earlier or not is_on_other_images(config, digest):
+        return setup
+    taken = best_first(setup.earlier, setup.domain, config.expected_trials or config.trials)
+    callback.message(
+        f"Warm start: '{config.warm_start}' has other images, so its accuracies do not compare; its "
+        f"{len(taken)} best networks inside this budget are trained first"
+    )
+    return replace(setup, earlier=(), taken=taken)
+
+
 def _train_control(setup: Setup, run: Run, pool: PoolStarter, callback: Callback, account: TimeAccount | None) -> None:
     """Train the control before the first trial, if the limits are known by then; its seconds count in the budget."""
-    most = None if account is None else affordable(account.affords(pool().capacity))
-    control = train_control(setup, run, pool, callback, limits_of(setup), most)
+    seconds = math.inf if account is None else _CONTROL_SHARE * account.clock_left_s(pool().capacity)
+    control = train_control(setup, run, pool, callback, limits_of(setup), seconds)
     if control is None:
         return
     if account is not None:
         account.took_besides(sum(float(row["seconds"]) for row in control_journal(run).rows))
-    if not control.networks:
-        told = "; ".join(control.refused.values())
-        callback.warning(f"no stock network fits this budget, so there is no control: {told}")
+    if all(one.is_default for one in control.networks) and control.refused:
+        told = "; ".join(f"{name}: {reason}" for name, reason in control.refused.items())
+        callback.warning(f"no stock network fits this budget, so the search has no control. {told}")
 
 
 def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Callback) -> TimeAccount:

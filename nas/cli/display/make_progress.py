@@ -68,7 +68,7 @@ def print_made(made: Made, console: Console) -> None:
     result = made.result
     low, high = result["interval"]
     console.print()
-    kind = "found by the search" if result["network"] == "search" else f"stock network: {result['name']}"
+    kind = "found by the search" if result["network"] == "search" else f"of the control: {result['name']}"
     say(console, f"Network         {kind}; {result['epochs']} epochs at {result['resolution']} px")
     say(
         console,

@@ -125,6 +125,8 @@ def print_control(control: ControlResult, console: Console) -> None:
         f"                {control.baseline_test:.2%} against {control.best_test:.2%} of {control.test_images:,} test "
         f"images, {times}, 95% interval",
     )
+    if control.default_verdict:
+        say(console, f"                {control.default_verdict}")
 
 
 def _print_confirmation(confirmation: Confirmation, console: Console) -> None:

@@ -18,7 +18,7 @@ from nas.evaluate.predictions import unpack
 from nas.evaluate.proxy.augmentation import augment
 from nas.evaluate.proxy.evaluator import ProxyEvaluator, choose_device
 from nas.evaluate.proxy.images import Images, Normalisation
-from nas.evaluate.proxy.loop import Training
+from nas.evaluate.proxy.loop import Training, predict
 from nas.evaluate.proxy.optimizers import make_optimizer, schedule
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.search_spaces.network import Network
