@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -210,7 +211,8 @@ def run(arguments: argparse.Namespace) -> None:
                     if key_of(cell) in done:
                         continue
                     command = [sys.executable, "-m", "benchmarks.worth_it", "arm", json.dumps(cell)]
-                    subprocess.run([*command, "--data", arguments.data, "--work", arguments.work], check=False)
+                    command += ["--data", arguments.data, "--work", arguments.work]
+                    subprocess.run(command, check=False, env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"})
 
 
 def run_arm(arguments: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas.core.cores import available_cores
 from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.search_spaces.network import Network
@@ -9,15 +10,24 @@ from nas.training.config import TrainConfig, make_config
 from nas.training.recipe import SMALL_IMAGES, epochs_for
 
 _SHARE = 0.92  # of the time; the rest is for what the estimate misses
+_EFFICIENCY = 0.65  # of several processes on CPUs, each of which trains on its part of every batch with one thread
+_START_S = 25.0  # until the processes have started
 
 
 def fitted_config(
-    network: Network, thing: str, data: DataSettings, seed: int, seconds: float, class_weights: bool = False
+    network: Network,
+    thing: str,
+    data: DataSettings,
+    seed: int,
+    seconds: float,
+    class_weights: bool = False,
+    processes: int | None = None,
 ) -> TrainConfig:
     """Return the configuration of a training that takes about ``seconds``, or less if more epochs would not help.
 
     A few steps are timed for that. The recipe is ``small-images``, with the regularisation that so many epochs of so
-    few images need.
+    few images need. On CPUs, one process for each core trains on its part of every batch: threads of one process gain
+    little with small networks, and lose much if other work shares the machine.
 
     Args:
         network: the network, at the resolution of its training.
@@ -26,6 +36,7 @@ def fitted_config(
         seed: the seed.
         seconds: the time.
         class_weights: whether rare classes count as much as frequent ones.
+        processes: number of processes on CPUs; ``None``: one for each core; below 2: this process alone.
 
     Raises:
         InputError: if the images cannot be used.
@@ -37,12 +48,18 @@ def fitted_config(
     from nas.training.run import trained_network
 
     values = data.model_dump(mode="json", exclude={"resolution"})
+    device = choose_device("auto")
+    count = 0 if device == "cuda" else available_cores() if processes is None else processes
+    count = count if count > 1 else 0
     changes = {"thing": thing, "resolution": network.resolution, "seed": seed, "data": values}
-    config = make_config(changes, SMALL_IMAGES, [])
+    config = make_config({**changes, "workers": {"count": count}}, SMALL_IMAGES, [])
     images = load_data(config.data_settings(), views=config.views())
-    recipe = config.recipe.model_copy(update={"class_weights": class_weights})
+    threads = 1 if count else config.recipe.threads
+    recipe = config.recipe.model_copy(update={"class_weights": class_weights, "threads": threads})
     config = config.model_copy(update={"recipe": recipe})
     trained = trained_network(network, config, len(images.classes), None)
-    epoch_s = epoch_seconds(trained, config, images, torch.device(choose_device(config.workers.train_device)))
+    epoch_s = epoch_seconds(trained, config, images, torch.device(device))
+    if count:
+        epoch_s, seconds = epoch_s / (count * _EFFICIENCY), seconds - _START_S
     recipe = epochs_for(recipe, max(1, int(seconds * _SHARE / epoch_s)), len(images.train.labels))
     return config.model_copy(update={"recipe": recipe})

@@ -30,6 +30,7 @@ class Plan:
         epochs: epochs of a trial.
         candidates: candidates of the confirmation.
         rounds: rounds of the confirmation.
+        confirm_s: seconds of the confirmation.
         export_s: seconds kept for export and page.
     """
 
@@ -38,6 +39,7 @@ class Plan:
     epochs: int
     candidates: int
     rounds: int
+    confirm_s: float
     export_s: float
 
     @property
@@ -77,4 +79,4 @@ def make_plan(total_s: float, epoch_s: float, workers: int) -> Plan:
     trainings = confirm_s * workers / (CONFIRM_FACTOR * epochs * own)
     candidates = int(min(4, max(1, (trainings - 2 * _LATER_ROUND) / 3)))
     rounds = _ROUNDS if trainings >= 3 * candidates + 2 * _LATER_ROUND else _LEAST_ROUNDS
-    return Plan(search_s, trials, epochs, candidates, rounds, min(MOST_EXPORT_S, EXPORT * total_s))
+    return Plan(search_s, trials, epochs, candidates, rounds, confirm_s, min(MOST_EXPORT_S, EXPORT * total_s))

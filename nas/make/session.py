@@ -47,6 +47,7 @@ from nas.weights.find import weights_or_initial
 
 Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 64
+_FIRST_ROUND = 0.6  # of the confirmation's time: after that, a further round would take too long
 _STEPS = 12  # an epoch of a proxy has at least about this many steps
 _FORMATS = ("onnx", "py", "yaml")
 _COARSE = 0.25  # a folder whose test images cannot show such a difference says nothing
@@ -186,6 +187,7 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
         "candidates": plan.candidates,
         "rounds": plan.rounds,
         "epochs": CONFIRM_FACTOR * plan.epochs,
+        "seconds": plan.confirm_s * _FIRST_ROUND,
     }
     return validate_config(values, "nas make")
 
@@ -267,7 +269,8 @@ def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stop
     else:
         thing, weighs = str((folder.path / SEARCH).resolve()), _weighs(folder)
         seconds = folder.left_s - reserve
-        config = fitted_config(network, thing, folder.config.data, folder.config.seed, seconds, weighs)
+        own = folder.config
+        config = fitted_config(network, thing, own.data, own.seed, seconds, weighs, own.workers)
         callback.message(f"Training {config.recipe.epochs} epochs in {format_duration(max(0.0, seconds))}")
         prepared = prepare_training(network, config, path, callback)
         run, images = prepared.run, prepared.images

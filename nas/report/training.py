@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.core.callback import Callback
 from nas.core.documents import read_mapping
 from nas.core.errors import InputError
-from nas.report.chart import BLUE, GREY, ORANGE, Chart, new_chart
-from nas.report.layout import PageSection, Picture, Table
+from nas.core.version import package_version
+from nas.report.chart import BLUE, GREY, ORANGE, Chart, new_chart, report_style
+from nas.report.layout import Page, PageSection, Picture, Table
+from nas.report.page import FILE, write_page
 from nas.training.judgement import MISTAKES
 from nas.training.run import CONFIG, HISTORY
 from nas.weights.file import RESULT
@@ -47,6 +50,42 @@ class TrainingFacts:
         text = (path / HISTORY).read_text(encoding="utf-8")
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
         return cls(path, result, rows)
+
+
+def is_training(path: Path) -> bool:
+    """Return whether a path is the folder of a training."""
+    return (path / CONFIG).is_file()
+
+
+def write_training_report(path: Path, target: Path | None = None) -> list[Path]:
+    """Write the page of a training's folder; return the files.
+
+    Args:
+        path: the folder.
+        target: path of the page; by default ``report.html`` in the folder.
+
+    Raises:
+        InputError: if the training has not ended.
+        WorkError: if the page cannot be written.
+    """
+    facts = TrainingFacts.read(path)
+    with report_style():
+        page = Page(
+            title=path.resolve().name,
+            kind="A trained network",
+            lead=training_lead(facts),
+            sections=tuple(training_sections(facts)),
+            footer=f"Written by nas {package_version()}. MACs are multiply-adds, which the papers call FLOPS.",
+        )
+        return write_page(page, [], target or path / FILE)
+
+
+def draw_training_report(path: Path, callback: Callback) -> None:
+    """Write a training's page. If this fails, only warn, because the training itself is not affected."""
+    try:
+        write_training_report(path)
+    except Exception as error:
+        callback.warning(f"{path / FILE} could not be drawn ({error}); the training is not affected")
 
 
 def training_lead(facts: TrainingFacts) -> str:

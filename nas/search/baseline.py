@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -109,7 +110,9 @@ def conclude(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callbac
     Returns:
         ``None`` if no trial succeeded.
     """
-    control = train_control(setup, run, pool, callback, limits_of(setup, best_trial(run.trials)))
+    spent = setup.config.budget is not None and bool(run.rows(CONTROL))  # then no time is left for more of it
+    limits = limits_of(setup, best_trial(run.trials))
+    control = train_control(setup, run, pool, callback, limits, 0.0 if spent else math.inf)
     confirmation = confirm_best(setup, run, pool, callback, control)
     baseline = confirmation.winner.trial if confirmation else best_trial(run.trials)
     if baseline is None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from nas.core.flag import RUN, Flag
-from nas.core.section import Count, Milliseconds, Section, Throughput
+from nas.core.section import Count, Milliseconds, Seconds, Section, Throughput
 from nas.core.units import parse_bytes, parse_count, parse_milliseconds
 from nas.scale.stock import STOCK
 
@@ -187,6 +187,8 @@ class ConfirmationSettings(Section):
     rounds: int = Field(default=3, ge=1)
     """Maximum number of rounds, each with other seeds; after the first round, only candidates that may still be the
     best are trained."""
+    seconds: Seconds = Field(default=None, gt=0)
+    """Wall-clock seconds after which no further round begins; unset: the rounds alone decide."""
     epochs: int | None = Field(default=None, ge=1)
     """Epochs of each confirming training; unset: three times those of a full training, or the evaluator's own schedule
     if those are not known."""

@@ -6,7 +6,9 @@ in rounds: the first round trains all of them, each later round only those that 
 
 from __future__ import annotations
 
+import math
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -167,7 +169,10 @@ def confirm_best(
 
     doubles = [_stock_trial(number, one) for number, one in stock.items()]
     contenders, found = [*best, *others, *doubles], None
+    begun = time.monotonic()
     for number in range(settings.rounds):
+        if number and pool is not None and time.monotonic() - begun > (settings.seconds or math.inf):
+            break
         trainings = [confirm_training(setup, trial, number, stock.get(trial.number)) for trial in contenders]
         if pool is None and journal.missing(trainings):
             break  # an incomplete round is not evaluated

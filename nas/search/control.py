@@ -146,23 +146,21 @@ def train_control(
     networks, refused = stock_of(setup, limits)
     journal = control_journal(run)
     done = [one for one in networks if not journal.missing([training(setup, one.name, one.network, 0)])]
-    if pool is None:
-        networks = done
+    left = [one for one in networks if one not in done] if pool is not None else []
     words = {one.name: one.words for one in networks}
 
     def ended(row: Row, left: int) -> None:  # noqa: ARG001
         callback.message(f"control  {words[row['network']]}: {outcome(row)}  ({row['seconds']:.1f} s)")
 
-    trainings = _numbered([training(setup, one.name, one.network, 0) for one in networks])
-    rows, begun = list[Row](), time.monotonic()
-    size = pool().capacity if pool is not None and journal.missing(trainings) else len(trainings)
-    for first in range(0, len(trainings), max(1, size)):
-        if first and time.monotonic() - begun > seconds:
-            left = networks[first:]
-            networks = networks[:first]
-            callback.message(f"control  no time for {', '.join(one.name for one in left)}")
-            break
-        rows += journal.run(trainings[first : first + size], pool or _no_pool, ended)
+    begun = time.monotonic()
+    while left and pool is not None and (not done or time.monotonic() - begun < seconds):
+        wave, left = left[: pool().capacity], left[pool().capacity :]
+        journal.run(_numbered([training(setup, one.name, one.network, 0) for one in wave]), pool, ended)
+        done += wave
+    if left:
+        callback.message(f"control  no time for {', '.join(one.name for one in left)}")
+    networks = [one for one in networks if one in done]
+    rows = journal.run(_numbered([training(setup, one.name, one.network, 0) for one in networks]), _no_pool, ended)
     for name, reason in refused.items():
         _log.info("control: %s is left out: %s", name, reason)
     return Control(

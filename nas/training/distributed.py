@@ -24,12 +24,18 @@ from nas.training.world import World
 
 Row = dict[str, Any]
 POLL_S = 0.5
-STOP, FAILED, RAY_FOLDER = "stop", "failed.json", ".ray"
-"""Names in the training's folder: a file that asks the processes to save and stop; a file with an error that a retry
-would not fix; the folder in which Ray Train keeps its own files."""
+STOP, DUE, FAILED, RAY_FOLDER = "stop", "due", "failed.json", ".ray"
+"""Names in the training's folder: a file that asks the processes to save and stop; one that asks them to end with this
+epoch; a file with an error that a retry would not fix; the folder in which Ray Train keeps its own files."""
 
 
-def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_over: Callable[[], bool]) -> None:
+def train_together(
+    run: TrainingRun,
+    data: ImageData,
+    callback: Callback,
+    is_over: Callable[[], bool],
+    is_due: Callable[[], bool] = lambda: False,
+) -> None:
     """Train with the configured number of processes. If one dies, the training restarts from the checkpoint.
 
     Args:
@@ -37,6 +43,7 @@ def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_ove
         data: the images.
         callback: is called after each epoch; the values of its row are text.
         is_over: returns whether to save and stop now.
+        is_due: returns whether the training has to end with this epoch, because its time is used up.
 
     Raises:
         KeyboardInterrupt: if ``is_over`` returned True, after the processes have saved and ended.
@@ -51,7 +58,7 @@ def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_ove
 
     workers, stop = run.config.workers, run.path / STOP
     local = workers.address in (None, "local")
-    for name in (STOP, FAILED):
+    for name in (STOP, DUE, FAILED):
         (run.path / name).unlink(missing_ok=True)
     owned = connect(None if local else workers.address, workers.count)
     try:
@@ -64,6 +71,8 @@ def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_ove
             thread.join(POLL_S)
             if is_over():
                 stop.touch()
+            if is_due():
+                (run.path / DUE).touch()
             count, rows = _rows(run.path / HISTORY)
             for row in rows[told:]:
                 callback.epoch_finished(row)
@@ -76,7 +85,7 @@ def train_together(run: TrainingRun, data: ImageData, callback: Callback, is_ove
     finally:
         if owned:
             ray.shutdown()
-        for name in (STOP, FAILED):
+        for name in (STOP, DUE, FAILED):
             (run.path / name).unlink(missing_ok=True)
         shutil.rmtree(run.path / RAY_FOLDER, ignore_errors=True)
 
@@ -121,9 +130,9 @@ def _train_in_process(settings: dict[str, Any]) -> None:
         return
     data: ImageData = ray.get(settings["data"])
     world = World(torch.distributed.get_rank(), torch.distributed.get_world_size())
-    stop = run.path / STOP
+    stop, due = run.path / STOP, run.path / DUE
     try:
-        train(run, data, get_device(), SILENT, stop.exists, world)
+        train(run, data, get_device(), SILENT, stop.exists, world, due.exists)
     except KeyboardInterrupt:
         return
     except (InputError, WorkError) as error:

@@ -91,7 +91,7 @@ def run_training(
 ) -> None:
     """Train to the end, from the folder's checkpoint if there is one, in the processes that the configuration names.
 
-    ``is_due`` returns whether the training has to end with this epoch; it is asked only if this process trains alone.
+    ``is_due`` returns whether the training has to end with this epoch, because its time is used up.
 
     Raises:
         KeyboardInterrupt: if ``is_over`` returned True, after saving.
@@ -101,7 +101,7 @@ def run_training(
     if config.workers.count:
         from nas.training.distributed import train_together
 
-        train_together(run, images, callback, is_over)
+        train_together(run, images, callback, is_over, is_due)
         return
     import torch
 

@@ -48,7 +48,7 @@ def test_what_fits_no_budget_is_refused_with_its_numbers() -> None:
     found, refused = stock_networks(STOCK, 224, 10, Limits((macs_band(5e6, 0.1),)))
     assert [one.name for one in found] == ["mobilenet_v3_small"]
     assert set(refused) == set(STOCK) - {"mobilenet_v3_small"}
-    assert refused["resnet18"] == "its smallest scaling has 19.73M MACs"
+    assert refused["resnet18"] == "its smallest scaling has 19.7M MACs"
 
 
 def test_unknown_costs_are_refused() -> None:

@@ -149,6 +149,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     from nas.cli.display.training_progress import TrainingProgress, print_result
     from nas.cli.interruption import wish_to_stop
     from nas.core.errors import WorkError
+    from nas.report.training import draw_training_report
     from nas.tracking.tensorboard_log import events_of
     from nas.training.session import load_images, run_training
 
@@ -169,4 +170,6 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     except WorkError as error:
         hint = "" if "--resume" in str(error) or "diverged" in str(error) else f". Then: {run.resume_command}"
         raise WorkError(f"{error}{hint}") from None
+    with ConsoleCallback(console) as terminal:
+        draw_training_report(run.path, terminal)
     print_result(run, console)

@@ -120,7 +120,7 @@ def print_result(run: TrainingRun, console: Console) -> None:
     say(console, f"         with the {kept} of {best}")
     if rows := table_5(run.config.data.source):
         _print_table_5(rows, f"{result['params'] / 1e6:.1f}M params, {result['test_top1']:.1%}", run, console)
-    names = ("weights.safetensors", "network.yaml", "history.csv", "curves.svg", "result.json")
+    names = ("weights.safetensors", "network.yaml", "history.csv", "curves.svg", "result.json", "report.html")
     say_files(console, [run.path / name for name in names])
     if run.config.tensorboard:
         say(console, f"Events   tensorboard --logdir {shlex.quote(str(run.path / FOLDER))}")
