@@ -16,6 +16,7 @@ from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.cost.stage_table_view import stage_table
 from nas.report.facts import Facts
 from nas.scale.family import COLUMNS, Member, row_cells, write_family
+from nas.search.result import ControlResult
 from nas.search_spaces.network import Network
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class SearchResult:
         return None if self.facts.result is None else self.facts.result.test_accuracy
 
     @property
+    def control(self) -> ControlResult | None:
+        """The comparison with stock networks of the same budget; ``None`` if the run trained none."""
+        return None if self.facts.result is None else self.facts.result.control
+
+    @property
     def macs(self) -> int | None:
         """The baseline's multiply-adds."""
         found = self.baseline.metrics.get("macs")
@@ -107,7 +113,8 @@ class SearchResult:
         if best is None:
             return f"{len(self.trials)} trials, none succeeded"
         macs = "" if self.macs is None else f", {self.macs:,} MACs"
-        return f"{count_words(len(self.trials), 'trial')}, best {self.accuracy:.2%}{macs}"
+        worth = "" if self.control is None else f"; {self.control.verdict}"
+        return f"{count_words(len(self.trials), 'trial')}, best {self.accuracy:.2%}{macs}{worth}"
 
     def _repr_html_(self) -> str:
         from nas.report.chart import report_style

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nas.core.callback import Callback
+from nas.core.statistics import smallest_visible_difference
 from nas.evaluate.data.image_data import UNEVEN, ImageData
 from nas.evaluate.data.pixels import is_deep
 
@@ -38,6 +39,9 @@ def announce_images(data: ImageData, source: str, callback: Callback, more: str 
     if data.pixel_range is not None:
         low, high = data.pixel_range.low, data.pixel_range.high
         lines.append(f"deep images (more than 8 bits) are scaled from {low:g}..{high:g} to 0..255")
+    if count := len(data.test.labels):
+        visible = 100 * smallest_visible_difference(count)
+        lines.append(f"{count:,} test images show differences between networks of about {visible:.1f} points and more")
     lines += [f"left out: {note}" for note in data.notes]
     callback.message(_COLUMN.join(lines))
     if warning := mixed_depths(data.modes):

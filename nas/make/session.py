@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
     """Return the configuration of the search: its space, and epochs and trials that fit the time."""
     config = folder.config
     images = load_data(config.data, callback.images_decoded)
-    _check_size(images, callback)
+    _check_size(images)
     if config.space is None:
         form = image_space_form(config.data.resolution, len(images.classes))
         write_whole(folder.path / SPACE, to_yaml(form))
@@ -197,11 +198,11 @@ def _tell(folder: MakeFolder, plan: Plan, epoch_s: float, callback: Callback) ->
     callback.message(f"Plan     {folder.config.minutes:g} minutes: {plan.words}")
 
 
-def _check_size(images: ImageData, callback: Callback) -> None:
-    """Say how small a difference the test images can show.
+def _check_size(images: ImageData) -> None:
+    """Check that the test images can show a difference between two networks.
 
     Raises:
-        InputError: if they can show none that matters.
+        InputError: naming the smallest difference that they can show, if none that matters.
     """
     count = len(images.test.labels)
     visible = smallest_visible_difference(count)
@@ -211,7 +212,6 @@ def _check_size(images: ImageData, callback: Callback) -> None:
             "networks, so no network can be chosen. Take more images, or a larger share of them for the test "
             "(--set data.test=0.4)"
         )
-    callback.message(f"Test     {count:,} images show differences of about {100 * visible:.1f} points and more")
 
 
 def _batch_size(images: ImageData) -> int:
@@ -301,8 +301,11 @@ def _export(folder: MakeFolder, run: TrainingRun, callback: Callback) -> list[Pa
         return sorted(one for one in path.iterdir() if one.is_file())
     found, trained = weights_or_initial(str(run.path), None)
     network = found.network
-    exported = export(network, found, _FORMATS, path, callback)
-    command = shlex.join([program(), "export", str(run.path), *_FORMATS, "--out", str(path)])
+    formats = [kind for kind in _FORMATS if kind != "onnx" or find_spec("onnx")]
+    if len(formats) < len(_FORMATS):
+        callback.message("onnx        left out: its library is not installed; pip install 'mnas[onnx]'")
+    exported = export(network, found, formats, path, callback)
+    command = shlex.join([program(), "export", str(run.path), *formats, "--out", str(path)])
     write_whole(card, model_card(str(run.path), found, trained, exported, command))
     return [*(one.path for one in exported), card]
 

@@ -15,8 +15,10 @@ from nas.core.section import Section, validated
 from nas.evaluate.data.load import absolute_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.view import View
-from nas.training.recipe import MODERN, TRANSFER, Recipe, load_recipe, make_recipe
+from nas.training.recipe import MODERN, SMALL_IMAGES, TRANSFER, Recipe, load_recipe, make_recipe
 from nas.weights.file import TORCHVISION
+
+_SMALL = 64  # largest resolution whose default recipe is that of small images
 
 
 class Processes(Section):
@@ -77,7 +79,8 @@ def make_config(changes: Changes, recipe: str | None, assignments: Sequence[str]
 
     Args:
         changes: values by section, from flags.
-        recipe: a shipped recipe or a YAML file; ``None``: ``transfer`` if ``init`` is given, else ``modern``.
+        recipe: a shipped recipe or a YAML file; ``None``: ``transfer`` if ``init`` is given, else ``small-images`` up to
+            a resolution of 64 px, else ``modern``.
         assignments: ``key.path=value`` with YAML values, which override everything else.
 
     Raises:
@@ -86,7 +89,8 @@ def make_config(changes: Changes, recipe: str | None, assignments: Sequence[str]
     given = with_assignments(changes, assignments)
     if "resolution" in given.get("data", {}):
         raise InputError("data.resolution: follows from --resolution and the recipe's crops; give --resolution")
-    reference = recipe or (MODERN if given.get("init") is None else TRANSFER)
+    small = isinstance(side := given.get("resolution"), int) and side <= _SMALL
+    reference = recipe or (TRANSFER if given.get("init") is not None else SMALL_IMAGES if small else MODERN)
     own = load_recipe(reference)
     make_recipe(own, reference)
     return validate(with_assignments(laid_over({"recipe": own}, changes), assignments), "the command line")

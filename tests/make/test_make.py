@@ -55,7 +55,7 @@ def check_made(folder: Path, minutes: float) -> None:
 def test_the_whole_way_from_mixed_files_of_odd_sizes(images: Path) -> None:
     shown = run_nas("make", *OPTIONS, "--minutes", "1", "--out", "mine", cwd=images).stdout
     check_made(images / "mine", 1)
-    for text in ("Test accuracy", "Worth it?", "95% interval", "images show differences of about", "nas cam"):
+    for text in ("Test accuracy", "Worth it?", "95% interval", "show differences between networks of about", "nas cam"):
         assert text in shown
     again = run_nas("make", "--resume", "mine", "--json", cwd=images)  # all phases are done
     assert json.loads(again.stdout)["accuracy"] == json.loads((images / "mine" / "result.json").read_text())["accuracy"]
@@ -141,7 +141,7 @@ def test_device_classes_stand_for_budgets() -> None:
         (("--data", "images"), "what may the network cost?"),
         (("--data", "images", "--for", "toaster"), "phone"),
         (("--data", "images", "--for", "phone", "--minutes", "0"), "minutes"),
-        (("--data", "nowhere", "--for", "phone"), "'nowhere' does not exist"),
+        (("--data", "nowhere", "--for", "phone"), "nowhere' does not exist"),
         (("--resume", "images"), "has no make.yaml"),
         (("--resume", "images", "--minutes", "3"), "leave out --minutes"),
         (("--data", "images", "--for", "phone", "--set", "data.resolution=9"), "give that"),

@@ -36,13 +36,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_runs_lists_every_run_and_says_what_is_left_out(place: Path) -> None:
     shown = run_nas("runs", "runs", cwd=place)
+    assert "5.40M to 6.00M MACs" in shown.stdout
     for text in (
         "runs/one",
         "runs/two",
         "runs/deeper/three",
         "own-images",
         "ended",
-        "5.40M to 6.00M MACs",
         "predictor",
     ):
         assert text in shown.stdout
@@ -100,7 +100,7 @@ def test_gains_are_said_against_the_first_others() -> None:
     trials = [trial(0, 3, 0.8), trial(1, 5, 0.7), trial(2, 1, 0.5), trial(3, 2, 0.6), trial(4, 4, 0.9)]
     words = gain_words(trials, [Architecture("s", (3,)), Architecture("s", (5,))], "runs/a")
     assert words == (
-        "Warm start: 2 networks from runs/a, best 80.0%, mean 75.0%; the first 2 other networks: mean 55.0%; best of all "
-        "others 90.0%"
+        "Warm start: 2 networks from runs/a, best 80.0%, mean 75.0%; the first 2 other networks: mean 55.0%; best of "
+        "all others 90.0%"
     )
     assert gain_words([], [Architecture("s", (3,))], "runs/a") == ""

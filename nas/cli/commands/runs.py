@@ -30,15 +30,17 @@ def runs(
     from nas.core.errors import InputError
     from nas.search.overview import RunSummary, find_runs
 
-    console, found = make_console(), []
+    console, found, left_out = make_console(), list[RunSummary](), list[str]()
     for path in find_runs(folder):
         try:
             found.append(RunSummary.read(path))
         except InputError as error:
-            warn(console, f"{path} is left out: {error}")
+            left_out.append(f"{path} is left out: {error}")
     if json:
         print_json([one.row() for one in found])
         return
+    for line in left_out:
+        warn(console, line)
     if not found:
         say(console, f"no runs in '{folder}'")
         say_next(console, "search", "--target-flops", "400M")

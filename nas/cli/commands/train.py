@@ -60,7 +60,7 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="efficientnet, modern, small-images, transfer, or FILE.yaml (default: modern; with --init: transfer).",
+            help="efficientnet, modern, small-images, transfer, or FILE.yaml (default: transfer with --init, small-images up to 64 px, else modern).",
             rich_help_panel=_WHAT,
             autocompletion=completion.recipes,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,8 @@ from nas.cli.display.progress import PLOT_LINES, PLOTTED
 from nas.cli.display.text_plot import text_plot
 from nas.core.callback import Callback
 from nas.core.units import format_duration
+from nas.search.result import Result
+from nas.search.run_directory import read_identity
 from nas.studies.paper_tables import TransferRow, table_5
 from nas.tracking.tensorboard_log import FOLDER
 
@@ -114,6 +117,8 @@ def print_result(run: TrainingRun, console: Console) -> None:
     say(console, f"Test     top-1 {result['test_top1']:.2%}{interval}, top-5 {result['test_top5']:.2%}")
     calibration = f"expected calibration error {result['calibration_error']:.1%}"
     say(console, f"         balanced accuracy {result['balanced_accuracy']:.2%}, {calibration}")
+    if searched := _against_search(run, result):
+        say(console, f"         {searched}")
     if result["stopped"]:
         say(console, f"         ended after epoch {len(run.history())}: {result['stopped']}")
     best = f"epoch {result['best_epoch']} of {result['epochs']}, best on validation ({result['validation_top1']:.2%})"
@@ -125,6 +130,29 @@ def print_result(run: TrainingRun, console: Console) -> None:
     if run.config.tensorboard:
         say(console, f"Events   tensorboard --logdir {shlex.quote(str(run.path / FOLDER))}")
     say_next(console, "export", run.path, "onnx", "pt2", "py")
+
+
+def _against_search(run: TrainingRun, result: Mapping[str, Any]) -> str:
+    """Return how a training compares with the short trainings of the search whose network it is; empty if it is not."""
+    path = Path(run.config.thing)
+    path = path.parent if path.name == "baseline.yaml" else path
+    found = Result.read(path) if (path / "trials.jsonl").is_file() else None
+    then = read_identity(path) if found is not None else None
+    if (
+        found is None
+        or found.test_accuracy is None
+        or then is None
+        or run.images is None
+        or then.changes_to(run.images)
+    ):
+        return ""
+    points = 100 * (result["test_top1"] - found.test_accuracy)
+    if points >= 0:
+        return f"{points:.1f} points more than after the short trainings of the search ({found.test_accuracy:.2%})"
+    return (
+        f"{-points:.1f} points less than after the short trainings of the search ({found.test_accuracy:.2%}): train "
+        "longer (--epochs), or with the recipe small-images"
+    )
 
 
 def _print_table_5(rows: Sequence[TransferRow], reached: str, run: TrainingRun, console: Console) -> None:
