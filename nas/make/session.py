@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -36,7 +37,7 @@ from nas.search import session
 from nas.search.assemble import Setup, prepare
 from nas.search.baseline import CONTROL_NETWORK, DEFAULT_NETWORK
 from nas.search.callback import SearchCallback
-from nas.search.config import OPEN_ENDED, RunConfig, validate_config
+from nas.search.config import OPEN_ENDED, RunConfig, validate_config, with_absolute_paths
 from nas.search.control import default_network, limits_of
 from nas.search.result import Result
 from nas.search_spaces.image_space import image_space_form
@@ -92,7 +93,12 @@ def begin(config: MakeConfig, out: Path, callback: MakeCallback, stopping: Stopp
     config = config.model_copy(update={"data": data, "resolution": resolution})
     folder = MakeFolder.create(out, config)
     folder.before_s = time.monotonic() - start
-    return _run(folder, callback, stopping)
+    try:
+        return _run(folder, callback, stopping)
+    except InputError:
+        if not (out / SEARCH).exists():  # nothing has been done yet
+            shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def resume(path: Path, callback: MakeCallback, stopping: Stopping) -> Made:
@@ -177,7 +183,7 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
         "workers": {"count": workers},
         "report": False,
     }
-    setup = prepare(validate_config(values, "nas make"))
+    setup = prepare(with_absolute_paths(validate_config(values, "nas make")))
     epoch_s = _epoch_s(setup, images)
     plan = make_plan(folder.left_s, epoch_s, max(1, workers))
     _tell(folder, plan, epoch_s, callback)
@@ -190,7 +196,7 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
         "epochs": CONFIRM_FACTOR * plan.epochs,
         "seconds": plan.confirm_s * _FIRST_ROUND,
     }
-    return validate_config(values, "nas make")
+    return with_absolute_paths(validate_config(values, "nas make"))
 
 
 def _tell(folder: MakeFolder, plan: Plan, epoch_s: float, callback: Callback) -> None:

@@ -45,6 +45,7 @@ def _how(control: ControlResult) -> str:
 def _table(control: ControlResult) -> Table:
     columns = ("network", "validation accuracy", "confirming trainings", "MACs", "params")
     rows = [_row(one) for one in sorted(control.networks, key=lambda one: -(one.accuracy or 0.0))]
+    rows += [(name, "not trained: no time was left", "", "", "") for name in control.no_time]
     rows += [(name, f"not trained: {reason}", "", "", "") for name, reason in control.refused.items()]
     return Table("Stock networks scaled to this budget", columns, rows, columns[1:])
 

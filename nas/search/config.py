@@ -271,6 +271,7 @@ def validate_config(data: Mapping[str, Any], source: str, runs_code: bool = True
         check_options(config.controller["name"], config.controller_options)
     _check_fidelity(config)
     _check_confirmation(config)
+    _check_metric(config)
     _ = config.evaluator_settings  # raises where an option is wrong
     return config
 
@@ -296,6 +297,14 @@ def _check_confirmation(config: RunConfig) -> None:
         raise InputError(
             f"confirm.candidates: evaluator '{config.evaluator['name']}' trains nothing, so nothing can be trained "
             "again; leave --confirm out. To train the network that was found: nas confirm RUN --data DIR"
+        )
+
+
+def _check_metric(config: RunConfig) -> None:
+    if config.objective.metric != "accuracy" and config.proxy is None:
+        raise InputError(
+            f"objective.metric: evaluator '{config.evaluator['name']}' returns an accuracy of its own; "
+            f"{config.objective.metric} is computed only from predictions of the evaluator 'proxy'; leave --metric out"
         )
 
 

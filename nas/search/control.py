@@ -54,12 +54,14 @@ class Control:
         refused: by name, why others could not be scaled to them.
         accuracies: validation accuracy of each trained network by its name, a fraction; ``None`` if it failed.
         errors: by name, why a training failed.
+        no_time: names of the networks for which the time budget left no time.
     """
 
     networks: Sequence[StockNetwork]
     refused: Mapping[str, str]
     accuracies: Mapping[str, float | None]
     errors: Mapping[str, str]
+    no_time: Sequence[str] = ()
 
     @property
     def stock(self) -> list[StockNetwork]:
@@ -157,7 +159,7 @@ def train_control(
         wave, left = left[: pool().capacity], left[pool().capacity :]
         journal.run(_numbered([training(setup, one.name, one.network, 0) for one in wave]), pool, ended)
         done += wave
-    if left:
+    if left and seconds:
         callback.message(f"control  no time for {', '.join(one.name for one in left)}")
     networks = [one for one in networks if one in done]
     rows = journal.run(_numbered([training(setup, one.name, one.network, 0) for one in networks]), _no_pool, ended)
@@ -168,6 +170,7 @@ def train_control(
         refused,
         {str(row["network"]): row["accuracy"] for row in rows},
         {str(row["network"]): str(row["error"]) for row in rows if row["error"]},
+        [one.name for one in left],
     )
 
 
@@ -257,6 +260,7 @@ def control_result(
     return ControlResult(
         networks=tuple(_network_result(one, control, (means or {}).get(one.name)) for one in control.networks),
         refused=dict(control.refused),
+        no_time=tuple(control.no_time),
         best=best.name,
         words=best.words,
         epochs=ours[0]["epochs"] or setup.config.full_epochs,

@@ -72,6 +72,8 @@ class ControlResult(_Model):
     networks: tuple[ControlNetwork, ...]
     refused: dict[str, str] = {}
     """By name, why other stock networks could not be scaled to the budget."""
+    no_time: tuple[str, ...] = ()
+    """Names of stock networks for which the time budget left no time."""
     best: str
     words: str
     """The best stock network by validation accuracy, and its scaling, in words."""

@@ -79,8 +79,8 @@ def make_config(changes: Changes, recipe: str | None, assignments: Sequence[str]
 
     Args:
         changes: values by section, from flags.
-        recipe: a shipped recipe or a YAML file; ``None``: ``transfer`` if ``init`` is given, else ``small-images`` up to
-            a resolution of 64 px, else ``modern``.
+        recipe: a shipped recipe or a YAML file; ``None``: ``transfer`` if ``init`` is given, else ``small-images`` up
+            to a resolution of 64 px, else ``modern``.
         assignments: ``key.path=value`` with YAML values, which override everything else.
 
     Raises:

@@ -151,6 +151,7 @@ def test_device_classes_stand_for_budgets() -> None:
 def test_mistakes_are_told_in_one_message(images: Path, arguments: tuple[str, ...], told: str) -> None:
     result = run_nas("make", *arguments, cwd=images, check=2)
     assert told in result.stderr and result.stderr.count("error") == 1
+    assert not list(images.glob("made/*"))  # nothing is left behind
 
 
 def test_a_folder_that_can_show_nothing_is_refused_with_its_number(tmp_path: Path) -> None:

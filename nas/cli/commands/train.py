@@ -60,7 +60,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="efficientnet, modern, small-images, transfer, or FILE.yaml (default: transfer with --init, small-images up to 64 px, else modern).",
+            help="efficientnet, modern, small-images, transfer, or FILE.yaml (default: transfer with --init, "
+            "small-images up to 64 px, else modern).",
             rich_help_panel=_WHAT,
             autocompletion=completion.recipes,
         ),

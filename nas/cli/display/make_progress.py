@@ -82,6 +82,8 @@ def print_made(made: Made, console: Console) -> None:
             f"                {control['baseline_test']:.2%} against {control['best_test']:.2%}, in "
             f"{control['trainings']} trainings of {control['epochs']} epochs each",
         )
+        if control["no_time"]:
+            say(console, f"                there was no time for {', '.join(control['no_time'])}")
     say(console, f"MACs            {format_quantity(result['macs'])}")
     say(console, f"Params          {format_quantity(result['params'])}")
     seconds = result["seconds"]

@@ -127,6 +127,8 @@ def print_control(control: ControlResult, console: Console) -> None:
     )
     if control.default_verdict:
         say(console, f"                {control.default_verdict}")
+    if control.no_time:
+        say(console, f"                there was no time for {', '.join(control.no_time)}")
 
 
 def _print_confirmation(confirmation: Confirmation, console: Console) -> None:
