@@ -8,8 +8,9 @@ from nas.core.errors import InputError
 from nas.core.units import format_duration
 
 # Shares of the whole time.
-SEARCH, CONFIRM = 0.25, 0.2
-EXPORT, MOST_EXPORT_S = 0.1, 60.0
+SEARCH, CONFIRM = 0.2, 0.12
+EXPORT, MOST_EXPORT_S = 0.1, 45.0
+PAGE_S = 12.0
 _TRIALS = 24  # in the search, if the time allows
 _CONTROL = 10  # the control takes as long as so many trials: six networks, of which some train slowly on CPUs
 _LEAST_TRIALS, _LEAST_EPOCHS, _MOST_EPOCHS = 6, 2, 20
@@ -31,7 +32,6 @@ class Plan:
         candidates: candidates of the confirmation.
         rounds: rounds of the confirmation.
         confirm_s: seconds of the confirmation.
-        export_s: seconds kept for export and page.
     """
 
     search_s: float
@@ -40,7 +40,6 @@ class Plan:
     candidates: int
     rounds: int
     confirm_s: float
-    export_s: float
 
     @property
     def words(self) -> str:
@@ -49,6 +48,11 @@ class Plan:
             f"about {self.trials} trials of {self.epochs} epochs in {format_duration(self.search_s)}, then up to "
             f"{self.rounds} rounds of {CONFIRM_FACTOR * self.epochs} epochs, then the full training in the time left"
         )
+
+
+def reserve_s(total_s: float, exports: bool) -> float:
+    """Return the seconds of a time budget that are kept for the page, and for exports if there are any."""
+    return PAGE_S + (min(MOST_EXPORT_S, EXPORT * total_s) if exports else 0.0)
 
 
 def make_plan(total_s: float, epoch_s: float, workers: int) -> Plan:
@@ -79,4 +83,4 @@ def make_plan(total_s: float, epoch_s: float, workers: int) -> Plan:
     trainings = confirm_s * workers / (CONFIRM_FACTOR * epochs * own)
     candidates = int(min(4, max(1, (trainings - 2 * _LATER_ROUND) / 3)))
     rounds = _ROUNDS if trainings >= 3 * candidates + 2 * _LATER_ROUND else _LEAST_ROUNDS
-    return Plan(search_s, trials, epochs, candidates, rounds, confirm_s, min(MOST_EXPORT_S, EXPORT * total_s))
+    return Plan(search_s, trials, epochs, candidates, rounds, confirm_s)

@@ -30,7 +30,7 @@ from nas.export.export import CARD, export
 from nas.make.config import DEVICES, MakeConfig, sensible_resolution
 from nas.make.fitted_training import fitted_config
 from nas.make.folder import EXPORTED, SEARCH, SPACE, TRAINED, MakeFolder, TimeKeeper
-from nas.make.plan import CONFIRM_FACTOR, EXPORT, MOST_EXPORT_S, Plan, make_plan
+from nas.make.plan import CONFIRM_FACTOR, Plan, make_plan, reserve_s
 from nas.report.make_page import write_make_page
 from nas.scale.find_network import find_network
 from nas.search import session
@@ -292,7 +292,7 @@ def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stop
 
 
 def _reserve_s(folder: MakeFolder) -> float:
-    return min(MOST_EXPORT_S, EXPORT * 60 * folder.config.minutes)
+    return reserve_s(60 * folder.config.minutes, folder.config.export)
 
 
 def _weighs(folder: MakeFolder) -> bool:
