@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.core.errors import InputError
 from nas.core.statistics import measure_noise, paired_difference, wilson_interval
 from nas.core.units import parse_count
 from nas.evaluate.predictions import unpack
@@ -126,7 +127,11 @@ def run_tpe(data: str, target: str, minutes: float, seed: int, out: Path) -> dic
     first = scale(reference_network("mobilenet_v3_small"), Scaling("first", resolution=stock_resolution(_RESOLUTION)))
     epoch_s = evaluator.estimate(Architecture("stock", ()), first)["seconds"]  # type: ignore[attr-defined]
     workers = available_cores()
-    settings = settings.model_copy(update={"epochs": make_plan(60 * minutes, epoch_s, workers).epochs})
+    try:
+        epochs = make_plan(60 * minutes, epoch_s, workers).epochs
+    except InputError:  # too short for nas make with networks that are so slow
+        epochs = 2
+    settings = settings.model_copy(update={"epochs": epochs})
     best: tuple[float, Any, str] = (-1.0, None, "")
     done = 0
     with open_pool(EvaluatorRecipe(settings), lambda: images, WorkerSettings(count=workers), workers) as pool:

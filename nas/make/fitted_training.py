@@ -10,8 +10,9 @@ from nas.training.config import TrainConfig, make_config
 from nas.training.recipe import SMALL_IMAGES, epochs_for
 
 _SHARE = 0.92  # of the time; the rest is for what the estimate misses
-_EFFICIENCY = 0.6  # of several processes on CPUs, each of which trains on its part of every batch with one thread
-_START_S = 30.0  # until the processes have started
+_BESIDE = 1.15  # factor on the time of a process beside which others train
+_EPOCH_S = 0.3  # of an epoch for its score, its checkpoint and its report, if several processes train
+_START_S = 25.0  # until the processes have started
 
 
 def fitted_config(
@@ -58,8 +59,12 @@ def fitted_config(
     recipe = config.recipe.model_copy(update={"class_weights": class_weights, "threads": threads})
     config = config.model_copy(update={"recipe": recipe})
     trained = trained_network(network, config, len(images.classes), None)
-    epoch_s = epoch_seconds(trained, config, images, torch.device(device))
+    own = config
+    if count:  # a process trains on its part of every batch
+        part = recipe.model_copy(update={"batch_size": max(2, recipe.batch_size // count)})
+        own = config.model_copy(update={"recipe": part})
+    epoch_s = epoch_seconds(trained, own, images, torch.device(device))
     if count:
-        epoch_s, seconds = epoch_s / (count * _EFFICIENCY), seconds - _START_S
+        epoch_s, seconds = epoch_s / count * _BESIDE + _EPOCH_S, seconds - _START_S
     recipe = epochs_for(recipe, max(1, int(seconds * _SHARE / epoch_s)), len(images.train.labels))
     return config.model_copy(update={"recipe": recipe})

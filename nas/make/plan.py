@@ -12,6 +12,7 @@ SEARCH, CONFIRM = 0.2, 0.12
 EXPORT, MOST_EXPORT_S = 0.1, 45.0
 PAGE_S = 12.0
 _TRIALS = 24  # in the search, if the time allows
+_LEAST_CONTROL = 3
 _CONTROL = 10  # the control takes as long as so many trials: six networks, of which some train slowly on CPUs
 _LEAST_TRIALS, _LEAST_EPOCHS, _MOST_EPOCHS = 6, 2, 20
 _SLOWER = 1.3  # trainings beside each other are slower than one alone, and every training is scored and started
@@ -67,7 +68,7 @@ def make_plan(total_s: float, epoch_s: float, workers: int) -> Plan:
         InputError: if the budget is too short for a search and one training.
     """
     own = _SLOWER * epoch_s
-    least_s = (_LEAST_TRIALS + _CONTROL) * _LEAST_EPOCHS * own / workers / SEARCH
+    least_s = (_LEAST_TRIALS + _LEAST_CONTROL) * _LEAST_EPOCHS * own / workers / SEARCH
     least_s = max(least_s, _FINAL_EPOCHS * epoch_s / (1 - SEARCH - CONFIRM - EXPORT))
     if total_s < least_s:
         raise InputError(
