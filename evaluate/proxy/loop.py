@@ -68,7 +68,11 @@ class Training:
         self.optimizer = make_optimizer(module, settings, capturable=graphed)
         self.average = None if settings.ema is None else moving_average(module, settings.ema)
         self._classes = int(images.labels.max()) + 1
-        weights = class_weights(images.labels.cpu().numpy(), self._classes) if settings.class_weights else None
+        weights = (
+            class_weights(images.labels.cpu().numpy(), self._classes).to(self.device)
+            if settings.class_weights
+            else None
+        )
         step = EagerStep(module, self.optimizer, settings, self._classes, self.precision, weights)
         self._step: EagerStep | GraphedStep = GraphedStep(step) if graphed else step
 

@@ -43,7 +43,7 @@ class EagerStep:
         settings: label smoothing and the micro-batch.
         classes: number of classes; the module may return more logits.
         precision: the autocast type, ``None`` for float32.
-        weights: weight of each class in the loss, ``(classes,)``; ``None``: all the same.
+        weights: weight of each class in the loss, ``(classes,)``, on the device; ``None``: all the same.
 
     Attributes:
         micro_batch: largest number of images processed at once; ``None`` for the whole batch.
@@ -121,7 +121,7 @@ class EagerStep:
             loss: Tensor = self._loss(logits, target)
             return loss
         shares = functional.one_hot(target, self._classes).float() if target.ndim == 1 else target[:, : self._classes]
-        each = shares @ self._weights.to(shares.device)
+        each = shares @ self._weights
         alone = functional.cross_entropy(logits, target, reduction="none", label_smoothing=self._loss.label_smoothing)
         return (alone * each).mean()
 

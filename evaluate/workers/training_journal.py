@@ -65,6 +65,10 @@ class TrainingJournal:
         """The trainings that have ended, in the order of the file."""
         return list(self._rows.values())
 
+    def row_of(self, training: Training) -> Row | None:
+        """Return the line of a training that has ended; ``None`` if it has not."""
+        return self._rows.get(self._key(_row(training)))
+
     def missing(self, trainings: Sequence[Training]) -> list[Training]:
         """Return the trainings that have not ended yet."""
         return [one for one in trainings if self._key(_row(one)) not in self._rows]

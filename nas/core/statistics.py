@@ -108,7 +108,7 @@ class Difference:
         return f"{100 * abs(self.value):.1f} ± {100 * self.half_width:.1f} points"
 
 
-def paired_difference(first: Flags, second: Flags, noise: Noise | None) -> Difference:
+def paired_difference(first: Flags, second: Flags, noise: Noise | None, inflation: float = 1.0) -> Difference:
     """Return the difference of two networks' accuracies on the same images.
 
     Two sources of chance are added: which images the split happens to hold, from the differences on single images, with
@@ -119,10 +119,11 @@ def paired_difference(first: Flags, second: Flags, noise: Noise | None) -> Diffe
         first: whether each training of one network classified each image correctly, ``(trainings, images)``.
         second: the same of the other network, ``(trainings, images)``.
         noise: noise of one training from seed to seed; ``None`` if it is not known, and then left out.
+        inflation: factor on the variance that comes from the images, for scores that weigh images unequally.
     """
     each = first.mean(0) - second.mean(0)
     count = len(each) + 2
-    images = float(((each**2).sum() + 2) / count - (each.sum() / count) ** 2) / count
+    images = inflation * float(((each**2).sum() + 2) / count - (each.sum() / count) ** 2) / count
     seeds = 0.0 if noise is None else noise.std**2 * (1 / len(first) + 1 / len(second))
     return Difference(float(each.mean()), _half_width([(images, count - 1), *_seed_part(seeds, noise)]))
 

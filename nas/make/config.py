@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from nas.core.files import absolute_path
 from nas.core.flag import RUN, WHERE, Flag
 from nas.core.section import Section
 from nas.evaluate.data.settings import DataSettings
@@ -62,6 +63,16 @@ class MakeConfig(Section):
         True
     )
     """Export the network to ONNX, to a Python file and to YAML at the end."""
+
+
+def with_absolute_paths(config: MakeConfig) -> MakeConfig:
+    """Return the configuration with absolute paths of files, so that it is resumed from any working directory."""
+    objective, space = config.objective, config.space
+    if objective.device is not None and objective.device.endswith(".json"):
+        objective = objective.model_copy(update={"device": absolute_path(objective.device)})
+    if space is not None and (space.endswith((".yaml", ".yml")) or ".py:" in space):
+        space = absolute_path(space)
+    return config.model_copy(update={"objective": objective, "space": space})
 
 
 def sensible_resolution(side: int, target_flops: float | None) -> int:

@@ -12,6 +12,7 @@ from nas.training.recipe import SMALL_IMAGES, epochs_for
 _SHARE = 0.92  # of the time; the rest is for what the estimate misses
 _BESIDE = 1.15  # factor on the time of a process beside which others train
 _EPOCH_S = 0.3  # of an epoch for its score, its checkpoint and its report, if several processes train
+_LEAST_PART = 16  # images of a batch for each process; BatchNorm needs some
 _START_S = 25.0  # until the processes have started
 
 
@@ -51,10 +52,12 @@ def fitted_config(
     values = data.model_dump(mode="json", exclude={"resolution"})
     device = choose_device("auto")
     count = 0 if device == "cuda" else available_cores() if processes is None else processes
-    count = count if count > 1 else 0
     changes = {"thing": thing, "resolution": network.resolution, "seed": seed, "data": values}
-    config = make_config({**changes, "workers": {"count": count}}, SMALL_IMAGES, [])
+    config = make_config(changes, SMALL_IMAGES, [])
     images = load_data(config.data_settings(), views=config.views())
+    count = min(count, min(config.recipe.batch_size, len(images.train.labels)) // _LEAST_PART)
+    count = count if count > 1 else 0
+    config = config.model_copy(update={"workers": config.workers.model_copy(update={"count": count})})
     threads = 1 if count else config.recipe.threads
     recipe = config.recipe.model_copy(update={"class_weights": class_weights, "threads": threads})
     config = config.model_copy(update={"recipe": recipe})

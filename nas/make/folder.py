@@ -134,6 +134,10 @@ class TimeKeeper(Callback):
         """Note the time."""
         self._folder.note_time()
 
+    def epoch_finished(self, row: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Note the time."""
+        self._folder.note_time()
+
     def message(self, text: str) -> None:  # noqa: ARG002 (confirming trainings report themselves by messages)
         """Note the time."""
         self._folder.note_time()

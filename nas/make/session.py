@@ -7,14 +7,13 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from nas.core.callback import Callback, CallbackList
-from nas.core.cores import available_cores
 from nas.core.documents import to_yaml
 from nas.core.errors import InputError
 from nas.core.files import write_whole
@@ -25,6 +24,7 @@ from nas.core.units import format_duration
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import find_source, load_data
 from nas.evaluate.data.sides import typical_side
+from nas.evaluate.proxy.evaluator import choose_device
 from nas.export.card import model_card
 from nas.export.export import CARD, export
 from nas.make.config import DEVICES, MakeConfig, sensible_resolution
@@ -136,10 +136,19 @@ def with_budget(config: MakeConfig) -> MakeConfig:
 
 def _run(folder: MakeFolder, callback: MakeCallback, stopping: Stopping) -> Made:
     callbacks = _Both(callback, TimeKeeper(folder))
-    result = _search(folder, callbacks)
+    try:
+        result = _search(folder, callbacks)
+        return _after_search(folder, result, callbacks, stopping)
+    finally:
+        folder.save()
+
+
+def _after_search(folder: MakeFolder, result: Result, callbacks: _Both, stopping: Stopping) -> Made:
     network, choice = _choose(folder, result)
     if choice != "search":
-        callback.message(f"Chosen   {choice}, because it was better in the confirmation than the search's own network")
+        callbacks.message(
+            f"Chosen   {choice}: in the confirmation, its validation accuracy was higher than the search's"
+        )
     run = _train(folder, network, callbacks, stopping)
     exported = _export(folder, run, callbacks) if folder.config.export else []
     made = _conclude(folder, run, choice, result)
@@ -171,7 +180,6 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
     if config.space is None:
         form = image_space_form(config.data.resolution, len(images.classes))
         write_whole(folder.path / SPACE, to_yaml(form))
-    workers = available_cores() if config.workers is None else config.workers
     values: dict[str, Any] = {
         "space": config.space or str(folder.path.resolve() / SPACE),
         "trials": OPEN_ENDED,
@@ -180,12 +188,13 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
         "controller": {"name": "predictor"},
         "evaluator": {"name": "proxy", "batch_size": _batch_size(images), "epochs": 1},
         "data": config.data.model_dump(mode="json"),
-        "workers": {"count": workers},
+        "workers": {} if config.workers is None else {"count": config.workers},
         "report": False,
     }
     setup = prepare(with_absolute_paths(validate_config(values, "nas make")))
     epoch_s = _epoch_s(setup, images)
-    plan = make_plan(folder.left_s, epoch_s, max(1, workers))
+    alone = choose_device("auto") == "cuda"  # workers that share a GPU are hardly faster together than one
+    plan = make_plan(folder.left_s, epoch_s, 1 if alone else max(1, setup.worker_count))
     _tell(folder, plan, epoch_s, callback)
     values["evaluator"]["epochs"] = plan.epochs
     values["budget"] = f"{plan.search_s:.0f}s"
@@ -228,13 +237,15 @@ def _batch_size(images: ImageData) -> int:
 def _epoch_s(setup: Setup, images: ImageData) -> float:
     """Return the seconds of one epoch of the space's default network, scaled to the budget, by one worker."""
     from nas.evaluate.proxy.evaluator import ProxyEvaluator
-    from nas.scale.stock import exact_costs, fit_to_limits
+    from nas.scale.stock import fit_to_limits
+    from nas.search.control import stock_costs
 
     limits, network = limits_of(setup), default_network(setup)
     if network is None:
         raise InputError(f"--space: nas make needs a space of stage tables; '{setup.space.name}' has none")
     if limits is not None:
-        network = fit_to_limits(network, network.resolution, limits.among(exact_costs(network)) or limits).network
+        with suppress(InputError):  # its latency is not known, or it does not fit; the plan is then a rougher guess
+            network = fit_to_limits(network, network.resolution, limits, stock_costs(setup)).network
     evaluator = setup.recipe.make(images)
     assert isinstance(evaluator, ProxyEvaluator)
     return evaluator.estimate(Architecture(setup.space.name, ()), network)["seconds"]
@@ -243,13 +254,15 @@ def _epoch_s(setup: Setup, images: ImageData) -> float:
 def _choose(folder: MakeFolder, result: Result) -> tuple[Network, str]:
     """Return the network to train: of the search's, the best stock network and the space's default, the best.
 
-    They are compared by the mean validation accuracy of their confirming trainings.
+    They are compared by the mean validation accuracy of their confirming trainings, if these are as many.
     """
     search = folder.path / SEARCH
     control, confirmed = result.control, result.confirmed
     best, found, words = -1.0 if confirmed is None else confirmed.accuracy, search, "search"
+    rounds = 0 if confirmed is None else max(len(one.accuracies) for one in confirmed.candidates)
     for one in () if control is None or confirmed is None else control.networks:
-        if one.confirmed and (one.is_default or one.name == control.best):  # type: ignore[union-attr]
+        rival = one.is_default or one.name == control.best  # type: ignore[union-attr]
+        if rival and len(one.confirmed) >= rounds > 0:
             mean = sum(one.confirmed) / len(one.confirmed)
             if mean > best:
                 best, words = mean, one.words
@@ -264,6 +277,7 @@ def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stop
     reserve = _reserve_s(folder)
 
     def is_due() -> bool:
+        folder.note_time()
         return folder.left_s < reserve
 
     if (path / TRAIN_CONFIG).is_file():
@@ -287,7 +301,6 @@ def _train(folder: MakeFolder, network: Network, callback: _Both, stopping: Stop
             run_training(run, images, callback, is_over, is_due)
     finally:
         callback.training_ended()
-    folder.keep(trained_s=round(folder.seconds, 1))
     return run
 
 
@@ -334,7 +347,7 @@ def _conclude(folder: MakeFolder, run: TrainingRun, choice: str, searched: Resul
         "minutes": folder.config.minutes,
         "seconds": {
             "search": folder.state.get("search_s"),
-            "training": round(folder.state.get("trained_s", 0.0) - folder.state.get("search_s", 0.0), 1),
+            "training": trained["seconds"],
             "all": round(folder.seconds, 1),
         },
     }

@@ -34,11 +34,12 @@ def _sentence(control: ControlResult) -> str:
 
 def _how(control: ControlResult) -> str:
     epochs = "" if control.epochs is None else f" of {control.epochs} epochs"
+    metric = control.metric.replace("_", " ").capitalize()
     return (
-        f"{control.baseline_test:.2%} against {control.best_test:.2%} of the {control.test_images:,} test images: "
-        f"means of {control.trainings} trainings{epochs} with the same seeds. ± is the 95% interval of the difference; "
-        "it covers the choice of the test images and the seeds of the trainings. Stock networks are scaled to the same "
-        "budget and trained with the same settings; the best of them was chosen on the validation images."
+        f"{metric} {control.baseline_test:.2%} against {control.best_test:.2%} on the {control.test_images:,} test "
+        f"images: means of {control.trainings} trainings{epochs} with the same seeds. ± is the 95% interval of the "
+        "difference; it covers the choice of the test images and the seeds of the trainings. Stock networks are scaled "
+        "to the same budget and trained with the same settings; the best of them was chosen on the validation images."
     )
 
 

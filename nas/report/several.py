@@ -69,9 +69,9 @@ def _lead(summaries: Sequence[RunSummary]) -> str:
         return "No run has a result yet."
     best = max(known, key=lambda one: one.accuracy or 0.0)
     others = [one for one in known if one is not best and differences(best, one)]
-    told = f"The highest accuracy is {best.accuracy:.2%}, of {best.path.name}."
+    told = f"The highest accuracy is {best.accuracy:.2%}, of {best.name}."
     if others:
-        told += f" It does not compare with {', '.join(one.path.name for one in others)}; the reasons are below."
+        told += f" It does not compare with {', '.join(one.name for one in others)}; the reasons are below."
     return told
 
 
@@ -84,7 +84,7 @@ def _overview(runs: Sequence[tuple[RunSummary, Facts]]) -> PageSection:
 
 def _row(one: RunSummary) -> tuple[str, ...]:
     return (
-        one.path.name,
+        one.name,
         Path(one.config.space).name,
         str(one.config.controller["name"]),
         one.data,
@@ -109,7 +109,7 @@ def _progress(runs: Sequence[tuple[RunSummary, Facts]]) -> Chart:
             if best >= 0:
                 hours.append(60 * hour)
                 accuracies.append(best)
-        axes.step(hours, accuracies, where="post", label=summary.path.name)
+        axes.step(hours, accuracies, where="post", label=summary.name)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("minutes of all trials together")
     axes.set_ylabel("best accuracy so far")
@@ -120,7 +120,7 @@ def _progress(runs: Sequence[tuple[RunSummary, Facts]]) -> Chart:
 
 def _what_differs(summaries: Sequence[RunSummary]) -> list[PageSection]:
     told = [
-        f"{one.path.name} and {other.path.name}: {'; '.join(reasons)}"
+        f"{one.name} and {other.name}: {'; '.join(reasons)}"
         for one, other in combinations(summaries, 2)
         if (reasons := differences(one, other))
     ]

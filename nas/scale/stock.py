@@ -6,6 +6,7 @@ can; the resolution, and the depth if the width alone would be extreme, are adju
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from nas.evaluate.objective.limits import METRIC_WORDS, Limits
 from nas.scale.compound import Scaling, scale
 from nas.search_spaces.catalogue import reference_network
 from nas.search_spaces.network import Network
+from nas.search_spaces.yaml_format import network_to_yaml
 
 STOCK = ("resnet18", "mobilenet_v3_small", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0")
 """In this order they are trained, while the time lasts: those that learn fastest from few images come first."""
@@ -48,6 +50,11 @@ class StockNetwork:
     network: Network
     costs: Mapping[str, float]
     is_default: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name and a digest of the scaled network, for journals."""
+        return f"{self.name} {hashlib.sha256(network_to_yaml(self.network).encode()).hexdigest()[:8]}"
 
     @property
     def words(self) -> str:
@@ -116,7 +123,12 @@ def fit_to_limits(network: Network, resolution: int, limits: Limits, costs: Cost
 
 
 def stock_networks(
-    names: Sequence[str], resolution: int, classes: int, limits: Limits, costs: Costs = exact_costs
+    names: Sequence[str],
+    resolution: int,
+    classes: int,
+    limits: Limits,
+    costs: Costs = exact_costs,
+    enlarges: bool = True,
 ) -> tuple[list[StockNetwork], dict[str, str]]:
     """Return stock networks scaled to a budget, and by name the reasons why others do not fit it.
 
@@ -126,12 +138,14 @@ def stock_networks(
         classes: number of classes that costs are counted with.
         limits: the budget.
         costs: function that returns the costs of a network.
+        enlarges: whether small images are enlarged for them.
     """
     found, refused = [], {}
+    side = stock_resolution(resolution) if enlarges else resolution
     for name in names:
         try:
             network = reference_network(name).at(classes=classes)
-            found.append(fit_to_limits(network, stock_resolution(resolution), limits, costs))
+            found.append(fit_to_limits(network, side, limits, costs))
         except InputError as error:
             refused[name] = str(error)
     return found, refused

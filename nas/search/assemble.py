@@ -103,8 +103,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         InputError: if the configuration cannot work; nothing has been trained or written then.
     """
     space = space_of(config)
-    if not resumed:
-        config = _with_reference_resolution(config, space)
+    config = _with_reference_resolution(config, space, resumed)
     recipe = _recipe(config, space)
     named = config.objective.device
     device = None if named is None else load_device(named, space, config.objective.max_latency_error)
@@ -146,16 +145,17 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     )
 
 
-def _with_reference_resolution(config: RunConfig, space: SearchSpace) -> RunConfig:
+def _with_reference_resolution(config: RunConfig, space: SearchSpace, resumed: bool) -> RunConfig:
     """Set the proxy's reference resolution: the largest resolution of the space.
 
-    Its networks train at ``data.resolution``, others, of the space or of the control, in proportion to their own.
+    Its networks train at ``data.resolution``, others, of the space or of the control, in proportion to their own. A
+    resumed run of a space that searches the resolution is not changed: its trials were trained as they were.
     """
     proxy = config.proxy
     if proxy is None or proxy.reference_resolution is not None or isinstance(space, ScalingSpace):
         return config
     found = searched_resolutions(space)
-    if not found or (len(found) == 1 and not config.control.enabled):
+    if not found or (len(found) == 1 and not config.control.enabled) or (len(found) > 1 and resumed):
         return config
     return config.model_copy(update={"evaluator": {**config.evaluator, "reference_resolution": found[-1]}})
 
@@ -221,9 +221,11 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any], key: str) -> No
     kind = code.load()
     if not callable(getattr(kind, "evaluate", None)):
         raise InputError(f"evaluator: class {code.class_name} needs a method evaluate(self, architecture, network)")
-    if key and "epochs" not in inspect.signature(kind.evaluate).parameters:
+    methods = [one for one in (kind.evaluate, getattr(kind, "test", None)) if one is not None]
+    if key and any("epochs" not in inspect.signature(one).parameters for one in methods):
         raise InputError(
-            f"{key}: this key sets the number of epochs; {code.class_name}.evaluate needs a parameter 'epochs' for that"
+            f"{key}: this key sets the number of epochs; {code.class_name}.evaluate, and test if there is one, need a "
+            "parameter 'epochs' for that"
         )
     try:
         given = {**options, "data": None} if kind_of_class(code).needs_data else options

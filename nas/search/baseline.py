@@ -13,6 +13,7 @@ from nas.core.callback import SILENT, Callback
 from nas.core.documents import to_yaml
 from nas.core.errors import InputError
 from nas.core.records import Evaluation, Trial
+from nas.core.statistics import measure_noise
 from nas.evaluate.contract import Job
 from nas.evaluate.imagenet.neighbours import Neighbour, as_csv, neighbours
 from nas.evaluate.objective.pareto import pareto_front
@@ -96,10 +97,11 @@ def _baseline_network(setup: Setup, run: Run, baseline: Trial) -> Network | None
 
 
 def conclude(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callback = SILENT) -> Baseline | None:
-    """Choose the baseline, score it on the test split once, and write the derived files.
+    """Choose the baseline, score it on the test split, and write the derived files.
 
-    For the test score the baseline is trained once more, exactly as in its trial or in its first confirming training.
-    The search and the confirmation thus never use the test split.
+    The test score is the mean of the trainings that are compared with the control or, without a control, of the
+    confirming trainings; without these, the baseline is trained once more, exactly as in its trial. Nothing is chosen
+    by test scores.
 
     Args:
         setup: the parts of the run.
@@ -110,6 +112,8 @@ def conclude(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callbac
     Returns:
         ``None`` if no trial succeeded.
     """
+    if all(trial.status == "failed" for trial in run.trials):
+        return None
     spent = setup.config.budget is not None and bool(run.rows(CONTROL))  # then no time is left for more of it
     limits = limits_of(setup, best_trial(run.trials))
     control = train_control(setup, run, pool, callback, limits, 0.0 if spent else math.inf)
@@ -123,7 +127,7 @@ def conclude(setup: Setup, run: Run, pool: PoolStarter | None, callback: Callbac
     compared = _compared(setup, run, pool, callback, control, confirmation, baseline)
     test_accuracy = compared.baseline_test if compared else known.test_accuracy if known is not None and same else None
     if test_accuracy is None and confirmation and (rows := confirming_rows(setup, run, confirmation.winner)):
-        tested = [float(row["test_accuracy"]) for row in rows if "test_accuracy" in row]
+        tested = [float(row["test_accuracy"]) for row in rows if row.get("test_accuracy") is not None]
         test_accuracy = statistics.fmean(tested) if tested else None
     if test_accuracy is None and pool is not None and setup.evaluator.can_test:
         job = make_job(setup, baseline.number, baseline.architecture)
@@ -184,12 +188,19 @@ def _compared(
     default = confirmation.default
     ours, theirs = (confirming_rows(setup, run, one) for one in (confirmation.winner, best))
     third = [] if default is None else confirming_rows(setup, run, default)
-    count = min(len(ours), len(theirs), len(third) or len(ours))
-    if not count or best.stock is None:
+    if best.stock is None:
         return None
-    rows = Rows(ours[:count], theirs[:count], third[:count])
+    rows = Rows.common(ours, theirs, third)
+    noise = measure_noise(_test_scores(setup, run, confirmation)) or confirmation.noise
     means = {one.stock.name: one.accuracies for one in (*confirmation.stock, *confirmation.defaults) if one.stock}
-    return control_result(setup, run, control, best.stock, rows, confirmation.noise, means)
+    return control_result(setup, run, control, best.stock, rows, noise, means)
+
+
+def _test_scores(setup: Setup, run: Run, confirmation: Confirmation) -> list[list[float]]:
+    """Return the test scores of the confirming trainings, for each network that was trained in them."""
+    every = (*confirmation.candidates, *confirmation.stock, *confirmation.defaults)
+    rows = (confirming_rows(setup, run, one) for one in every)
+    return [[float(row["test_accuracy"]) for row in own if row.get("test_accuracy") is not None] for own in rows]
 
 
 def _control_files(run: Run, control: Control | None, compared: ControlResult | None) -> list[Path]:

@@ -159,12 +159,12 @@ def confirm_best(
     rivals = [*control.stock[: settings.candidates], *([control.default] if control.default else [])] if control else []
     stock = {-1 - place: one for place, one in enumerate(rivals)}
     journal = confirm_journal(run)
-    rows = [row for row in journal.rows if row["epochs"] == confirm_epochs(setup)]
+    rows = [row for row in journal.rows if row["epochs"] == confirm_epochs(setup) and row["network"] is None]
     known = {int(row["number"]) for row in rows} - {trial.number for trial in [*best, *others]}
     others += [trial for trial in run.trials if trial.number in known]  # candidates from before the run was extended
 
     def ended(row: Row, left: int) -> None:  # noqa: ARG001
-        name = stock[row["number"]].name if row["number"] < 0 else f"trial {row['number']:>3}"
+        name = f"trial {row['number']:>3}" if row["network"] is None else row["network"].rpartition(" ")[0]
         callback.message(f"confirm  {name}, round {row['round'] + 1}: {outcome(row)}  ({row['seconds']:.1f} s)")
 
     doubles = [_stock_trial(number, one) for number, one in stock.items()]
@@ -177,7 +177,7 @@ def confirm_best(
         if pool is None and journal.missing(trainings):
             break  # an incomplete round is not evaluated
         journal.run(trainings, pool or _no_pool, ended)
-        found = _judge(setup, best, others, journal.rows, number, stock)
+        found = _judge(setup, best, others, journal, number, stock)
         contenders = [] if found is None else [one.trial for one in found.undecided]
         if not contenders:
             break
@@ -188,7 +188,7 @@ def confirm_journal(run: Run) -> TrainingJournal:
     """Return the journal of a run's confirming trainings."""
     return TrainingJournal(
         run.path / JOURNAL,
-        ["number", "round"],
+        ["number", "round", "network"],
         of=code_version(run.path),
         images=None if run.images is None else run.images.digest,
         resume=run.resume_command,
@@ -197,13 +197,12 @@ def confirm_journal(run: Run) -> TrainingJournal:
 
 def confirming_rows(setup: Setup, run: Run, candidate: Candidate) -> list[Row]:
     """Return the journal's lines of a candidate's confirming trainings that succeeded, by rounds."""
-    rows = [
-        row
-        for row in confirm_journal(run).rows
-        if row["number"] == candidate.trial.number and row["epochs"] == confirm_epochs(setup)
-    ]
-    rows = [row for row in rows if row["accuracy"] is not None]
-    return sorted(rows, key=lambda row: int(row["round"]))[: len(candidate.accuracies)]
+    journal, found = confirm_journal(run), list[Row]()
+    for number in range(setup.config.confirm.rounds):
+        row = journal.row_of(confirm_training(setup, candidate.trial, number, candidate.stock))
+        if row is not None and row["accuracy"] is not None:
+            found.append(row)
+    return found[: len(candidate.accuracies)]
 
 
 def _stock_trial(number: int, one: StockNetwork) -> Trial:
@@ -245,7 +244,9 @@ def confirm_training(setup: Setup, trial: Trial, number: int, stock: StockNetwor
         job = replace(job, method="test")
     if epochs is not None:
         job = replace(job, cycles=(epochs,), time_limit_factor=_LONGER if full is None else epochs / full)
-    return Training({"number": trial.number, "round": number}, job)
+    if stock is None:
+        return Training({"number": trial.number, "round": number, "network": None}, job)
+    return Training({"number": None, "round": number, "network": stock.label}, job)
 
 
 def confirm_epochs(setup: Setup) -> int | None:
@@ -264,20 +265,19 @@ def _judge(
     setup: Setup,
     best: Sequence[Trial],
     others: Sequence[Trial],
-    rows: Sequence[Row],
+    journal: TrainingJournal,
     last: int,
     stock: Mapping[int, StockNetwork],
 ) -> Confirmation | None:
     """Return the result of the rounds up to ``last``; trainings of a later, interrupted round are ignored."""
     epochs, found = confirm_epochs(setup), list[Candidate]()
-    scores = {(int(row["number"]), int(row["round"])): row["accuracy"] for row in rows if row["epochs"] == epochs}
     for trial in [*best, *others, *(_stock_trial(number, one) for number, one in stock.items())]:
-        own = (scores.get((trial.number, number)) for number in range(last + 1))
-        accuracies = tuple(accuracy for accuracy in own if accuracy is not None)
+        one = stock.get(trial.number)
+        own = (journal.row_of(confirm_training(setup, trial, number, one)) for number in range(last + 1))
+        accuracies = tuple(row["accuracy"] for row in own if row is not None and row["accuracy"] is not None)
         if accuracies:
             metrics = {**trial.metrics, "accuracy": statistics.fmean(accuracies)}
-            own_stock = stock.get(trial.number)
-            found.append(Candidate(trial, accuracies, _reward(setup, metrics), trial in others, own_stock))
+            found.append(Candidate(trial, accuracies, _reward(setup, metrics), trial in others, one))
     candidates = _ranked([one for one in found if one.stock is None])
     control = _ranked([one for one in found if one.stock is not None and not one.stock.is_default])
     defaults = _ranked([one for one in found if one.stock is not None and one.stock.is_default])

@@ -102,8 +102,11 @@ def stock_of(setup: Setup, limits: Limits) -> tuple[list[StockNetwork], dict[str
     pattern = default_network(setup)
     resolution = pattern.resolution if pattern else _resolution(setup)
     classes = pattern.classes if pattern else 1000
-    costs = _costs(setup)
-    found, refused = stock_networks(setup.config.control.networks, resolution, classes, limits, costs)
+    costs = stock_costs(setup)
+    proxy = setup.config.proxy
+    enlarges = proxy is None or proxy.reference_resolution is not None  # else all networks train at one resolution
+    names = setup.config.control.networks
+    found, refused = stock_networks(names, resolution, classes, limits, costs, enlarges)
     if pattern is not None:
         try:
             found.insert(1, replace(fit_to_limits(pattern, resolution, limits, costs), is_default=True))
@@ -113,7 +116,7 @@ def stock_of(setup: Setup, limits: Limits) -> tuple[list[StockNetwork], dict[str
 
 
 def default_network(setup: Setup) -> Network | None:
-    """Return the network of the middle option of every gene, at the largest resolution of the space."""
+    """Return the network of the middle option of every gene; ``None`` for spaces without stage tables."""
     genes = tuple(int(count) // 2 for count in setup.space.gene_sizes)
     try:
         network = spaces.decode(setup.space, Architecture(setup.space.name, genes))
@@ -147,9 +150,9 @@ def train_control(
         return None
     networks, refused = stock_of(setup, limits)
     journal = control_journal(run)
-    done = [one for one in networks if not journal.missing([training(setup, one.name, one.network, 0)])]
+    done = [one for one in networks if journal.row_of(training(setup, one.label, one.network, 0))]
     left = [one for one in networks if one not in done] if pool is not None else []
-    words = {one.name: one.words for one in networks}
+    words = {one.label: one.words for one in networks}
 
     def ended(row: Row, left: int) -> None:  # noqa: ARG001
         callback.message(f"control  {words[row['network']]}: {outcome(row)}  ({row['seconds']:.1f} s)")
@@ -157,19 +160,19 @@ def train_control(
     begun = time.monotonic()
     while left and pool is not None and (not done or time.monotonic() - begun < seconds):
         wave, left = left[: pool().capacity], left[pool().capacity :]
-        journal.run(_numbered([training(setup, one.name, one.network, 0) for one in wave]), pool, ended)
+        journal.run(_numbered([training(setup, one.label, one.network, 0) for one in wave]), pool, ended)
         done += wave
     if left and seconds:
         callback.message(f"control  no time for {', '.join(one.name for one in left)}")
     networks = [one for one in networks if one in done]
-    rows = journal.run(_numbered([training(setup, one.name, one.network, 0) for one in networks]), _no_pool, ended)
+    rows = {one.name: journal.row_of(training(setup, one.label, one.network, 0)) or {} for one in networks}
     for name, reason in refused.items():
         _log.info("control: %s is left out: %s", name, reason)
     return Control(
         networks,
         refused,
-        {str(row["network"]): row["accuracy"] for row in rows},
-        {str(row["network"]): str(row["error"]) for row in rows if row["error"]},
+        {name: row.get("accuracy") for name, row in rows.items()},
+        {name: str(row["error"]) for name, row in rows.items() if row.get("error")},
         [one.name for one in left],
     )
 
@@ -199,26 +202,26 @@ def compare(
         return None
     best, (name, network, architecture) = control.stock[0], baseline
     rivals = [best, *([control.default] if control.default else [])]
-    journal, rounds = control_journal(run), range(setup.config.control.trainings)
+    journal = control_journal(run)
+    rounds = range(1, setup.config.control.trainings + 1)  # the best stock network was chosen by round 0
     trainings = _numbered(
         [
             *(training(setup, name, network, number, architecture) for number in rounds),
-            *(training(setup, one.name, one.network, number) for one in rivals for number in rounds),
+            *(training(setup, one.label, one.network, number) for one in rivals for number in rounds),
         ]
     )
     if pool is None and journal.missing(trainings):
         return None
 
     def ended(row: Row, left: int) -> None:  # noqa: ARG001
-        tested = "" if row["accuracy"] is None else f", test {row['test_accuracy']:.2%}"
-        callback.message(f"compare  {row['network']}, seed {row['round']}: {outcome(row)}{tested}")
+        tested = f", test {row['test_accuracy']:.2%}" if "test_accuracy" in row else ""
+        callback.message(f"compare  {words.get(row['network'], name)}, seed {row['round']}: {outcome(row)}{tested}")
 
+    words = {one.label: one.name for one in rivals}
     rows = journal.run(trainings, pool or _no_pool, ended)
-    own = {one: [row for row in rows if row["network"] == one and row["accuracy"]] for one in (name, best.name)}
-    if not own[name] or not own[best.name]:
-        return None
-    default = [row for row in rows if control.default and row["network"] == control.default.name and row["accuracy"]]
-    return control_result(setup, run, control, best, Rows(own[name], own[best.name], default))
+    own = {one: [row for row in rows if row["network"] == one] for one in (name, *words)}
+    default = own[control.default.label] if control.default else ()
+    return control_result(setup, run, control, best, Rows.common(own[name], own[best.label], default))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,15 @@ class Rows:
     stock: Sequence[Row]
     default: Sequence[Row] = ()
 
+    @classmethod
+    def common(cls, baseline: Sequence[Row], stock: Sequence[Row], default: Sequence[Row]) -> Rows:
+        """Return the lines of the rounds in which each of the networks was scored on the test images."""
+        scored = [[row for row in rows if row.get("test_accuracy") is not None] for rows in (baseline, stock, default)]
+        rounds = {row["round"] for row in scored[0]} & {row["round"] for row in scored[1]}
+        both = rounds & {row["round"] for row in scored[2]}
+        kept = [both or rounds, both or rounds, both]
+        return cls(*([row for row in rows if row["round"] in own] for rows, own in zip(scored, kept, strict=True)))
+
 
 def control_result(
     setup: Setup,
@@ -238,7 +250,7 @@ def control_result(
     rows: Rows,
     noise: Noise | None = None,
     means: Mapping[str, Sequence[float]] | None = None,
-) -> ControlResult:
+) -> ControlResult | None:
     """Return the comparison of the baseline's trainings with those of the best stock network.
 
     Args:
@@ -249,20 +261,26 @@ def control_result(
         rows: lines of the compared trainings.
         noise: noise of a training from seed to seed; ``None``: that of these trainings.
         means: validation accuracies of stock networks in confirming trainings, by name.
+
+    Returns:
+        The comparison; ``None`` if no round was scored on the test images.
     """
     ours, theirs = rows.baseline, rows.stock
+    if not ours:
+        return None
     tested = [[float(row["test_accuracy"]) for row in one] for one in (ours, theirs, rows.default) if one]
     own, other = tested[:2]
     noise = noise or measure_noise(tested)
-    images = _test_images(run)
-    difference = _difference(ours, theirs, images, noise)
-    default = _difference(ours, rows.default, images, noise) if rows.default else None
+    images, inflation = _test_images(run), _inflation(setup, run)
+    difference = _difference(ours, theirs, images, noise, inflation)
+    default = _difference(ours, rows.default, images, noise, inflation) if rows.default else None
     return ControlResult(
         networks=tuple(_network_result(one, control, (means or {}).get(one.name)) for one in control.networks),
         refused=dict(control.refused),
         no_time=tuple(control.no_time),
         best=best.name,
         words=best.words,
+        metric=setup.config.objective.metric,
         epochs=ours[0]["epochs"] or setup.config.full_epochs,
         trainings=min(len(ours), len(theirs)),
         baseline_test=statistics.fmean(own),
@@ -305,7 +323,9 @@ def control_seconds(run: Path) -> float:
     return sum(float(row.get("seconds", 0.0)) for row in read_rows(run / JOURNAL))
 
 
-def _difference(ours: Sequence[Row], theirs: Sequence[Row], images: int, noise: Noise | None) -> Difference:
+def _difference(
+    ours: Sequence[Row], theirs: Sequence[Row], images: int, noise: Noise | None, inflation: float
+) -> Difference:
     """Return the difference of the mean test scores; its interval comes from the single images where they are known."""
     own, other = ([float(row["test_accuracy"]) for row in rows] for rows in (ours, theirs))
     found = mean_difference(own, other, noise)
@@ -313,7 +333,18 @@ def _difference(ours: Sequence[Row], theirs: Sequence[Row], images: int, noise: 
         first, second = (np.stack([unpack(row["correct"], images) for row in rows]) for rows in (ours, theirs))
     except ValueError:  # the evaluator of a user gives scores only
         return found
-    return replace(found, half_width=paired_difference(first, second, noise).half_width)
+    return replace(found, half_width=paired_difference(first, second, noise, inflation).half_width)
+
+
+def _inflation(setup: Setup, run: Run) -> float:
+    """Return the variance of the metric relative to that of accuracy, from the numbers of test images of the classes.
+
+    Balanced accuracy and macro F1 are means over classes, so that images of rare classes weigh more.
+    """
+    counts = [] if run.images is None else [own[2] for own in run.images.classes.values() if own[2]]
+    if setup.config.objective.metric not in ("balanced_accuracy", "macro_f1") or not counts:
+        return 1.0
+    return sum(counts) / len(counts) ** 2 * sum(1 / count for count in counts)
 
 
 def _network_result(one: StockNetwork, control: Control, confirmed: Sequence[float] | None) -> ControlNetwork:
@@ -333,7 +364,8 @@ def _network_result(one: StockNetwork, control: Control, confirmed: Sequence[flo
     )
 
 
-def _costs(setup: Setup) -> Callable[[Network], Mapping[str, float]]:
+def stock_costs(setup: Setup) -> Callable[[Network], Mapping[str, float]]:
+    """Return the function that gives the costs of a network outside the space, with its latency if a table has it."""
     device = setup.costs.device
     if device is None:
         return exact_costs

@@ -74,6 +74,12 @@ class RunSummary:
         )
 
     @property
+    def name(self) -> str:
+        """The name of its directory; for the search of ``nas make``, that of the folder around it."""
+        path = self.path.resolve()
+        return path.parent.name if path.name == "search" else path.name
+
+    @property
     def state(self) -> str:
         """``ended``, ``interrupted``, ``running`` or ``not ended``."""
         if self.result is not None and self.result.ended:

@@ -76,7 +76,9 @@ class ControlResult(_Model):
     """Names of stock networks for which the time budget left no time."""
     best: str
     words: str
-    """The best stock network by validation accuracy, and its scaling, in words."""
+    """The best stock network on the validation images, and its scaling, in words."""
+    metric: str = "accuracy"
+    """What is compared: accuracy, or the metric that the search maximised."""
     epochs: int | None = None
     """Epochs of each of the compared trainings."""
     trainings: int

@@ -285,6 +285,7 @@ def read_config(path: Path, what: str = "--resume") -> RunConfig:
     if not file.is_file():
         raise InputError(f"{what}: expected a run directory, but '{path}' {_missing(path)}")
     data = read_yaml(file)
+    data.setdefault("control", {"enabled": False})  # a run from before there was a control has none
     keep_old_split(data)
     try:
         values = {key: value for key, value in data.items() if key not in METADATA}

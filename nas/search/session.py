@@ -30,11 +30,11 @@ from nas.search.assemble import Setup, prepare
 from nas.search.baseline import Baseline, conclude
 from nas.search.callback import SearchCallback, SearchState, fitted_words
 from nas.search.config import OPEN_ENDED, RunConfig, validate_config
-from nas.search.control import control_journal, limits_of, train_control
+from nas.search.control import control_journal, has_control, limits_of, train_control
 from nas.search.estimate import ESTIMATED, estimate_trial
 from nas.search.fidelity import RUNGS
 from nas.search.inputs import keep_inputs, resolve_inputs
-from nas.search.loop import SearchLoop
+from nas.search.loop import SPENT, SearchLoop
 from nas.search.run_directory import Run, check_free
 from nas.search.run_log import LogCallback, log_file, termination_as_interrupt
 from nas.search.tally import Tally, most_macs
@@ -340,10 +340,11 @@ def _train_control(setup: Setup, run: Run, pool: PoolStarter, callback: Callback
     if control is None:
         return
     if account is not None:
+        run.write(SPENT, json.dumps({"clock_s": account.clock_s}))
         account.took_besides(sum(float(row["seconds"]) for row in control_journal(run).rows))
     if all(one.is_default for one in control.networks) and control.refused:
         told = "; ".join(f"{name}: {reason}" for name, reason in control.refused.items())
-        callback.warning(f"no stock network fits this budget, so the search has no control. {told}")
+        callback.warning(f"no stock network can be scaled to this budget, so the search has no control. {told}")
 
 
 def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Callback) -> TimeAccount:
@@ -355,6 +356,7 @@ def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Ca
     config = run.config
     assert config.budget is not None
     account = TimeAccount(TimeBudget.parse(config.budget), workers.gpus_per_worker)
+    account.before_s = float(run.read(SPENT).get("clock_s", 0.0))
     if config.expected_trials is not None:  # the run is resumed
         return account
     callback.message("Estimate timing a few steps of some networks ...")
@@ -364,6 +366,8 @@ def _open_time_account(setup: Setup, run: Run, workers: WorkerPool, callback: Ca
         if config.is_open_ended:
             run.update_config(config.model_copy(update={"expected_trials": _UNKNOWN_TRIALS}))
         return account
+    if has_control(setup) and limits_of(setup) is not None:  # the control takes its part first
+        affordable = max(1, round(affordable * (1 - _CONTROL_SHARE)))
     trials = min(affordable, config.trials)
     parallel, kind = workers.capacity, "GPUs" if 0 < workers.gpus_per_worker == 1 else "workers"
     clock_s = trials * account.trial_s / parallel

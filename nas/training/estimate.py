@@ -33,16 +33,17 @@ def epoch_seconds(network: Network, config: TrainConfig, data: ImageData, device
     torch.manual_seed(config.seed)
     module = build(network).to(device).to(memory_format=torch.channels_last)
     trainer = Trainer(module, data, config.recipe, config.resolution, None, config.seed)
-    images = trainer.time_steps(_WARM_UP)
+    trainer.time_steps(_WARM_UP)
+    _wait(device)
     start = time.perf_counter()
     images = trainer.time_steps(_TIMED)
     _wait(device)
-    step_s = (time.perf_counter() - start) / images
+    image_s = (time.perf_counter() - start) / images
     start = time.perf_counter()
     trainer.scores("validation")
     _wait(device)
     scored_s = time.perf_counter() - start
-    return step_s * len(data.train.labels) + scored_s + len(data.validation.labels) / AT_ONCE * 0.001
+    return image_s * len(data.train.labels) + scored_s + len(data.validation.labels) / AT_ONCE * 0.001
 
 
 def _wait(device: torch.device) -> None:

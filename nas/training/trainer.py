@@ -100,7 +100,7 @@ class Trainer:
         self.optimizer = make_optimizer(module, recipe)
         self.average = None if recipe.ema is None else moving_average(module, recipe.ema)
         self._together: nn.Module = module if world.size == 1 else DistributedDataParallel(module)
-        weights = class_weights(data.train.labels, len(data.classes)) if recipe.class_weights else None
+        weights = class_weights(data.train.labels, len(data.classes)).to(self.device) if recipe.class_weights else None
         self._step = EagerStep(self._together, self.optimizer, recipe, len(data.classes), self.precision, weights)
         self._flips = data.mirrored if recipe.flip is None else recipe.flip
         self._batches = batches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,6 +58,7 @@ def make(
     from nas.cli.display.output import make_console, print_json, say
     from nas.cli.interruption import wish_to_stop
     from nas.core.errors import InputError, WorkError
+    from nas.core.program import program
     from nas.make import session
 
     console = make_console()
@@ -67,7 +69,7 @@ def make(
         if wrong:
             raise InputError(f"--resume: the work keeps its settings; leave out {', '.join(wrong)}")
     folder = resume or out or Path("made") / _name(changes)
-    command = f"nas make --resume {folder}"
+    command = f"{program()} make --resume {shlex.quote(str(folder))}"
     with MakeConsole(console, quiet=json) as callback:
         try:
             if resume is not None:
@@ -90,7 +92,7 @@ def _config(changes: dict[str, Any], assignments: list[str]) -> Any:
     from nas.core.errors import InputError
     from nas.core.section import validated
     from nas.evaluate.data.load import absolute_data
-    from nas.make.config import MakeConfig
+    from nas.make.config import MakeConfig, with_absolute_paths
 
     values = with_assignments(changes, assignments)
     if "source" not in values.get("data", {}):
@@ -98,7 +100,7 @@ def _config(changes: dict[str, Any], assignments: list[str]) -> Any:
     if "resolution" in values["data"]:
         raise InputError("data.resolution: follows from --resolution; give that")
     config = validated(MakeConfig, values, "the command line")
-    return config.model_copy(update={"data": absolute_data(config.data)})
+    return with_absolute_paths(config.model_copy(update={"data": absolute_data(config.data)}))
 
 
 def _name(changes: dict[str, Any]) -> str:

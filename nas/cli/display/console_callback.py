@@ -67,10 +67,14 @@ class ConsoleCallback(SearchCallback):
 
     def search_prepared(self, setup: Setup, run: Run) -> None:
         """Print the settings of the search before it starts."""
+        if self._quiet:
+            return
         announce(setup, run, self._console)
 
     def trials_started(self, state: SearchState) -> None:
         """Start the live display of the search."""
+        if self._quiet:
+            return
         self._progress = SearchProgress(self._console, state)
         self._progress.__enter__()
 

@@ -120,10 +120,11 @@ def print_control(control: ControlResult, console: Console) -> None:
     epochs = "" if control.epochs is None else f" of {control.epochs} epochs"
     times = f"{control.trainings} training{'s' if control.trainings > 1 else ''}{epochs} each"
     say(console, f"Worth it?       {control.verdict}")
+    metric = control.metric.replace("_", " ")
     say(
         console,
-        f"                {control.baseline_test:.2%} against {control.best_test:.2%} of {control.test_images:,} test "
-        f"images, {times}, 95% interval",
+        f"                {metric} {control.baseline_test:.2%} against {control.best_test:.2%} on "
+        f"{control.test_images:,} test images, {times}, 95% interval",
     )
     if control.default_verdict:
         say(console, f"                {control.default_verdict}")

@@ -21,7 +21,7 @@ from nas.cli.display.text_plot import text_plot
 from nas.core.callback import Callback
 from nas.core.units import format_duration
 from nas.search.result import Result
-from nas.search.run_directory import read_identity
+from nas.search.run_directory import read_config, read_identity
 from nas.studies.paper_tables import TransferRow, table_5
 from nas.tracking.tensorboard_log import FOLDER
 
@@ -144,6 +144,7 @@ def _against_search(run: TrainingRun, result: Mapping[str, Any]) -> str:
         or then is None
         or run.images is None
         or then.changes_to(run.images)
+        or read_config(path).objective.metric != "accuracy"
     ):
         return ""
     points = 100 * (result["test_top1"] - found.test_accuracy)
