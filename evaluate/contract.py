@@ -25,6 +25,9 @@ class Evaluator(Protocol):
         is_instant: whether it trains nothing, so that worker processes are not worth starting.
         reads_genes: whether it reads the genotype itself. If not, a gene that changes nothing in the network is an
             error before any work.
+
+    A class that needs data and has ``test`` is also given the stock networks of the control, whose ``architecture`` has
+    the space ``stock`` and no genes; a class with ``reads_genes`` is not.
     """
 
     def evaluate(self, architecture: Architecture, network: Network | None) -> Mapping[str, float]:
