@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from nas.core.callback import Callback
 from nas.core.documents import read_mapping
 from nas.core.errors import InputError
+from nas.core.program import program
 from nas.core.version import package_version
 from nas.report.chart import BLUE, GREY, ORANGE, Chart, new_chart, report_style
 from nas.report.layout import Page, PageSection, Picture, Table
@@ -45,8 +47,11 @@ class TrainingFacts:
             InputError: if it is not the folder of a training that has ended.
         """
         result = read_mapping(path / RESULT)
-        if not (path / CONFIG).is_file() or "test_top1" not in result:
-            raise InputError(f"report: '{path}' is not the folder of a training that has ended")
+        if "test_top1" not in result:
+            raise InputError(
+                f"report: '{path}' is a training's folder, but the training has not ended; go on with: "
+                f"{program()} train --resume {shlex.quote(str(path))}"
+            )
         text = (path / HISTORY).read_text(encoding="utf-8")
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
         return cls(path, result, rows)

@@ -221,12 +221,13 @@ def _check_evaluator(code: UserCode, options: Mapping[str, Any], key: str) -> No
     kind = code.load()
     if not callable(getattr(kind, "evaluate", None)):
         raise InputError(f"evaluator: class {code.class_name} needs a method evaluate(self, architecture, network)")
-    methods = [one for one in (kind.evaluate, getattr(kind, "test", None)) if one is not None]
-    if key and any("epochs" not in inspect.signature(one).parameters for one in methods):
-        raise InputError(
-            f"{key}: this key sets the number of epochs; {code.class_name}.evaluate, and test if there is one, need a "
-            "parameter 'epochs' for that"
-        )
+    for method in ("evaluate", "test") if key else ():
+        own = getattr(kind, method, None)
+        if own is not None and "epochs" not in inspect.signature(own).parameters:
+            raise InputError(
+                f"{key}: this key sets the number of epochs; {code.class_name}.{method} needs a parameter 'epochs' for "
+                "that"
+            )
     try:
         given = {**options, "data": None} if kind_of_class(code).needs_data else options
         inspect.signature(kind).bind(**given)

@@ -65,7 +65,17 @@ def test_what_init_writes_is_checked_and_searched(tmp_path: Path, monkeypatch: p
     assert result.exit_code == 0 and "nas check mine/space.yaml" in result.output
     checked = runner.invoke(app, ["check", "mine/space.yaml", "--targets", "4M,6M", "--samples", "2"])
     assert checked.exit_code == 0, checked.output
-    small = ["--trials", "2", "--workers", "0", "--set", "evaluator.epochs=1", "--set", "data.fraction=0.1"]
+    small = [
+        "--trials",
+        "2",
+        "--workers",
+        "0",
+        "--set",
+        "evaluator.epochs=1",
+        "--set",
+        "data.fraction=0.1",
+        "--no-control",
+    ]
     searched = runner.invoke(app, ["search", "--config", "mine/search.yaml", *small, "--no-report", "--out", "run"])
     assert searched.exit_code == 0, searched.output
     monkeypatch.chdir(tmp_path / "mine")  # the space is named as seen from the file

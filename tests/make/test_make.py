@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from nas.cli.app import app
 from nas.core.errors import InputError
 from nas.evaluate.data.load import find_source
 from nas.evaluate.data.sides import typical_side
@@ -64,7 +66,7 @@ def test_the_whole_way_from_mixed_files_of_odd_sizes(images: Path) -> None:
 
 def killed_when(images: Path, name: str, reached: Callable[[Path], bool]) -> None:
     """Kill the program as soon as it has reached a phase, and go on to the end."""
-    process = start_nas("make", *OPTIONS, "--minutes", "1", "--out", name, cwd=images)
+    process = start_nas("make", *OPTIONS, "--minutes", "0.5", "--out", name, cwd=images)
     end = time.monotonic() + 200
     while not reached(images / name) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
@@ -73,7 +75,7 @@ def killed_when(images: Path, name: str, reached: Callable[[Path], bool]) -> Non
     process.wait()
     done = (images / name / "search" / "trials.jsonl").read_text() if (images / name / "search").is_dir() else ""
     run_nas("make", "--resume", name, cwd=images)
-    check_made(images / name, 2)
+    check_made(images / name, 1.5)
     assert (images / name / "search" / "trials.jsonl").read_text().startswith(done)
 
 
@@ -148,8 +150,12 @@ def test_device_classes_stand_for_budgets() -> None:
         ((*OPTIONS, "--minutes", "0.05"), "--minutes: an epoch of a network of this budget takes about"),
     ],
 )
-def test_mistakes_are_told_in_one_message(images: Path, arguments: tuple[str, ...], told: str) -> None:
-    result = run_nas("make", *arguments, cwd=images, check=2)
+def test_mistakes_are_told_in_one_message(
+    images: Path, arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(images)
+    result = CliRunner().invoke(app, ["make", *arguments])
+    assert result.exit_code == 2, result.output
     assert told in result.stderr and result.stderr.count("error") == 1
     assert not list(images.glob("made/*"))  # nothing is left behind
 

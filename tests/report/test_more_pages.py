@@ -34,10 +34,9 @@ def test_mistakes_are_drawn_worst_first(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_no_finished_training_have_no_page(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not the folder of a training that has ended"):
-        TrainingFacts.read(tmp_path)
-    with pytest.raises(InputError, match="is not the folder of a training that has ended"):
-        write_training_report(tmp_path)
+    for read in (TrainingFacts.read, write_training_report):
+        with pytest.raises(InputError, match="the training has not ended; go on with"):
+            read(tmp_path)
 
 
 def test_pictures_never_exceed_the_screen() -> None:
