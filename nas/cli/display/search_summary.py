@@ -77,7 +77,12 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
     say(console, f"Baseline        trial {best.number} of {len(run.trials):,} ({failed} failed), {duration} of trials")
     if baseline.test_accuracy is not None:
         kind = "short" if baseline.confirmation is None else "confirming"
-        say(console, f"Test accuracy   {baseline.test_accuracy:.2%} after a {kind} training; not used by the search")
+        times = baseline.control.trainings if baseline.control is not None else 1
+        trained = f"a {kind} training" if times == 1 else f"{times} {kind} trainings"
+        metric = run.config.objective.metric
+        name = "accuracy" if metric == "accuracy" else "score"
+        words = "" if metric == "accuracy" else f" {metric.replace('_', ' ')}"
+        say(console, f"Test {name:<11}{baseline.test_accuracy:.2%}{words} after {trained}; not used by the search")
     if baseline.confirmation is not None:
         _print_confirmation(baseline.confirmation, console)
     if baseline.control is not None:
