@@ -197,12 +197,14 @@ def trained_row(folder: Path) -> dict[str, Any]:
 
 
 def classes_of(data: str) -> Sequence[str]:
+    """Return the classes of a folder or a named data set."""
     from nas.evaluate.data.load import find_source
 
     return find_source(data).classes
 
 
 def run(arguments: argparse.Namespace) -> None:
+    """Run every arm of every cell that has no line yet, each in a process of its own."""
     root = Path(arguments.work)
     root.mkdir(parents=True, exist_ok=True)
     done = {key_of(row) for row in rows_of(root / JOURNAL)}
@@ -241,10 +243,12 @@ def run_arm(arguments: argparse.Namespace) -> None:
 
 
 def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what distinguishes a line from the others."""
     return tuple(str(row[name]) for name in ("folder", "target", "minutes", "seed", "arm"))
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a journal; none if there is no such file."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -276,6 +280,7 @@ def best_of(arms: dict[str, list[dict[str, Any]]], kind: str) -> tuple[str, list
 def compared(
     folder: str, target: str, minutes: str, ours: list[dict[str, Any]], against: tuple[str, list[dict[str, Any]]]
 ) -> tuple[float, str]:
+    """Return the difference of two arms over their common seeds, and the row of the table."""
     name, theirs = against
     seeds = sorted({row["seed"] for row in ours} & {row["seed"] for row in theirs})
     ours, theirs = ([row for row in rows if row["seed"] in seeds] for rows in (ours, theirs))
@@ -295,6 +300,7 @@ def compared(
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, work in (("run", run), ("arm", run_arm), ("table", table)):

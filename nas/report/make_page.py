@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nas.core.documents import read_mapping
+from nas.core.errors import InputError
+from nas.core.program import program
 from nas.core.units import format_duration, format_quantity
 from nas.core.version import package_version
 from nas.report.chart import report_style
@@ -19,7 +23,29 @@ from nas.report.training import TrainingFacts, training_sections
 _PHASES = ("search", "training", "all")
 
 
-def write_make_page(folder: Path, search: Path, trained: Path, result: Mapping[str, Any]) -> Path:
+def is_made(path: Path) -> bool:
+    """Return whether a path is a folder of ``nas make``."""
+    return (path / "make.yaml").is_file()
+
+
+def write_made_again(path: Path, target: Path | None = None) -> list[Path]:
+    """Write the page of a finished folder of ``nas make`` again; return the files.
+
+    Raises:
+        InputError: if the work has not ended.
+        WorkError: if the page cannot be written.
+    """
+    result = read_mapping(path / "result.json")
+    if "accuracy" not in result:
+        raise InputError(
+            f"report: '{path}' has not ended; go on with: {program()} make --resume {shlex.quote(str(path))}"
+        )
+    return [write_make_page(path, path / "search", path / "trained", result, target)]
+
+
+def write_make_page(
+    folder: Path, search: Path, trained: Path, result: Mapping[str, Any], target: Path | None = None
+) -> Path:
     """Write the page of a folder of ``nas make``; return its path.
 
     Args:
@@ -27,6 +53,7 @@ def write_make_page(folder: Path, search: Path, trained: Path, result: Mapping[s
         search: the directory of its search.
         trained: the folder of its full training.
         result: the content of its ``result.json``.
+        target: path of the page; by default ``report.html`` in the folder.
 
     Raises:
         WorkError: if the page cannot be written.
@@ -51,7 +78,7 @@ def write_make_page(folder: Path, search: Path, trained: Path, result: Mapping[s
             ),
             cautions=(),
         )
-        (path,) = write_page(page, facts.trials, folder / FILE)
+        (path,) = write_page(page, facts.trials, target or folder / FILE)
     return path
 
 

@@ -61,6 +61,9 @@ def test_the_whole_way_from_mixed_files_of_odd_sizes(images: Path) -> None:
         assert text in shown
     again = run_nas("make", "--resume", "mine", "--json", cwd=images)  # all phases are done
     assert json.loads(again.stdout)["accuracy"] == json.loads((images / "mine" / "result.json").read_text())["accuracy"]
+    (images / "mine" / "report.html").unlink()
+    run_nas("report", "mine", cwd=images)
+    check_made(images / "mine", 1)
     assert "mine" in run_nas("make", *OPTIONS, "--minutes", "1", "--out", "mine", cwd=images, check=2).stderr
 
 

@@ -16,7 +16,9 @@ from nas.cli.trust import TrustCode, opening, say_untrusted
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Run directories, whose searches may still be running, or the folder of one training."),
+        typer.Argument(
+            help="Run directories, whose searches may still be running, or the folder of nas make or nas train."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="The page, or a folder for it (default: report.html in the run directory).")
@@ -35,7 +37,7 @@ def report(
 
     A search writes the page at its end. This command writes it again, for instance after nas trust, or while the search
     is running. Several runs make one page, which compares them. Of a training's folder, the page shows its classes, its
-    mistakes and its curves.
+    mistakes and its curves; of a folder of nas make, everything.
 
     Examples:
       nas report runs/NAME
@@ -46,20 +48,21 @@ def report(
     """
     from nas.cli.display.output import make_console, say_files, say_next
     from nas.core.errors import InputError
+    from nas.report.make_page import is_made, write_made_again
     from nas.report.page import FILE, write_report
     from nas.report.several import write_several
     from nas.report.training import is_training, write_training_report
 
     target = out / FILE if out is not None and (out.is_dir() or not out.suffix) else out
     console, first = make_console(), runs[0]
-    if len(runs) > 1 or is_training(first):
+    if len(runs) > 1 or is_training(first) or is_made(first):
         if pictures or against is not None:
             raise InputError("report: --pictures and --against apply to the page of one run")
         if len(runs) > 1:
             with opening(trust_code):
                 files = write_several(runs, target or Path(FILE))
         else:
-            files = write_training_report(first, target)
+            files = (write_made_again if is_made(first) else write_training_report)(first, target)
         say_files(console, files)
         return
     with opening(trust_code):
