@@ -184,7 +184,7 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
         "space": config.space or str(folder.path.resolve() / SPACE),
         "trials": OPEN_ENDED,
         "seed": config.seed,
-        "objective": config.objective.model_dump(mode="json"),
+        "objective": _objective(config),
         "controller": {"name": "predictor"},
         "evaluator": {"name": "proxy", "batch_size": _batch_size(images), "epochs": 1},
         "data": config.data.model_dump(mode="json"),
@@ -206,6 +206,12 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
         "seconds": plan.confirm_s * _FIRST_ROUND,
     }
     return with_absolute_paths(validate_config(values, "nas make"))
+
+
+def _objective(config: MakeConfig) -> dict[str, Any]:
+    """Return the objective of the search: inside the budget, accuracy alone counts, unless exponents are given."""
+    values = config.objective.model_dump(mode="json")
+    return values if values["alpha"] is not None else {**values, "alpha": 0.0}
 
 
 def _tell(folder: MakeFolder, plan: Plan, epoch_s: float, callback: Callback) -> None:

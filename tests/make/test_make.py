@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from nas.cli.app import app
+from nas.core.documents import read_yaml
 from nas.core.errors import InputError
 from nas.evaluate.data.load import find_source
 from nas.evaluate.data.sides import typical_side
@@ -61,6 +62,8 @@ def test_the_whole_way_from_mixed_files_of_odd_sizes(images: Path) -> None:
         assert text in shown
     again = run_nas("make", "--resume", "mine", "--json", cwd=images)  # all phases are done
     assert json.loads(again.stdout)["accuracy"] == json.loads((images / "mine" / "result.json").read_text())["accuracy"]
+    searched = read_yaml(images / "mine" / "search" / "config.yaml")
+    assert searched["objective"]["alpha"] == 0 and searched["evaluator"]["epochs"] >= 2
     (images / "mine" / "report.html").unlink()
     run_nas("report", "mine", cwd=images)
     check_made(images / "mine", 1)
