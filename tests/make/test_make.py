@@ -166,6 +166,7 @@ def test_mistakes_are_told_in_one_message(
     assert not list(images.glob("made/*"))  # nothing is left behind
 
 
+@pytest.mark.slow
 def test_a_folder_that_can_show_nothing_is_refused_with_its_number(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "few" / name).mkdir(parents=True)

@@ -69,6 +69,7 @@ def test_a_search_says_whether_it_beats_stock_networks_of_its_budget(images: Pat
     assert "control  " not in again.stdout and len(control_rows(run)) == 9
 
 
+@pytest.mark.slow
 def test_no_control_leaves_it_out(images: Path) -> None:
     options = ("--data", "images", "--target-flops", "6M", "--trials", "1", *SMALL, "--no-control")
     shown = run_nas("search", *options, "--out", "run", cwd=images)
@@ -132,6 +133,7 @@ def test_the_seconds_of_the_control_count_in_the_budget(images: Path) -> None:
     assert spent > sum(control) and "The budget of 12s allows no further trial" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_budget_below_every_stock_network_is_said_once_with_numbers(images: Path) -> None:
     (images / "tiny.yaml").write_text(
         "name: tiny\nresolution: 16\nclasses: 3\nstem: {channels: 8}\n"

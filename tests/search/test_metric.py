@@ -25,6 +25,7 @@ def unbalanced(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_metric_that_is_asked_for_is_the_one_that_is_maximised(unbalanced: Path) -> None:
     options = ("--space", "own-images", "--data", "images", "--target-flops", "2M", "--workers", "0", "--trials", "2")
     short = ("--set", "data.resolution=16", "--set", "evaluator.epochs=1", "--metric", "balanced_accuracy")

@@ -74,6 +74,7 @@ def test_several_runs_make_one_page(place: Path) -> None:
     assert "--pictures" in run_nas("report", "runs/one", "runs/two", "--pictures", cwd=place, check=2).stderr
 
 
+@pytest.mark.slow
 def test_of_a_run_on_other_images_only_the_order_is_taken_over(place: Path) -> None:
     options = ("--data", "images", "--target-flops", "6M", "--trials", "4", "--warm-start", "runs/two", *TINY)
     shown = run_nas("search", *options, "--out", "warm", cwd=place).stdout
@@ -87,6 +88,7 @@ def test_of_a_run_on_other_images_only_the_order_is_taken_over(place: Path) -> N
     assert len(set(genes)) == 5 and "Warm start" in again
 
 
+@pytest.mark.slow
 def test_of_a_run_on_the_same_images_the_accuracies_are_taken_over(place: Path) -> None:
     options = ("--data", "images", "--target-flops", "6M", "--trials", "2", "--warm-start", "runs/one", *TINY)
     shown = run_nas("search", *options, "--out", "same", cwd=place).stdout

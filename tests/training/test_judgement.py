@@ -50,6 +50,7 @@ def test_a_training_ends_with_everything_people_judge_it_by(place: Path) -> None
     assert "balanced accuracy" in shown and f"of {count} images" in shown
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_that_no_longer_improves(place: Path) -> None:
     slow = ("--epochs", "30", "--set", "recipe.patience=2", "--set", "recipe.learning_rate=1e-9")
     shown = run_nas("train", "small.yaml", "--data", "images", *FLAGS, *slow, "--out", "t", cwd=place).stdout
