@@ -324,6 +324,7 @@ def _export(folder: MakeFolder, run: TrainingRun, callback: Callback) -> list[Pa
     card = path / CARD
     if card.is_file():
         return sorted(one for one in path.iterdir() if one.is_file())
+    folder.clear_unfinished(EXPORTED, CARD)
     found, trained = weights_or_initial(str(run.path), None)
     network = found.network
     formats = [kind for kind in _FORMATS if kind != "onnx" or find_spec("onnx")]
