@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "top5_accuracy")
 BINS = 15  # of the expected calibration error (Guo et al. 2017, arXiv 1706.04599, section 2)
 
 

@@ -97,16 +97,6 @@ class Difference:
     value: float
     half_width: float
 
-    @property
-    def is_significant(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return abs(self.value) > self.half_width
-
-    @property
-    def points(self) -> str:
-        """The difference in points: ``0.8 ± 0.5``; without its sign."""
-        return f"{100 * abs(self.value):.1f} ± {100 * self.half_width:.1f} points"
-
 
 def paired_difference(first: Flags, second: Flags, noise: Noise | None, inflation: float = 1.0) -> Difference:
     """Return the difference of two networks' accuracies on the same images.

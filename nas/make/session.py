@@ -264,11 +264,12 @@ def _choose(folder: MakeFolder, result: Result) -> tuple[Network, str]:
     """
     search = folder.path / SEARCH
     control, confirmed = result.control, result.confirmed
-    best, found, words = -1.0 if confirmed is None else confirmed.accuracy, search, "search"
-    rounds = 0 if confirmed is None else max(len(one.accuracies) for one in confirmed.candidates)
-    for one in () if control is None or confirmed is None else control.networks:
-        rival = one.is_default or one.name == control.best  # type: ignore[union-attr]
-        if rival and len(one.confirmed) >= rounds > 0:
+    if control is None or confirmed is None:
+        return find_network(str(search)), "search"
+    best, found, words = confirmed.accuracy, search, "search"
+    rounds = max(len(one.accuracies) for one in confirmed.candidates)
+    for one in control.networks:
+        if (one.is_default or one.name == control.best) and len(one.confirmed) >= rounds:
             mean = sum(one.confirmed) / len(one.confirmed)
             if mean > best:
                 best, words = mean, one.words

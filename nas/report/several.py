@@ -9,30 +9,14 @@ from pathlib import Path
 from matplotlib.ticker import PercentFormatter
 
 from nas.core.errors import InputError
-from nas.core.files import cannot_write
-from nas.core.units import format_duration, format_quantity
 from nas.core.version import package_version
 from nas.report.chart import Chart, key_above, new_chart, report_style
 from nas.report.facts import Facts
 from nas.report.layout import Page, PageSection, Table
 from nas.report.page import write_page
-from nas.search.overview import RunSummary, differences
+from nas.search.overview import FIELDS, NUMBERS, RunSummary, differences
 
 _MOST = 12  # runs on one page
-_COLUMNS = (
-    "run",
-    "space",
-    "controller",
-    "images",
-    "budget",
-    "best",
-    "test",
-    "MACs",
-    "control",
-    "trials",
-    "state",
-    "time",
-)
 
 
 def write_several(paths: Sequence[Path], target: Path) -> list[Path]:
@@ -57,10 +41,7 @@ def write_several(paths: Sequence[Path], target: Path) -> list[Path]:
             sections=(_overview(runs), *_what_differs([summary for summary, _ in runs])),
             footer=f"Written by nas {package_version()}. MACs are multiply-adds, which the papers call FLOPS.",
         )
-        try:
-            return write_page(page, [], target)
-        except OSError as error:
-            raise cannot_write(target, error) from None
+        return write_page(page, [], target)
 
 
 def _lead(summaries: Sequence[RunSummary]) -> str:
@@ -76,27 +57,9 @@ def _lead(summaries: Sequence[RunSummary]) -> str:
 
 
 def _overview(runs: Sequence[tuple[RunSummary, Facts]]) -> PageSection:
-    table = Table(
-        "All runs", _COLUMNS, [_row(summary) for summary, _ in runs], ("best", "test", "MACs", "trials", "time")
-    )
+    rows = [(summary.name, *summary.cells()) for summary, _ in runs]
+    table = Table("All runs", ("run", *FIELDS), rows, NUMBERS)
     return PageSection("runs", "The runs", charts=(_progress(runs),), tables=(table,))
-
-
-def _row(one: RunSummary) -> tuple[str, ...]:
-    return (
-        one.name,
-        Path(one.config.space).name,
-        str(one.config.controller["name"]),
-        one.data,
-        one.budget,
-        "" if one.accuracy is None else f"{one.accuracy:.2%}",
-        "" if one.test_accuracy is None else f"{one.test_accuracy:.2%}",
-        "" if one.macs is None else format_quantity(one.macs),
-        one.control,
-        f"{one.trials:,}",
-        one.state,
-        format_duration(one.seconds),
-    )
 
 
 def _progress(runs: Sequence[tuple[RunSummary, Facts]]) -> Chart:

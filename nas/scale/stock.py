@@ -105,7 +105,7 @@ def fit_to_limits(network: Network, resolution: int, limits: Limits, costs: Cost
     for scaling, away in sorted(_scalings(network, resolution), key=lambda one: one[1]):
         if away >= closest[0]:
             break
-        if (width := _largest_width(lambda value, one=scaling: used(replace(one, width=value)))) is None:  # type: ignore[misc]
+        if (width := _largest_width(used, scaling)) is None:
             continue
         full, (low, high) = replace(scaling, width=width), _USUAL_WIDTHS
         away += max(0.0, math.log(low / width), math.log(width / high))
@@ -175,14 +175,14 @@ def _used(costs: Mapping[str, float], limits: Limits) -> float:
     return max(shares)
 
 
-def _largest_width(used: Callable[[float], float]) -> float | None:
-    """Return the largest width factor that fits the budget; ``None`` if none does."""
+def _largest_width(used: Callable[[Scaling], float], scaling: Scaling) -> float | None:
+    """Return the largest width factor with which a scaling fits the budget; ``None`` if none does."""
     low, high = (math.log(width) for width in _WIDTHS)
-    if used(math.exp(low)) > 1:
+    if used(replace(scaling, width=math.exp(low))) > 1:
         return None
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if used(math.exp(middle)) <= 1 else (low, middle)
+        low, high = (middle, high) if used(replace(scaling, width=math.exp(middle))) <= 1 else (low, middle)
     return math.exp(low)
 
 

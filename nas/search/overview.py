@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.units import format_quantity
+from nas.core.units import format_duration, format_quantity
 from nas.evaluate.data.identity import DataIdentity
 from nas.search.baseline import best_trial
 from nas.search.config import RunConfig
@@ -18,6 +18,9 @@ from nas.search.control import control_seconds
 from nas.search.result import Result
 from nas.search.run_directory import read_config, read_identity, read_journal
 
+FIELDS = ("space", "controller", "images", "budget", "best", "test", "MACs", "control", "trials", "state", "time")
+NUMBERS = ("best", "test", "MACs", "trials", "time")
+"""The columns of lists of runs, and those of them that hold numbers."""
 _MOST_DEPTH = 3  # folders below the one that is listed
 
 
@@ -114,6 +117,22 @@ class RunSummary:
             return "none"
         one = self.result.control
         return f"{100 * one.difference:+.1f} ± {100 * one.half_width:.1f} ({one.best})"
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the values as texts, in the order of ``FIELDS``."""
+        return (
+            Path(self.config.space).name,
+            str(self.config.controller["name"]),
+            self.data,
+            self.budget,
+            "" if self.accuracy is None else f"{self.accuracy:.2%}",
+            "" if self.test_accuracy is None else f"{self.test_accuracy:.2%}",
+            "" if self.macs is None else format_quantity(self.macs),
+            self.control,
+            f"{self.trials:,}",
+            self.state,
+            format_duration(self.seconds),
+        )
 
     def row(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -61,16 +61,11 @@ def test_more_images_narrow_the_interval_and_seeds_do_not_vanish() -> None:
 def test_equal_networks_are_not_told_apart() -> None:
     flags = np.ones((3, 50), dtype=bool)
     found = paired_difference(flags, flags, Noise(0.01, 4))
-    assert found.value == 0 and not found.is_significant
+    assert found.value == 0 < found.half_width
     assert (
         0.02 < paired_difference(flags, flags, None).half_width < 0.08
     )  # fifty images cannot show that they are equal
     assert mean_difference([0.5], [0.4], None).half_width == math.inf
-
-
-def test_words_of_a_difference() -> None:
-    found = paired_difference(np.array([[True] * 60 + [False] * 40]), np.array([[True] * 50 + [False] * 50]), None)
-    assert found.points.startswith("10.0 ± ") and found.points.endswith(" points") and found.is_significant
 
 
 def test_small_folders_show_only_large_differences() -> None:

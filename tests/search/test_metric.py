@@ -33,7 +33,8 @@ def test_the_metric_that_is_asked_for_is_the_one_that_is_maximised(unbalanced: P
     assert "16 times as many training images" in shown.stdout and "class_weights" in shown.stdout
     for trial in read_trials(unbalanced / "run"):
         assert 0 <= trial["metrics"]["plain_accuracy"] <= 1
-        assert trial["metrics"]["accuracy"] * 3 == pytest.approx(round(trial["metrics"]["accuracy"] * 3, 6))
+        found = trial["metrics"]["accuracy"], trial["metrics"]["plain_accuracy"]
+        assert found[0] != found[1] or found == (1.0, 1.0)  # of unbalanced classes, they differ
     assert json.loads((unbalanced / "run" / "result.json").read_text())["test_accuracy"] <= 1
 
 
