@@ -24,7 +24,8 @@ from nas.search.assemble import Setup
 from nas.search.b0_comparison import SAMPLE, B0Comparison, compare_with_b0
 from nas.search.confirmation import JOURNAL, Confirmation, confirm_best, confirming_rows
 from nas.search.control import JOURNAL as CONTROL
-from nas.search.control import Control, Rows, compare, control_result, limits_of, train_control
+from nas.search.control import Control, limits_of, train_control
+from nas.search.control_comparison import Rows, compare, control_result
 from nas.search.fidelity import RUNGS
 from nas.search.loop import SPENT
 from nas.search.result import RESULT, ControlResult, Result

@@ -12,7 +12,8 @@ from nas.cli.display.console_callback import ConsoleCallback
 from nas.cli.display.output import say, say_files, say_next
 from nas.cli.display.training_progress import TrainingProgress
 from nas.core.units import format_duration, format_quantity
-from nas.make.session import Made, MakeCallback
+from nas.make.callback import MakeCallback
+from nas.make.session import Made
 
 _COLUMN = 16  # column where the text behind a label begins
 
