@@ -9,6 +9,7 @@ from nas.search_spaces.network import Network
 from nas.training.config import TrainConfig, make_config
 from nas.training.recipe import SMALL_IMAGES, epochs_for
 
+_OF_CLASSES = ("balanced_accuracy", "macro_f1")
 _SHARE = 0.92  # of the time; the rest is for what the estimate misses
 _BESIDE = 1.15  # factor on the time of a process beside which others train
 _EPOCH_S = 0.3  # of an epoch for its score, its checkpoint and its report, if several processes train
@@ -22,7 +23,7 @@ def fitted_config(
     data: DataSettings,
     seed: int,
     seconds: float,
-    class_weights: bool = False,
+    metric: str = "accuracy",
     processes: int | None = None,
 ) -> TrainConfig:
     """Return the configuration of a training that takes about ``seconds``, or less if more epochs would not help.
@@ -37,7 +38,7 @@ def fitted_config(
         data: the images.
         seed: the seed.
         seconds: the time.
-        class_weights: whether rare classes count as much as frequent ones.
+        metric: what is maximised; for a mean over the classes, rare classes count as much as frequent ones.
         processes: number of processes on CPUs; ``None``: one for each core; below 2: this process alone.
 
     Raises:
@@ -52,14 +53,14 @@ def fitted_config(
     values = data.model_dump(mode="json", exclude={"resolution"})
     device = choose_device("auto")
     count = 0 if device == "cuda" else available_cores() if processes is None else processes
-    changes = {"thing": thing, "resolution": network.resolution, "seed": seed, "data": values}
+    changes = {"thing": thing, "resolution": network.resolution, "seed": seed, "data": values, "metric": metric}
     config = make_config(changes, SMALL_IMAGES, [])
     images = load_data(config.data_settings(), views=config.views())
     count = min(count, min(config.recipe.batch_size, len(images.train.labels)) // _LEAST_PART)
     count = count if count > 1 else 0
     config = config.model_copy(update={"workers": config.workers.model_copy(update={"count": count})})
     threads = 1 if count else config.recipe.threads
-    recipe = config.recipe.model_copy(update={"class_weights": class_weights, "threads": threads})
+    recipe = config.recipe.model_copy(update={"class_weights": metric in _OF_CLASSES, "threads": threads})
     config = config.model_copy(update={"recipe": recipe})
     trained = trained_network(network, config, len(images.classes), None)
     own = config

@@ -35,10 +35,10 @@ def run_full_training(folder: MakeFolder, network: Network, callback: MakeCallba
         images = load_images(run.config, callback)
         run.check_images(images)
     else:
-        thing, weighs = str((folder.path / SEARCH).resolve()), _weighs(folder)
+        thing = str((folder.path / SEARCH).resolve())
         seconds = folder.left_s - reserve
         own = folder.config
-        config = fitted_config(network, thing, own.data, own.seed, seconds, weighs, own.workers)
+        config = fitted_config(network, thing, own.data, own.seed, seconds, own.objective.metric, own.workers)
         callback.message(f"Training {config.recipe.epochs} epochs in {format_duration(max(0.0, seconds))}")
         prepared = prepare_training(network, config, path, callback)
         run, images = prepared.run, prepared.images
@@ -54,7 +54,3 @@ def run_full_training(folder: MakeFolder, network: Network, callback: MakeCallba
 
 def _reserve_s(folder: MakeFolder) -> float:
     return reserve_s(60 * folder.config.minutes, folder.config.export)
-
-
-def _weighs(folder: MakeFolder) -> bool:
-    return folder.config.objective.metric in ("balanced_accuracy", "macro_f1")

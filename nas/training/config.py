@@ -15,6 +15,7 @@ from nas.core.section import Section, validated
 from nas.evaluate.data.load import absolute_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.view import View
+from nas.training.history import Metric
 from nas.training.recipe import MODERN, SMALL_IMAGES, TRANSFER, Recipe, load_recipe, make_recipe
 from nas.weights.file import TORCHVISION
 
@@ -60,6 +61,10 @@ class TrainConfig(Section):
     """The images; their resolution follows from ``resolution`` and the recipe's crops."""
     recipe: Recipe = Recipe()
     workers: Processes = Processes()
+    metric: Annotated[
+        Metric, Flag("--metric", help="Whose best epoch is kept: accuracy, balanced_accuracy, macro_f1, top5_accuracy.")
+    ] = "accuracy"
+    """The metric on the validation images by which the best epoch is chosen, and early stopping waits."""
     tensorboard: Annotated[bool, Flag("--tensorboard", RUN, help="Write events for TensorBoard into the folder.")] = (
         False
     )

@@ -7,13 +7,11 @@ one row for each epoch, ``curves.svg`` plots them, and ``result.json`` is the re
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +37,9 @@ from nas.search_spaces.yaml_format import load_network, network_to_yaml
 from nas.training.checkpoint import STATE, Checkpoint
 from nas.training.config import TrainConfig, validate
 from nas.training.curves import write_curves
+from nas.training.history import better, is_best, read_table, table, value
 from nas.training.judgement import MISTAKES, judge, write_mistakes
-from nas.training.trainer import Trainer, top1
+from nas.training.trainer import Trainer
 from nas.training.world import World
 from nas.weights.file import RESULT, WEIGHTS, Weights, find_weights, with_norm_of
 
@@ -150,7 +149,7 @@ class TrainingRun:
             text = (self.path / HISTORY).read_text(encoding="utf-8")
         except OSError:
             return []
-        return list(csv.DictReader(io.StringIO(text)))
+        return read_table(text)
 
     def result(self) -> dict[str, Any] | None:
         """Return the content of ``result.json``; ``None`` if the training has not ended."""
@@ -215,11 +214,11 @@ def train(
         if not world.leads:
             return
         ended = trainer.step == 0
-        if ended and _is_best(trainer.history):
+        if ended and is_best(trainer.history, run.config.metric):
             _best_weights(run, data, trainer).save(run.path / WEIGHTS)
         trainer.state().save(run.path)
         if ended:
-            write_whole(run.path / HISTORY, _table(trainer.history))
+            write_whole(run.path / HISTORY, table(trainer.history))
 
     trainer.run(callback, save, is_over, is_due=is_due)
     if world.leads:
@@ -245,7 +244,7 @@ def _make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world
         weights.into(module, keep_head=weights.classes == data.classes)
     module = module.to(device).to(memory_format=torch.channels_last)
     normalisation = None if weights is None else (weights.mean, weights.std)
-    trainer = Trainer(module, data, config.recipe, config.resolution, normalisation, config.seed, world)
+    trainer = Trainer(module, data, config.recipe, config.resolution, normalisation, config.seed, world, config.metric)
     if checkpoint is not None:
         trainer.restore(checkpoint)
     return trainer
@@ -253,7 +252,7 @@ def _make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world
 
 def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weights:
     mean, std = trainer.normalisation
-    tensors = trainer.tensors(_better(trainer.history[-1]))
+    tensors = trainer.tensors(better(trainer.history[-1], run.config.metric))
     recipe = run.config.recipe
     return Weights(
         run.network,
@@ -272,7 +271,9 @@ def _best_weights(run: TrainingRun, data: ImageData, trainer: Trainer) -> Weight
 
 def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
     """Score the best weights on the test split, once, and write the result of the training."""
-    best = max(reversed(trainer.history), key=top1)  # the last epoch among ties, because its weights were kept
+    metric = run.config.metric
+    latest_first = reversed(trainer.history)  # the last among ties, because its weights were kept
+    best = max(latest_first, key=lambda row: value(row, metric))
     weights = Weights.read(run.path / WEIGHTS)
     weights.into(trainer.module)
     trainer.world = World()
@@ -284,9 +285,11 @@ def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
         "accuracy": metrics["accuracy"],
         "test_top1": metrics["accuracy"],
         "test_top5": metrics["top5_accuracy"],
-        "validation_top1": top1(best),
+        "metric": metric,
+        "validation": value(best, metric),
+        "validation_top1": best[f"{better(best, metric)}_top1"],
         "best_epoch": best["epoch"],
-        "averaged": _better(best) == "ema",
+        "averaged": better(best, metric) == "ema",
         "best_weights": WEIGHTS,
         "epochs": run.config.recipe.epochs,
         "macs": cost.macs,
@@ -301,24 +304,7 @@ def _conclude(run: TrainingRun, data: ImageData, trainer: Trainer) -> None:
         "correct": pack(tested.correct),
         **judge(tested, data.classes),
     }
-    write_whole(run.path / HISTORY, _table(trainer.history))
+    write_whole(run.path / HISTORY, table(trainer.history))
     write_curves(run.path / CURVES, trainer.history, run.network.name)
     write_mistakes(run.path / MISTAKES, data.test, tested, data.classes)
     write_whole(run.path / RESULT, json.dumps(result, indent=2) + "\n")
-
-
-def _better(row: dict[str, Any]) -> str:
-    """Return which scored better in an epoch: the weights (``raw``) or their average (``ema``)."""
-    return "ema" if row.get("ema_top1", -1.0) >= row["raw_top1"] else "raw"
-
-
-def _is_best(history: Sequence[dict[str, Any]]) -> bool:
-    return top1(history[-1]) >= max(map(top1, history))
-
-
-def _table(history: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()

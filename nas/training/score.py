@@ -1,11 +1,11 @@
-"""The score of a network on a split of the images: top-1, top-5 and loss."""
+"""The score of a network on a split of the images: top-1, top-5, means over classes, and loss."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from nas.evaluate.proxy.images import Images, Normalisation
@@ -19,10 +19,14 @@ _ONE = World()
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The top-1 and top-5 accuracies as fractions, and the mean cross-entropy in nats."""
+    """Top-1 and top-5 accuracy, the mean recall and the mean F1 score of the classes, as fractions; the mean
+    cross-entropy in nats.
+    """
 
     top1: float
     top5: float
+    balanced_accuracy: float
+    macro_f1: float
     loss: float
 
 
@@ -47,13 +51,30 @@ def score(
     """
     module.eval()
     device = images.labels.device
-    sums = torch.zeros(3, dtype=torch.float64, device=device)
+    sums = torch.zeros(2, dtype=torch.float64, device=device)
+    counts = torch.zeros(1, dtype=torch.float64, device=device)
     for places in torch.split(torch.arange(len(images))[world.share(len(images))], AT_ONCE):
         pixels, labels = images.batch(places)
         with autocast(device, precision):
             logits = module(normalise(centre_crop(pixels, resolution)))
-        ranked = logits.topk(min(5, logits.shape[1]), 1).indices == labels[:, None]
+        top = logits.topk(min(5, logits.shape[1]), 1).indices
+        ranked = top == labels[:, None]
         loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
-        sums += torch.stack([ranked[:, 0].sum(), ranked.sum(), loss]).double()
-    top1, top5, loss_sum = world.sum(sums).tolist()
-    return Score(top1 / len(images), top5 / len(images), loss_sum / len(images))
+        sums += torch.stack([ranked.sum(), loss]).double()
+        own = torch.stack([_count(group, logits.shape[1]) for group in (labels, top[:, 0], labels[ranked[:, 0]])])
+        counts = counts + own
+    top5, loss_sum = world.sum(sums).tolist()
+    true, predicted, right = world.sum(counts)
+    known = true > 0
+    return Score(
+        top1=float(right.sum()) / len(images),
+        top5=top5 / len(images),
+        balanced_accuracy=float((right / true)[known].mean()),
+        macro_f1=float((2 * right / (true + predicted))[known].mean()),
+        loss=loss_sum / len(images),
+    )
+
+
+def _count(labels: Tensor, classes: int) -> Tensor:
+    """Return the number of images of each class, ``(classes,)`` float64."""
+    return torch.bincount(labels, minlength=classes).double()

@@ -34,6 +34,7 @@ from nas.search_spaces.module import NetworkModule
 from nas.training import crops
 from nas.training.checkpoint import Checkpoint, pack, unpack
 from nas.training.crops import centre_crop
+from nas.training.history import column, epochs_since_best
 from nas.training.recipe import Recipe
 from nas.training.schedule import make_optimizer, rate_factor, set_rates
 from nas.training.score import Score, score
@@ -54,6 +55,7 @@ class Trainer:
         normalisation: mean and std of each channel in 0..255; ``None``: they are measured on the training images.
         seed: seed of every random draw.
         world: the processes that train together.
+        metric: metric of the best epoch.
 
     Attributes:
         epoch: number of finished epochs.
@@ -74,6 +76,7 @@ class Trainer:
         normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
         seed: int = 0,
         world: World = World(),  # noqa: B008 (frozen)
+        metric: str = "accuracy",
     ) -> None:
         batches = math.ceil(len(data.train.labels) / recipe.batch_size)
         images = len(data.train.labels) // batches  # of the smallest step: an epoch is split nearly evenly
@@ -83,6 +86,7 @@ class Trainer:
             )
         recipe = recipe.model_copy(update={"batch_size": images})  # the learning rate depends on the images of a step
         self.module, self.data, self.recipe, self.resolution = module, data, recipe, resolution
+        self.metric = metric
         self.seed, self.world, self.device = seed, world, next(module.parameters()).device
         self._train = Images.load(data.train, self.device)
         self.normalise = (
@@ -153,9 +157,8 @@ class Trainer:
         if self.epoch >= self.recipe.epochs:
             return ""
         patience = self.recipe.patience
-        best = max(range(len(self.history)), key=lambda place: top1(self.history[place]))
-        if patience is not None and len(self.history) - 1 - best >= patience:
-            return f"no better validation accuracy for {patience} epochs"
+        if patience is not None and epochs_since_best(self.history, self.metric) >= patience:
+            return f"no better validation {self.metric.replace('_', ' ')} for {patience} epochs"
         return "the time was used up" if self._agreed(is_due()) else ""
 
     def predictions(self, part: str) -> Predictions:
@@ -326,7 +329,8 @@ class Trainer:
         }
         for name, found in self.scores("validation").items():
             self._check_finite(found.loss, "on the validation images")
-            row |= {f"{name}_top1": found.top1, f"{name}_top5": found.top5, f"{name}_loss": found.loss}
+            own = column(self.metric)
+            row |= {f"{name}_{one}": getattr(found, one) for one in dict.fromkeys(("top1", "top5", own, "loss"))}
         return row | {"seconds": round(self._seconds, 3)}
 
     def _check_finite(self, loss: float, where: str) -> None:
@@ -365,11 +369,6 @@ class Trainer:
         if self.world.size == 1:
             return wish
         return bool(self.world.sum(torch.tensor(float(wish), device=self.device)) > 0)
-
-
-def top1(row: dict[str, Any]) -> float:
-    """Return the better top-1 accuracy of an epoch, of the weights or of their average."""
-    return float(max(row[name] for name in ("raw_top1", "ema_top1") if name in row))
 
 
 def _normalisation(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> Normalisation:

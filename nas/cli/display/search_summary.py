@@ -111,7 +111,9 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
     say_files(console, [*baseline.files, *([run.path / REPORT] if trust is not None else [])], _COLUMN)
     if baseline.network is not None and run.config.scaling is None:
         if run.config.proxy is not None:
-            say_next(console, "train", run.path, "--data", run.config.data.source, column=_COLUMN)
+            metric = run.config.objective.metric
+            chosen_by = [] if metric == "accuracy" else ["--metric", metric]
+            say_next(console, "train", run.path, "--data", run.config.data.source, *chosen_by, column=_COLUMN)
         say_next(console, "scale", run.path, "--phi", "1,2,3", "--out", "family", column=_COLUMN)
     if baseline.b0_comparison is not None:
         say(

@@ -121,7 +121,9 @@ def print_result(run: TrainingRun, console: Console) -> None:
         say(console, f"         {searched}")
     if result["stopped"]:
         say(console, f"         ended after epoch {len(run.history())}: {result['stopped']}")
-    best = f"epoch {result['best_epoch']} of {result['epochs']}, best on validation ({result['validation_top1']:.2%})"
+    metric = run.config.metric
+    reached = f"{metric.replace('_', ' ')} {result.get('validation', result['validation_top1']):.2%}"
+    best = f"epoch {result['best_epoch']} of {result['epochs']}, best on validation ({reached})"
     say(console, f"         with the {kept} of {best}")
     if rows := table_5(run.config.data.source):
         _print_table_5(rows, f"{result['params'] / 1e6:.1f}M params, {result['test_top1']:.1%}", run, console)
