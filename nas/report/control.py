@@ -6,7 +6,7 @@ import shlex
 import statistics
 
 from nas.core.program import program
-from nas.core.units import format_quantity
+from nas.core.units import count_words, format_quantity
 from nas.report.facts import Facts
 from nas.report.layout import PageSection, Table
 from nas.search.baseline import CONTROL_NETWORK
@@ -35,9 +35,10 @@ def _sentence(control: ControlResult) -> str:
 def _how(control: ControlResult) -> str:
     epochs = "" if control.epochs is None else f" of {control.epochs} epochs"
     metric = control.metric.replace("_", " ").capitalize()
+    times = count_words(control.trainings, "training")
     return (
         f"{metric} {control.baseline_test:.2%} against {control.best_test:.2%} on the {control.test_images:,} test "
-        f"images: means of {control.trainings} trainings{epochs} with the same seeds. ± is the 95% interval of the "
+        f"images: means of {times}{epochs} with the same seeds. ± is the 95% interval of the "
         "difference; it covers the choice of the test images and the seeds of the trainings. Stock networks are scaled "
         "to the same budget and trained with the same settings; the best of them was chosen on the validation images."
     )

@@ -106,6 +106,12 @@ def test_the_time_decides_the_epochs_up_to_a_limit() -> None:
     recipe = Recipe(batch_size=64, learning_rate=0.008, weight_decay=0.01)
     assert epochs_for(recipe, 7, 1000).epochs == 7
     assert epochs_for(recipe, 10**6, 1000).epochs == 320
-    assert epochs_for(recipe, 10**6, 50_000).epochs == 100
+    assert epochs_for(recipe, 10**6, 50_000).epochs == 300
     assert epochs_for(recipe, 7, 1000).learning_rate > 0.008 == epochs_for(recipe, 7, 50_000).learning_rate
     assert epochs_for(recipe, 0, 1000).epochs == 1
+
+
+def test_many_passes_over_few_images_mix_them() -> None:
+    short, long = (epochs_for(Recipe(batch_size=64), epochs, 1000) for epochs in (60, 250))
+    assert short.mixup == short.cutmix == 0
+    assert long.mixup > 0 and long.cutmix > 0

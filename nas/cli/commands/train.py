@@ -37,6 +37,7 @@ TrainCommand = with_config_options(
         "resolution": _WHAT,
         "recipe.epochs": _WHAT,
         "recipe.batch_size": _WHAT,
+        "metric": _WHAT,
         "seed": _WHAT,
         "workers.count": _WHERE,
         "workers.gpus_per_worker": _WHERE,

@@ -11,7 +11,7 @@ from rich.console import Console
 from nas.cli.display.console_callback import ConsoleCallback
 from nas.cli.display.output import say, say_files, say_next
 from nas.cli.display.training_progress import TrainingProgress
-from nas.core.units import format_duration, format_quantity
+from nas.core.units import count_words, format_duration, format_quantity
 from nas.make.callback import MakeCallback
 from nas.make.session import Made
 
@@ -81,7 +81,7 @@ def print_made(made: Made, console: Console) -> None:
         say(
             console,
             f"                {control['baseline_test']:.2%} against {control['best_test']:.2%}, in "
-            f"{control['trainings']} trainings of {control['epochs']} epochs each",
+            f"{count_words(control['trainings'], 'training')} of {control['epochs']} epochs each",
         )
         if control["no_time"]:
             say(console, f"                there was no time for {', '.join(control['no_time'])}")
