@@ -38,6 +38,7 @@ from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
 from nas.search_spaces.domain import Domain
 from nas.search_spaces.hardware_presets import apply_preset
+from nas.search_spaces.image_space import OWN_IMAGES
 from nas.search_spaces.space import SearchSpace
 
 TRIES = 50  # random genotypes tried if the first one is unusable; building a module takes tens of milliseconds
@@ -128,7 +129,10 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     elif isinstance(space, ScalingSpace):
         domain = ListedDomain(space, costs, limits, space.distinct(), "the grid of scaling")
     else:
-        domain = (limited_domain if limits else LimitedDomain)(space, costs, limits, examine)
+        try:
+            domain = (limited_domain if limits else LimitedDomain)(space, costs, limits, examine)
+        except InputError as error:
+            raise _with_hint(error, config, space) from None
     evaluator = config.evaluator_kind if recipe.code is None else kind_of_class(recipe.code)
     if recipe.ready is None and not isinstance(space, ScalingSpace):
         check_genes_are_seen(space, recipe.proxy, config.data.resolution, evaluator.reads_genes)
@@ -143,6 +147,13 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
         evaluator=evaluator,
         earlier=earlier_trials(config, space, costs, maximised, resumed),
     )
+
+
+def _with_hint(error: InputError, config: RunConfig, space: SearchSpace) -> InputError:
+    """Return the error of a space that holds no network inside the limits; for images, with a space that may."""
+    if config.proxy is None or space.name == OWN_IMAGES:
+        return error
+    return InputError(f"{error} (--space {OWN_IMAGES} is for images of your own, and reaches small budgets)")
 
 
 def _with_reference_resolution(config: RunConfig, space: SearchSpace, resumed: bool) -> RunConfig:
