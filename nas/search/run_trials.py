@@ -96,7 +96,8 @@ def _train_control(setup: Setup, run: Run, pool: PoolStarter, callback: Callback
         return
     if account is not None:
         run.write(SPENT, json.dumps({"clock_s": account.clock_s}))
-        account.took_besides(sum(float(row["seconds"]) for row in control_journal(run).rows))
+        first = [row for row in control_journal(run).rows if row["round"] == 0]  # later rounds are after the budget
+        account.took_besides(sum(float(row["seconds"]) for row in first))
     if all(one.is_default for one in control.networks) and control.refused:
         told = "; ".join(f"{name}: {reason}" for name, reason in control.refused.items())
         callback.warning(f"no stock network can be scaled to this budget, so the search has no control. {told}")

@@ -130,7 +130,7 @@ def test_every_key_is_explained() -> None:
 
 def test_a_budget_below_the_space_names_the_space_for_own_images() -> None:
     values = {"space": "efficientnet", "objective": {"target_flops": "20M"}, "data": {"source": "digits"}}
-    with pytest.raises(InputError, match=r"to 884.1M\) MACs.*--space own-images is for images of your own"):
+    with pytest.raises(InputError, match=r"\(884.1M\) MACs.*--space own-images is for images of your own"):
         prepare(validate_config({**values, "evaluator": {"name": "proxy"}}, "test"))
     with pytest.raises(InputError) as found:
         prepare(validate_config({**values, "data": {}, "evaluator": {"name": "imagenet"}}, "test"))
