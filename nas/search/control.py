@@ -197,9 +197,10 @@ def control_journal(run: Run) -> TrainingJournal:
     )
 
 
-def control_seconds(run: Path) -> float:
-    """Return the seconds of a run's control trainings so far."""
-    return sum(float(row.get("seconds", 0.0)) for row in read_rows(run / JOURNAL))
+def control_seconds(run: Path, before_search: bool = False) -> float:
+    """Return the seconds of a run's control trainings so far; of those before the search alone, if asked."""
+    rows = [row for row in read_rows(run / JOURNAL) if not before_search or row.get("round") == 0]
+    return sum(float(row.get("seconds", 0.0)) for row in rows)
 
 
 def stock_costs(setup: Setup) -> Callable[[Network], Mapping[str, float]]:

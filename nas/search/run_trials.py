@@ -16,7 +16,7 @@ from nas.evaluate.workers.jobs import PoolStarter
 from nas.evaluate.workers.pool import WorkerPool
 from nas.search.assemble import Setup
 from nas.search.callback import SearchCallback, SearchState, fitted_words
-from nas.search.control import control_journal, has_control, limits_of, train_control
+from nas.search.control import control_seconds, has_control, limits_of, train_control
 from nas.search.estimate import ESTIMATED, estimate_trial
 from nas.search.loop import SPENT, SearchLoop
 from nas.search.run_directory import Run
@@ -96,8 +96,7 @@ def _train_control(setup: Setup, run: Run, pool: PoolStarter, callback: Callback
         return
     if account is not None:
         run.write(SPENT, json.dumps({"clock_s": account.clock_s}))
-        first = [row for row in control_journal(run).rows if row["round"] == 0]  # later rounds are after the budget
-        account.took_besides(sum(float(row["seconds"]) for row in first))
+        account.took_besides(control_seconds(run.path, before_search=True))
     if all(one.is_default for one in control.networks) and control.refused:
         told = "; ".join(f"{name}: {reason}" for name, reason in control.refused.items())
         callback.warning(f"no stock network can be scaled to this budget, so the search has no control. {told}")

@@ -13,6 +13,7 @@ from nas.core.journal import read_rows
 from nas.evaluate.cost.exact import network_cost
 from nas.report.control import control_section
 from nas.report.facts import Facts
+from nas.search.control import JOURNAL, control_seconds
 from nas.search.result import ControlNetwork, ControlResult, Result
 from nas.search_spaces.yaml_format import load_network
 from tests.conftest import write_images
@@ -199,3 +200,10 @@ def check_page(run: Path) -> None:
     assert facts.result.control.verdict in told
     assert ("control.yaml" in told) is not facts.result.control.is_better
     assert len(section.tables[0].rows) == 3
+
+
+def test_only_trainings_before_the_search_count_in_its_budget(tmp_path: Path) -> None:
+    rows = [{"network": "a", "round": number, "seconds": 2.0 + number} for number in (0, 0, 1, 2)]
+    (tmp_path / JOURNAL).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert control_seconds(tmp_path) == 2 + 2 + 3 + 4
+    assert control_seconds(tmp_path, before_search=True) == 2 + 2
