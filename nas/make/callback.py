@@ -8,13 +8,14 @@ from typing import Any
 from nas.core.callback import CallbackList
 from nas.make.folder import TimeKeeper
 from nas.search.callback import SearchCallback
+from nas.training.config import TrainConfig
 
 
 class MakeCallback(SearchCallback):
     """Base class of the callbacks that observe ``nas make``. Every method does nothing by default."""
 
-    def training_started(self, epochs: int, history: Sequence[Mapping[str, str]]) -> None:
-        """Called before the full training runs, with its epochs and the rows of those that are done."""
+    def training_started(self, config: TrainConfig, history: Sequence[Mapping[str, str]]) -> None:
+        """Called before the full training runs, with the rows of the epochs that are done."""
 
     def training_ended(self) -> None:
         """Called when the full training has ended or was interrupted."""
@@ -27,9 +28,9 @@ class TimedCallback(MakeCallback, CallbackList):
         CallbackList.__init__(self, [user, keeper])
         self._user = user
 
-    def training_started(self, epochs: int, history: Sequence[Mapping[str, str]]) -> None:
+    def training_started(self, config: TrainConfig, history: Sequence[Mapping[str, str]]) -> None:
         """Pass the event on."""
-        self._user.training_started(epochs, history)
+        self._user.training_started(config, history)
 
     def training_ended(self) -> None:
         """Pass the event on."""

@@ -55,6 +55,15 @@ class MakeConfig(Section):
     """The search space; unset: ``own-images`` at the chosen resolution."""
     seed: Annotated[int, Flag("--seed")] = Field(default=0, ge=0)
     """Random seed."""
+    warm_start: Annotated[
+        str | None,
+        Flag(
+            "--warm-start",
+            help="Folder of an earlier nas make or nas search; its best networks are trained first.",
+            is_path=True,
+        ),
+    ] = None
+    """Folder of an earlier ``nas make`` or search, from which the search starts."""
     workers: Annotated[
         int | None, Flag("--workers", WHERE, help="Ray workers of the search; 0: this process (default: one per core).")
     ] = Field(default=None, ge=0)
@@ -67,12 +76,13 @@ class MakeConfig(Section):
 
 def with_absolute_paths(config: MakeConfig) -> MakeConfig:
     """Return the configuration with absolute paths of files, so that it is resumed from any working directory."""
-    objective, space = config.objective, config.space
+    objective, space, earlier = config.objective, config.space, config.warm_start
     if objective.device is not None and objective.device.endswith(".json"):
         objective = objective.model_copy(update={"device": absolute_path(objective.device)})
     if space is not None and (space.endswith((".yaml", ".yml")) or ".py:" in space):
         space = absolute_path(space)
-    return config.model_copy(update={"objective": objective, "space": space})
+    earlier = None if earlier is None else absolute_path(earlier)
+    return config.model_copy(update={"objective": objective, "space": space, "warm_start": earlier})
 
 
 def sensible_resolution(side: int, target_flops: float | None) -> int:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from nas.core.errors import InputError
 from nas.core.units import format_duration
 
-# Shares of the whole time.
+# Shares of the whole time; more if the full training cannot use the rest.
 SEARCH, CONFIRM = 0.2, 0.12
+MOST = 0.8  # of both together
 EXPORT, MOST_EXPORT_S = 0.1, 45.0
 PAGE_S = 12.0
 _TRIALS = 24  # in the search, if the time allows
@@ -20,6 +21,7 @@ CONFIRM_FACTOR = 3  # epochs of a confirming training, relative to a trial's
 _ROUNDS, _LEAST_ROUNDS = 3, 2
 _LATER_ROUND = 4  # trainings of each round after the first
 _FINAL_EPOCHS = 5  # fewest epochs of the full training that the budget has to allow
+_SPARE = 2.0  # factor on the time of the full training: its network may be slower than a typical one
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,16 @@ def reserve_s(total_s: float, exports: bool) -> float:
     return PAGE_S + (min(MOST_EXPORT_S, EXPORT * total_s) if exports else 0.0)
 
 
-def make_plan(total_s: float, epoch_s: float, workers: int) -> Plan:
+def make_plan(total_s: float, epoch_s: float, workers: int, most_epochs: int | None = None) -> Plan:
     """Return the plan for a time budget.
+
+    A full training of more than ``most_epochs`` gains nothing; time that it cannot use goes to search and confirmation.
 
     Args:
         total_s: the whole budget in seconds.
         epoch_s: seconds of one epoch of a typical network of the budget, by one worker.
         workers: number of workers.
+        most_epochs: maximum epochs of the full training; ``None``: as many as there is time for.
 
     Raises:
         InputError: if the budget is too short for a search and one training.
@@ -77,7 +82,12 @@ def make_plan(total_s: float, epoch_s: float, workers: int) -> Plan:
             f"{total_s / 60:g}. Give more --minutes, fewer images (--set data.fraction=0.2), a smaller budget or a "
             "smaller --resolution"
         )
-    search_s, confirm_s = SEARCH * total_s, CONFIRM * total_s
+    share = SEARCH + CONFIRM
+    if most_epochs is not None:
+        training_s = _SPARE * most_epochs * epoch_s / workers
+        share = max(share, min(MOST, 1 - (reserve_s(total_s, exports=True) + training_s) / total_s))
+    search_s = share * total_s * SEARCH / (SEARCH + CONFIRM)
+    confirm_s = share * total_s - search_s
     affordable = search_s * workers / own  # epochs of all trials together
     epochs = int(min(_MOST_EPOCHS, max(_LEAST_EPOCHS, affordable / (_TRIALS + _CONTROL))))
     trials = max(_LEAST_TRIALS, int(affordable / epochs) - _CONTROL)

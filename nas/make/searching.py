@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from nas.core.callback import Callback
@@ -29,6 +30,7 @@ from nas.search.control import default_network, limits_of, stock_costs
 from nas.search.result import Result
 from nas.search_spaces.image_space import image_space_form
 from nas.search_spaces.network import Network
+from nas.training.recipe import SMALL_IMAGES, load_recipe, make_recipe, most_epochs_for
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 64
 _FIRST_ROUND = 0.6  # of the confirmation's time: after that, a further round would take too long
@@ -84,6 +86,7 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
         "space": config.space or str(folder.path.resolve() / SPACE),
         "trials": OPEN_ENDED,
         "seed": config.seed,
+        "warm_start": _earlier_run(config),
         "objective": _objective(config),
         "controller": {"name": "predictor"},
         "evaluator": {"name": "proxy", "batch_size": _batch_size(images), "epochs": 1},
@@ -94,7 +97,8 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
     setup = prepare(with_absolute_paths(validate_config(values, "nas make")))
     epoch_s = _epoch_s(setup, images)
     alone = choose_device("auto") == "cuda"  # workers that share a GPU are hardly faster together than one
-    plan = make_plan(folder.left_s, epoch_s, 1 if alone else max(1, setup.worker_count))
+    most_epochs = most_epochs_for(make_recipe(load_recipe(SMALL_IMAGES), SMALL_IMAGES), len(images.train.labels))
+    plan = make_plan(folder.left_s, epoch_s, 1 if alone else max(1, setup.worker_count), most_epochs)
     _tell(folder, plan, epoch_s, callback)
     values["evaluator"]["epochs"] = plan.epochs
     values["budget"] = f"{plan.search_s:.0f}s"
@@ -106,6 +110,14 @@ def _search_config(folder: MakeFolder, callback: Callback) -> RunConfig:
         "seconds": plan.confirm_s * _FIRST_ROUND,
     }
     return with_absolute_paths(validate_config(values, "nas make"))
+
+
+def _earlier_run(config: MakeConfig) -> str | None:
+    """Return the run from which the search starts: of a folder of ``nas make``, its search."""
+    if config.warm_start is None:
+        return None
+    own = Path(config.warm_start) / SEARCH
+    return str(own) if own.is_dir() else config.warm_start
 
 
 def _objective(config: MakeConfig) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def run_full_training(folder: MakeFolder, network: Network, callback: MakeCallba
         prepared = prepare_training(network, config, path, callback)
         run, images = prepared.run, prepared.images
     run.lock()
-    callback.training_started(run.config.recipe.epochs, run.history())
+    callback.training_started(run.config, run.history())
     try:
         with stopping() as is_over:
             run_training(run, images, callback, is_over, is_due)

@@ -136,13 +136,17 @@ def epochs_for(recipe: Recipe, affordable: int, images: int) -> Recipe:
         affordable: epochs that the time allows.
         images: number of training images.
     """
-    most = max(_MOST_EPOCHS, _MOST_STEPS * recipe.batch_size // images)
-    epochs = max(1, min(affordable, most))
+    epochs = max(1, min(affordable, most_epochs_for(recipe, images)))
     few = images <= _FEW_IMAGES and recipe.learning_rate < _RATE_OF_FEW
     changes = {"learning_rate": _RATE_OF_FEW, "weight_decay": _DECAY_OF_FEW} if few else {}
     if epochs >= _MIXED_EPOCHS:
         changes |= {"mixup": _MIXUP, "cutmix": _CUTMIX}
     return recipe.model_copy(update={"epochs": epochs, **changes})
+
+
+def most_epochs_for(recipe: Recipe, images: int) -> int:
+    """Return the number of epochs beyond which a training of so many images gains nothing."""
+    return max(_MOST_EPOCHS, _MOST_STEPS * recipe.batch_size // images)
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -102,6 +102,17 @@ def test_a_training_shows_its_best_and_its_curve() -> None:
     assert "Best     top-1 60.00% on validation, in epoch 6" in shown and "epoch 1" in shown and "●" in shown
 
 
+def test_a_training_shows_the_best_of_the_metric_that_it_maximises() -> None:
+    console = terminal()
+    same = {"raw_top5": 1, "loss": 1, "learning_rate": 1}
+    rows = [{"epoch": n, "raw_top1": 0.5 + n / 10, "raw_macro_f1": 0.6 - n / 10, **same} for n in (1, 2)]
+    progress = TrainingProgress(console, 10, rows[:1], "macro_f1")
+    with console.capture() as captured:
+        progress.epoch_finished(rows[1])
+    assert "macro f1 40.00%" in captured.get()
+    assert "Best     macro f1 50.00% on validation, in epoch 1" in screen(progress, console)
+
+
 @given(
     st.lists(st.tuples(FLOATS, FLOATS), max_size=30),
     st.lists(st.tuples(FLOATS, FLOATS), max_size=5),

@@ -109,6 +109,10 @@ def test_plans_fit_the_time() -> None:
     assert spent < plan.search_s
     assert 3 * plan.candidates * CONFIRM_FACTOR * plan.epochs * 1.2 / 2 < CONFIRM * 1800
     assert 0 < reserve_s(1800, False) < reserve_s(1800, True) < 0.1 * 1800
+    spare = make_plan(1800, 0.8, 2, most_epochs=300)  # 240 s would do for the full training
+    assert spare.search_s > 2 * SEARCH * 1800 and spare.confirm_s > 2 * CONFIRM * 1800
+    assert spare.search_s + spare.confirm_s + 240 + reserve_s(1800, True) < 1800
+    assert make_plan(1800, 0.8, 2, most_epochs=10_000) == make_plan(1800, 0.8, 2)
     short = make_plan(300, 1.2, 2)
     assert short.epochs < plan.epochs and short.candidates <= plan.candidates
 

@@ -163,7 +163,7 @@ def _execute(run: TrainingRun, images: Any, console: Console) -> None:
         run.check_images(images)
     say(console, f"Training {config.recipe.epochs} epochs in {run.path}; Ctrl-C saves and stops, --resume continues")
     try:
-        progress = TrainingProgress(console, config.recipe.epochs, run.history())
+        progress = TrainingProgress(console, config.recipe.epochs, run.history(), config.metric)
         with wish_to_stop() as is_over, events_of(run, progress) as callback, progress:
             run_training(run, images, callback, is_over)
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from nas.cli.display.training_progress import TrainingProgress
 from nas.core.units import count_words, format_duration, format_quantity
 from nas.make.callback import MakeCallback
 from nas.make.session import Made
+from nas.training.config import TrainConfig
 
 _COLUMN = 16  # column where the text behind a label begins
 
@@ -30,10 +31,10 @@ class MakeConsole(ConsoleCallback, MakeCallback):
         super().__init__(console, quiet)
         self._training: TrainingProgress | None = None
 
-    def training_started(self, epochs: int, history: Sequence[Mapping[str, str]]) -> None:
+    def training_started(self, config: TrainConfig, history: Sequence[Mapping[str, str]]) -> None:
         """Start the display of the full training."""
         if not self._quiet:
-            self._training = TrainingProgress(self._console, epochs, history)
+            self._training = TrainingProgress(self._console, config.recipe.epochs, history, config.metric)
             self._training.__enter__()
 
     def step_finished(self, epoch: int, step: int, steps: int, loss: float, images_per_s: float) -> None:

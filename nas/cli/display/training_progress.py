@@ -24,9 +24,13 @@ from nas.search.result import Result
 from nas.search.run_directory import read_config, read_identity
 from nas.studies.paper_tables import TransferRow, table_5
 from nas.tracking.tensorboard_log import FOLDER
+from nas.training.history import value
 
 if TYPE_CHECKING:
     from nas.training.run import TrainingRun
+
+_WORDS = {"accuracy": "top-1", "top5_accuracy": "top-5"}
+_SHOWN = tuple(_WORDS.values())  # in every epoch's line
 
 
 class TrainingProgress(Callback):
@@ -38,10 +42,14 @@ class TrainingProgress(Callback):
         console: where to draw.
         epochs: total number of epochs.
         history: rows of the epochs that ended before a resume.
+        metric: what the training maximises.
     """
 
-    def __init__(self, console: Console, epochs: int, history: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.console, self.epochs = console, epochs
+    def __init__(
+        self, console: Console, epochs: int, history: Sequence[Mapping[str, Any]] = (), metric: str = "accuracy"
+    ) -> None:
+        self.console, self.epochs, self.metric = console, epochs, metric
+        self._metric = _WORDS.get(metric, metric.replace("_", " "))
         self.rows = [{key: float(value) for key, value in row.items()} for row in history]
         self._share, self._words, self._now = 0.0, "", len(self.rows) + 1
         self._begun, self._first = time.monotonic(), 0
@@ -70,6 +78,7 @@ class TrainingProgress(Callback):
         self.rows.append({key: float(value) for key, value in row.items()})
         self._first = self._first or epoch
         averaged = f"  average {float(row['ema_top1']):6.2%}" if "ema_top1" in row else ""
+        averaged += f"  {self._metric} {value(row, self.metric):6.2%}" if self._metric not in _SHOWN else ""
         say(
             self.console,
             f"epoch {epoch:>3}/{self.epochs}  rate {float(row['learning_rate']):.2e}  loss {float(row['loss']):.4f}  "
@@ -90,10 +99,10 @@ class TrainingProgress(Callback):
         )
         if not self.rows:
             return bar
-        points = [(row["epoch"], max(row["raw_top1"], row.get("ema_top1", 0.0))) for row in self.rows]
+        points = [(row["epoch"], value(row, self.metric)) for row in self.rows]
         best = max(points, key=lambda point: point[1])
         left = f"; {self._left()} left" if self._first else ""
-        lines = [f"Best     top-1 {best[1]:.2%} on validation, in epoch {best[0]:.0f}{left}"]
+        lines = [f"Best     {self._metric} {best[1]:.2%} on validation, in epoch {best[0]:.0f}{left}"]
         if len(points) >= PLOTTED and self.console.height >= PLOT_LINES + 10:
             lines += text_plot(
                 points,
