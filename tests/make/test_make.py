@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -68,6 +69,22 @@ def test_the_whole_way_from_mixed_files_of_odd_sizes(images: Path) -> None:
     run_nas("report", "mine", cwd=images)
     check_made(images / "mine", 1)
     assert "mine" in run_nas("make", *OPTIONS, "--minutes", "1", "--out", "mine", cwd=images, check=2).stderr
+
+
+@pytest.mark.slow
+def test_it_starts_from_the_networks_of_an_earlier_one(images: Path) -> None:
+    run_nas("make", *OPTIONS, "--minutes", "0.5", "--no-export", "--out", "first", cwd=images)
+    shutil.copytree(images / "images", images / "others")
+    (images / "others" / "one" / "0.png").unlink()  # so the images differ
+    options = ("--data", "others", *OPTIONS[2:], "--minutes", "0.5", "--no-export")
+    shown = run_nas("make", *options, "--warm-start", "first", "--out", "second", cwd=images).stdout
+    assert "has other images" in shown and "Warm start: " in shown
+    first, second = (
+        [json.loads(line) for line in (images / name / "search" / "trials.jsonl").read_text().splitlines()]
+        for name in ("first", "second")
+    )
+    best = max((trial for trial in first if trial["reward"] is not None), key=lambda trial: trial["reward"])
+    assert second[0]["genes"] == best["genes"]
 
 
 def killed_when(images: Path, name: str, reached: Callable[[Path], bool]) -> None:
@@ -154,6 +171,7 @@ def test_device_classes_stand_for_budgets() -> None:
         (("--data", "images", "--for", "toaster"), "phone"),
         (("--data", "images", "--for", "phone", "--minutes", "0"), "minutes"),
         (("--data", "nowhere", "--for", "phone"), "nowhere' does not exist"),
+        ((*OPTIONS, "--warm-start", "gone"), "warm_start: expected a run directory, but '"),
         (("--resume", "images"), "has no make.yaml"),
         (("--resume", "images", "--minutes", "3"), "leave out --minutes"),
         (("--data", "images", "--for", "phone", "--set", "data.resolution=9"), "give that"),
