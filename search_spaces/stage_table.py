@@ -128,15 +128,24 @@ class StageTableSpace:
         genes = architecture.genes
         if (known := self._networks.get(genes)) is not None:
             return known
-        chosen = [tuple([genes[index] for index in indices]) for indices in self.segments]
-        root, modifiers = self.root(chosen[0])
-        stem, *stages, head = (self.part(segment, chosen[segment], modifiers) for segment in range(1, len(chosen)))
+        root, (stem, *stages, head) = self._parts_of(genes)
         present = tuple(stage for stage in stages if isinstance(stage, Stage) and stage.layers)
         network = Network(stem=stem, stages=present, head=head, **root)  # type: ignore[arg-type]
         if len(self._networks) >= _REMEMBERED:
             self._networks.clear()
         self._networks[genes] = network
         return network
+
+    def present_stages(self, architecture: Architecture) -> tuple[int, ...]:
+        """Return the places of the stages that a genotype has, from 0, among all stages of the space."""
+        _, (_, *stages, _) = self._parts_of(architecture.genes)
+        return tuple(place for place, stage in enumerate(stages) if isinstance(stage, Stage) and stage.layers)
+
+    def _parts_of(self, genes: tuple[int, ...]) -> tuple[dict[str, Any], list[Part]]:
+        """Return the root's plain values and stem, stages (with 0 layers if absent) and head of a genotype."""
+        chosen = [tuple([genes[index] for index in indices]) for indices in self.segments]
+        root, modifiers = self.root(chosen[0])
+        return root, [self.part(segment, chosen[segment], modifiers) for segment in range(1, len(chosen))]
 
     def root(self, genes: tuple[int, ...]) -> tuple[dict[str, Any], Modifiers]:
         """Return the root's plain values and its modifiers for the genes of segment 0."""

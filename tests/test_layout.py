@@ -43,7 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "nas.evaluate.contract",
         "nas.evaluate.predictions",
     ),
-    ("nas.evaluate.cost", "nas.evaluate.proxy", "nas.evaluate.table"),
+    ("nas.evaluate.cost", "nas.evaluate.proxy", "nas.evaluate.supernet", "nas.evaluate.table"),
     ("nas.evaluate.imagenet",),
     ("nas.evaluate.devices", "nas.evaluate.recipe"),
     ("nas.evaluate.workers", "nas.evaluate"),

@@ -1,0 +1,224 @@
+"""Every network of a supernet computes what its own module computes, from parts of the same tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas.core.errors import InputError
+from nas.core.records import Architecture
+from nas.evaluate.supernet.largest import places_of, shared_shapes
+from nas.evaluate.supernet.layout import COUNTER, entries
+from nas.evaluate.supernet.supernet import Supernet
+from nas.search_spaces import space as spaces
+from nas.search_spaces.catalogue import load_space, space_names
+from nas.search_spaces.module import NetworkModule
+from nas.search_spaces.network import Network
+from nas.search_spaces.parts import Head, Stage, Stem
+from nas.search_spaces.stage_table import StageTableSpace
+from tests.toys import TINY_FORM
+
+IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def supernet_of(space: Any, classes: int = 3) -> Supernet:
+    """Return a supernet whose BatchNorms have statistics and scales that differ from channel to channel."""
+    generator = torch.Generator().manual_seed(0)
+    made = Supernet(space, classes, generator)
+    with torch.no_grad():
+        for name, tensor in (*made.named_parameters(), *made.named_buffers()):
+            if "/norm/" in name:
+                tensor.uniform_(0.5, 1.5, generator=generator)
+    return made.eval()
+
+
+def check_same(supernet: Supernet, architecture: Architecture) -> None:
+    network = supernet.network(architecture)
+    module = supernet.extract(architecture)
+    with torch.no_grad():
+        own, shared = module(IMAGES), supernet(IMAGES, architecture)
+    torch.testing.assert_close(own, shared, rtol=1e-6, atol=1e-6)
+    state = NetworkModule(network).state_dict()
+    assert {name: value.shape for name, value in module.state_dict().items()} == {
+        name: value.shape for name, value in state.items()
+    }
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_shipped_spaces(name: str) -> None:
+    space = load_space(name)
+    supernet = supernet_of(space)
+    generator = np.random.default_rng(0)
+    for _ in range(4):
+        check_same(supernet, spaces.sample(space, generator))
+
+
+def some(*options: Any) -> st.SearchStrategy[Any]:
+    """Return a strategy for a fixed value or a list of different options."""
+    return st.one_of(st.sampled_from(options), st.lists(st.sampled_from(options), min_size=2, max_size=3, unique=True))
+
+
+STAGES = st.fixed_dictionaries(
+    {
+        "op": some("mbconv", "mbconv1", "mbconv3", "dsconv", "conv", "basic", "bottleneck"),
+        "kernel": some(1, 3, 5),
+        "stride": st.sampled_from([1, 2]),
+        "channels": some(1, 4, 8, 12),
+        "layers": some(1, 2, 3),
+        "se": some(0, 0.25, 0.5),
+        "skip": some("none", "identity", "pooling", "projection"),
+        "activation": some("relu", "swish"),
+    }
+)
+FORMS = st.fixed_dictionaries(
+    {
+        "name": st.just("any"),
+        "resolution": st.just(32),
+        "classes": st.just(3),
+        "width": some(0.5, 1, 2),
+        "stem": st.fixed_dictionaries({"op": st.just("conv"), "channels": some(4, 8), "kernel": some(3, 5)}),
+        "stages": st.lists(st.tuples(STAGES, st.booleans()), min_size=1, max_size=3),
+        "head": st.fixed_dictionaries({"channels": some(0, 8), "hidden": some(0, 6)}),
+    }
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(FORMS, st.integers(0, 2**31))
+def test_spaces_of_users(form: dict[str, Any], seed: int) -> None:
+    """Stages may be absent, except the first."""
+    rows = []
+    for index, (row, is_optional) in enumerate(form["stages"]):
+        layers = row["layers"] if isinstance(row["layers"], list) else [row["layers"]]
+        rows.append({**row, "layers": [*layers, 0] if is_optional and index else row["layers"]})
+    form = {**form, "width": [1, 1.5], "stages": rows}
+    space = StageTableSpace(form)
+    supernet, generator = supernet_of(space), np.random.default_rng(seed)
+    for _ in range(3):
+        check_same(supernet, spaces.sample(space, generator))
+
+
+class OwnSpace:
+    """A space in Python, with more genotypes than are listed."""
+
+    name, gene_sizes = "own", (3, 2, 2, 4, 200)
+
+    def decode(self, architecture: Architecture) -> Network:
+        channels, layers, kernel, expand, _ = architecture.genes
+        stage = Stage(8 * (1 + channels), layers=1 + layers, kernel=3 + 2 * kernel, expand=1 + expand)
+        return Network(32, 10, Stem(8), (stage, stage), Head(16), self.name)
+
+
+def test_a_space_in_python() -> None:
+    space, generator = OwnSpace(), np.random.default_rng(0)
+    assert spaces.size(space) > 4096
+    supernet = supernet_of(space)
+    for _ in range(6):
+        check_same(supernet, spaces.sample(space, generator))
+
+
+def test_a_space_without_stage_tables_is_refused() -> None:
+    class Table:
+        name, gene_sizes = "measured", (3, 2)
+
+    with pytest.raises(InputError, match="shares the weights of stage tables, and 'measured' has none"):
+        shared_shapes(Table(), 10)
+
+
+def test_a_network_that_was_not_known_is_refused() -> None:
+    class Growing(OwnSpace):
+        most = 1
+
+        def decode(self, architecture: Architecture) -> Network:
+            genes = tuple(min(self.most, gene) for gene in architecture.genes)
+            return super().decode(Architecture("own", genes))
+
+    space = Growing()
+    supernet = supernet_of(space)
+    space.most = 2
+    with pytest.raises(InputError, match=r"supernet of 'own': stages\.0\.0\.\S+ of this network has the shape"):
+        supernet(IMAGES, Architecture("own", (2, 0, 0, 0, 0)))
+    with pytest.raises(InputError, match="expected an architecture of space 'own'"):
+        supernet(IMAGES, Architecture("other", (0, 0, 0, 0, 0)))
+
+
+def architecture_of(space: StageTableSpace, **values: Any) -> Architecture:
+    """Return the genotype with these values, and the first option of every other gene."""
+    genes = [
+        decision.options.index(values.get(decision.name.replace(".", "_"), decision.options[0]))
+        for decision in space.decisions
+    ]
+    return Architecture(space.name, tuple(genes))
+
+
+def test_every_tensor_is_a_view_of_the_first_channels_and_the_centre_of_the_kernel() -> None:
+    space = StageTableSpace(TINY_FORM)
+    supernet = supernet_of(space)
+    small = supernet.tensors(architecture_of(space))
+    large = supernet.tensors(
+        architecture_of(space, stage1_expand=2, stage1_kernel=5, stage1_layers=2, stage2_channels=24, stage2_se=0.25)
+    )
+    owners = {tensor.untyped_storage().data_ptr() for tensor in (*supernet.parameters(), *supernet.buffers())}
+    assert all(tensor.untyped_storage().data_ptr() in owners for tensor in (*small.values(), *large.values()))
+    # Stage 1 expands by 1 in the small network, so its first step is the depthwise convolution.
+    depthwise = large["stages.0.0.blocks.1.0.weight"]
+    assert torch.equal(small["stages.0.0.blocks.0.0.weight"], depthwise[:8, :, 1:4, 1:4])
+    assert torch.equal(small["stages.1.0.blocks.2.0.weight"], large["stages.1.0.blocks.3.0.weight"][:8, :16])
+    assert torch.equal(small["stages.1.0.blocks.2.1.running_var"], large["stages.1.0.blocks.3.1.running_var"][:8])
+    assert torch.equal(small["head.0.weight"], large["head.0.weight"][:, :8])
+
+
+def test_an_absent_stage_leaves_the_weights_of_the_later_ones_where_they_are() -> None:
+    form = {**TINY_FORM, "stages": [*TINY_FORM["stages"], {"op": "conv", "channels": 8, "layers": [1, 2]}]}
+    form["stages"][1] = {**form["stages"][1], "layers": [0, 1], "stride": 1, "channels": 8}
+    space = StageTableSpace(form)
+    supernet = supernet_of(space)
+    without, present = architecture_of(space), architecture_of(space, stage2_layers=1)
+    assert places_of(space, without, 2) == (0, 2) and places_of(space, present, 3) == (0, 1, 2)
+    tensors = [supernet.tensors(one) for one in (without, present)]
+    assert torch.equal(tensors[0]["stages.1.0.blocks.0.0.weight"], tensors[1]["stages.2.0.blocks.0.0.weight"])
+    check_same(supernet, without)
+    check_same(supernet, present)
+
+
+def test_training_one_network_changes_its_parts_alone() -> None:
+    space = StageTableSpace(TINY_FORM)
+    supernet = supernet_of(space).train()
+    small = architecture_of(space)
+    before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
+    supernet(IMAGES, small).square().sum().backward()
+    network = supernet.network(small)
+    used = {entry.key: entry.shape for entry in entries(network, places_of(space, small, len(network.stages)))}
+    for key, parameter in supernet.weights.items():
+        if key not in used:
+            assert parameter.grad is None
+            continue
+        assert parameter.grad is not None
+        own = torch.zeros_like(parameter, dtype=torch.bool)
+        inside = tuple(
+            slice((most - size) // 2 if dimension > 1 else 0, (most + size) // 2 if dimension > 1 else size)
+            for dimension, (most, size) in enumerate(zip(parameter.shape, used[key], strict=True))
+        )
+        own[inside] = True
+        assert not parameter.grad[~own].any()
+    for name, tensor in supernet.named_buffers():
+        if name == COUNTER:
+            continue
+        changed = tensor != before[name]
+        assert not changed[used[name][0] :].any() if name in used else not changed.any()
+        assert name not in used or changed[: used[name][0]].any()
+
+
+def test_the_first_weights_follow_the_generator() -> None:
+    space = StageTableSpace(TINY_FORM)
+    one, same, other = (Supernet(space, 3, torch.Generator().manual_seed(seed)).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["weights.stem/weight"], other["weights.stem/weight"])
+    assert COUNTER not in one
+    spread = one["weights.stage1/layer0/mbconv/expand/weight"].std().item()
+    assert spread == pytest.approx((2 / 16) ** 0.5, rel=0.3)  # N(0, 2 / outputs) for a 1x1 convolution
