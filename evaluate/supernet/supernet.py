@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -51,17 +53,55 @@ class Supernet(nn.Module):
         self.register_buffer(COUNTER, torch.zeros((), dtype=torch.long), persistent=False)
         self._modules_without_weights: OrderedDict[tuple[object, ...], NetworkModule] = OrderedDict()
 
-    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+    def forward(
+        self,
+        images: Tensor,
+        architecture: Architecture,
+        statistics: Mapping[str, Tensor] | None = None,
+        regularised: bool = True,
+    ) -> Tensor:
         """Return the logits ``(batch, classes)`` of one network for images ``(batch, 3, h, w)``.
+
+        Args:
+            images: the images.
+            architecture: the network's genotype.
+            statistics: BatchNorm's statistics of this network, from ``calibrate``; ``None``: the shared ones.
+            regularised: while training, use the network's dropout and drop-connect.
 
         Raises:
             InputError: if the genotype is not of this space, or its network does not fit the shared tensors.
         """
         network = self.network(architecture)
-        tensors = self.tensors(architecture)
-        module = self._module(network).train(self.training)
-        logits: Tensor = functional_call(module, tensors, images)
+        module = self._module(network if regularised else _without_dropout(network)).train(self.training)
+        logits: Tensor = functional_call(module, {**self.tensors(architecture), **(statistics or {})}, images)
         return logits
+
+    @torch.no_grad()
+    def calibrate(self, architecture: Architecture, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+        """Return BatchNorm's statistics of one network: the mean of those of each batch.
+
+        The shared statistics are those of many networks, so a network needs its own before it is scored (BigNAS, arXiv
+        2003.11142, section 3.3). The shared ones are left unchanged.
+
+        Args:
+            architecture: the network's genotype.
+            batches: training images ``(batch, 3, h, w)``.
+
+        Raises:
+            InputError: as ``forward``.
+        """
+        with torch.device("meta"):
+            module = NetworkModule(_without_dropout(self.network(architecture)))
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = None  # the mean over all batches
+        shared = self.tensors(architecture)
+        own = {
+            name: torch.zeros_like(tensor) for name, tensor in shared.items() if name.endswith((*_STATISTICS, COUNTER))
+        }
+        for images in batches:
+            functional_call(module.train(), {**shared, **own}, images)
+        return {name: tensor for name, tensor in own.items() if not name.endswith(COUNTER)}
 
     def network(self, architecture: Architecture) -> Network:
         """Return a genotype's network with the supernet's classes.
@@ -123,6 +163,10 @@ class Supernet(nn.Module):
         if len(self._modules_without_weights) > _REMEMBERED:
             self._modules_without_weights.popitem(last=False)
         return known
+
+
+def _without_dropout(network: Network) -> Network:
+    return replace(network, drop_connect=0.0, head=replace(network.head, dropout=0.0))
 
 
 def _part(shared: Tensor, entry: Entry) -> Tensor:

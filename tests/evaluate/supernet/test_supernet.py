@@ -14,8 +14,10 @@ from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.evaluate.supernet.largest import places_of, shared_shapes
 from nas.evaluate.supernet.layout import COUNTER, entries
+from nas.evaluate.supernet.sandwich import sandwich_gradients
 from nas.evaluate.supernet.supernet import Supernet
 from nas.search_spaces import space as spaces
+from nas.search_spaces.blocks import Block
 from nas.search_spaces.catalogue import load_space, space_names
 from nas.search_spaces.module import NetworkModule
 from nas.search_spaces.network import Network
@@ -222,3 +224,84 @@ def test_the_first_weights_follow_the_generator() -> None:
     assert COUNTER not in one
     spread = one["weights.stage1/layer0/mbconv/expand/weight"].std().item()
     assert spread == pytest.approx((2 / 16) ** 0.5, rel=0.3)  # N(0, 2 / outputs) for a 1x1 convolution
+
+
+def test_own_statistics_are_those_of_the_module_and_leave_the_shared_ones() -> None:
+    space = StageTableSpace(TINY_FORM)
+    supernet = supernet_of(space)
+    architecture = spaces.sample(space, np.random.default_rng(0))
+    before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
+    batches = [IMAGES, IMAGES.flip(0) * 2, IMAGES - 1]
+    statistics = supernet.calibrate(architecture, batches)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in supernet.state_dict().items())
+    module = supernet.extract(architecture)
+    for part in module.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.reset_running_stats()
+            part.momentum = None
+        elif isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+        elif isinstance(part, Block):
+            part.drop_rate = 0.0
+    module.train()
+    for images in batches:
+        module(images)
+    module.eval()
+    state = module.state_dict()
+    for name, tensor in statistics.items():
+        torch.testing.assert_close(tensor, state[name])
+    with torch.no_grad():
+        torch.testing.assert_close(supernet(IMAGES, architecture, statistics), module(IMAGES), rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs() -> None:
+    space = StageTableSpace(TINY_FORM)
+    supernet = supernet_of(space).train()
+    largest = architecture_of(space, stage1_expand=2, stage1_kernel=5, stage1_layers=2, stage2_channels=24)
+    smallest = architecture_of(space)
+    labels = torch.tensor([0, 2])
+    generators = [torch.manual_seed(3).get_state() for _ in range(2)]
+    losses = sandwich_gradients(supernet, IMAGES, labels, [largest, smallest])
+    gradients = {name: tensor.grad for name, tensor in supernet.named_parameters()}
+    supernet.zero_grad()
+    torch.set_rng_state(generators[1])
+    logits = supernet(IMAGES, largest)
+    first = torch.nn.functional.cross_entropy(logits, labels)
+    target = logits.detach().softmax(1)
+    plain = supernet(IMAGES, smallest, regularised=False)
+    second = -(target * plain.log_softmax(1)).sum(1).mean()
+    (first + second).backward()
+    torch.testing.assert_close(torch.stack(losses), torch.stack([first, second]).detach())
+    for name, tensor in supernet.named_parameters():
+        torch.testing.assert_close(tensor.grad, gradients[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("regularised", [True, False])
+def test_dropout_acts_where_it_is_asked_for(regularised: bool) -> None:
+    space = StageTableSpace({**TINY_FORM, "drop_connect": 0.5, "head": {"channels": 32, "dropout": 0.5}})
+    supernet, architecture = supernet_of(space).train(), architecture_of(space, stage1_layers=2)
+    first, second = (supernet(IMAGES, architecture, regularised=regularised) for _ in range(2))
+    assert torch.equal(first, second) != regularised
+
+
+def test_a_few_steps_lower_the_loss_of_every_network() -> None:
+    space = StageTableSpace(TINY_FORM)
+    supernet = Supernet(space, 3, torch.Generator().manual_seed(0)).train()
+    generator = np.random.default_rng(0)
+    labels = torch.arange(24) % 3
+    noise = torch.rand(24, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    images = noise + torch.nn.functional.one_hot(labels, 3)[:, :, None, None]  # the class is the brightest channel
+    largest = architecture_of(
+        space, stage1_expand=2, stage1_kernel=5, stage1_layers=2, stage2_channels=24, stage2_se=0.25
+    )
+    optimizer = torch.optim.SGD(supernet.parameters(), 0.1, momentum=0.9)
+    for _ in range(25):
+        optimizer.zero_grad()
+        sandwich_gradients(supernet, images, labels, [largest, architecture_of(space), spaces.sample(space, generator)])
+        optimizer.step()
+    supernet.eval()
+    for architecture in (largest, architecture_of(space), *(spaces.sample(space, generator) for _ in range(3))):
+        statistics = supernet.calibrate(architecture, [images])
+        with torch.no_grad():
+            found = supernet(images, architecture, statistics).argmax(1)
+        assert (found == labels).float().mean() > 0.8
