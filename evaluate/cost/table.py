@@ -90,13 +90,20 @@ def can_be_tabulated(space: StageTableSpace) -> bool:
 
 
 class CostTable:
-    """Exact costs of a stage-table space, for arrays of genotypes, for one genotype, and for the whole space."""
+    """Exact costs of a stage-table space, for arrays of genotypes, for one genotype, and for the whole space.
+
+    Attributes:
+        segments: the tables, from the stem to the head.
+        states: the states in which each segment can start; ``None`` is the image.
+    """
 
     def __init__(self, space: StageTableSpace) -> None:
         self.space = space
         self.segments: list[SegmentTable] = []
+        self.states: list[list[State | None]] = []
         states: list[State | None] = [None]
         for segment in range(1, len(space.segments)):
+            self.states.append(states)
             table, states = _compile(space, segment, states)
             self.segments.append(table)
         self._packed = [

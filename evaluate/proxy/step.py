@@ -44,6 +44,7 @@ class EagerStep:
         classes: number of classes; the module may return more logits.
         precision: the autocast type, ``None`` for float32.
         weights: weight of each class in the loss, ``(classes,)``, on the device; ``None``: all the same.
+        most_norm: largest norm of all gradients together; larger ones are scaled down to it. ``None``: no limit.
 
     Attributes:
         micro_batch: largest number of images processed at once; ``None`` for the whole batch.
@@ -58,9 +59,10 @@ class EagerStep:
         classes: int,
         precision: torch.dtype | None,
         weights: Tensor | None = None,
+        most_norm: float | None = None,
     ) -> None:
         self.module, self.optimizer, self.precision = module, optimizer, precision
-        self._classes = classes
+        self._classes, self._most_norm = classes, most_norm
         self.micro_batch = settings.micro_batch
         self._weights = weights
         self._loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
@@ -84,6 +86,10 @@ class EagerStep:
 
     def update(self) -> None:
         """Update the parameters from their gradients."""
+        if self._most_norm is not None:
+            if self.scaler is not None:
+                self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.module.parameters(), self._most_norm)
         if self.scaler is None:
             self.optimizer.step()
         else:
@@ -98,12 +104,19 @@ class EagerStep:
         for place, (part, target) in enumerate(parts, start=1):
             alone = getattr(self.module, "no_sync", nullcontext) if place < len(parts) else nullcontext
             with alone():  # processes exchange gradients once per batch
-                with autocast(images.device, self.precision):
-                    loss = self._loss_of(self.module(part), target) * (len(part) / len(images))
-                scaled = loss * weight if weight != 1.0 else loss
-                torch.autograd.backward(scaled if self.scaler is None else self.scaler.scale(scaled))
-            total += loss.detach()
+                total += self._add_gradients(part, target, len(part) / len(images), weight)
         return total
+
+    def _add_gradients(self, images: Tensor, target: Tensor, share: float, weight: float) -> Tensor:
+        """Add the gradients of a micro-batch with ``share`` of the batch's images; return its part of the loss."""
+        with autocast(images.device, self.precision):
+            loss = self._loss_of(self.module(images), target) * share
+        self._backward(loss, weight)
+        return loss.detach()
+
+    def _backward(self, loss: Tensor, weight: float) -> None:
+        scaled = loss * weight if weight != 1.0 else loss
+        torch.autograd.backward(scaled if self.scaler is None else self.scaler.scale(scaled))
 
     def _loss_of(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits against class indices or probabilities.

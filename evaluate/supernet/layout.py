@@ -10,7 +10,7 @@ weights of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas.search_spaces.network import Network
 from nas.search_spaces.operations import INPUT_CHANNELS, Convolution, Excitation, Layer, Step
@@ -29,11 +29,13 @@ class Entry:
         name: its name in the state dict of the network's module.
         key: the shared tensor that it is a part of.
         shape: its shape.
+        ends_residual: whether it is the scale of the last BatchNorm beside a shortcut, without an activation.
     """
 
     name: str
     key: str
     shape: Shape
+    ends_residual: bool = False
 
 
 def entries(network: Network, places: Sequence[int]) -> Iterator[Entry]:
@@ -60,8 +62,11 @@ def stem_entries(stem: Stem) -> Iterator[Entry]:
 
 def layer_entries(layer: Layer, operation: str, name: str, key: str) -> Iterator[Entry]:
     """Yield the tensors of a layer whose module has a name and whose shared tensors begin with a key."""
+    last = max(index for index, step in enumerate(layer.steps) if isinstance(step, Convolution))
     for index, (step, role) in enumerate(zip(layer.steps, _roles(layer.steps, operation), strict=True)):
-        yield from _step_entries(step, f"{name}.blocks.{index}", f"{key}/{operation}/{role}")
+        own = _step_entries(step, f"{name}.blocks.{index}", f"{key}/{operation}/{role}")
+        closes = index == last and layer.shortcut != "none" and getattr(step, "activation", None) is None
+        yield from (replace(entry, ends_residual=closes and entry.key.endswith("/norm/weight")) for entry in own)
     if (projection := layer.projection) is not None:
         yield from _step_entries(projection, f"{name}.shortcut", f"{key}/{operation}/shortcut")
 

@@ -7,42 +7,35 @@ and drop-connect act on the largest alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nas.core.records import Architecture
-from nas.evaluate.supernet.supernet import Supernet
+from nas.evaluate.proxy.precision import autocast
+from nas.evaluate.proxy.step import EagerStep
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 
+class SandwichStep(EagerStep):
+    """A step whose module is a supernet; one network's maps are in memory at a time. Its loss is the largest's.
 
-def sandwich_gradients(
-    supernet: Supernet,
-    images: Tensor,
-    labels: Tensor,
-    architectures: Sequence[Architecture],
-    loss: Loss = functional.cross_entropy,
-) -> list[Tensor]:
-    """Add the gradients of one step, and return each network's loss; one network's maps are in memory at a time.
-
-    Args:
-        supernet: the supernet, in training mode.
-        images: images ``(batch, 3, h, w)``.
-        labels: what ``loss`` takes for the largest network.
-        architectures: the networks of the step, the largest first.
-        loss: the largest network's loss from logits and labels.
+    Attributes:
+        architectures: the networks of the next step, the largest first.
     """
-    largest, *others = architectures
-    logits = supernet(images, largest)
-    value = loss(logits, labels)
-    value.backward()  # type: ignore[no-untyped-call]
-    losses = [value.detach()]
-    soft = torch.softmax(logits.detach().float(), 1)
-    for architecture in others:
-        value = functional.cross_entropy(supernet(images, architecture, regularised=False), soft)
-        value.backward()  # type: ignore[no-untyped-call]
-        losses.append(value.detach())
-    return losses
+
+    architectures: Sequence[Architecture] = ()
+
+    def _add_gradients(self, images: Tensor, target: Tensor, share: float, weight: float) -> Tensor:
+        largest, *others = self.architectures
+        with autocast(images.device, self.precision):
+            logits = self.module(images, largest)
+            loss = self._loss_of(logits, target) * share
+        self._backward(loss, weight)
+        soft = logits.detach().float().softmax(1)
+        for architecture in others:
+            with autocast(images.device, self.precision):
+                own = self.module(images, architecture, regularised=False)
+                distilled = functional.cross_entropy(own.float(), soft) * share
+            self._backward(distilled, weight)
+        return loss.detach()

@@ -6,15 +6,19 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.supernet.largest import places_of, shared_shapes
-from nas.evaluate.supernet.layout import COUNTER, Entry, Shape, entries
+from nas.evaluate.proxy.small_maps import use_small_maps
+from nas.evaluate.supernet.form import Form
+from nas.evaluate.supernet.largest import Shared, places_of, shared_tensors
+from nas.evaluate.supernet.layout import COUNTER, Entry, entries
 from nas.search_spaces import space as spaces
 from nas.search_spaces.module import NetworkModule
 from nas.search_spaces.network import Network
@@ -33,25 +37,51 @@ class Supernet(nn.Module):
     Args:
         space: a space whose genotypes decode to stage tables.
         classes: outputs of the classifier.
-        generator: draws the first weights.
-
-    Raises:
-        InputError: if the space has no stage tables.
+        tensors: the shared tensors by their keys.
+        form: at which resolution the networks run and how they are regularised; ``None``: as they are in the space, on
+            images of any size.
     """
 
-    def __init__(self, space: SearchSpace, classes: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, space: SearchSpace, classes: int, tensors: Mapping[str, Tensor], form: Form | None = None
+    ) -> None:
         super().__init__()
-        self.space, self.classes = space, classes
+        self.space, self.classes, self.form = space, classes, form
         self.weights = nn.ParameterDict()
-        shapes = shared_shapes(space, classes)
-        for key in sorted(shapes):
+        for key in sorted(tensors):
             if key.endswith(_STATISTICS):
-                full = torch.zeros if key.endswith("mean") else torch.ones
-                self.register_buffer(key, full(shapes[key]))
+                self.register_buffer(key, tensors[key])
             else:
-                self.weights[key] = nn.Parameter(_initial(key, shapes[key], generator))
+                self.weights[key] = nn.Parameter(tensors[key])
         self.register_buffer(COUNTER, torch.zeros((), dtype=torch.long), persistent=False)
         self._modules_without_weights: OrderedDict[tuple[object, ...], NetworkModule] = OrderedDict()
+
+    @classmethod
+    def initial(
+        cls,
+        space: SearchSpace,
+        classes: int,
+        generator: torch.Generator,
+        form: Form | None = None,
+        shared: Mapping[str, Shared] | None = None,
+    ) -> Self:
+        """Return an untrained supernet.
+
+        Layers beside a shortcut begin as zero, by the scale of their last BatchNorm (BigNAS, arXiv 2003.11142, section
+        3.1), so that deep networks are as easy to train as shallow ones.
+
+        Args:
+            space: a space whose genotypes decode to stage tables.
+            classes: outputs of the classifier.
+            generator: draws the first weights.
+            form: as the supernet's.
+            shared: the shared tensors, from ``shared_tensors``; ``None``: those of the whole space.
+
+        Raises:
+            InputError: if the space has no stage tables.
+        """
+        known = shared_tensors(space, classes) if shared is None else shared
+        return cls(space, classes, {key: _initial(key, known[key], generator) for key in sorted(known)}, form)
 
     def forward(
         self,
@@ -73,7 +103,8 @@ class Supernet(nn.Module):
         """
         network = self.network(architecture)
         module = self._module(network if regularised else _without_dropout(network)).train(self.training)
-        logits: Tensor = functional_call(module, {**self.tensors(architecture), **(statistics or {})}, images)
+        tensors = {**self.tensors(architecture), **(statistics or {})}
+        logits: Tensor = functional_call(module, tensors, self._resized(images, network))
         return logits
 
     @torch.no_grad()
@@ -90,8 +121,8 @@ class Supernet(nn.Module):
         Raises:
             InputError: as ``forward``.
         """
-        with torch.device("meta"):
-            module = NetworkModule(_without_dropout(self.network(architecture)))
+        network = self.network(architecture)
+        module = self._made(_without_dropout(network))
         for part in module.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.momentum = None  # the mean over all batches
@@ -100,19 +131,19 @@ class Supernet(nn.Module):
             name: torch.zeros_like(tensor) for name, tensor in shared.items() if name.endswith((*_STATISTICS, COUNTER))
         }
         for images in batches:
-            functional_call(module.train(), {**shared, **own}, images)
+            functional_call(module.train(), {**shared, **own}, self._resized(images, network))
         return {name: tensor for name, tensor in own.items() if not name.endswith(COUNTER)}
 
     def network(self, architecture: Architecture) -> Network:
-        """Return a genotype's network with the supernet's classes.
+        """Return a genotype's network with the supernet's classes, in its form.
 
         Raises:
-            InputError: if the genotype is not of this space.
+            InputError: if the genotype is not of this space, or the images are too small for its strides.
         """
         spaces.check(self.space, architecture)
         network = spaces.decode(self.space, architecture)
         assert network is not None
-        return network.at(classes=self.classes)
+        return network.at(classes=self.classes) if self.form is None else self.form.of(network, self.classes)
 
     def tensors(self, architecture: Architecture) -> dict[str, Tensor]:
         """Return views of the shared tensors by the names of the state dict of the network's module.
@@ -157,12 +188,25 @@ class Supernet(nn.Module):
         key = network.signature()
         known = self._modules_without_weights.pop(key, None)
         if known is None:
-            with torch.device("meta"):
-                known = NetworkModule(network)
+            known = self._made(network)
         self._modules_without_weights[key] = known
         if len(self._modules_without_weights) > _REMEMBERED:
             self._modules_without_weights.popitem(last=False)
         return known
+
+    def _made(self, network: Network) -> NetworkModule:
+        with torch.device("meta"):
+            module = NetworkModule(network)
+        if next(self.parameters()).device.type == "cpu":
+            use_small_maps(module)
+        return module
+
+    def _resized(self, images: Tensor, network: Network) -> Tensor:
+        """Return images of a network's resolution, if the supernet has a form."""
+        side = network.resolution
+        if self.form is None or images.shape[2:] == (side, side):
+            return images
+        return functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
 
 
 def _without_dropout(network: Network) -> Network:
@@ -179,10 +223,12 @@ def _part(shared: Tensor, entry: Entry) -> Tensor:
     return shared
 
 
-def _initial(key: str, shape: Shape, generator: torch.Generator) -> Tensor:
+def _initial(key: str, shared: Shared, generator: torch.Generator) -> Tensor:
     """Return first weights, distributed as ``nas.search_spaces.blocks.initialise`` does for the largest network."""
+    shape = shared.shape
     if "/norm/" in key:
-        return torch.ones(shape) if key.endswith("weight") else torch.zeros(shape)
+        is_one = key.endswith(("/weight", "/running_var")) and not shared.ends_residual
+        return torch.ones(shape) if is_one else torch.zeros(shape)
     if key.endswith("bias"):
         return torch.zeros(shape)
     if len(shape) == 2:

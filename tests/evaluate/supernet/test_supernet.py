@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,17 @@ from hypothesis import strategies as st
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
-from nas.evaluate.supernet.largest import places_of, shared_shapes
+from nas.evaluate.cost.known_costs import KnownCosts
+from nas.evaluate.cost.make_domain import limited_domain
+from nas.evaluate.cost.table import CostTable
+from nas.evaluate.objective.limits import Limit, Limits
+from nas.evaluate.proxy.small_maps import use_small_maps
+from nas.evaluate.supernet.affordable import affordable_parts
+from nas.evaluate.supernet.ends import largest_and_smallest
+from nas.evaluate.supernet.form import Form
+from nas.evaluate.supernet.largest import places_of, shared_tensors
 from nas.evaluate.supernet.layout import COUNTER, entries
-from nas.evaluate.supernet.sandwich import sandwich_gradients
+from nas.evaluate.supernet.sandwich import SandwichStep
 from nas.evaluate.supernet.supernet import Supernet
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block
@@ -23,6 +32,7 @@ from nas.search_spaces.module import NetworkModule
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
 from nas.search_spaces.stage_table import StageTableSpace
+from nas.training.recipe import Recipe
 from tests.toys import TINY_FORM
 
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -31,7 +41,7 @@ IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 def supernet_of(space: Any, classes: int = 3) -> Supernet:
     """Return a supernet whose BatchNorms have statistics and scales that differ from channel to channel."""
     generator = torch.Generator().manual_seed(0)
-    made = Supernet(space, classes, generator)
+    made = Supernet.initial(space, classes, generator)
     with torch.no_grad():
         for name, tensor in (*made.named_parameters(), *made.named_buffers()):
             if "/norm/" in name:
@@ -42,6 +52,7 @@ def supernet_of(space: Any, classes: int = 3) -> Supernet:
 def check_same(supernet: Supernet, architecture: Architecture) -> None:
     network = supernet.network(architecture)
     module = supernet.extract(architecture)
+    use_small_maps(module)  # as the supernet does on a CPU; other kernels round differently
     with torch.no_grad():
         own, shared = module(IMAGES), supernet(IMAGES, architecture)
     torch.testing.assert_close(own, shared, rtol=1e-6, atol=1e-6)
@@ -129,7 +140,7 @@ def test_a_space_without_stage_tables_is_refused() -> None:
         name, gene_sizes = "measured", (3, 2)
 
     with pytest.raises(InputError, match="shares the weights of stage tables, and 'measured' has none"):
-        shared_shapes(Table(), 10)
+        shared_tensors(Table(), 10)
 
 
 def test_a_network_that_was_not_known_is_refused() -> None:
@@ -218,7 +229,9 @@ def test_training_one_network_changes_its_parts_alone() -> None:
 
 def test_the_first_weights_follow_the_generator() -> None:
     space = StageTableSpace(TINY_FORM)
-    one, same, other = (Supernet(space, 3, torch.Generator().manual_seed(seed)).state_dict() for seed in (1, 1, 2))
+    one, same, other = (
+        Supernet.initial(space, 3, torch.Generator().manual_seed(seed)).state_dict() for seed in (1, 1, 2)
+    )
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["weights.stem/weight"], other["weights.stem/weight"])
     assert COUNTER not in one
@@ -254,6 +267,13 @@ def test_own_statistics_are_those_of_the_module_and_leave_the_shared_ones() -> N
         torch.testing.assert_close(supernet(IMAGES, architecture, statistics), module(IMAGES), rtol=1e-5, atol=1e-6)
 
 
+def sandwich(supernet: Supernet, architectures: list[Architecture], most_norm: float | None = None) -> SandwichStep:
+    optimizer = torch.optim.SGD(supernet.parameters(), 0.1, momentum=0.9)
+    step = SandwichStep(supernet, optimizer, Recipe(label_smoothing=0.0), 3, None, most_norm=most_norm)
+    step.architectures = architectures
+    return step
+
+
 def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs() -> None:
     space = StageTableSpace(TINY_FORM)
     supernet = supernet_of(space).train()
@@ -261,7 +281,8 @@ def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs() -> 
     smallest = architecture_of(space)
     labels = torch.tensor([0, 2])
     generators = [torch.manual_seed(3).get_state() for _ in range(2)]
-    losses = sandwich_gradients(supernet, IMAGES, labels, [largest, smallest])
+    step = sandwich(supernet, [largest, smallest])
+    loss = step.gradients(IMAGES, labels)
     gradients = {name: tensor.grad for name, tensor in supernet.named_parameters()}
     supernet.zero_grad()
     torch.set_rng_state(generators[1])
@@ -271,7 +292,7 @@ def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs() -> 
     plain = supernet(IMAGES, smallest, regularised=False)
     second = -(target * plain.log_softmax(1)).sum(1).mean()
     (first + second).backward()
-    torch.testing.assert_close(torch.stack(losses), torch.stack([first, second]).detach())
+    torch.testing.assert_close(loss, first.detach())
     for name, tensor in supernet.named_parameters():
         torch.testing.assert_close(tensor.grad, gradients[name], rtol=1e-4, atol=1e-6)
 
@@ -286,7 +307,7 @@ def test_dropout_acts_where_it_is_asked_for(regularised: bool) -> None:
 
 def test_a_few_steps_lower_the_loss_of_every_network() -> None:
     space = StageTableSpace(TINY_FORM)
-    supernet = Supernet(space, 3, torch.Generator().manual_seed(0)).train()
+    supernet = Supernet.initial(space, 3, torch.Generator().manual_seed(0)).train()
     generator = np.random.default_rng(0)
     labels = torch.arange(24) % 3
     noise = torch.rand(24, 3, 16, 16, generator=torch.Generator().manual_seed(1))
@@ -294,14 +315,96 @@ def test_a_few_steps_lower_the_loss_of_every_network() -> None:
     largest = architecture_of(
         space, stage1_expand=2, stage1_kernel=5, stage1_layers=2, stage2_channels=24, stage2_se=0.25
     )
-    optimizer = torch.optim.SGD(supernet.parameters(), 0.1, momentum=0.9)
+    step = sandwich(supernet, [])
     for _ in range(25):
-        optimizer.zero_grad()
-        sandwich_gradients(supernet, images, labels, [largest, architecture_of(space), spaces.sample(space, generator)])
-        optimizer.step()
+        step.architectures = [largest, architecture_of(space), spaces.sample(space, generator)]
+        step(images, labels)
     supernet.eval()
     for architecture in (largest, architecture_of(space), *(spaces.sample(space, generator) for _ in range(3))):
         statistics = supernet.calibrate(architecture, [images])
         with torch.no_grad():
             found = supernet(images, architecture, statistics).argmax(1)
         assert (found == labels).float().mean() > 0.8
+
+
+@pytest.mark.parametrize(("metric", "high"), [("macs", 8e6), ("params", 60e3)])
+def test_a_limit_keeps_the_parts_of_the_networks_inside_it_alone(metric: str, high: float) -> None:
+    """Compared with the tensors of every network inside the limit of a small space."""
+    space = load_space("small-images")
+    assert isinstance(space, StageTableSpace)
+    table, limits = CostTable(space), Limits((Limit(metric, high),))
+    domain = limited_domain(space, KnownCosts(space), limits)
+    drawn = domain.sample_genes(np.random.default_rng(0), 3000)
+    assert drawn is not None
+    shared = shared_tensors(space, 3, affordable_parts(table, limits))
+    needed: dict[str, tuple[int, ...]] = {}
+    for row in drawn.tolist():
+        architecture = Architecture(space.name, tuple(row))
+        network = space.decode(architecture).at(classes=3)
+        for entry in entries(network, places_of(space, architecture, len(network.stages))):
+            needed[entry.key] = tuple(map(max, needed.get(entry.key, entry.shape), entry.shape))
+    assert needed.keys() <= shared.keys()
+    assert all(one <= most for key, shape in needed.items() for one, most in zip(shape, shared[key].shape, strict=True))
+    whole = shared_tensors(space, 3)
+    held, all_of_them = (sum(math.prod(one.shape) for one in found.values()) for found in (shared, whole))
+    assert held < all_of_them
+    assert shared_tensors(space, 3, affordable_parts(table, Limits())) == whole
+
+
+def test_layers_beside_a_shortcut_begin_as_zero() -> None:
+    """Where no activation follows, and only where every network has the shortcut."""
+    space = StageTableSpace(
+        {
+            **TINY_FORM,
+            "stages": [
+                {"op": ["mbconv", "conv", "basic"], "channels": 8, "stride": 2, "layers": [1, 2], "skip": "identity"},
+                {"op": "mbconv", "channels": [8, 16], "layers": [1, 2], "skip": "projection"},
+            ],
+        }
+    )
+    weights = Supernet.initial(space, 3, torch.Generator().manual_seed(0)).weights
+    zero = {key for key, tensor in weights.items() if key.endswith("/norm/weight") and not tensor.any()}
+    assert zero == {
+        "stage0/layer1/mbconv/project/norm/weight",
+        "stage0/layer1/basic/convolution1/norm/weight",
+        "stage1/layer0/mbconv/project/norm/weight",
+        "stage1/layer1/mbconv/project/norm/weight",
+    }
+
+
+def test_a_form_sets_resolution_and_regularisation() -> None:
+    space = StageTableSpace({**TINY_FORM, "resolution": [16, 32]})
+    form = Form(24, 32, dropout=0.3, drop_connect=0.1, norm_momentum=0.2)
+    supernet = Supernet.initial(space, 3, torch.Generator().manual_seed(0), form).eval()
+    small, large = (architecture_of(space, resolution=side) for side in (16, 32))
+    networks = [supernet.network(one) for one in (small, large)]
+    assert [network.resolution for network in networks] == [12, 24]
+    assert all(
+        (network.head.dropout, network.drop_connect, network.norm_momentum) == (0.3, 0.1, 0.2) for network in networks
+    )
+    resized = torch.nn.functional.interpolate(IMAGES, (12, 12), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        assert torch.equal(supernet(IMAGES, small), supernet(resized, small))
+
+
+def test_the_ends_of_a_budget() -> None:
+    space = load_space("small-images")
+    assert isinstance(space, StageTableSpace)
+    limits = Limits((Limit("macs", 8e6, 4e6),))
+    domain = limited_domain(space, KnownCosts(space), limits)
+    largest, smallest = largest_and_smallest(domain, np.random.default_rng(0))
+    macs = [domain.costs(np.array([one.genes]))["macs"][0] for one in (largest, smallest)]
+    assert 7.9e6 < macs[0] <= 8e6 and 4e6 <= macs[1] < 4.1e6
+    whole = limited_domain(space, KnownCosts(space), Limits((Limit("macs", 1e15),)))
+    ends = largest_and_smallest(whole, np.random.default_rng(0))
+    low, high = CostTable(space).macs_range()
+    assert [whole.costs(np.array([one.genes]))["macs"][0] for one in ends] == [high, low]
+
+
+def test_gradients_are_clipped_together() -> None:
+    space = StageTableSpace(TINY_FORM)
+    supernet = supernet_of(space).train()
+    step = sandwich(supernet, [architecture_of(space), architecture_of(space)], most_norm=0.01)
+    step(IMAGES, torch.tensor([0, 2]))
+    norms = [tensor.grad.norm() for tensor in supernet.parameters() if tensor.grad is not None]
+    assert torch.stack(norms).norm().item() == pytest.approx(0.01, rel=1e-3)
