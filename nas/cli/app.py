@@ -28,6 +28,7 @@ from nas.cli.commands import search as search_command
 from nas.cli.commands import sensitivity as sensitivity_command
 from nas.cli.commands import show as show_commands
 from nas.cli.commands import study as study_command
+from nas.cli.commands import supernet as supernet_commands
 from nas.cli.commands import surrogate as surrogate_commands
 from nas.cli.commands import train as train_command
 from nas.cli.commands import trust as trust_command
@@ -113,6 +114,7 @@ _CLASSES = {  # command classes that take options from a configuration
 for _panel, _commands in _COMMANDS.items():
     for _name, _command in _commands.items():
         app.command(_name, cls=_CLASSES.get(_name), rich_help_panel=_panel)(_command)
+app.add_typer(supernet_commands.app, name="supernet", rich_help_panel=_SEARCH)
 app.add_typer(data_commands.app, name="data", rich_help_panel=_KNOW)
 app.add_typer(latency_command.app, name="latency", rich_help_panel=_KNOW)
 app.add_typer(surrogate_commands.app, name="surrogate", rich_help_panel=_KNOW)

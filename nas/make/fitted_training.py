@@ -48,7 +48,7 @@ def fitted_config(
 
     from nas.evaluate.proxy.evaluator import choose_device
     from nas.training.estimate import epoch_seconds
-    from nas.training.run import trained_network
+    from nas.training.one_network import trained_network
 
     values = data.model_dump(mode="json", exclude={"resolution"})
     device = choose_device("auto")

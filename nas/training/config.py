@@ -17,6 +17,7 @@ from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.view import View
 from nas.training.history import Metric
 from nas.training.recipe import MODERN, SMALL_IMAGES, TRANSFER, Recipe, load_recipe, make_recipe
+from nas.training.supernet.settings import SupernetSettings
 from nas.weights.file import TORCHVISION
 
 _SMALL = 64  # largest resolution whose default recipe is that of small images
@@ -47,7 +48,7 @@ class TrainConfig(Section):
     """The complete configuration of a training."""
 
     thing: str
-    """The network."""
+    """The network, or the space of a supernet."""
     init: Annotated[
         str | None,
         Flag("--init", help="Weights to start from: a .safetensors file, a training's folder, torchvision."),
@@ -57,6 +58,8 @@ class TrainConfig(Section):
     """Resolution of the network's input, in pixels."""
     seed: Annotated[int, Flag("--seed")] = Field(default=0, ge=0)
     """Random seed; the same seed gives the same result."""
+    supernet: SupernetSettings | None = None
+    """The networks of a supernet; unset: one network is trained."""
     data: DataSettings = DataSettings()
     """The images; their resolution follows from ``resolution`` and the recipe's crops."""
     recipe: Recipe = Recipe()
@@ -115,4 +118,7 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     init = config.init
     if init is not None and init != TORCHVISION:
         init = absolute_path(init)
-    return config.model_copy(update={"data": absolute_data(config.data), "init": init})
+    changes: dict[str, Any] = {"data": absolute_data(config.data), "init": init}
+    if config.supernet is not None and (config.thing.endswith((".yaml", ".yml")) or ".py:" in config.thing):
+        changes["thing"] = absolute_path(config.thing)
+    return config.model_copy(update=changes)

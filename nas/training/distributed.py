@@ -19,7 +19,8 @@ from nas.core.errors import InputError, WorkError
 from nas.core.files import write_whole
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.workers.ray_environment import quiet_ray
-from nas.training.run import HISTORY, TrainingRun, train
+from nas.training.run import HISTORY, TrainingRun
+from nas.training.train import train
 from nas.training.world import World
 
 Row = dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import torch
 
@@ -32,7 +33,12 @@ def epoch_seconds(network: Network, config: TrainConfig, data: ImageData, device
         torch.set_num_threads(config.recipe.threads or available_cores())
     torch.manual_seed(config.seed)
     module = build(network).to(device).to(memory_format=torch.channels_last)
-    trainer = Trainer(module, data, config.recipe, config.resolution, None, config.seed)
+    return timed_epoch(Trainer(module, data, config.recipe, config.resolution, None, config.seed))
+
+
+def timed_epoch(trainer: Trainer[Any]) -> float:
+    """Return the expected seconds of an epoch of a new trainer, which cannot be used afterwards."""
+    device, data = trainer.device, trainer.data
     trainer.time_steps(_WARM_UP)
     _wait(device)
     start = time.perf_counter()

@@ -51,6 +51,8 @@ class Recipe(Section):
     """Weight decay; none on BatchNorm. ``rmsprop`` and ``sgd`` add it to the gradient; in ``adamw`` it is decoupled."""
     decay_biases: bool = False
     """Apply weight decay to biases too, as the papers' code does."""
+    clip_norm: float | None = Field(default=None, gt=0)
+    """Largest norm of all gradients together; larger gradients are scaled down to it. Unset: no limit."""
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Probability mass that is spread over all classes."""
     ema: float | None = Field(default=0.9999, ge=0, lt=1)

@@ -30,13 +30,8 @@ def rate_factor(recipe: Recipe, epoch: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (epoch - warmup) / (recipe.epochs - warmup)))
 
 
-def make_optimizer(module: NetworkModule, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the optimizer, with a group for each learning rate and weight decay.
-
-    A group's ``rate`` is the ratio of its learning rate to the recipe's: ``layer_decay`` to the power of the number of
-    stages after it, and ``head_rate`` for the classifier.
-    """
-    groups = parameter_groups(module, recipe)
+def make_optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer of groups of parameters; a group's ``rate`` is the factor of its learning rate."""
     rate = recipe.peak_learning_rate
     if recipe.optimizer == "rmsprop":
         return TensorFlowRMSProp(groups, lr=rate)
@@ -46,7 +41,11 @@ def make_optimizer(module: NetworkModule, recipe: Recipe) -> torch.optim.Optimiz
 
 
 def parameter_groups(module: NetworkModule, recipe: Recipe) -> list[dict[str, Any]]:
-    """Return one optimizer group for each combination of learning rate and weight decay."""
+    """Return one optimizer group for each combination of learning rate and weight decay.
+
+    A group's ``rate`` is the ratio of its learning rate to the recipe's: ``layer_decay`` to the power of the number of
+    stages after it, and ``head_rate`` for the classifier.
+    """
     norms = {
         id(parameter)
         for part in module.modules()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +75,12 @@ def score(
         macro_f1=float((2 * right / (true + predicted))[known].mean()),
         loss=loss_sum / len(images),
     )
+
+
+def mean_score(scores: Sequence[Score]) -> Score:
+    """Return the mean of several scores, figure by figure."""
+    columns = zip(*(astuple(one) for one in scores), strict=True)
+    return Score(*(fmean(column) for column in columns))
 
 
 def _count(labels: Tensor, classes: int) -> Tensor:

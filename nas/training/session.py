@@ -18,7 +18,8 @@ from nas.evaluate.data.load import load_data
 from nas.search.run_data import other_split
 from nas.search_spaces.network import Network
 from nas.training.config import TrainConfig
-from nas.training.run import TrainingRun, check_free, trained_network
+from nas.training.one_network import trained_network
+from nas.training.run import TrainingRun, check_free
 from nas.weights.file import Weights, find_weights
 
 
@@ -68,7 +69,7 @@ def prepare_training(network: Network, config: TrainConfig, out: Path | None, ca
         f"Network  {trained.name}: {format_quantity(cost.macs)} MACs, {format_quantity(cost.params)} params, counted "
         f"at {trained.resolution} px with {trained.classes} classes"
     )
-    _check_batch(config, images)
+    check_batch(config, images)
     seen = SeenImages.of(images.train.contents)
     if weights is not None:
         keys = "data.split_seed, data.validation, data.test"
@@ -95,7 +96,7 @@ def run_training(
 
     Raises:
         KeyboardInterrupt: if ``is_over`` returned True, after saving.
-        InputError, WorkError: as ``nas.training.run.train``.
+        InputError, WorkError: as ``nas.training.train.train``.
     """
     config = run.config
     if config.workers.count:
@@ -106,7 +107,7 @@ def run_training(
     import torch
 
     from nas.evaluate.proxy.evaluator import choose_device
-    from nas.training.run import train
+    from nas.training.train import train
     from nas.training.world import World
 
     train(run, images, torch.device(choose_device(config.workers.train_device)), callback, is_over, World(), is_due)
@@ -131,7 +132,12 @@ def _check_fits(weights: Weights, network: Network, classes: tuple[str, ...]) ->
     weights.into(build(network), keep_head=weights.classes == classes)
 
 
-def _check_batch(config: TrainConfig, images: ImageData) -> None:
+def check_batch(config: TrainConfig, images: ImageData) -> None:
+    """Check that a batch has two images for each process.
+
+    Raises:
+        InputError: if it has fewer.
+    """
     least = 2 * max(1, config.workers.count)
     if min(config.recipe.batch_size, len(images.train.labels)) < least:
         raise InputError(

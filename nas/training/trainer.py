@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from nas.training.checkpoint import Checkpoint, pack, unpack
 from nas.training.crops import centre_crop
 from nas.training.history import column, epochs_since_best
 from nas.training.recipe import Recipe
-from nas.training.schedule import make_optimizer, rate_factor, set_rates
+from nas.training.schedule import make_optimizer, parameter_groups, rate_factor, set_rates
 from nas.training.score import Score, score
 from nas.training.world import World
 
@@ -44,7 +44,10 @@ _log = logging.getLogger(__name__)
 _ORDER, _STEP = 11, 12  # the purposes of the seeds
 
 
-class Trainer:
+ModuleType = TypeVar("ModuleType", bound=nn.Module)
+
+
+class Trainer(Generic[ModuleType]):
     """Trains one network.
 
     Args:
@@ -69,7 +72,7 @@ class Trainer:
 
     def __init__(
         self,
-        module: NetworkModule,
+        module: ModuleType,
         data: ImageData,
         recipe: Recipe,
         resolution: int,
@@ -101,11 +104,10 @@ class Trainer:
         if recipe.batch_norm_momentum is not None:
             set_batch_norm_momentum(module, recipe.batch_norm_momentum)
         self.precision = choose_precision(recipe, self.device)
-        self.optimizer = make_optimizer(module, recipe)
+        self.optimizer = make_optimizer(self._parameter_groups(), recipe)
         self.average = None if recipe.ema is None else moving_average(module, recipe.ema)
-        self._together: nn.Module = module if world.size == 1 else DistributedDataParallel(module)
         weights = class_weights(data.train.labels, len(data.classes)).to(self.device) if recipe.class_weights else None
-        self._step = EagerStep(self._together, self.optimizer, recipe, len(data.classes), self.precision, weights)
+        self._step = self._make_step(weights)
         self._flips = data.mirrored if recipe.flip is None else recipe.flip
         self._batches = batches
 
@@ -151,6 +153,21 @@ class Trainer:
         for places in some:
             self._train_on(places)
         return sum(len(places) for places in some)
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the optimizer's groups of parameters."""
+        assert isinstance(self.module, NetworkModule)
+        return parameter_groups(self.module, self.recipe)
+
+    def _make_step(self, weights: Tensor | None) -> EagerStep:
+        """Return the training step, with the weight of each class; processes average their gradients in it."""
+        module = self.module if self.world.size == 1 else DistributedDataParallel(self.module)
+        settings = self.recipe, len(self.data.classes), self.precision, weights, self.recipe.clip_norm
+        return EagerStep(module, self.optimizer, *settings)
+
+    def _gradients(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Compute the gradients of this process's part of a batch, and average them over the processes."""
+        return self._step.gradients(images, targets, share)
 
     def _stops(self, is_due: Callable[[], bool]) -> str:
         """Return why the training ends before its last epoch; empty if it goes on."""
@@ -301,7 +318,7 @@ class Trainer:
         while True:
             torch.manual_seed(seed)
             try:
-                return self._step.gradients(images, targets, share)
+                return self._gradients(images, targets, share)
             except ValueError as error:
                 if "more than 1 value per channel" not in str(error):
                     raise
@@ -358,7 +375,7 @@ class Trainer:
         return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
     def _set_mode(self) -> None:
-        self._together.train()
+        self.module.train()
         if self.recipe.freeze_batch_norm:
             for part in self.module.modules():
                 if isinstance(part, nn.BatchNorm2d):

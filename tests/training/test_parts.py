@@ -117,7 +117,8 @@ def test_parameters_are_grouped_by_stage_and_decay(tiny_network: Network) -> Non
 
 
 def test_rates_keep_their_shares(tiny_network: Network) -> None:
-    optimizer = make_optimizer(build(tiny_network), Recipe(optimizer="rmsprop", layer_decay=0.5, head_rate=2))
+    recipe = Recipe(optimizer="rmsprop", layer_decay=0.5, head_rate=2)
+    optimizer = make_optimizer(parameter_groups(build(tiny_network), recipe), recipe)
     set_rates(optimizer, 0.3)
     assert sorted({round(group["lr"], 6) for group in optimizer.param_groups}) == [0.075, 0.15, 0.3, 0.6]
 

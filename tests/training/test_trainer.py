@@ -38,13 +38,18 @@ def data(side: int = 16) -> ImageData:
     return ImageData(part(28, side, 0), part(12, side, 1), part(12, side, 2), ("r", "g", "b"))
 
 
-def trainer(network: Network, recipe: Recipe = RECIPE, side: int = 16, world: World = World()) -> Trainer:  # noqa: B008
+def trainer(
+    network: Network,
+    recipe: Recipe = RECIPE,
+    side: int = 16,
+    world: World = World(),  # noqa: B008
+) -> Trainer[NetworkModule]:
     torch.manual_seed(0)
     module: NetworkModule = build(network).to(memory_format=torch.channels_last)
     return Trainer(module, data(side), recipe, min(16, side), seed=5, world=world)
 
 
-def run(one: Trainer, folder: Path, steps: int | None = None) -> None:
+def run(one: Trainer[NetworkModule], folder: Path, steps: int | None = None) -> None:
     """Train to the end, or until so many steps are taken."""
     taken = 0
 
@@ -56,7 +61,7 @@ def run(one: Trainer, folder: Path, steps: int | None = None) -> None:
     one.run(SILENT, lambda: one.state().save(folder), is_over)
 
 
-def final(one: Trainer) -> dict[str, torch.Tensor]:
+def final(one: Trainer[NetworkModule]) -> dict[str, torch.Tensor]:
     return {**{f"ema.{name}": tensor for name, tensor in one.tensors("ema").items()}, **one.tensors("raw")}
 
 

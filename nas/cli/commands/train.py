@@ -101,6 +101,8 @@ def train(
         if wrong or out is not None:
             raise InputError(_ONLY_NEW + ", ".join([*wrong, *(["--out"] if out else [])]))
         run = TrainingRun.open(resume)
+        if run.config.supernet is not None:
+            raise InputError(f"--resume: '{resume}' trains a supernet; resume it with: {run.resume_command}")
         if (result := run.result()) is not None:
             say(console, f"'{run.path}' has ended: test top-1 {result['test_top1']:.2%}. To train again: another --out")
             return

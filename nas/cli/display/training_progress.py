@@ -77,13 +77,17 @@ class TrainingProgress(Callback):
         epoch = int(row["epoch"])
         self.rows.append({key: float(value) for key, value in row.items()})
         self._first = self._first or epoch
-        averaged = f"  average {float(row['ema_top1']):6.2%}" if "ema_top1" in row else ""
-        averaged += f"  {self._metric} {value(row, self.metric):6.2%}" if self._metric not in _SHOWN else ""
         say(
             self.console,
             f"epoch {epoch:>3}/{self.epochs}  rate {float(row['learning_rate']):.2e}  loss {float(row['loss']):.4f}  "
-            f"top-1 {float(row['raw_top1']):6.2%}{averaged}  top-5 {float(row['raw_top5']):6.2%}  {self._left()} left",
+            f"{self._accuracies(row)}  {self._left()} left",
         )
+
+    def _accuracies(self, row: Mapping[str, Any]) -> str:
+        """Return the accuracies of an epoch's line."""
+        averaged = f"  average {float(row['ema_top1']):6.2%}" if "ema_top1" in row else ""
+        averaged += f"  {self._metric} {value(row, self.metric):6.2%}" if self._metric not in _SHOWN else ""
+        return f"top-1 {float(row['raw_top1']):6.2%}{averaged}  top-5 {float(row['raw_top5']):6.2%}"
 
     def _left(self) -> str:
         epoch = int(self.rows[-1]["epoch"])

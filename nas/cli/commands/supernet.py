@@ -1,0 +1,141 @@
+"""``nas supernet``: one set of weights for every network of a space inside a budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli import completion
+from nas.cli.config_options import given, given_options, with_config_options
+from nas.cli.display.output import Quiet
+from nas.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+app = typer.Typer(help="One set of weights for every network of a space.", no_args_is_help=True)
+_WHAT, _WHERE, _RUN = "What to train", "Where it runs", "The training"
+
+
+@app.callback()
+def root() -> None:
+    """One set of weights for every network of a space."""
+
+
+def _train_config() -> type[BaseModel]:
+    from nas.training.config import TrainConfig
+
+    return TrainConfig
+
+
+_TrainCommand = with_config_options(
+    _train_config,
+    {
+        "data.source": _WHAT,
+        "supernet.target_flops": _WHAT,
+        "supernet.tolerance": _WHAT,
+        "supernet.limits.params": _WHAT,
+        "supernet.limits.memory_bytes": _WHAT,
+        "supernet.random_networks": _WHAT,
+        "resolution": _WHAT,
+        "recipe.epochs": _WHAT,
+        "recipe.batch_size": _WHAT,
+        "metric": _WHAT,
+        "seed": _WHAT,
+        "workers.count": _WHERE,
+        "workers.gpus_per_worker": _WHERE,
+        "workers.address": _WHERE,
+        "workers.train_device": _WHERE,
+        "tensorboard": _RUN,
+    },
+)
+
+
+@app.command("train", cls=_TrainCommand)
+@guarded
+def train(
+    context: typer.Context,
+    space: Annotated[
+        str | None,
+        typer.Argument(help="A shipped space, FILE.yaml or FILE.py:Class.", autocompletion=completion.spaces),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="modern, small-images or FILE.yaml (default: small-images up to 64 px, else modern).",
+            rich_help_panel=_WHAT,
+            autocompletion=completion.recipes,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The training's folder (default: supernets/SPACE).", rich_help_panel=_RUN)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Resume the training in this folder.", rich_help_panel=_RUN)
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="recipe.KEY=VALUE, data.KEY=VALUE or supernet.KEY=VALUE.", rich_help_panel=_RUN),
+    ] = None,
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
+) -> None:
+    """Train one set of weights for every network of a space inside a budget; a search then trains nothing.
+
+    Examples:
+      nas supernet train small-images --data digits --target-flops 4M,8M --out supernets/digits
+
+      nas search --supernet supernets/digits --target-flops 8M
+    """
+    from nas.cli.display.console_callback import ConsoleCallback
+    from nas.cli.display.output import make_console, say
+    from nas.cli.display.supernet_progress import print_supernet_result, train_shown
+    from nas.core.errors import InputError
+    from nas.training.run import TrainingRun
+    from nas.training.supernet.session import prepare_supernet
+
+    console = make_console()
+    if resume is not None:
+        wrong = [option.name for option in given_options(context)]
+        wrong += [*(assignments or []), *([space] if space else []), *(["--recipe"] if recipe else [])]
+        if wrong or out is not None:
+            raise InputError(
+                "resume: a training keeps its settings; leave out " + ", ".join([*wrong, *(["--out"] if out else [])])
+            )
+        run = TrainingRun.open(resume)
+        if run.config.supernet is None:
+            raise InputError(f"--resume: '{resume}' trains one network; resume it with: {run.resume_command}")
+        if run.result() is not None:
+            say(console, f"'{run.path}' has ended. To train again: another --out")
+            return
+        train_shown(run, None, console)
+    else:
+        if space is None:
+            raise InputError("supernet train: expected a space, such as small-images, or --resume FOLDER")
+        config = _config(space, given(context), recipe, assignments or [])
+        with ConsoleCallback(console) as callback:
+            prepared = prepare_supernet(config, out, callback)
+        run = prepared.run
+        try:
+            train_shown(run, prepared.images, console)
+        except InputError:
+            run.discard()
+            raise
+    print_supernet_result(run, console)
+
+
+def _config(space: str, changes: dict[str, Any], recipe: str | None, assignments: list[str]) -> Any:
+    from nas.core.changes import laid_over
+    from nas.core.errors import InputError
+    from nas.search.genes import searched_resolutions
+    from nas.search_spaces.catalogue import load_space
+    from nas.training.config import make_config, with_absolute_paths
+
+    if not changes.get("data", {}).get("source"):
+        raise InputError("supernet train: --data is missing: a name that nas data list shows, or a folder or zip")
+    known = searched_resolutions(load_space(space))
+    defaults: dict[str, Any] = {"thing": space, "supernet": {}}
+    if known:
+        defaults["resolution"] = known[-1]
+    return with_absolute_paths(make_config(laid_over(defaults, changes), recipe, assignments))

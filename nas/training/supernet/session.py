@@ -1,0 +1,60 @@
+"""The training of a supernet from its beginning: what it covers, its images, its folder. It prints nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from nas.core.callback import Callback
+from nas.core.errors import InputError
+from nas.core.files import claimed_folder
+from nas.core.units import format_duration, format_quantity
+from nas.evaluate.data.identity import DataIdentity, SeenImages
+from nas.evaluate.proxy.evaluator import choose_device
+from nas.training.config import TrainConfig
+from nas.training.estimate import timed_epoch
+from nas.training.run import TrainingRun, check_free
+from nas.training.session import Prepared, check_batch, load_images
+from nas.training.supernet.plan import SupernetPlan
+from nas.training.supernet.trainer import check_recipe
+from nas.training.supernet.work import new_trainer
+from nas.training.train import prepare_device
+from nas.training.world import World
+
+
+def prepare_supernet(config: TrainConfig, out: Path | None, callback: Callback) -> Prepared:
+    """Load the images, check that everything fits, estimate the time, and make the training's folder.
+
+    Args:
+        config: the configuration, with absolute paths and a section ``supernet``.
+        out: the folder; ``None``: ``supernets/NAME``.
+        callback: receives what the user should know.
+
+    Raises:
+        InputError: for a mistake in the configuration, before anything is written.
+    """
+    assert config.supernet is not None
+    if out is not None:
+        check_free(out)
+    if config.init is not None:
+        raise InputError("--init: a supernet starts from weights of its own; leave it out")
+    check_recipe(config.recipe)
+    device = torch.device(choose_device(config.workers.train_device))
+    plan = SupernetPlan.of(config.thing, config.supernet)
+    images = load_images(config, callback)
+    check_batch(config, images)
+    prepare_device(config, device, World())
+    trainer = new_trainer(config, images, device, World())
+    network = trainer.module.network(plan.largest)
+    shared = sum(parameter.numel() for parameter in trainer.module.parameters())
+    callback.message(f"Supernet {plan.words()}; {format_quantity(shared)} shared params")
+    epoch_s = timed_epoch(trainer)
+    epochs = config.recipe.epochs
+    together = f" in one process; {config.workers.count} share it" if config.workers.count else ""
+    callback.message(
+        f"Time     about {format_duration(epochs * epoch_s)}{together}: {epochs} epochs of {format_duration(epoch_s)}"
+    )
+    folder = claimed_folder(Path("supernets") / plan.space.name) if out is None else out
+    identity, seen = DataIdentity.of(images), SeenImages.of(images.train.contents)
+    return Prepared(TrainingRun.create(folder, config, network, identity, seen), images)
