@@ -10,6 +10,7 @@ from nas.core.errors import InputError, nearest_name
 from nas.core.section import Section
 from nas.core.user_code import UserCode
 from nas.evaluate.proxy.settings import ProxySettings
+from nas.evaluate.supernet.settings import SharedWeightsSettings
 
 DEFAULT = "proxy"
 
@@ -52,6 +53,12 @@ EVALUATORS: dict[str, EvaluatorKind] = {
     "proxy": EvaluatorKind(
         "trains each network for a few epochs and scores it on the validation split",
         ProxySettings,
+        needs_data=True,
+        can_test=True,
+    ),
+    "supernet": EvaluatorKind(
+        "scores each network with the weights of nas supernet train, and trains nothing: --supernet FOLDER",
+        SharedWeightsSettings,
         needs_data=True,
         can_test=True,
     ),

@@ -12,7 +12,9 @@ from nas.core.user_code import UserCode
 from nas.evaluate.contract import Evaluator
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.proxy.settings import ProxySettings
+from nas.evaluate.supernet.settings import SharedWeightsSettings
 from nas.search_spaces.catalogue import instantiate_space
+from nas.search_spaces.space import SearchSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class EvaluatorRecipe:
         code: class of the user's evaluator; used if ``ready`` is not given.
         options: keyword arguments of the user's class; ``data`` is added if it needs images.
         ready: an evaluator object that is sent as it is.
-        space_source: source of a user's space, for spaces whose ``build`` makes the modules.
+        shared: settings of the evaluator that scores with the weights of a supernet.
+        space: the supernet's space, unless it is a user's.
+        space_source: source of a user's space, for spaces whose ``build`` makes the modules, and for supernets.
         device: device of proxy trainings: ``auto``, ``cpu`` or ``cuda``.
         timeout_s: time limit of one evaluation, in seconds.
         memory_bytes: bytes that one evaluation may add to the memory of its process.
@@ -36,6 +40,8 @@ class EvaluatorRecipe:
     code: UserCode | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     ready: Evaluator | None = None
+    shared: SharedWeightsSettings | None = None
+    space: SearchSpace | None = None
     space_source: UserCode | str | None = None
     device: str = "auto"
     timeout_s: float | None = None
@@ -58,6 +64,8 @@ class EvaluatorRecipe:
             if not callable(getattr(evaluator, "evaluate", None)):
                 raise InputError(f"evaluator {self.code.class_name}: needs a method evaluate(architecture, network)")
             return evaluator
+        if self.shared is not None:
+            return self._make_shared(self.shared, data)
         from nas.core.cpu_tuning import tune_for_training
         from nas.evaluate.proxy.evaluator import ProxyEvaluator, share_gpu
 
@@ -65,6 +73,15 @@ class EvaluatorRecipe:
         tune_for_training()
         share_gpu(self.device, self.gpu_share)
         return ProxyEvaluator(self.proxy, data, self.device, self._module_builder(), self.metric)
+
+    def _make_shared(self, settings: SharedWeightsSettings, data: ImageData | None) -> Evaluator:
+        from nas.evaluate.proxy.evaluator import share_gpu
+        from nas.evaluate.supernet.evaluator import SupernetEvaluator
+
+        space = self.space if self.space_source is None else instantiate_space(self.space_source)
+        assert space is not None and data is not None
+        share_gpu(self.device, self.gpu_share)
+        return SupernetEvaluator(settings, space, data, self.device, self.metric)
 
     def _module_builder(self) -> Callable[[Architecture], Any] | None:
         if self.space_source is None:

@@ -28,11 +28,14 @@ from nas.evaluate.objective.reward import Reward
 from nas.evaluate.proxy.network import proxy_resolution
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.recipe import EvaluatorRecipe
+from nas.evaluate.supernet.file import SharedWeights, supernet_file
+from nas.evaluate.supernet.settings import SharedWeightsSettings
 from nas.evaluate.table import TableEvaluator
 from nas.scale.grid import ScalingSpace
 from nas.search.config import RunConfig
 from nas.search.config_objective import budget, check_device, reward
 from nas.search.genes import check_genes_are_seen, searched_resolutions
+from nas.search.shared_weights import within
 from nas.search.warm_start import earlier_trials
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
@@ -123,6 +126,10 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
             network.at(resolution=proxy_resolution(network, recipe.proxy, config.data.resolution))
 
     limits = budget(config)
+    if recipe.shared is not None:
+        weights = SharedWeights.read(supernet_file(recipe.shared.supernet), with_tensors=False)
+        weights.check_space(space)
+        limits = within(weights, limits)
     domain: Domain
     if rows:
         domain = ListedDomain(space, costs, limits, rows, "the rows of evaluator.path")
@@ -187,6 +194,11 @@ def _recipe(config: RunConfig, space: SearchSpace) -> EvaluatorRecipe:
     limits, settings = _worker_limits(config), config.evaluator_settings
     if isinstance(settings, ProxySettings):
         return replace(proxy_recipe(config), space_source=space_source(config.space))
+    if isinstance(settings, SharedWeightsSettings):
+        source, device = space_source(config.space), config.workers.train_device
+        own = None if source is not None else space
+        metric = config.objective.metric
+        return EvaluatorRecipe(shared=settings, space=own, space_source=source, device=device, metric=metric, **limits)
     if isinstance(settings, TableSettings):
         return EvaluatorRecipe(ready=TableEvaluator.read(Path(settings.path), space), **limits)
     if settings is not None:

@@ -20,6 +20,7 @@ from nas.evaluate.data.load import absolute_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.kinds import DEFAULT, EVALUATORS, EvaluatorKind, TableSettings, evaluator_kind
 from nas.evaluate.proxy.settings import ProxySettings
+from nas.evaluate.supernet.settings import SharedWeightsSettings
 from nas.evaluate.workers.settings import WorkerSettings
 from nas.scale.grid import ScalingGrid
 from nas.search.asha import rung_cycles, rung_epochs
@@ -30,6 +31,7 @@ from nas.search.config_sections import (
     ObjectiveSettings,
     TrackingSettings,
 )
+from nas.search.shared_weights import with_supernet
 from nas.search.time_budget import TimeBudget
 from nas.search_spaces.yaml_kinds import SEARCH, refuse_others
 
@@ -121,6 +123,12 @@ class RunConfig(Section):
             key="name",
             help="The evaluator that scores architectures; see: nas evaluators; or FILE.py:Class.",
             completion="evaluators",
+        ),
+        Flag(
+            "--supernet",
+            key="supernet",
+            help="Folder of nas supernet train: score networks with its weights; its space and images are taken.",
+            is_path=True,
         ),
     ] = Field(default_factory=dict, validate_default=True)
     """``name`` (``proxy``, ``imagenet``, ``table`` or FILE.py:Class) and the evaluator's own options."""
@@ -234,6 +242,7 @@ def load_config(reference: str | None, changes: Changes, assignments: Sequence[s
     Raises:
         InputError: naming the key, what was expected, what was given and the nearest valid name.
     """
+    changes = with_supernet(changes)
     source, data = _read(reference or _fallback(with_assignments(changes, assignments)))
     if reference is None:
         source = "the command line"
@@ -301,10 +310,11 @@ def _check_confirmation(config: RunConfig) -> None:
 
 
 def _check_metric(config: RunConfig) -> None:
-    if config.objective.metric != "accuracy" and config.proxy is None:
+    trains = isinstance(config.evaluator_settings, (ProxySettings, SharedWeightsSettings))
+    if config.objective.metric != "accuracy" and not trains:
         raise InputError(
             f"objective.metric: evaluator '{config.evaluator['name']}' returns an accuracy of its own; "
-            f"{config.objective.metric} is computed only from predictions of the evaluator 'proxy'; leave --metric out"
+            f"{config.objective.metric} is computed only by 'proxy' and 'supernet'; leave --metric out"
         )
 
 
@@ -315,6 +325,8 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     earlier = config.warm_start and absolute_path(config.warm_start)
     if isinstance(table := config.evaluator_settings, TableSettings):
         evaluator |= {"path": absolute_path(table.path)}
+    if isinstance(shared := config.evaluator_settings, SharedWeightsSettings):
+        evaluator |= {"supernet": absolute_path(shared.supernet)}
     objective = config.objective
     if objective.device is not None:
         objective = objective.model_copy(update={"device": _absolute(objective.device)})

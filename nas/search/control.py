@@ -75,6 +75,7 @@ def has_control(setup: Setup) -> bool:
     """Return whether a search trains a control: if it trains networks on images, and is not told otherwise."""
     config = setup.config
     trains = setup.evaluator.needs_data and setup.evaluator.can_test and config.scaling is None
+    trains = trains and setup.recipe.shared is None  # a supernet holds no weights of stock networks
     return config.control.enabled and trains and not setup.evaluator.reads_genes
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from nas.core.callback import Callback, CallbackList
+from nas.core.callback import SILENT, Callback, CallbackList
 from nas.core.changes import Changes, laid_over
 from nas.core.errors import InputError, WorkError
 from nas.core.files import claimed_folder
@@ -31,6 +31,7 @@ from nas.search.inputs import keep_inputs, resolve_inputs
 from nas.search.run_directory import Run, check_free
 from nas.search.run_log import LogCallback, log_file, termination_as_interrupt
 from nas.search.run_trials import controller_of, run_trials
+from nas.search.shared_weights import check_images, keep_weights
 from nas.search.time_budget import TimeAccount, TimeBudget
 from nas.search_spaces import space as spaces
 
@@ -149,6 +150,8 @@ def read_images(
     data = load_data(setup.config.data, callback.images_decoded)
     if check is not None:
         check(DataIdentity.of(data))
+    if setup.recipe.shared is not None:
+        check_images(setup.recipe.shared, data, setup.config.data.source)
     announce_images(data, setup.config.data.source, callback)
     return data
 
@@ -259,6 +262,11 @@ def _run_and_conclude(
         if baseline is None:
             reasons = sorted({str(trial.error) for trial in run.trials})
             raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
+        if (shared := setup.recipe.shared) is not None and baseline.network is not None:
+            images = data or read_images(setup, SILENT)
+            assert images is not None
+            architecture = baseline.trial.architecture
+            keep_weights(run.path, shared, setup.space, architecture, baseline.network, images)
         if data is not None and setup.recipe.proxy is not None:
             _warn_of_chance(baseline.trial.metrics["accuracy"], data, callback)
     return baseline

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
@@ -13,6 +12,7 @@ from nas.core.records import Architecture
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.proxy.images import Images
 from nas.evaluate.proxy.step import EagerStep
+from nas.evaluate.supernet.calibration import calibrated
 from nas.evaluate.supernet.one_network import OneNetwork
 from nas.evaluate.supernet.sandwich import SandwichStep
 from nas.evaluate.supernet.supernet import Supernet
@@ -23,8 +23,8 @@ from nas.training.supernet.plan import SupernetPlan
 from nas.training.trainer import Trainer
 from nas.training.world import World
 
-CALIBRATED, AT_ONCE = 256, 64
-"""Training images from which the BatchNorm statistics of a network are measured after each epoch, and in each batch."""
+CALIBRATED = 256
+"""Training images from which the BatchNorm statistics of a network are measured after each epoch."""
 MOST_NORM = 1.0  # of the gradients, unless the recipe says otherwise
 _SANDWICH = 13  # a purpose of the seeds
 
@@ -78,13 +78,11 @@ class SupernetTrainer(Trainer[Supernet]):
 
     def calibrated(self, supernet: Supernet, architecture: Architecture, count: int) -> OneNetwork:
         """Return one network with BatchNorm statistics from ``count`` training images, evenly spaced."""
-        chosen = torch.linspace(0, len(self._train) - 1, min(count, len(self._train))).round().long()
-        batches = (
-            self.normalise(centre_crop(self._train.batch(places)[0], self.resolution))
-            for places in torch.split(chosen, AT_ONCE)
-            if len(places) > 1 or count <= AT_ONCE
-        )
-        return OneNetwork(supernet, architecture, supernet.calibrate(architecture, batches))
+
+        def seen(pixels: Tensor) -> Tensor:
+            return self.normalise(centre_crop(pixels, self.resolution))
+
+        return calibrated(supernet, architecture, self._train, count, seen)
 
     def score_of(self, module: OneNetwork, part: str) -> Score:
         """Score one network on a split of the images."""

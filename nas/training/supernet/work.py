@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,11 @@ def save_best(run: TrainingRun, data: ImageData, trainer: SupernetTrainer) -> No
         recipe.crop_share,
         recipe.interpolation,
         data.pixel_range,
+        run.config.thing,
+        {limit.metric: (limit.low, limit.high if math.isfinite(limit.high) else None) for limit in trainer.plan.limits},
+        run.config.data.model_dump(mode="json") | {"resolution": run.config.data_settings().resolution},
+        run.images,
+        run.seen,
     ).save(run.path / SHARED)
 
 

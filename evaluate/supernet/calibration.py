@@ -1,0 +1,39 @@
+"""One network of a supernet with BatchNorm statistics from training images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from nas.core.records import Architecture
+from nas.evaluate.proxy.images import Images
+from nas.evaluate.supernet.one_network import OneNetwork
+from nas.evaluate.supernet.supernet import Supernet
+
+AT_ONCE = 64
+"""Images in each batch of a calibration, at most."""
+
+
+def calibrated(
+    supernet: Supernet,
+    architecture: Architecture,
+    images: Images,
+    count: int,
+    seen: Callable[[Tensor], Tensor],
+) -> OneNetwork:
+    """Return one network with statistics of its own.
+
+    Args:
+        supernet: the shared weights.
+        architecture: the network's genotype.
+        images: the training images.
+        count: how many of them are used, evenly spaced; all if there are fewer.
+        seen: turns pixels ``(n, h, w, 3)`` uint8 into what the network gets, ``(n, 3, h, w)``.
+    """
+    used = min(count, len(images))
+    places = torch.linspace(0, len(images) - 1, used).round().long()
+    parts = places.tensor_split(-(-used // AT_ONCE))  # nearly equal sizes: BatchNorm cannot measure one image
+    batches = (seen(images.batch(part)[0]) for part in parts)
+    return OneNetwork(supernet, architecture, supernet.calibrate(architecture, batches))

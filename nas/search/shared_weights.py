@@ -1,0 +1,121 @@
+"""Searches whose networks are scored with the weights of a supernet: what they take from it, and what they keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.core.changes import Changes, laid_over
+from nas.core.errors import InputError
+from nas.core.records import Architecture
+from nas.core.units import format_quantity
+from nas.evaluate.data.identity import DataIdentity, check_same_images
+from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.objective.limits import Limit, Limits
+from nas.evaluate.supernet.file import SharedWeights, supernet_file
+from nas.evaluate.supernet.settings import SharedWeightsSettings
+from nas.search_spaces.network import Network
+from nas.search_spaces.space import SearchSpace
+from nas.weights.file import WEIGHTS, Weights
+
+_KEY = "supernet"
+
+
+def with_supernet(changes: Changes) -> Changes:
+    """Return the changes to a configuration with what follows from the supernet that they name: space and images.
+
+    Raises:
+        InputError: if there is no such supernet.
+    """
+    evaluator = changes.get("evaluator")
+    reference = evaluator.get(_KEY) if isinstance(evaluator, Mapping) else None
+    if not isinstance(reference, str):
+        return changes
+    weights = SharedWeights.read(supernet_file(reference), with_tensors=False)
+    known: dict[str, Any] = {"space": weights.reference, "data": dict(weights.data), "evaluator": {"name": _KEY}}
+    return laid_over(known, changes)
+
+
+def within(weights: SharedWeights, limits: Limits) -> Limits:
+    """Return the limits of a search with those of its supernet, for costs that the search does not limit.
+
+    Raises:
+        InputError: if the search's limits reach beyond those of the supernet.
+    """
+    own = {limit.metric: limit for limit in limits}
+    added = []
+    for metric, (low, high) in weights.limits.items():
+        most = math.inf if high is None else high
+        given = own.get(metric)
+        if given is None:
+            added.append(Limit(metric, most, low, "the supernet's limits"))
+        elif given.low < 0.99 * low or given.high > most:
+            words = (
+                f"up to {format_quantity(most)}" if not low else f"{format_quantity(low)} to {format_quantity(most)}"
+            )
+            raise InputError(
+                f"{given.flag or metric}: the supernet was trained for networks of {words} {metric}; search inside "
+                "that range, or train another with: nas supernet train"
+            )
+    return Limits((*limits, *added))
+
+
+def check_images(settings: SharedWeightsSettings, data: ImageData, source: str) -> None:
+    """Check that the images and their split are those of the supernet's training.
+
+    Raises:
+        InputError: saying what differs.
+    """
+    weights = SharedWeights.read(supernet_file(settings.supernet), with_tensors=False)
+    way_on = "Leave --data out to take the supernet's images"
+    check_same_images(weights.images, DataIdentity.of(data), "--supernet", source, way_on)
+
+
+def keep_weights(
+    folder: Path,
+    settings: SharedWeightsSettings,
+    space: SearchSpace,
+    architecture: Architecture,
+    network: Network,
+    data: ImageData,
+) -> Path:
+    """Write the inherited weights of a network, with statistics of its own, into a run's directory.
+
+    Args:
+        folder: the run's directory.
+        settings: the supernet.
+        space: its space.
+        architecture: the network's genotype.
+        network: its stage table.
+        data: the images.
+
+    Returns:
+        The file.
+
+    Raises:
+        WorkError: if it cannot be written.
+    """
+    from nas.evaluate.supernet.evaluator import SupernetEvaluator
+
+    weights = SharedWeights.read(supernet_file(settings.supernet))
+    evaluator = SupernetEvaluator(settings, space, data)
+    statistics = evaluator.calibrated(architecture).statistics
+    tensors = {**evaluator.supernet.extract(architecture).state_dict(), **statistics}
+    trained = evaluator.supernet.network(architecture)
+    named = network.at(resolution=trained.resolution, classes=trained.classes)
+    Weights(
+        named,
+        tensors,
+        weights.classes,
+        weights.mean,
+        weights.std,
+        weights.crop_share,
+        "the supernet",
+        interpolation=weights.interpolation,
+        pixel_range=weights.pixel_range,
+        images=weights.images,
+        seen=weights.seen,
+    ).save(folder / WEIGHTS)
+    return folder / WEIGHTS
