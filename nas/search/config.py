@@ -176,6 +176,11 @@ class RunConfig(Section):
         return settings if isinstance(settings, ProxySettings) else None
 
     @property
+    def has_supernet(self) -> bool:
+        """Whether networks are scored with the weights of a supernet."""
+        return isinstance(self.evaluator_settings, SharedWeightsSettings)
+
+    @property
     def evaluator_options(self) -> dict[str, Any]:
         """The evaluator's own options."""
         return {key: value for key, value in self.evaluator.items() if key != "name"}
@@ -302,7 +307,8 @@ def _check_fidelity(config: RunConfig) -> None:
 
 
 def _check_confirmation(config: RunConfig) -> None:
-    if config.confirm.candidates and config.evaluator_kind.is_instant:
+    trains = not config.evaluator_kind.is_instant and not config.has_supernet
+    if config.confirm.candidates and not trains:
         raise InputError(
             f"confirm.candidates: evaluator '{config.evaluator['name']}' trains nothing, so nothing can be trained "
             "again; leave --confirm out. To train the network that was found: nas confirm RUN --data DIR"
@@ -310,8 +316,7 @@ def _check_confirmation(config: RunConfig) -> None:
 
 
 def _check_metric(config: RunConfig) -> None:
-    trains = isinstance(config.evaluator_settings, (ProxySettings, SharedWeightsSettings))
-    if config.objective.metric != "accuracy" and not trains:
+    if config.objective.metric != "accuracy" and config.proxy is None and not config.has_supernet:
         raise InputError(
             f"objective.metric: evaluator '{config.evaluator['name']}' returns an accuracy of its own; "
             f"{config.objective.metric} is computed only by 'proxy' and 'supernet'; leave --metric out"

@@ -266,7 +266,8 @@ def _run_and_conclude(
             images = data or read_images(setup, SILENT)
             assert images is not None
             architecture = baseline.trial.architecture
-            keep_weights(run.path, shared, setup.space, architecture, baseline.network, images)
+            kept = keep_weights(run.path, shared, setup.space, architecture, baseline.network, images)
+            baseline = replace(baseline, files=[*baseline.files, kept])
         if data is not None and setup.recipe.proxy is not None:
             _warn_of_chance(baseline.trial.metrics["accuracy"], data, callback)
     return baseline

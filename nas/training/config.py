@@ -16,11 +16,9 @@ from nas.evaluate.data.load import absolute_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.view import View
 from nas.training.history import Metric
-from nas.training.recipe import MODERN, SMALL_IMAGES, TRANSFER, Recipe, load_recipe, make_recipe
+from nas.training.recipe import MODERN, SMALL, SMALL_IMAGES, TRANSFER, Recipe, load_recipe, make_recipe
 from nas.training.supernet.settings import SupernetSettings
 from nas.weights.file import TORCHVISION
-
-_SMALL = 64  # largest resolution whose default recipe is that of small images
 
 
 class Processes(Section):
@@ -51,7 +49,7 @@ class TrainConfig(Section):
     """The network, or the space of a supernet."""
     init: Annotated[
         str | None,
-        Flag("--init", help="Weights to start from: a .safetensors file, a training's folder, torchvision."),
+        Flag("--init", help="Weights to start from: a .safetensors file, a training's folder, torchvision; none."),
     ] = None
     """Weights to start from: a ``.safetensors`` file, a training's folder, or ``torchvision``."""
     resolution: Annotated[int, Flag("--resolution", help="In pixels (default: the network's own).")] = Field(ge=1)
@@ -97,7 +95,7 @@ def make_config(changes: Changes, recipe: str | None, assignments: Sequence[str]
     given = with_assignments(changes, assignments)
     if "resolution" in given.get("data", {}):
         raise InputError("data.resolution: follows from --resolution and the recipe's crops; give --resolution")
-    small = isinstance(side := given.get("resolution"), int) and side <= _SMALL
+    small = isinstance(side := given.get("resolution"), int) and side <= SMALL
     reference = recipe or (TRANSFER if given.get("init") is not None else SMALL_IMAGES if small else MODERN)
     own = load_recipe(reference)
     make_recipe(own, reference)

@@ -16,7 +16,8 @@ from nas.evaluate.data.settings import CROP_SHARE
 from nas.evaluate.data.view import Interpolation, View
 
 _PHOTOGRAPH = 4 / 3  # width / height
-MODERN, TRANSFER, SMALL_IMAGES = "modern", "transfer", "small-images"
+MODERN, TRANSFER, SMALL_IMAGES, FINETUNE = "modern", "transfer", "small-images", "finetune"
+SMALL = 64  # largest resolution whose default recipe is that of small images
 _MOST_EPOCHS, _MOST_STEPS = 300, 5000  # a training takes at most the larger of the two
 _MIXED_EPOCHS, _MIXUP, _CUTMIX = 100, 0.2, 1.0  # from so many epochs on, images are mixed
 _FEW_IMAGES, _RATE_OF_FEW, _DECAY_OF_FEW = 20_000, 0.016, 0.05
@@ -149,6 +150,11 @@ def epochs_for(recipe: Recipe, affordable: int, images: int) -> Recipe:
 def most_epochs_for(recipe: Recipe, images: int) -> int:
     """Return the number of epochs beyond which a training of so many images gains nothing."""
     return max(_MOST_EPOCHS, _MOST_STEPS * recipe.batch_size // images)
+
+
+def finetuning_recipe(resolution: int) -> str:
+    """Return the name of the recipe for inherited weights, which have the classes of the images already."""
+    return FINETUNE if resolution <= SMALL else TRANSFER
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -38,6 +38,17 @@ def load_weights(thing: str, weights: str | None) -> Weights | None:
     return found
 
 
+def inherited_weights(thing: str) -> Weights | None:
+    """Return the weights that a search with a supernet kept for its network; ``None`` if the THING is none.
+
+    Raises:
+        InputError: if they are damaged.
+    """
+    folder = expanded(thing)
+    is_search = (folder / "trials.jsonl").is_file()
+    return Weights.read(folder / WEIGHTS) if is_search and (folder / WEIGHTS).is_file() else None
+
+
 def weights_or_initial(thing: str, weights: str | None) -> tuple[Weights, bool]:
     """Return the weights of a THING, or initial weights if it has none, and whether they are trained."""
     found = load_weights(thing, weights)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _ONLY_NEW = "resume: a training keeps its settings; leave out "
 
+_NO_WEIGHTS = "none"  # value of --init
+
 _WHAT, _WHERE, _RUN = "What to train", "Where it runs", "The training"
 
 
@@ -61,8 +63,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="efficientnet, modern, small-images, transfer, or FILE.yaml (default: transfer with --init, "
-            "small-images up to 64 px, else modern).",
+            help="efficientnet, finetune, modern, small-images, transfer, or FILE.yaml (default: transfer with --init, "
+            "finetune from a supernet, small-images up to 64 px, else modern).",
             rich_help_panel=_WHAT,
             autocompletion=completion.recipes,
         ),
@@ -80,6 +82,8 @@ def train(
     quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
 ) -> None:
     """Train a network in full, or fine-tune it from weights; an interrupted training resumes bit for bit.
+
+    The network of a search with a supernet starts from its inherited weights, unless --init none is given.
 
     Examples:
       nas train runs/NAME --data DIR --recipe modern
@@ -130,12 +134,20 @@ def _begin(
     from nas.core.errors import InputError
     from nas.scale.find_network import find_network
     from nas.training.config import make_config, with_absolute_paths
+    from nas.training.recipe import finetuning_recipe
     from nas.training.session import prepare_training
+    from nas.weights.find import inherited_weights
 
     if "gpus_per_worker" in changes.get("workers", {}) and not changes["workers"].get("count"):
         raise InputError("--gpus-per-worker: applies only to worker processes; give --workers N too")
     network = find_network(thing)
-    changes = {"thing": thing, "resolution": network.resolution, **changes}
+    known: dict[str, Any] = {"thing": thing, "resolution": network.resolution}
+    if "init" not in changes and (inherited := inherited_weights(thing)) is not None:
+        known |= {"init": thing, "resolution": inherited.network.resolution}
+        recipe = recipe or finetuning_recipe(int(changes.get("resolution", known["resolution"])))
+    elif changes.get("init") == _NO_WEIGHTS:
+        changes = {**changes, "init": None}
+    changes = {**known, **changes}
     config = with_absolute_paths(make_config(changes, recipe, assignments))
     with ConsoleCallback(console) as callback:
         prepared = prepare_training(network, config, out, callback)

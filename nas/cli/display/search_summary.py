@@ -78,11 +78,12 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
     if baseline.test_accuracy is not None:
         kind = "short" if baseline.confirmation is None else "confirming"
         times = baseline.control.trainings if baseline.control is not None else 1
-        trained = f"a {kind} training" if times == 1 else f"{times} {kind} trainings"
+        trained = f"after a {kind} training" if times == 1 else f"after {times} {kind} trainings"
+        trained = "with the supernet's weights" if run.config.has_supernet else trained
         metric = run.config.objective.metric
         name = "accuracy" if metric == "accuracy" else "score"
         words = "" if metric == "accuracy" else f" {metric.replace('_', ' ')}"
-        say(console, f"Test {name:<11}{baseline.test_accuracy:.2%}{words} after {trained}; not used by the search")
+        say(console, f"Test {name:<11}{baseline.test_accuracy:.2%}{words} {trained}; not used by the search")
     if baseline.confirmation is not None:
         _print_confirmation(baseline.confirmation, console)
     if baseline.control is not None:
@@ -110,7 +111,7 @@ def print_baseline(baseline: Baseline, run: Run, console: Console) -> None:
     say(console, f"Pareto front    {count_words(len(baseline.front), 'network')} (accuracy, MACs, params)")
     say_files(console, [*baseline.files, *([run.path / REPORT] if trust is not None else [])], _COLUMN)
     if baseline.network is not None and run.config.scaling is None:
-        if run.config.proxy is not None:
+        if run.config.proxy is not None or run.config.has_supernet:
             metric = run.config.objective.metric
             chosen_by = [] if metric == "accuracy" else ["--metric", metric]
             say_next(console, "train", run.path, "--data", run.config.data.source, *chosen_by, column=_COLUMN)
