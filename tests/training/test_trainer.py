@@ -49,7 +49,7 @@ def trainer(
     return Trainer(module, data(side), recipe, min(16, side), seed=5, world=world)
 
 
-def run(one: Trainer[NetworkModule], folder: Path, steps: int | None = None) -> None:
+def run(one: Trainer[Any], folder: Path, steps: int | None = None) -> None:
     """Train to the end, or until so many steps are taken."""
     taken = 0
 
@@ -61,7 +61,7 @@ def run(one: Trainer[NetworkModule], folder: Path, steps: int | None = None) -> 
     one.run(SILENT, lambda: one.state().save(folder), is_over)
 
 
-def final(one: Trainer[NetworkModule]) -> dict[str, torch.Tensor]:
+def final(one: Trainer[Any]) -> dict[str, torch.Tensor]:
     return {**{f"ema.{name}": tensor for name, tensor in one.tensors("ema").items()}, **one.tensors("raw")}
 
 

@@ -128,14 +128,12 @@ def train(
 def _config(space: str, changes: dict[str, Any], recipe: str | None, assignments: list[str]) -> Any:
     from nas.core.changes import laid_over
     from nas.core.errors import InputError
-    from nas.search.genes import searched_resolutions
     from nas.search_spaces.catalogue import load_space
     from nas.training.config import make_config, with_absolute_paths
+    from nas.training.supernet.plan import largest_resolution
 
     if not changes.get("data", {}).get("source"):
         raise InputError("supernet train: --data is missing: a name that nas data list shows, or a folder or zip")
-    known = searched_resolutions(load_space(space))
-    defaults: dict[str, Any] = {"thing": space, "supernet": {}}
-    if known:
-        defaults["resolution"] = known[-1]
+    resolution = largest_resolution(load_space(space))
+    defaults: dict[str, Any] = {"thing": space, "supernet": {}, "resolution": resolution}
     return with_absolute_paths(make_config(laid_over(defaults, changes), recipe, assignments))

@@ -58,17 +58,12 @@ class SupernetPlan:
             InputError: if the space has no stage tables, or holds no network inside the limits.
         """
         space = load_space(reference)
-        resolutions = searched_resolutions(space)
-        if not resolutions:
-            raise InputError(
-                f"supernet: space '{space.name}' has no stage tables, whose weights could be shared; write decode(), "
-                "or the space in YAML"
-            )
+        reference = largest_resolution(space)
         limits = limits_of(settings)
         costs = KnownCosts(space)
         domain = (limited_domain if limits else LimitedDomain)(space, costs, limits)
         ends = largest_and_smallest(domain, np.random.default_rng(0))
-        return cls(space, domain, limits, costs, *ends, resolutions[-1])
+        return cls(space, domain, limits, costs, *ends, reference)
 
     def shared(self, classes: int) -> dict[str, Shared]:
         """Return the shared tensors of the networks inside the limits."""
@@ -87,6 +82,21 @@ class SupernetPlan:
             f"{self.space.name}: networks of {format_quantity(low['macs'])} to {format_quantity(high['macs'])} MACs, "
             f"{format_quantity(low['params'])} and {format_quantity(high['params'])} params"
         )
+
+
+def largest_resolution(space: SearchSpace) -> int:
+    """Return the largest deployment resolution of a space's networks, in pixels.
+
+    Raises:
+        InputError: if its genotypes are not stage tables.
+    """
+    resolutions = searched_resolutions(space)
+    if not resolutions:
+        raise InputError(
+            f"supernet: space '{space.name}' has no stage tables, whose weights could be shared; write decode(), or "
+            "the space in YAML"
+        )
+    return resolutions[-1]
 
 
 def limits_of(settings: SupernetSettings) -> Limits:

@@ -1,0 +1,114 @@
+"""``nas supernet train`` and what follows from it, as people run it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from nas.cli.app import app
+from nas.core.documents import to_yaml
+from tests.cli.test_train import history, wait_for_epochs
+from tests.conftest import write_images
+from tests.toys import TINY_FORM, read_trials, run_nas, start_nas
+
+FLAGS = ("tiny.yaml", "--data", "images", "--recipe", "small-images", "--batch-size", "8", "--epochs", "4")
+
+
+@pytest.fixture
+def place(image_folder: Path) -> Path:
+    """A folder with images and a small space."""
+    (image_folder.parent / "tiny.yaml").write_text(to_yaml(TINY_FORM))
+    return image_folder.parent
+
+
+def test_from_a_supernet_to_a_fine_tuned_network(place: Path) -> None:
+    shown = run_nas("supernet", "train", *FLAGS, "--out", "net", cwd=place).stdout
+    assert "Supernet tiny: networks of" in shown and "Time     about" in shown and "epoch   4/4" in shown
+    assert "search --supernet net" in shown
+    result = json.loads((place / "net" / "result.json").read_text())
+    macs = {name: one["macs"] for name, one in result["networks"].items()}
+    assert macs["smallest"] < macs["largest"] and macs["smallest"] <= macs["random"] <= macs["largest"]
+    shown = run_nas(
+        "search", "--supernet", "net", "--trials", "5", "--workers", "0", "--controller", "random", "--out", "run",
+        cwd=place,
+    ).stdout  # fmt: skip
+    assert "with the supernet's weights; not used by the search" in shown and "run/weights.safetensors" in shown
+    assert "train run --data" in shown and "Worth it?" not in shown
+    assert all(trial["status"] == "ok" for trial in read_trials(place / "run"))
+    best = json.loads((place / "run" / "result.json").read_text())
+    trial = next(one for one in read_trials(place / "run") if one["number"] == best["number"])
+    again = run_nas("train", "run", "--epochs", "1", "--set", "recipe.learning_rate=1.0e-9", "--set",
+                    "recipe.ema=null", "--batch-size", "8", "--out", "tuned", cwd=place).stdout  # fmt: skip
+    assert "head kept" in again and "run/weights.safetensors" in again
+    (row,) = history(place / "tuned")
+    assert float(row["raw_top1"]) == pytest.approx(trial["metrics"]["accuracy"], abs=0.1)
+    before, after = (load_file(place / name / "weights.safetensors") for name in ("run", "tuned"))
+    assert (after["stem.0.weight"] - before["stem.0.weight"]).abs().max() < 1e-6
+    assert "largest difference" in run_nas("export", "run", "onnx", "--out", "out", cwd=place).stdout
+    shown = run_nas("train", "run", "--init", "none", "--epochs", "1", "--batch-size", "8", "--recipe",
+                    "small-images", "--resolution", "16", "--out", "new", cwd=place).stdout  # fmt: skip
+    assert "head kept" not in shown
+    write_images(place / "others", {"blue": 12, "green": 12, "red": 12}, side=16)
+    for arguments, told in [
+        (("--data", "others"), "--supernet: the images of"),
+        (("--space", "mnasnet"), "it is of space 'tiny'"),
+        (("--confirm", "2"), "nothing can be trained again"),
+    ]:
+        refused = run_nas("search", "--supernet", "net", *arguments, "--out", "no", cwd=place, check=2)
+        assert told in refused.stderr, refused.stderr
+        assert not (place / "no").exists()
+
+
+def test_mistakes_are_told_before_anything_is_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    (place / "built.py").write_text("class Built:\n    name, gene_sizes = 'built', (2, 2)\n")
+    for arguments, told in [
+        ((), "expected a space"),
+        (("tiny.yaml",), "--data is missing"),
+        (("built.py:Built", "--data", "images"), "has no stage tables"),
+        (("tiny.yaml", "--data", "images", "--target-flops", "90M"), "holds no network with"),
+        (("tiny.yaml", "--data", "images", "--target-flops", "much"), "much"),
+        (("tiny.yaml", "--data", "images", "--set", "recipe.head_rate=5"), "one learning rate"),
+        (("tiny.yaml", "--data", "images", "--set", "init=other"), "--init: a supernet starts from weights of its own"),
+        (("--resume", "nowhere"), "has no train.yaml"),
+        (("tiny.yaml", "--resume", "nowhere"), "leave out tiny.yaml"),
+    ]:
+        out = ["--out", "net"] if arguments and "--resume" not in arguments else []
+        found = CliRunner().invoke(app, ["supernet", "train", *arguments, *out])
+        assert found.exit_code == 2 and told in found.output, (arguments, found.output)
+        assert not (place / "net").exists()
+
+
+@pytest.mark.slow
+def test_interrupted_and_killed_it_ends_as_if_nothing_had_happened(place: Path) -> None:
+    flags = (*FLAGS, "--epochs", "30")
+    run_nas("supernet", "train", *flags, "--out", "whole", cwd=place)
+    program = start_nas("supernet", "train", *flags, "--out", "broken", cwd=place)
+    wait_for_epochs(place / "broken", 2)
+    program.send_signal(signal.SIGINT)
+    output = program.communicate(timeout=60)[0]
+    assert program.returncode == 130 and "nas supernet train --resume broken" in output, output
+    refused = run_nas("train", "--resume", "broken", cwd=place, check=2).stderr
+    assert "trains a supernet; resume it with:" in refused
+    for _ in range(2):
+        program = start_nas("supernet", "train", "--resume", "broken", cwd=place)
+        wait_for_epochs(place / "broken", len(history(place / "broken")) + 2)
+        program.kill()
+        program.communicate(timeout=60)
+    run_nas("supernet", "train", "--resume", "broken", cwd=place)
+    assert history(place / "broken") == history(place / "whole")
+    weights = [(place / name / "supernet.safetensors").read_bytes() for name in ("whole", "broken")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_batch(place: Path) -> None:
+    """Each process measures BatchNorm on its half, so the losses differ a little; both learn."""
+    run_nas("supernet", "train", *FLAGS, "--epochs", "20", "--workers", "2", "--out", "two", cwd=place)
+    result = json.loads((place / "two" / "result.json").read_text())
+    assert result["networks"]["largest"]["test"]["top1"] > 0.6 and len(history(place / "two")) == 20
