@@ -18,6 +18,7 @@ class Form:
         dropout: dropout rate before the classifier; ``None``: the network's own.
         drop_connect: drop rate at the end of the stochastic-depth ramp; ``None``: the network's own.
         norm_momentum: momentum of BatchNorm; ``None``: the network's own.
+        norm_epsilon: epsilon of BatchNorm; ``None``: the network's own.
     """
 
     resolution: int
@@ -25,6 +26,7 @@ class Form:
     dropout: float | None = None
     drop_connect: float | None = None
     norm_momentum: float | None = None
+    norm_epsilon: float | None = None
 
     def of(self, network: Network, classes: int) -> Network:
         """Return the network as it runs.
@@ -38,4 +40,6 @@ class Form:
             found = replace(found, head=replace(found.head, dropout=self.dropout))
         if self.drop_connect is not None:
             found = replace(found, drop_connect=self.drop_connect)
+        if self.norm_epsilon is not None:
+            found = replace(found, norm_epsilon=self.norm_epsilon)
         return found if self.norm_momentum is None else replace(found, norm_momentum=self.norm_momentum)

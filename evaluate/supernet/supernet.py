@@ -171,6 +171,17 @@ class Supernet(nn.Module):
         module.load_state_dict(weights, assign=True)
         return module.requires_grad_().train(self.training)
 
+    @torch.no_grad()
+    def place(self, architecture: Architecture, weights: Mapping[str, Tensor]) -> None:
+        """Copy the weights of one network into the shared tensors, by the names of its module's state dict.
+
+        Raises:
+            InputError: as ``tensors``.
+        """
+        for name, part in self.tensors(architecture).items():
+            if name in weights and not name.endswith(COUNTER):
+                part.copy_(weights[name])
+
     def _shared(self, entry: Entry) -> Tensor:
         known: Tensor | None = (
             getattr(self, entry.key, None) if entry.key.endswith(_STATISTICS) else self.weights.get(entry.key)

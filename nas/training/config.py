@@ -16,7 +16,7 @@ from nas.evaluate.data.load import absolute_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.view import View
 from nas.training.history import Metric
-from nas.training.recipe import MODERN, SMALL, SMALL_IMAGES, TRANSFER, Recipe, load_recipe, make_recipe
+from nas.training.recipe import MODERN, TRANSFER, Recipe, load_recipe, make_recipe, recipe_from_scratch
 from nas.training.supernet.settings import SupernetSettings
 from nas.weights.file import TORCHVISION
 
@@ -95,8 +95,9 @@ def make_config(changes: Changes, recipe: str | None, assignments: Sequence[str]
     given = with_assignments(changes, assignments)
     if "resolution" in given.get("data", {}):
         raise InputError("data.resolution: follows from --resolution and the recipe's crops; give --resolution")
-    small = isinstance(side := given.get("resolution"), int) and side <= SMALL
-    reference = recipe or (TRANSFER if given.get("init") is not None else SMALL_IMAGES if small else MODERN)
+    side = given.get("resolution")
+    usual = recipe_from_scratch(side) if isinstance(side, int) else MODERN
+    reference = recipe or (TRANSFER if given.get("init") is not None else usual)
     own = load_recipe(reference)
     make_recipe(own, reference)
     return validate(with_assignments(laid_over({"recipe": own}, changes), assignments), "the command line")
@@ -114,7 +115,7 @@ def validate(data: Mapping[str, Any], source: str) -> TrainConfig:
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """Return the configuration with absolute paths, so that the training can be resumed from any working directory."""
     init = config.init
-    if init is not None and init != TORCHVISION:
+    if init is not None and init.partition("/")[0] != TORCHVISION:
         init = absolute_path(init)
     changes: dict[str, Any] = {"data": absolute_data(config.data), "init": init}
     if config.supernet is not None and (config.thing.endswith((".yaml", ".yml")) or ".py:" in config.thing):

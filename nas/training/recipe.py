@@ -152,6 +152,11 @@ def most_epochs_for(recipe: Recipe, images: int) -> int:
     return max(_MOST_EPOCHS, _MOST_STEPS * recipe.batch_size // images)
 
 
+def recipe_from_scratch(resolution: int) -> str:
+    """Return the name of the recipe for a training that starts from random weights."""
+    return SMALL_IMAGES if resolution <= SMALL else MODERN
+
+
 def finetuning_recipe(resolution: int) -> str:
     """Return the name of the recipe for inherited weights, which have the classes of the images already."""
     return FINETUNE if resolution <= SMALL else TRANSFER

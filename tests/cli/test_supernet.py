@@ -12,10 +12,15 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.core.documents import to_yaml
+from nas.core.records import Architecture
+from nas.evaluate.supernet.file import SharedWeights
+from nas.search_spaces.stage_table import StageTableSpace
+from nas.search_spaces.yaml_format import network_to_yaml
 from tests.cli.test_train import history, wait_for_epochs
 from tests.conftest import write_images
 from tests.toys import TINY_FORM, read_trials, run_nas, start_nas
 
+GENES = (1, 1, 1, 1, 1)
 FLAGS = ("tiny.yaml", "--data", "images", "--recipe", "small-images", "--batch-size", "8", "--epochs", "4")
 
 
@@ -74,7 +79,7 @@ def test_mistakes_are_told_before_anything_is_written(place: Path, monkeypatch: 
         (("tiny.yaml", "--data", "images", "--target-flops", "90M"), "holds no network with"),
         (("tiny.yaml", "--data", "images", "--target-flops", "much"), "much"),
         (("tiny.yaml", "--data", "images", "--set", "recipe.head_rate=5"), "one learning rate"),
-        (("tiny.yaml", "--data", "images", "--set", "init=other"), "--init: a supernet starts from weights of its own"),
+        (("tiny.yaml", "--data", "images", "--init", "torchvision"), "--init: expected a training's folder"),
         (("--resume", "nowhere"), "has no train.yaml"),
         (("tiny.yaml", "--resume", "nowhere"), "leave out tiny.yaml"),
     ]:
@@ -82,6 +87,30 @@ def test_mistakes_are_told_before_anything_is_written(place: Path, monkeypatch: 
         found = CliRunner().invoke(app, ["supernet", "train", *arguments, *out])
         assert found.exit_code == 2 and told in found.output, (arguments, found.output)
         assert not (place / "net").exists()
+
+
+@pytest.mark.slow
+def test_a_trained_network_becomes_a_supernet(place: Path) -> None:
+    """With almost no learning rate, its accuracy with shared weights stays what it was."""
+    flags = ("--batch-size", "8", "--recipe", "small-images")
+    (place / "one.yaml").write_text(network_to_yaml(StageTableSpace(TINY_FORM).decode(Architecture("tiny", GENES))))
+    run_nas("train", "one.yaml", "--data", "images", *flags, "--epochs", "12", "--resolution", "16", "--out", "one",
+            cwd=place)  # fmt: skip
+    shown = run_nas(
+        "supernet", "train", "tiny.yaml", "--data", "images", "--init", "one", *flags, "--epochs", "1", "--set",
+        "recipe.learning_rate=1.0e-9", "--set", "recipe.ema=null", "--out", "net", cwd=place,
+    ).stdout  # fmt: skip
+    assert "placed as" in shown
+    weights = SharedWeights.read(place / "net" / "supernet.safetensors")
+    shared = weights.supernet(StageTableSpace(TINY_FORM)).tensors(Architecture("tiny", GENES))
+    own = load_file(place / "one" / "weights.safetensors")
+    assert all((shared[name] - own[name]).abs().max() < 1e-5 for name in own if name.endswith("0.weight"))
+    (place / "two.yaml").write_text((place / "one.yaml").read_text().replace("kernel: 5", "kernel: 7"))
+    run_nas("train", "two.yaml", "--data", "images", *flags, "--epochs", "1", "--resolution", "16", "--out", "two",
+            cwd=place)  # fmt: skip
+    refused = run_nas("supernet", "train", "tiny.yaml", "--data", "images", "--init", "two", "--out", "no", cwd=place,
+                      check=2).stderr  # fmt: skip
+    assert "is not in space 'tiny': no option equals its stage 1" in refused and not (place / "no").exists()
 
 
 @pytest.mark.slow

@@ -34,6 +34,7 @@ _TrainCommand = with_config_options(
     _train_config,
     {
         "data.source": _WHAT,
+        "init": _WHAT,
         "supernet.target_flops": _WHAT,
         "supernet.tolerance": _WHAT,
         "supernet.limits.params": _WHAT,
@@ -130,10 +131,12 @@ def _config(space: str, changes: dict[str, Any], recipe: str | None, assignments
     from nas.core.errors import InputError
     from nas.search_spaces.catalogue import load_space
     from nas.training.config import make_config, with_absolute_paths
+    from nas.training.recipe import recipe_from_scratch
     from nas.training.supernet.plan import largest_resolution
 
     if not changes.get("data", {}).get("source"):
         raise InputError("supernet train: --data is missing: a name that nas data list shows, or a folder or zip")
     resolution = largest_resolution(load_space(space))
     defaults: dict[str, Any] = {"thing": space, "supernet": {}, "resolution": resolution}
-    return with_absolute_paths(make_config(laid_over(defaults, changes), recipe, assignments))
+    chosen = recipe or recipe_from_scratch(int(changes.get("resolution", resolution)))
+    return with_absolute_paths(make_config(laid_over(defaults, changes), chosen, assignments))

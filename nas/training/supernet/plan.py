@@ -15,7 +15,6 @@ from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.objective.limits import Limit, Limits
 from nas.evaluate.supernet.affordable import affordable_parts
 from nas.evaluate.supernet.ends import largest_and_smallest
-from nas.evaluate.supernet.form import Form
 from nas.evaluate.supernet.largest import Shared, shared_tensors
 from nas.search.genes import searched_resolutions
 from nas.search_spaces.catalogue import load_space
@@ -58,22 +57,18 @@ class SupernetPlan:
             InputError: if the space has no stage tables, or holds no network inside the limits.
         """
         space = load_space(reference)
-        reference = largest_resolution(space)
+        resolution = largest_resolution(space)
         limits = limits_of(settings)
         costs = KnownCosts(space)
         domain = (limited_domain if limits else LimitedDomain)(space, costs, limits)
         ends = largest_and_smallest(domain, np.random.default_rng(0))
-        return cls(space, domain, limits, costs, *ends, reference)
+        return cls(space, domain, limits, costs, *ends, resolution)
 
     def shared(self, classes: int) -> dict[str, Shared]:
         """Return the shared tensors of the networks inside the limits."""
         table = self.costs.table
         inside = None if table is None else affordable_parts(table, self.limits)
         return shared_tensors(self.space, classes, inside)
-
-    def form(self, resolution: int, dropout: float | None, drop_connect: float | None, momentum: float | None) -> Form:
-        """Return how its networks run if the images of those of the largest resolution have ``resolution`` pixels."""
-        return Form(resolution, self.reference, dropout, drop_connect, momentum)
 
     def words(self) -> str:
         """Return the range of its networks, in words."""

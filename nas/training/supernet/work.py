@@ -14,6 +14,7 @@ from nas.core.files import write_whole
 from nas.evaluate.cost.exact import network_cost
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.supernet.file import SHARED, SharedWeights
+from nas.evaluate.supernet.form import Form
 from nas.evaluate.supernet.supernet import Supernet
 from nas.search_spaces.catalogue import load_space
 from nas.training.checkpoint import Checkpoint
@@ -21,6 +22,7 @@ from nas.training.config import TrainConfig
 from nas.training.curves import write_curves
 from nas.training.history import better, table, value
 from nas.training.run import CURVES, HISTORY, TrainingRun
+from nas.training.supernet.initial import initial_weights, place_of_weights, place_weights
 from nas.training.supernet.plan import SupernetPlan
 from nas.training.supernet.settings import SupernetSettings
 from nas.training.supernet.trainer import SupernetTrainer
@@ -32,8 +34,8 @@ _CALIBRATED = 2000  # training images from which statistics are measured for the
 
 def make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world: World) -> SupernetTrainer:
     """Return the trainer of a run's supernet, with its initial weights or those of the checkpoint."""
-    trainer = new_trainer(run.config, data, device, world)
     checkpoint = Checkpoint.load(run.path)
+    trainer = new_trainer(run.config, data, device, world)
     if checkpoint is not None:
         trainer.restore(checkpoint)
     return trainer
@@ -43,13 +45,33 @@ def new_trainer(config: TrainConfig, data: ImageData, device: torch.device, worl
     """Return the trainer of a configuration, with its initial weights."""
     settings, recipe = _settings(config), config.recipe
     plan = SupernetPlan.of(config.thing, settings)
-    form = plan.form(config.resolution, recipe.dropout, recipe.drop_connect, recipe.batch_norm_momentum)
+    weights = None if config.init is None else initial_weights(config.init)
+    form = Form(
+        config.resolution,
+        plan.reference,
+        recipe.dropout,
+        recipe.drop_connect,
+        recipe.batch_norm_momentum,
+        None if weights is None else weights.network.norm_epsilon,
+    )
     generator = torch.Generator().manual_seed(config.seed)
     classes = len(data.classes)
-    supernet = Supernet.initial(plan.space, classes, generator, form, plan.shared(classes)).to(device)
-    networks = settings.random_networks
+    supernet = Supernet.initial(plan.space, classes, generator, form, plan.shared(classes))
+    normalisation = None
+    if weights is not None:
+        place_weights(supernet, place_of_weights(plan.space, weights), weights, data.classes)
+        normalisation = weights.mean, weights.std
     return SupernetTrainer(
-        supernet, plan, networks, data, recipe, config.resolution, None, config.seed, world, config.metric
+        supernet.to(device),
+        plan,
+        settings.random_networks,
+        data,
+        recipe,
+        config.resolution,
+        normalisation,
+        config.seed,
+        world,
+        config.metric,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ from nas.evaluate.supernet.sandwich import SandwichStep
 from nas.evaluate.supernet.supernet import Supernet
 from nas.search_spaces import space as spaces
 from nas.search_spaces.blocks import Block
-from nas.search_spaces.catalogue import load_space, space_names
+from nas.search_spaces.catalogue import load_space, reference_network, space_names
+from nas.search_spaces.genotype import genotype_of
 from nas.search_spaces.module import NetworkModule
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
@@ -408,3 +410,29 @@ def test_gradients_are_clipped_together() -> None:
     step(IMAGES, torch.tensor([0, 2]))
     norms = [tensor.grad.norm() for tensor in supernet.parameters() if tensor.grad is not None]
     assert torch.stack(norms).norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["efficientnet", "small-images"])
+def test_a_trained_network_is_placed_where_it_is_in_the_space(name: str) -> None:
+    """Its outputs are the same, although the space's largest network has larger kernels and more channels."""
+    space = load_space(name)
+    assert isinstance(space, StageTableSpace)
+    architecture = spaces.sample(space, np.random.default_rng(4))
+    network = space.decode(architecture).at(classes=3)
+    found = genotype_of(space, replace(network, name="other"))
+    assert space.decode(found).at(classes=3).signature() == network.signature()
+    module = supernet_of(space).extract(architecture)
+    use_small_maps(module)
+    made = Supernet.initial(space, 3, torch.Generator().manual_seed(9)).eval()
+    made.place(found, module.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(made(IMAGES, found), module(IMAGES), rtol=1e-6, atol=1e-6)
+
+
+def test_the_genotype_of_b0() -> None:
+    space = load_space("efficientnet")
+    assert isinstance(space, StageTableSpace)
+    b0 = reference_network("efficientnet_b0")
+    assert space.decode(genotype_of(space, b0)).at(classes=1000).signature() == b0.signature()
+    with pytest.raises(InputError, match=r"'mobilenet_v2' is not in space 'efficientnet': no option equals its"):
+        genotype_of(space, reference_network("mobilenet_v2"))
