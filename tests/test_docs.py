@@ -33,6 +33,7 @@ LESS = {
     "trust": ("--networks", "3", "--seeds", "1", "--longer", "2", "--longer-seeds", "1", "--workers", "0"),
     "confirm": ("--epochs", "1", "--fraction", "0.2"),
     "latency": ("--rounds", "3"),
+    "supernet": ("--epochs", "1", "--batch-size", "16"),
 }
 
 
@@ -115,6 +116,8 @@ def small(arguments: list[str], number: int) -> list[str]:
         return arguments
     if "--resume" in arguments:
         return [*arguments[: arguments.index("--trials")], "--trials", "3"]
+    if "--supernet" in arguments:
+        return [*arguments, "--trials", "2", "--workers", "0"]
     if arguments[0] == "search":
         trains = any(word in arguments for word in ("--data", "digits", "mine/search.yaml"))
         loose = (

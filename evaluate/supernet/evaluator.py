@@ -71,7 +71,8 @@ class SupernetEvaluator:
     def calibrated(self, architecture: Architecture) -> OneNetwork:
         """Return one network with statistics of its own."""
         train, count = self._images("train"), self.settings.calibration_images
-        return calibrated(self.supernet, architecture, train, count, lambda pixels: self._normalise(self._crop(pixels)))
+        with self._own_threads():
+            return calibrated(self.supernet, architecture, train, count, lambda one: self._normalise(self._crop(one)))
 
     def _scores(self, module: OneNetwork) -> dict[str, float]:
         metrics = self._predictions(module, "validation").metrics()

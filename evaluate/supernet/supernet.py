@@ -190,7 +190,7 @@ class Supernet(nn.Module):
             has = "there is none" if known is None else f"the largest has {tuple(known.shape)}"
             raise InputError(
                 f"supernet of '{self.space.name}': {entry.name} of this network has the shape {entry.shape}, {has}; "
-                "write the space as a stage table in YAML, so that all its networks are known"
+                "it is outside the supernet's limits, or of a space in Python that has more networks than are listed"
             )
         return known
 

@@ -163,11 +163,12 @@ def _against_search(run: TrainingRun, result: Mapping[str, Any]) -> str:
     ):
         return ""
     points = 100 * (result["test_top1"] - found.test_accuracy)
+    words = "with the supernet's weights" if read_config(path).has_supernet else "after the search's short trainings"
     if points >= 0:
-        return f"{points:.1f} points more than after the short trainings of the search ({found.test_accuracy:.2%})"
+        return f"{points:.1f} points more than {words} ({found.test_accuracy:.2%})"
     return (
-        f"{-points:.1f} points less than after the short trainings of the search ({found.test_accuracy:.2%}): train "
-        "longer (--epochs), or with the recipe small-images"
+        f"{-points:.1f} points less than {words} ({found.test_accuracy:.2%}): train longer (--epochs), or with "
+        "the recipe small-images"
     )
 
 
