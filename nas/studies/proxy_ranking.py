@@ -129,6 +129,14 @@ def draw_networks(setup: Setup, count: int) -> tuple[Architecture, ...]:
     return tuple(found.values())
 
 
+def longer_rows(setup: Setup, plan: Plan, folder: Path, pool: PoolStarter, images: str | None = None) -> list[Row]:
+    """Return the lines of the longer trainings that ``measure_trust`` has run and that succeeded."""
+    journal = TrainingJournal(folder / JOURNAL, ["kind", "genes"], _settings_digest(setup), images)
+    trainings = [one for one in plan.trainings(setup) if one.labels["kind"] == "longer"]
+    rows = journal.run(trainings, pool, lambda row, left: None)  # noqa: ARG005
+    return [row for row in rows if row["accuracy"] is not None]
+
+
 def measure_trust(
     setup: Setup,
     plan: Plan,

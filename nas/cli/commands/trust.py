@@ -31,7 +31,13 @@ TrustCommand = with_config_options(
 @guarded
 def trust(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(help="A run directory, or a space: its name, FILE.yaml or FILE.py:Class.")],
+    what: Annotated[
+        str | None, typer.Argument(help="A run directory, or a space: its name, FILE.yaml or FILE.py:Class.")
+    ] = None,
+    supernet: Annotated[
+        Path | None,
+        typer.Option(help="Folder of nas supernet train: measure its ranking too, beside the proxy's."),
+    ] = None,
     networks: Annotated[int, typer.Option(min=3, help="Number of networks to train.", rich_help_panel=_TRAININGS)] = 16,
     seeds: Annotated[int, typer.Option(min=1, help="Proxy trainings of each network.", rich_help_panel=_TRAININGS)] = 2,
     longer: Annotated[
@@ -63,6 +69,8 @@ def trust(
       nas trust runs/NAME
 
       nas trust small-images --data DIR --networks 24 --set evaluator.epochs=5
+
+      nas trust --supernet supernets/mine
     """
     from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, print_json, say_files, say_next
@@ -76,9 +84,14 @@ def trust(
     from nas.search.session import read_images, search_pool
     from nas.studies.proxy_ranking import REPORT, Plan, draw_networks, measure_trust, plan_from_run
 
+    what, known = _asked(what, supernet)
     run = expanded(what)
-    is_run = (run / "trials.jsonl").is_file()
-    config = _run_config(run, context, assignments or []) if is_run else _space_config(what, context, assignments or [])
+    is_run = (run / "trials.jsonl").is_file() and supernet is None
+    config = (
+        _run_config(run, context, assignments or [])
+        if is_run
+        else _space_config({**known, "space": what}, context, assignments or [])
+    )
     if is_run:
         resolved = resolve_inputs(run, config, way_on="")
         config = resolved.config
@@ -113,11 +126,17 @@ def trust(
         typer.echo(f"interrupted; finished trainings are in {folder}; run the same command to resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report = {"epochs": epochs, "longer_epochs": plan.longer_epochs, **found.as_json()}
+    inherited = None
+    if supernet is not None:
+        inherited = _inherited(supernet, setup, plan, folder, images, identities[0].digest, callback)
+        report["supernet"] = inherited.as_json()
     write_whole(folder / REPORT, json_library.dumps(report, indent=2) + "\n")
     if json:
         print_json(report)
         return
     _print_trust(console, found, plan)
+    if inherited is not None:
+        _print_inherited(console, inherited, str(supernet))
     files = [folder / "trust.jsonl", folder / REPORT]
     if is_run and (run / "report.html").exists():
         with trusted_run():  # its code has been run to train its networks
@@ -174,10 +193,58 @@ def _announce(console: Console, plan: Plan, folder: Path) -> None:
     )
 
 
-def _space_config(space: str, context: typer.Context, assignments: list[str]) -> RunConfig:
+def _asked(what: str | None, supernet: Path | None) -> tuple[str, dict[str, Any]]:
+    """Return the run or the space, and the changes to its configuration that follow from a supernet.
+
+    Raises:
+        InputError: if neither or both are given.
+    """
+    from nas.core.errors import InputError
+    from nas.studies.supernet_ranking import proxy_changes
+
+    if (what is None) == (supernet is None):
+        raise InputError("trust: expected a run directory, a space, or --supernet FOLDER alone")
+    if supernet is None:
+        return str(what), {}
+    changes = proxy_changes(str(supernet))
+    return changes["space"], changes
+
+
+def _inherited(supernet: Path, setup: Any, plan: Plan, folder: Path, images: Any, digest: str, callback: Any) -> Trust:
+    """Compare the ranking by a supernet's weights with that of the longer trainings, which are done."""
+    from nas.search.assemble import prepare
+    from nas.search.config import load_config, with_absolute_paths
+    from nas.search.session import search_pool
+    from nas.studies.proxy_ranking import longer_rows
+    from nas.studies.supernet_ranking import measure_inherited
+
+    workers = setup.config.workers.model_dump()
+    config = load_config(None, {"evaluator": {"supernet": str(supernet)}, "workers": workers}, [])
+    shared = prepare(with_absolute_paths(config))
+    with search_pool(setup, images, callback) as pool:
+        longer = longer_rows(setup, plan, folder, pool, digest)
+    with search_pool(shared, images, callback) as pool:
+        return measure_inherited(shared, plan.networks, longer, folder, pool, digest, callback)
+
+
+def _print_inherited(console: Console, found: Trust, supernet: str) -> None:
+    from nas.cli.display.output import say
+    from nas.core.units import format_duration
+    from nas.studies.supernet_ranking import training_seconds
+
+    seconds = training_seconds(supernet)
+    once = "" if seconds is None else f" after {format_duration(seconds)} of training for all"
+    say(console, f"Supernet        mean accuracy {found.accuracy:.2%}, {found.seconds:.1f} s each{once}")
+    interval = f"95% interval {found.tau_low:.2f} to {found.tau_high:.2f}"
+    say(console, f"                Kendall's tau {found.tau:.2f} with the longer trainings, {interval}")
+    say(console, f"                its best third has {found.best_kept:.0%} of the longer training's")
+
+
+def _space_config(changes: dict[str, Any], context: typer.Context, assignments: list[str]) -> RunConfig:
+    from nas.core.changes import laid_over
     from nas.search.config import load_config, with_absolute_paths
 
-    return with_absolute_paths(load_config("proxy", {"space": space, **given(context)}, assignments))
+    return with_absolute_paths(load_config("proxy", laid_over(changes, given(context)), assignments))
 
 
 def _run_config(run: Path, context: typer.Context, assignments: list[str]) -> RunConfig:
