@@ -21,7 +21,8 @@ Genes = tuple[int, ...]
 def genotype_of(space: StageTableSpace, network: Network) -> Architecture:
     """Return a genotype of a space that decodes to a network with the same layers.
 
-    Resolution, classes, dropout and drop-connect do not count.
+    Classes, dropout and drop-connect do not count; of several resolutions, the network's own is preferred, then the
+    largest.
 
     Args:
         space: the space.
@@ -31,7 +32,12 @@ def genotype_of(space: StageTableSpace, network: Network) -> Architecture:
         InputError: if there is none, naming the first part that no option equals.
     """
     furthest = 0
-    for root in _options(space, 0):
+
+    def distance(root: Genes) -> tuple[bool, int]:
+        resolution = int(space.root(root)[0]["resolution"])
+        return resolution != network.resolution, -resolution
+
+    for root in sorted(_options(space, 0), key=distance):
         modifiers = space.root(root)[1]
         found, reached = _matched(space, network, modifiers)
         furthest = max(furthest, reached)

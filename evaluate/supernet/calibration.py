@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from nas.core.records import Architecture
-from nas.evaluate.proxy.images import Images
 from nas.evaluate.supernet.one_network import OneNetwork
 from nas.evaluate.supernet.supernet import Supernet
 
@@ -19,21 +18,21 @@ AT_ONCE = 64
 def calibrated(
     supernet: Supernet,
     architecture: Architecture,
-    images: Images,
+    total: int,
     count: int,
-    seen: Callable[[Tensor], Tensor],
+    images: Callable[[Tensor], Tensor],
 ) -> OneNetwork:
     """Return one network with statistics of its own.
 
     Args:
         supernet: the shared weights.
         architecture: the network's genotype.
-        images: the training images.
+        total: number of training images.
         count: how many of them are used, evenly spaced; all if there are fewer.
-        seen: turns pixels ``(n, h, w, 3)`` uint8 into what the network gets, ``(n, 3, h, w)``.
+        images: returns the images at places ``(n,)`` as they are scored, ``(n, 3, h, w)``.
     """
-    used = min(count, len(images))
-    places = torch.linspace(0, len(images) - 1, used).round().long()
+    used = min(count, total)
+    places = torch.linspace(0, total - 1, used).round().long()
     parts = places.tensor_split(-(-used // AT_ONCE))  # nearly equal sizes: BatchNorm cannot measure one image
-    batches = (seen(images.batch(part)[0]) for part in parts)
+    batches = (images(part) for part in parts)
     return OneNetwork(supernet, architecture, supernet.calibrate(architecture, batches))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.evaluate.contract import Tested
 from nas.evaluate.data.image_data import ImageData
@@ -71,8 +72,12 @@ class SupernetEvaluator:
     def calibrated(self, architecture: Architecture) -> OneNetwork:
         """Return one network with statistics of its own."""
         train, count = self._images("train"), self.settings.calibration_images
+
+        def images(places: Tensor) -> Tensor:
+            return self._normalise(self._crop(train.batch(places)[0]))
+
         with self._own_threads():
-            return calibrated(self.supernet, architecture, train, count, lambda one: self._normalise(self._crop(one)))
+            return calibrated(self.supernet, architecture, len(train), count, images)
 
     def _scores(self, module: OneNetwork) -> dict[str, float]:
         metrics = self._predictions(module, "validation").metrics()
@@ -86,6 +91,8 @@ class SupernetEvaluator:
     def _crop(self, pixels: Tensor) -> Tensor:
         """Return the middle of the images, at the supernet's resolution."""
         start = (pixels.shape[1] - self.resolution) // 2
+        if start < 0:
+            raise InputError(f"the images have {pixels.shape[1]} px, the supernet needs {self.resolution} px")
         return pixels[:, start : start + self.resolution, start : start + self.resolution]
 
     def _images(self, part: str) -> Images:

@@ -1,8 +1,9 @@
 """One training step of a supernet: the sandwich rule with in-place distillation.
 
-Each step trains the largest network on the labels, and the smallest and some random ones on the largest's outputs
-(universally slimmable networks, arXiv 1903.05134, sections 3.2 and 3.3; BigNAS, arXiv 2003.11142, section 3.1). Dropout
-and drop-connect act on the largest alone.
+Each step trains the largest network on the labels, and the smallest and some random ones on the largest's outputs too
+(universally slimmable networks, arXiv 1903.05134, sections 3.2 and 3.3; BigNAS, arXiv 2003.11142, section 3.1). These
+papers train them on its outputs alone; in short trainings, the labels help (docs/supernet.md). Dropout and drop-connect
+act on the largest alone.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ class SandwichStep(EagerStep):
 
     Attributes:
         architectures: the networks of the next step, the largest first.
+        teacher_weight: weight of the largest's outputs in the loss of the others; the rest is that of the labels.
     """
 
     architectures: Sequence[Architecture] = ()
+    teacher_weight = 0.5
 
     def _add_gradients(self, images: Tensor, target: Tensor, share: float, weight: float) -> Tensor:
         largest, *others = self.architectures
@@ -36,6 +39,7 @@ class SandwichStep(EagerStep):
         for architecture in others:
             with autocast(images.device, self.precision):
                 own = self.module(images, architecture, regularised=False)
-                distilled = functional.cross_entropy(own.float(), soft) * share
-            self._backward(distilled, weight)
+                distilled = functional.cross_entropy(own.float(), soft)
+                both = self.teacher_weight * distilled + (1 - self.teacher_weight) * self._loss_of(own, target)
+            self._backward(both * share, weight)
         return loss.detach()

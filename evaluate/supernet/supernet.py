@@ -196,7 +196,7 @@ class Supernet(nn.Module):
 
     def _module(self, network: Network) -> NetworkModule:
         """Return the network's module without weights."""
-        key = network.signature()
+        key = network.signature(), tuple(stage.layers for stage in network.stages)
         known = self._modules_without_weights.pop(key, None)
         if known is None:
             known = self._made(network)

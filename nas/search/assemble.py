@@ -35,7 +35,7 @@ from nas.scale.grid import ScalingSpace
 from nas.search.config import RunConfig
 from nas.search.config_objective import budget, check_device, reward
 from nas.search.genes import check_genes_are_seen, searched_resolutions
-from nas.search.shared_weights import within
+from nas.search.shared_weights import check_resolution, within
 from nas.search.warm_start import earlier_trials
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
@@ -129,6 +129,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
     if recipe.shared is not None:
         weights = SharedWeights.read(supernet_file(recipe.shared.supernet), with_tensors=False)
         weights.check_space(space)
+        check_resolution(weights, config.data.resolution)
         limits = within(weights, limits)
     domain: Domain
     if rows:

@@ -247,11 +247,11 @@ def load_config(reference: str | None, changes: Changes, assignments: Sequence[s
     Raises:
         InputError: naming the key, what was expected, what was given and the nearest valid name.
     """
-    changes = with_supernet(changes)
+    named = with_supernet(with_assignments(changes, assignments))
     source, data = _read(reference or _fallback(with_assignments(changes, assignments)))
     if reference is None:
         source = "the command line"
-    data = laid_over(data, changes, NAMED)
+    data = laid_over(with_supernet(data), laid_over(named, changes), NAMED)
     if changes.get("budget") is not None and "trials" not in changes:
         data["trials"] = OPEN_ENDED  # unless --set says otherwise
     name = changes.get("evaluator", {}).get("name")
@@ -293,7 +293,7 @@ def validate_config(data: Mapping[str, Any], source: str, runs_code: bool = True
 def _check_fidelity(config: RunConfig) -> None:
     if config.fidelity.method == "full":
         return
-    if config.evaluator_kind.is_instant:
+    if config.evaluator_kind.is_instant or config.has_supernet:
         raise InputError(
             f"fidelity.method: asha trains some networks longer, but evaluator '{config.evaluator['name']}' trains "
             "none; leave it at full"

@@ -333,5 +333,6 @@ def _missing(path: Path) -> str:
     if path.is_file():
         return "is a file"
     if (path / "train.yaml").is_file():
-        return f"is a training's folder; resume it with: {program()} train --resume {shlex.quote(str(path))}"
+        command = "supernet train" if read_mapping(path / "train.yaml").get("supernet") is not None else "train"
+        return f"is a training's folder; resume it with: {program()} {command} --resume {shlex.quote(str(path))}"
     return "has no config.yaml"

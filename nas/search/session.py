@@ -21,6 +21,7 @@ from nas.evaluate.data.announce import announce_images
 from nas.evaluate.data.identity import DataIdentity
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.load import load_data
+from nas.evaluate.supernet.settings import SharedWeightsSettings
 from nas.evaluate.workers.jobs import INSTANT_BATCH, PoolStarter, open_pool
 from nas.search.assemble import Setup, prepare
 from nas.search.baseline import Baseline, conclude
@@ -31,9 +32,10 @@ from nas.search.inputs import keep_inputs, resolve_inputs
 from nas.search.run_directory import Run, check_free
 from nas.search.run_log import LogCallback, log_file, termination_as_interrupt
 from nas.search.run_trials import controller_of, run_trials
-from nas.search.shared_weights import check_images, keep_weights
+from nas.search.shared_weights import check_images, keep_weights, views_of
 from nas.search.time_budget import TimeAccount, TimeBudget
 from nas.search_spaces import space as spaces
+from nas.weights.file import WEIGHTS
 
 _log = logging.getLogger("nas")
 _FEW_IMAGES = 100  # with fewer validation images, one image changes accuracies by more than 1%
@@ -147,7 +149,8 @@ def read_images(
     """
     if not setup.evaluator.needs_data:
         return None
-    data = load_data(setup.config.data, callback.images_decoded)
+    views = None if setup.recipe.shared is None else views_of(setup.recipe.shared)
+    data = load_data(setup.config.data, callback.images_decoded, views)
     if check is not None:
         check(DataIdentity.of(data))
     if setup.recipe.shared is not None:
@@ -245,10 +248,14 @@ def _run_and_conclude(
         _log.info("controller %s with %s", setup.config.controller["name"], setup.controller_options)
         for one in callbacks:
             one.search_prepared(setup, run)
+        if setup.recipe.shared is not None:
+            (run.path / WEIGHTS).unlink(missing_ok=True)  # of an earlier baseline
         try:
             if reason := run_trials(setup, run, pool, callback, callbacks):
                 callback.message(f"{reason}: the search ends after {len(run.trials)} trials")
             baseline = conclude(setup, run, pool, callback)
+            if setup.recipe.shared is not None and baseline is not None:
+                baseline = _with_weights(setup, run, data, baseline, setup.recipe.shared)
         except KeyboardInterrupt:
             best = conclude(setup, run, None)
             for one in callbacks:
@@ -262,15 +269,21 @@ def _run_and_conclude(
         if baseline is None:
             reasons = sorted({str(trial.error) for trial in run.trials})
             raise WorkError(f"none of the {len(run.trials)} trials succeeded: {'; '.join(reasons[:3])}")
-        if (shared := setup.recipe.shared) is not None and baseline.network is not None:
-            images = data or read_images(setup, SILENT)
-            assert images is not None
-            architecture = baseline.trial.architecture
-            kept = keep_weights(run.path, shared, setup.space, architecture, baseline.network, images)
-            baseline = replace(baseline, files=[*baseline.files, kept])
         if data is not None and setup.recipe.proxy is not None:
             _warn_of_chance(baseline.trial.metrics["accuracy"], data, callback)
     return baseline
+
+
+def _with_weights(
+    setup: Setup, run: Run, data: ImageData | None, baseline: Baseline, shared: SharedWeightsSettings
+) -> Baseline:
+    """Write the inherited weights of the baseline, and return it with their file."""
+    images = data or read_images(setup, SILENT)
+    if images is None or baseline.network is None:
+        return baseline
+    device, architecture = setup.config.workers.train_device, baseline.trial.architecture
+    kept = keep_weights(run.path, shared, setup.space, architecture, baseline.network, images, device)
+    return replace(baseline, files=[*baseline.files, kept])
 
 
 def _warn_of_chance(accuracy: float, data: ImageData, callback: Callback) -> None:

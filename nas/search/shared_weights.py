@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from nas.core.records import Architecture
 from nas.core.units import format_quantity
 from nas.evaluate.data.identity import DataIdentity, check_same_images
 from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.data.view import View
 from nas.evaluate.objective.limits import Limit, Limits
 from nas.evaluate.supernet.file import SharedWeights, supernet_file
 from nas.evaluate.supernet.settings import SharedWeightsSettings
@@ -23,8 +25,8 @@ from nas.weights.file import WEIGHTS, Weights
 _KEY = "supernet"
 
 
-def with_supernet(changes: Changes) -> Changes:
-    """Return the changes to a configuration with what follows from the supernet that they name: space and images.
+def with_supernet(changes: Changes) -> dict[str, Any]:
+    """Return a configuration, or changes to one, with what follows from the supernet that it names: space and images.
 
     Raises:
         InputError: if there is no such supernet.
@@ -32,7 +34,7 @@ def with_supernet(changes: Changes) -> Changes:
     evaluator = changes.get("evaluator")
     reference = evaluator.get(_KEY) if isinstance(evaluator, Mapping) else None
     if not isinstance(reference, str):
-        return changes
+        return dict(changes)
     weights = SharedWeights.read(supernet_file(reference), with_tensors=False)
     known: dict[str, Any] = {"space": weights.reference, "data": dict(weights.data), "evaluator": {"name": _KEY}}
     return laid_over(known, changes)
@@ -45,12 +47,13 @@ def within(weights: SharedWeights, limits: Limits) -> Limits:
         InputError: if the search's limits reach beyond those of the supernet.
     """
     own = {limit.metric: limit for limit in limits}
-    added = []
     for metric, (low, high) in weights.limits.items():
         most = math.inf if high is None else high
         given = own.get(metric)
         if given is None:
-            added.append(Limit(metric, most, low, "the supernet's limits"))
+            own[metric] = Limit(metric, most, low, "the supernet's limits")
+        elif given.low == 0 and low <= given.high <= most:
+            own[metric] = replace(given, low=low)
         elif given.low < 0.99 * low or given.high > most:
             words = (
                 f"up to {format_quantity(most)}" if not low else f"{format_quantity(low)} to {format_quantity(most)}"
@@ -59,7 +62,25 @@ def within(weights: SharedWeights, limits: Limits) -> Limits:
                 f"{given.flag or metric}: the supernet was trained for networks of {words} {metric}; search inside "
                 "that range, or train another with: nas supernet train"
             )
-    return Limits((*limits, *added))
+    return Limits(tuple(own.values()))
+
+
+def views_of(settings: SharedWeightsSettings) -> tuple[View, View]:
+    """Return what is stored of every image: what the supernet's training has scored."""
+    weights = SharedWeights.read(supernet_file(settings.supernet), with_tensors=False)
+    view = View(weights.form.resolution, share=weights.crop_share, interpolation=weights.interpolation)
+    return view, view
+
+
+def check_resolution(weights: SharedWeights, resolution: int) -> None:
+    """Check that the images of a search have the resolution of its supernet.
+
+    Raises:
+        InputError: if they have another.
+    """
+    own = weights.data.get("resolution", resolution)
+    if resolution != own:
+        raise InputError(f"data.resolution: the supernet's images have {own} px, got {resolution}; leave it out")
 
 
 def check_images(settings: SharedWeightsSettings, data: ImageData, source: str) -> None:
@@ -80,6 +101,7 @@ def keep_weights(
     architecture: Architecture,
     network: Network,
     data: ImageData,
+    device: str = "auto",
 ) -> Path:
     """Write the inherited weights of a network, with statistics of its own, into a run's directory.
 
@@ -90,6 +112,7 @@ def keep_weights(
         architecture: the network's genotype.
         network: its stage table.
         data: the images.
+        device: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
         The file.
@@ -100,11 +123,12 @@ def keep_weights(
     from nas.evaluate.supernet.evaluator import SupernetEvaluator
 
     weights = SharedWeights.read(supernet_file(settings.supernet))
-    evaluator = SupernetEvaluator(settings, space, data)
+    evaluator = SupernetEvaluator(settings, space, data, device)
     statistics = evaluator.calibrated(architecture).statistics
     tensors = {**evaluator.supernet.extract(architecture).state_dict(), **statistics}
-    trained = evaluator.supernet.network(architecture)
-    named = network.at(resolution=trained.resolution, classes=trained.classes)
+    trained = evaluator.supernet.network(architecture)  # with the supernet's BatchNorm settings
+    head = replace(trained.head, dropout=network.head.dropout)
+    named = replace(trained, name=network.name, drop_connect=network.drop_connect, head=head)
     Weights(
         named,
         tensors,

@@ -76,6 +76,24 @@ def centre_crop(pixels: Tensor, resolution: int) -> Tensor:
     return pixels[:, start : start + resolution, start : start + resolution]
 
 
+def as_scored(pixels: Tensor, aspects: Tensor | None, resolution: int, recipe: Recipe) -> Tensor:
+    """Return training images as validation images are seen: the middle, without augmentation.
+
+    Args:
+        pixels: ``(n, side, side, 3)`` uint8, as training images are stored.
+        aspects: width of each image divided by its height, ``(n,)``, if whole images are squeezed into squares.
+        resolution: resolution of the result, in pixels.
+        recipe: recipe with the crop.
+    """
+    if recipe.crop != "resized" or aspects is None:
+        return centre_crop(pixels, resolution)
+    side = pixels.shape[1]
+    height, width = recipe.crop_share * aspects.clamp(max=1), recipe.crop_share / aspects.clamp(min=1)
+    boxes = side * torch.stack([(1 - height) / 2, (1 - width) / 2, height, width], 1)
+    nothing = torch.zeros(len(pixels), dtype=torch.long)
+    return _sampled(pixels, Draws(boxes, nothing.bool(), nothing), resolution, recipe.interpolation)
+
+
 def apply(pixels: Tensor, draws: Draws, resolution: int, recipe: Recipe) -> Tensor:
     """Augment images.
 

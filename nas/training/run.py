@@ -150,4 +150,4 @@ def check_free(path: Path) -> None:
         InputError: if the folder is not empty.
     """
     known = (path / CONFIG).is_file()
-    check_empty(path, f"{program()} train --resume {shlex.quote(str(path))}" if known else "")
+    check_empty(path, TrainingRun.open(path).resume_command if known else "")

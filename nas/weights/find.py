@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas.core.errors import InputError
 from nas.core.files import expanded
+from nas.evaluate.supernet.file import SHARED
 from nas.scale.find_network import find_network
 from nas.search_spaces.module import NetworkModule, build
 from nas.weights.file import TORCHVISION, WEIGHTS, Weights, find_weights, random_weights
@@ -27,6 +28,10 @@ def load_weights(thing: str, weights: str | None) -> Weights | None:
         if weights is not None:
             raise InputError(f"weights: '{thing}' is a file of weights already; leave --weights out")
         return Weights.read(own)
+    if weights is None and (own / SHARED).is_file():
+        raise InputError(
+            f"weights: '{thing}' is a supernet; find a network with nas search --supernet {thing}, and name its run"
+        )
     if weights is None and (own / WEIGHTS).is_file():
         return Weights.read(own / WEIGHTS)
     network = find_network(thing)

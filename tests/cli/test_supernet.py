@@ -105,6 +105,10 @@ def test_a_trained_network_becomes_a_supernet(place: Path) -> None:
     shared = weights.supernet(StageTableSpace(TINY_FORM)).tensors(Architecture("tiny", GENES))
     own = load_file(place / "one" / "weights.safetensors")
     assert all((shared[name] - own[name]).abs().max() < 1e-5 for name in own if name.endswith("0.weight"))
+    (place / "net" / "result.json").unlink()
+    (place / "one" / "weights.safetensors").rename(place / "gone")
+    run_nas("supernet", "train", "--resume", "net", cwd=place)  # its checkpoint has all that it needs
+    assert "is a supernet; find a network with" in run_nas("export", "net", "onnx", cwd=place, check=2).stderr
     (place / "two.yaml").write_text((place / "one.yaml").read_text().replace("kernel: 5", "kernel: 7"))
     run_nas("train", "two.yaml", "--data", "images", *flags, "--epochs", "1", "--resolution", "16", "--out", "two",
             cwd=place)  # fmt: skip

@@ -13,7 +13,7 @@ from nas.evaluate.data.load import load_data
 from nas.evaluate.data.settings import DataSettings
 from nas.evaluate.data.view import View
 from nas.training import policies
-from nas.training.crops import apply, draw
+from nas.training.crops import apply, as_scored, draw
 from nas.training.recipe import Recipe, load_recipe, make_recipe
 
 
@@ -138,3 +138,17 @@ def test_policies_follow_torchs_seed() -> None:
 
 def test_rand_augment_draws_from_sixteen_operations() -> None:
     assert len(set(policies.RAND_OPERATIONS)) == 16
+
+
+def test_training_images_are_seen_as_validation_images_are() -> None:
+    """The middle 87.5% of the shorter side, of whole images that are squeezed into squares."""
+    recipe = Recipe(crop="resized")
+    ramp = torch.linspace(0, 255, 128).round().to(torch.uint8)
+    across = ramp[None, None, :, None].expand(1, 128, 128, 3)
+    for aspect, share in ((1.0, 0.875), (2.0, 0.4375), (0.5, 0.875)):  # of the width that is seen
+        seen = as_scored(across, torch.tensor([aspect]), 56, recipe).float()
+        step = 255 * share / 56
+        assert seen[0, 20, 0, 0] == pytest.approx(255 * (1 - share) / 2 + step / 2, abs=1.5)
+        assert seen[0, 20, -1, 0] == pytest.approx(255 * (1 + share) / 2 - step / 2, abs=1.5)
+    padded = Recipe(crop="padded")
+    assert torch.equal(as_scored(across, None, 56, padded), across[:, 36:92, 36:92])

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _ONLY_NEW = "resume: a training keeps its settings; leave out "
 
-_NO_WEIGHTS = "none"  # value of --init
-
 _WHAT, _WHERE, _RUN = "What to train", "Where it runs", "The training"
 
 
@@ -136,6 +134,7 @@ def _begin(
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.recipe import finetuning_recipe
     from nas.training.session import prepare_training
+    from nas.weights.file import NO_WEIGHTS
     from nas.weights.find import inherited_weights
 
     if "gpus_per_worker" in changes.get("workers", {}) and not changes["workers"].get("count"):
@@ -145,7 +144,7 @@ def _begin(
     if "init" not in changes and (inherited := inherited_weights(thing)) is not None:
         known |= {"init": thing, "resolution": inherited.network.resolution}
         recipe = recipe or finetuning_recipe(int(changes.get("resolution", known["resolution"])))
-    elif changes.get("init") == _NO_WEIGHTS:
+    elif changes.get("init") == NO_WEIGHTS:
         changes = {**changes, "init": None}
     changes = {**known, **changes}
     config = with_absolute_paths(make_config(changes, recipe, assignments))

@@ -54,7 +54,9 @@ def prepare_supernet(config: TrainConfig, out: Path | None, callback: Callback) 
         check_unseen(weights.seen, images, "--init", way_on)
         seen = seen.joined(weights.seen)
     prepare_device(config, device, World())
-    trainer = new_trainer(config, images, device, World())
+    epsilon = None if weights is None else weights.network.norm_epsilon
+    trainer = new_trainer(config, images, device, World(), weights, epsilon)
+    trainer.module.network(plan.smallest)  # raises if the resolution is too small for it
     network = trainer.module.network(plan.largest)
     shared = sum(parameter.numel() for parameter in trainer.module.parameters())
     callback.message(f"Supernet {plan.words()}; {format_quantity(shared)} shared params")

@@ -16,16 +16,18 @@ from nas.evaluate.supernet.calibration import calibrated
 from nas.evaluate.supernet.one_network import OneNetwork
 from nas.evaluate.supernet.sandwich import SandwichStep
 from nas.evaluate.supernet.supernet import Supernet
-from nas.training.crops import centre_crop
+from nas.training.crops import as_scored
 from nas.training.recipe import Recipe
 from nas.training.score import Score, mean_score, score
 from nas.training.supernet.plan import SupernetPlan
+from nas.training.supernet.settings import SupernetSettings
 from nas.training.trainer import Trainer
 from nas.training.world import World
 
 CALIBRATED = 256
 """Training images from which the BatchNorm statistics of a network are measured after each epoch."""
 MOST_NORM = 1.0  # of the gradients, unless the recipe says otherwise
+_TRIES = 20  # random networks that are looked at
 _SANDWICH = 13  # a purpose of the seeds
 
 
@@ -38,7 +40,7 @@ class SupernetTrainer(Trainer[Supernet]):
     Args:
         supernet: the supernet, on its device.
         plan: its networks.
-        random_networks: random networks of each step.
+        networks: the networks of each step.
         data, recipe, resolution, normalisation, seed, world, metric: as of ``Trainer``.
 
     Raises:
@@ -49,7 +51,7 @@ class SupernetTrainer(Trainer[Supernet]):
         self,
         supernet: Supernet,
         plan: SupernetPlan,
-        random_networks: int,
+        networks: SupernetSettings,
         data: ImageData,
         recipe: Recipe,
         resolution: int,
@@ -59,10 +61,10 @@ class SupernetTrainer(Trainer[Supernet]):
         metric: str = "accuracy",
     ) -> None:
         check_recipe(recipe)
-        self.plan, self.random_networks = plan, random_networks
+        self.plan, self.networks = plan, networks
         super().__init__(supernet, data, recipe, resolution, normalisation, seed, world, metric)
-        drawn = plan.domain.sample(np.random.default_rng([seed, _SANDWICH]))
-        self.judged = {"largest": plan.largest, "smallest": plan.smallest, "random": drawn or plan.largest}
+        drawn = self._drawn(np.random.default_rng([seed, _SANDWICH]))
+        self.judged = {"largest": plan.largest, "smallest": plan.smallest, "random": drawn}
 
     def scores(self, part: str) -> dict[str, Score]:
         """Score the networks that are judged, and their mean, on a split of the images."""
@@ -79,10 +81,12 @@ class SupernetTrainer(Trainer[Supernet]):
     def calibrated(self, supernet: Supernet, architecture: Architecture, count: int) -> OneNetwork:
         """Return one network with BatchNorm statistics from ``count`` training images, evenly spaced."""
 
-        def seen(pixels: Tensor) -> Tensor:
-            return self.normalise(centre_crop(pixels, self.resolution))
+        def images(places: Tensor) -> Tensor:
+            aspects = None if self._train.aspects is None else self._train.aspects[places]
+            pixels = self._train.batch(places)[0]
+            return self.normalise(as_scored(pixels, aspects, self.resolution, self.recipe))
 
-        return calibrated(supernet, architecture, self._train, count, seen)
+        return calibrated(supernet, architecture, len(self._train), count, images)
 
     def score_of(self, module: OneNetwork, part: str) -> Score:
         """Score one network on a split of the images."""
@@ -105,7 +109,9 @@ class SupernetTrainer(Trainer[Supernet]):
     def _make_step(self, weights: Tensor | None) -> EagerStep:
         classes = len(self.data.classes)
         settings = self.recipe, classes, self.precision, weights, self.recipe.clip_norm or MOST_NORM
-        return SandwichStep(self.module, self.optimizer, *settings)
+        step = SandwichStep(self.module, self.optimizer, *settings)
+        step.teacher_weight = self.networks.teacher_weight
+        return step
 
     def _gradients(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
         """Compute the gradients of a sandwich, whose networks are the same in all processes."""
@@ -121,8 +127,20 @@ class SupernetTrainer(Trainer[Supernet]):
     def _sandwich(self) -> list[Architecture]:
         sequence = np.random.SeedSequence([self.seed, _SANDWICH, self.epoch, self.step])
         generator = np.random.default_rng(sequence)
-        drawn = [self.plan.domain.sample(generator) for _ in range(self.random_networks)]
-        return [self.plan.largest, self.plan.smallest, *(one for one in drawn if one is not None)]
+        drawn = [self._drawn(generator) for _ in range(self.networks.random_networks)]
+        return [self.plan.largest, self.plan.smallest, *drawn]
+
+    def _drawn(self, generator: np.random.Generator) -> Architecture:
+        """Draw a network inside the limits whose strides fit the resolution; the largest if none is found."""
+        for _ in range(_TRIES):
+            one = self.plan.domain.sample(generator)
+            try:
+                if one is not None:
+                    self.module.network(one)
+                    return one
+            except InputError:
+                continue
+        return self.plan.largest
 
 
 def check_recipe(recipe: Recipe) -> None:

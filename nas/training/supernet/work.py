@@ -27,7 +27,7 @@ from nas.training.supernet.plan import SupernetPlan
 from nas.training.supernet.settings import SupernetSettings
 from nas.training.supernet.trainer import SupernetTrainer
 from nas.training.world import World
-from nas.weights.file import RESULT
+from nas.weights.file import RESULT, Weights
 
 _CALIBRATED = 2000  # training images from which statistics are measured for the result
 
@@ -35,24 +35,41 @@ _CALIBRATED = 2000  # training images from which statistics are measured for the
 def make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world: World) -> SupernetTrainer:
     """Return the trainer of a run's supernet, with its initial weights or those of the checkpoint."""
     checkpoint = Checkpoint.load(run.path)
-    trainer = new_trainer(run.config, data, device, world)
+    init = run.config.init
+    weights = None if init is None or checkpoint is not None else initial_weights(init)
+    trainer = new_trainer(run.config, data, device, world, weights, None if init is None else run.network.norm_epsilon)
     if checkpoint is not None:
         trainer.restore(checkpoint)
     return trainer
 
 
-def new_trainer(config: TrainConfig, data: ImageData, device: torch.device, world: World) -> SupernetTrainer:
-    """Return the trainer of a configuration, with its initial weights."""
+def new_trainer(
+    config: TrainConfig,
+    data: ImageData,
+    device: torch.device,
+    world: World,
+    weights: Weights | None = None,
+    norm_epsilon: float | None = None,
+) -> SupernetTrainer:
+    """Return a new trainer.
+
+    Args:
+        config: the configuration.
+        data: the images.
+        device: the device.
+        world: the processes that train together.
+        weights: weights of one network to start from; ``None``: random weights.
+        norm_epsilon: epsilon of BatchNorm; ``None``: the networks' own.
+    """
     settings, recipe = _settings(config), config.recipe
     plan = SupernetPlan.of(config.thing, settings)
-    weights = None if config.init is None else initial_weights(config.init)
     form = Form(
         config.resolution,
         plan.reference,
         recipe.dropout,
         recipe.drop_connect,
         recipe.batch_norm_momentum,
-        None if weights is None else weights.network.norm_epsilon,
+        norm_epsilon,
     )
     generator = torch.Generator().manual_seed(config.seed)
     classes = len(data.classes)
@@ -64,7 +81,7 @@ def new_trainer(config: TrainConfig, data: ImageData, device: torch.device, worl
     return SupernetTrainer(
         supernet.to(device),
         plan,
-        settings.random_networks,
+        settings,
         data,
         recipe,
         config.resolution,

@@ -276,7 +276,8 @@ def sandwich(supernet: Supernet, architectures: list[Architecture], most_norm: f
     return step
 
 
-def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs() -> None:
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs_too(share: float) -> None:
     space = StageTableSpace(TINY_FORM)
     supernet = supernet_of(space).train()
     largest = architecture_of(space, stage1_expand=2, stage1_kernel=5, stage1_layers=2, stage2_channels=24)
@@ -284,6 +285,7 @@ def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs() -> 
     labels = torch.tensor([0, 2])
     generators = [torch.manual_seed(3).get_state() for _ in range(2)]
     step = sandwich(supernet, [largest, smallest])
+    step.teacher_weight = share
     loss = step.gradients(IMAGES, labels)
     gradients = {name: tensor.grad for name, tensor in supernet.named_parameters()}
     supernet.zero_grad()
@@ -292,7 +294,8 @@ def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs() -> 
     first = torch.nn.functional.cross_entropy(logits, labels)
     target = logits.detach().softmax(1)
     plain = supernet(IMAGES, smallest, regularised=False)
-    second = -(target * plain.log_softmax(1)).sum(1).mean()
+    second = -share * (target * plain.log_softmax(1)).sum(1).mean()
+    second = second + (1 - share) * torch.nn.functional.cross_entropy(plain, labels)
     (first + second).backward()
     torch.testing.assert_close(loss, first.detach())
     for name, tensor in supernet.named_parameters():
@@ -436,3 +439,21 @@ def test_the_genotype_of_b0() -> None:
     assert space.decode(genotype_of(space, b0)).at(classes=1000).signature() == b0.signature()
     with pytest.raises(InputError, match=r"'mobilenet_v2' is not in space 'efficientnet': no option equals its"):
         genotype_of(space, reference_network("mobilenet_v2"))
+
+
+def test_the_same_layers_in_other_stages_are_other_networks() -> None:
+    stage = {"op": "mbconv", "expand": 2, "kernel": 3, "stride": 1, "channels": 8, "layers": [1, 2]}
+    space = StageTableSpace({**TINY_FORM, "stages": [stage, stage]})
+    supernet = supernet_of(space)
+    first, second = (architecture_of(space, **{f"stage{number}_layers": 2}) for number in (1, 2))
+    assert supernet.network(first).signature() == supernet.network(second).signature()
+    check_same(supernet, first)
+    check_same(supernet, second)
+
+
+def test_of_several_resolutions_the_networks_own_is_found() -> None:
+    space = StageTableSpace({**TINY_FORM, "resolution": [16, 32]})
+    for resolution in (16, 32):
+        found = genotype_of(space, space.decode(architecture_of(space, resolution=resolution)))
+        assert space.decode(found).resolution == resolution
+    assert space.decode(genotype_of(space, space.decode(found).at(resolution=24))).resolution == 32
