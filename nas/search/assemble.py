@@ -28,14 +28,13 @@ from nas.evaluate.objective.reward import Reward
 from nas.evaluate.proxy.network import proxy_resolution
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.recipe import EvaluatorRecipe
-from nas.evaluate.supernet.file import SharedWeights, supernet_file
 from nas.evaluate.supernet.settings import SharedWeightsSettings
 from nas.evaluate.table import TableEvaluator
 from nas.scale.grid import ScalingSpace
 from nas.search.config import RunConfig
 from nas.search.config_objective import budget, check_device, reward
 from nas.search.genes import check_genes_are_seen, searched_resolutions
-from nas.search.shared_weights import check_resolution, within
+from nas.search.shared_weights import check_resolution, read_about, within
 from nas.search.warm_start import earlier_trials
 from nas.search_spaces import space as spaces
 from nas.search_spaces.catalogue import load_space, space_source
@@ -127,7 +126,7 @@ def prepare(config: RunConfig, resumed: bool = False) -> Setup:
 
     limits = budget(config)
     if recipe.shared is not None:
-        weights = SharedWeights.read(supernet_file(recipe.shared.supernet), with_tensors=False)
+        weights = read_about(recipe.shared.supernet)
         weights.check_space(space)
         check_resolution(weights, config.data.resolution)
         limits = within(weights, limits)

@@ -32,10 +32,9 @@ from nas.search.inputs import keep_inputs, resolve_inputs
 from nas.search.run_directory import Run, check_free
 from nas.search.run_log import LogCallback, log_file, termination_as_interrupt
 from nas.search.run_trials import controller_of, run_trials
-from nas.search.shared_weights import check_images, keep_weights, views_of
+from nas.search.shared_weights import check_images, forget_weights, keep_weights, views_of
 from nas.search.time_budget import TimeAccount, TimeBudget
 from nas.search_spaces import space as spaces
-from nas.weights.file import WEIGHTS
 
 _log = logging.getLogger("nas")
 _FEW_IMAGES = 100  # with fewer validation images, one image changes accuracies by more than 1%
@@ -249,7 +248,7 @@ def _run_and_conclude(
         for one in callbacks:
             one.search_prepared(setup, run)
         if setup.recipe.shared is not None:
-            (run.path / WEIGHTS).unlink(missing_ok=True)  # of an earlier baseline
+            forget_weights(run.path)
         try:
             if reason := run_trials(setup, run, pool, callback, callbacks):
                 callback.message(f"{reason}: the search ends after {len(run.trials)} trials")

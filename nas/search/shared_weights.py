@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.core.changes import Changes, laid_over
 from nas.core.errors import InputError
@@ -16,11 +16,12 @@ from nas.evaluate.data.identity import DataIdentity, check_same_images
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.data.view import View
 from nas.evaluate.objective.limits import Limit, Limits
-from nas.evaluate.supernet.file import SharedWeights, supernet_file
 from nas.evaluate.supernet.settings import SharedWeightsSettings
 from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
-from nas.weights.file import WEIGHTS, Weights
+
+if TYPE_CHECKING:
+    from nas.evaluate.supernet.file import SharedWeights
 
 _KEY = "supernet"
 
@@ -35,9 +36,27 @@ def with_supernet(changes: Changes) -> dict[str, Any]:
     reference = evaluator.get(_KEY) if isinstance(evaluator, Mapping) else None
     if not isinstance(reference, str):
         return dict(changes)
-    weights = SharedWeights.read(supernet_file(reference), with_tensors=False)
+    weights = read_about(reference)
     known: dict[str, Any] = {"space": weights.reference, "data": dict(weights.data), "evaluator": {"name": _KEY}}
     return laid_over(known, changes)
+
+
+def read_about(reference: str) -> SharedWeights:
+    """Return a supernet without its tensors.
+
+    Raises:
+        InputError: if there is no such supernet.
+    """
+    from nas.evaluate.supernet.file import SharedWeights, supernet_file  # loads torch
+
+    return SharedWeights.read(supernet_file(reference), with_tensors=False)
+
+
+def forget_weights(folder: Path) -> None:
+    """Remove the weights of an earlier baseline from a run's directory."""
+    from nas.weights.file import WEIGHTS
+
+    (folder / WEIGHTS).unlink(missing_ok=True)
 
 
 def within(weights: SharedWeights, limits: Limits) -> Limits:
@@ -67,7 +86,7 @@ def within(weights: SharedWeights, limits: Limits) -> Limits:
 
 def views_of(settings: SharedWeightsSettings) -> tuple[View, View]:
     """Return what is stored of every image: what the supernet's training has scored."""
-    weights = SharedWeights.read(supernet_file(settings.supernet), with_tensors=False)
+    weights = read_about(settings.supernet)
     view = View(weights.form.resolution, share=weights.crop_share, interpolation=weights.interpolation)
     return view, view
 
@@ -89,7 +108,7 @@ def check_images(settings: SharedWeightsSettings, data: ImageData, source: str) 
     Raises:
         InputError: saying what differs.
     """
-    weights = SharedWeights.read(supernet_file(settings.supernet), with_tensors=False)
+    weights = read_about(settings.supernet)
     way_on = "Leave --data out to take the supernet's images"
     check_same_images(weights.images, DataIdentity.of(data), "--supernet", source, way_on)
 
@@ -121,6 +140,8 @@ def keep_weights(
         WorkError: if it cannot be written.
     """
     from nas.evaluate.supernet.evaluator import SupernetEvaluator
+    from nas.evaluate.supernet.file import SharedWeights, supernet_file
+    from nas.weights.file import WEIGHTS, Weights
 
     weights = SharedWeights.read(supernet_file(settings.supernet))
     evaluator = SupernetEvaluator(settings, space, data, device)

@@ -11,10 +11,11 @@ from nas.core.documents import read_mapping
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.evaluate.contract import Job
-from nas.evaluate.supernet.file import SharedWeights, supernet_file
+from nas.evaluate.supernet.file import supernet_file
 from nas.evaluate.workers.jobs import PoolStarter
 from nas.evaluate.workers.training_journal import Row, Training, TrainingJournal, digest, outcome
 from nas.search.assemble import Setup
+from nas.search.shared_weights import read_about
 from nas.search_spaces import space as spaces
 from nas.studies.proxy_ranking import JOURNAL, Trust, judge
 
@@ -27,7 +28,7 @@ def proxy_changes(reference: str) -> dict[str, Any]:
     Raises:
         InputError: if there is no such supernet, or it has a lower limit on another cost than the MACs.
     """
-    weights = SharedWeights.read(supernet_file(reference), with_tensors=False)
+    weights = read_about(reference)
     objective: dict[str, Any] = {"limits": {}}
     for metric, (low, high) in weights.limits.items():
         if metric == "macs" and low and high:

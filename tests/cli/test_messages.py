@@ -380,7 +380,12 @@ def test_lists_and_version() -> None:
         "optuna:SAMPLER",
     ]
     evaluators = document("evaluators")
-    assert isinstance(evaluators, list) and [row["name"] for row in evaluators] == ["proxy", "imagenet", "table"]
+    assert isinstance(evaluators, list) and [row["name"] for row in evaluators] == [
+        "proxy",
+        "supernet",
+        "imagenet",
+        "table",
+    ]
     for command in (
         ["--version"],
         ["spaces"],

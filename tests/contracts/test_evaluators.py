@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nas.core.errors import InputError
 from nas.core.records import Architecture
@@ -18,6 +19,10 @@ from nas.evaluate.imagenet.evaluator import ImageNetEvaluator
 from nas.evaluate.kinds import EVALUATORS
 from nas.evaluate.proxy.settings import ProxySettings
 from nas.evaluate.recipe import EvaluatorRecipe
+from nas.evaluate.supernet.file import SharedWeights
+from nas.evaluate.supernet.form import Form
+from nas.evaluate.supernet.settings import SharedWeightsSettings
+from nas.evaluate.supernet.supernet import Supernet
 from nas.evaluate.table import TableEvaluator
 from nas.evaluate.workers.guard import evaluate_safely
 from nas.search_spaces import space as spaces
@@ -30,6 +35,16 @@ from tests.toys import TINY_FORM
 def proxy(_: Path) -> tuple[Evaluator, SearchSpace]:
     data = load_data(DataSettings(resolution=16, fraction=0.05))
     return EvaluatorRecipe(ProxySettings(epochs=1), device="cpu").make(data), StageTableSpace(TINY_FORM)
+
+
+def supernet(folder: Path) -> tuple[Evaluator, SearchSpace]:
+    data, space = load_data(DataSettings(resolution=16, fraction=0.05)), StageTableSpace(TINY_FORM)
+    made = Supernet.initial(space, len(data.classes), torch.Generator().manual_seed(0))
+    tensors = {name.removeprefix("weights."): tensor for name, tensor in made.state_dict().items()}
+    about = (space.name, space.gene_sizes, data.classes, Form(16, 16), (30.0,) * 3, (50.0,) * 3)
+    SharedWeights(tensors, *about).save(folder / "supernet.safetensors")
+    settings = SharedWeightsSettings(supernet=str(folder), calibration_images=40)
+    return EvaluatorRecipe(shared=settings, space=space, device="cpu").make(data), space
 
 
 def imagenet(_: Path) -> tuple[Evaluator, SearchSpace]:
@@ -48,6 +63,7 @@ def table(folder: Path) -> tuple[Evaluator, SearchSpace]:
 
 MAKERS: dict[str, Callable[[Path], tuple[Evaluator, SearchSpace]]] = {
     "proxy": proxy,
+    "supernet": supernet,
     "imagenet": imagenet,
     "table": table,
 }
