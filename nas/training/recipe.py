@@ -16,7 +16,7 @@ from nas.evaluate.data.settings import CROP_SHARE
 from nas.evaluate.data.view import Interpolation, View
 
 _PHOTOGRAPH = 4 / 3  # width / height
-MODERN, TRANSFER, SMALL_IMAGES, FINETUNE = "modern", "transfer", "small-images", "finetune"
+MODERN, TRANSFER, SMALL_IMAGES, FINETUNE, SUPERNET = "modern", "transfer", "small-images", "finetune", "supernet"
 SMALL = 64  # largest resolution whose default recipe is that of small images
 _MOST_EPOCHS, _MOST_STEPS = 300, 5000  # a training takes at most the larger of the two
 _MIXED_EPOCHS, _MIXUP, _CUTMIX = 100, 0.2, 1.0  # from so many epochs on, images are mixed
@@ -150,6 +150,11 @@ def epochs_for(recipe: Recipe, affordable: int, images: int) -> Recipe:
 def most_epochs_for(recipe: Recipe, images: int) -> int:
     """Return the number of epochs beyond which a training of so many images gains nothing."""
     return max(_MOST_EPOCHS, _MOST_STEPS * recipe.batch_size // images)
+
+
+def supernet_recipe(resolution: int) -> str:
+    """Return the name of the recipe for a supernet."""
+    return SUPERNET if resolution <= SMALL else MODERN
 
 
 def recipe_from_scratch(resolution: int) -> str:

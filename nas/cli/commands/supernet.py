@@ -65,7 +65,7 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="modern, small-images or FILE.yaml (default: small-images up to 64 px, else modern).",
+            help="supernet, modern or another, or FILE.yaml (default: supernet up to 64 px, else modern).",
             rich_help_panel=_WHAT,
             autocompletion=completion.recipes,
         ),
@@ -131,7 +131,7 @@ def _config(space: str, changes: dict[str, Any], recipe: str | None, assignments
     from nas.core.errors import InputError
     from nas.search_spaces.catalogue import load_space
     from nas.training.config import make_config, with_absolute_paths
-    from nas.training.recipe import recipe_from_scratch
+    from nas.training.recipe import supernet_recipe
     from nas.training.supernet.plan import largest_resolution
     from nas.weights.file import NO_WEIGHTS
 
@@ -141,5 +141,5 @@ def _config(space: str, changes: dict[str, Any], recipe: str | None, assignments
     defaults: dict[str, Any] = {"thing": space, "supernet": {}, "resolution": resolution}
     if changes.get("init") == NO_WEIGHTS:
         changes = {**changes, "init": None}
-    chosen = recipe or recipe_from_scratch(int(changes.get("resolution", resolution)))
+    chosen = recipe or supernet_recipe(int(changes.get("resolution", resolution)))
     return with_absolute_paths(make_config(laid_over(defaults, changes), chosen, assignments))
