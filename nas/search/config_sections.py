@@ -12,7 +12,7 @@ from nas.core.units import parse_bytes, parse_count, parse_milliseconds
 from nas.scale.stock import STOCK
 
 
-def _limits(value: Any) -> Any:
+def parse_limits(value: Any) -> Any:
     """Parse upper limits by metric: bytes or milliseconds if the metric's name ends in that unit, else counts."""
     if not isinstance(value, dict):
         return value
@@ -28,7 +28,7 @@ def _optional_number(value: Any) -> Any:
 def _in_unit(value: Any) -> Any:
     """Parse the target of a factor in the unit of its metric."""
     if isinstance(value, dict) and "target" in value:
-        return {**value, "target": _limits({str(value.get("metric")): value["target"]})[str(value.get("metric"))]}
+        return {**value, "target": parse_limits({str(value.get("metric")): value["target"]})[str(value.get("metric"))]}
     return value
 
 
@@ -66,7 +66,7 @@ class ObjectiveSettings(Section):
     """Only networks with (1 - tolerance) * T <= MACs <= T are trained; ``none`` removes this band."""
     limits: Annotated[
         dict[str, float],
-        BeforeValidator(_limits),
+        BeforeValidator(parse_limits),
         Flag("--max-params", key="params", help="Maximum number of parameters: 5M."),
         Flag(
             "--max-memory",

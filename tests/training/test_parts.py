@@ -71,7 +71,7 @@ def test_a_cosine_falls_to_nothing_and_a_short_training_warms_up_for_a_fifth() -
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipes_are_whole(name: str) -> None:
-    assert make_recipe(load_recipe(name), name).epochs >= 20
+    assert make_recipe(load_recipe(name), name).epochs >= 30
 
 
 def test_recipes_that_are_none() -> None:

@@ -91,7 +91,8 @@ def train(
     """
     from nas.cli.display.console_callback import ConsoleCallback
     from nas.cli.display.output import make_console, say
-    from nas.cli.display.supernet_progress import print_supernet_result, train_shown
+    from nas.cli.display.shown_training import train_shown
+    from nas.cli.display.supernet_progress import SupernetProgress, print_supernet_result
     from nas.core.errors import InputError
     from nas.training.run import TrainingRun
     from nas.training.supernet.session import prepare_supernet
@@ -110,7 +111,7 @@ def train(
         if run.result() is not None:
             say(console, f"'{run.path}' has ended. To train again: another --out")
             return
-        train_shown(run, None, console)
+        train_shown(run, None, console, SupernetProgress)
     else:
         if space is None:
             raise InputError("supernet train: expected a space, such as small-images, or --resume FOLDER")
@@ -119,7 +120,7 @@ def train(
             prepared = prepare_supernet(config, out, callback)
         run = prepared.run
         try:
-            train_shown(run, prepared.images, console)
+            train_shown(run, prepared.images, console, SupernetProgress)
         except InputError:
             run.discard()
             raise

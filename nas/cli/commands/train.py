@@ -10,7 +10,7 @@ import typer
 from nas.cli import completion
 from nas.cli.config_options import given, given_options, with_config_options
 from nas.cli.display.output import Quiet
-from nas.cli.guard import INTERRUPTED, guarded
+from nas.cli.guard import guarded
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -160,31 +160,11 @@ def _begin(
 def _execute(run: TrainingRun, images: Any, console: Console) -> None:
     """Run the training, show its progress, and print its result."""
     from nas.cli.display.console_callback import ConsoleCallback
-    from nas.cli.display.output import say
-    from nas.cli.display.training_progress import TrainingProgress, print_result
-    from nas.cli.interruption import wish_to_stop
-    from nas.core.errors import WorkError
+    from nas.cli.display.shown_training import train_shown
+    from nas.cli.display.training_progress import print_result
     from nas.report.training import draw_training_report
-    from nas.tracking.tensorboard_log import events_of
-    from nas.training.session import load_images, run_training
 
-    config = run.config
-    run.lock()
-    if images is None:
-        with ConsoleCallback(console) as terminal:
-            images = load_images(config, terminal)
-        run.check_images(images)
-    say(console, f"Training {config.recipe.epochs} epochs in {run.path}; Ctrl-C saves and stops, --resume continues")
-    try:
-        progress = TrainingProgress(console, config.recipe.epochs, run.history(), config.metric)
-        with wish_to_stop() as is_over, events_of(run, progress) as callback, progress:
-            run_training(run, images, callback, is_over)
-    except KeyboardInterrupt:
-        say(console, f"interrupted; {run.progress()} is saved; resume with: {run.resume_command}")
-        raise typer.Exit(INTERRUPTED) from None
-    except WorkError as error:
-        hint = "" if "--resume" in str(error) or "diverged" in str(error) else f". Then: {run.resume_command}"
-        raise WorkError(f"{error}{hint}") from None
+    train_shown(run, images, console)
     with ConsoleCallback(console) as terminal:
         draw_training_report(run.path, terminal)
     print_result(run, console)

@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from nas.core.flag import Flag
 from nas.core.section import Section
-from nas.core.units import parse_bytes, parse_count
+from nas.core.units import parse_count
+from nas.search.config_sections import parse_limits
 
 
 def _targets(value: Any) -> Any:
@@ -17,13 +18,6 @@ def _targets(value: Any) -> Any:
         return ()
     several = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
     return tuple(sorted(parse_count(one, "MACs") for one in several))
-
-
-def _limits(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    parsers = {name: parse_bytes if str(name).endswith("bytes") else parse_count for name in value}
-    return {name: parse(value[name], str(name)) for name, parse in parsers.items() if value[name] is not None}
 
 
 class SupernetSettings(Section):
@@ -41,7 +35,7 @@ class SupernetSettings(Section):
     """Width of the band below the lowest target, as a share of it."""
     limits: Annotated[
         dict[str, float],
-        BeforeValidator(_limits),
+        BeforeValidator(parse_limits),
         Flag("--max-params", key="params", help="Maximum number of parameters: 5M."),
         Flag(
             "--max-memory",
