@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas.evaluate.proxy.distillation import Distillation, Teacher
 from nas.evaluate.proxy.precision import autocast
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class EagerStep:
         precision: the autocast type, ``None`` for float32.
         weights: weight of each class in the loss, ``(classes,)``, on the device; ``None``: all the same.
         most_norm: largest norm of all gradients together; larger ones are scaled down to it. ``None``: no limit.
+        teacher: a network from whose outputs the module learns too; ``None``: it learns from the labels alone.
+        distillation: how much of the loss is the teacher's.
 
     Attributes:
         micro_batch: largest number of images processed at once; ``None`` for the whole batch.
@@ -60,11 +63,14 @@ class EagerStep:
         precision: torch.dtype | None,
         weights: Tensor | None = None,
         most_norm: float | None = None,
+        teacher: Teacher | None = None,
+        distillation: Distillation = Distillation(),  # noqa: B008 (frozen)
     ) -> None:
         self.module, self.optimizer, self.precision = module, optimizer, precision
         self._classes, self._most_norm = classes, most_norm
         self.micro_batch = settings.micro_batch
         self._weights = weights
+        self._teacher, self.distillation = teacher, distillation
         self._loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
         self.scaler = torch.amp.GradScaler("cuda") if precision == torch.float16 else None
 
@@ -110,9 +116,18 @@ class EagerStep:
     def _add_gradients(self, images: Tensor, target: Tensor, share: float, weight: float) -> Tensor:
         """Add the gradients of a micro-batch with ``share`` of the batch's images; return its part of the loss."""
         with autocast(images.device, self.precision):
-            loss = self._loss_of(self.module(images), target) * share
+            loss = self._taught(images, self.module(images), target) * share
         self._backward(loss, weight)
         return loss.detach()
+
+    def _taught(self, images: Tensor, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss against the labels, and against the outputs of the teacher if there is one."""
+        loss = self._loss_of(logits, target)
+        if self._teacher is None:
+            return loss
+        with torch.no_grad():
+            taught = self._teacher(images)
+        return self.distillation.loss(loss, logits, taught)
 
     def _backward(self, loss: Tensor, weight: float) -> None:
         scaled = loss * weight if weight != 1.0 else loss

@@ -40,6 +40,7 @@ class SharedWeights:
         interpolation: how images are resized.
         pixel_range: the range from which deep images are scaled to 0..255; ``None``: images have 8 bits.
         reference: the space as a configuration names it.
+        largest: genes of the network with the most MACs inside the limits.
         limits: the lowest and the highest cost of its networks, by metric; ``None``: no highest.
         data: the settings of its images.
         images: identity of its images; ``None`` if it is not known.
@@ -57,6 +58,7 @@ class SharedWeights:
     interpolation: Interpolation = "bilinear"
     pixel_range: PixelRange | None = None
     reference: str = ""
+    largest: tuple[int, ...] = ()
     limits: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     images: DataIdentity | None = None
@@ -96,7 +98,7 @@ class SharedWeights:
                 tensors = {name: file.get_tensor(name) for name in names}
             if about.pop("format") != FORMAT:
                 raise ValueError("it is of another format")
-            about |= {name: tuple(about[name]) for name in ("gene_sizes", "classes", "mean", "std")}
+            about |= {name: tuple(about[name]) for name in ("gene_sizes", "classes", "mean", "std", "largest")}
             about |= {"form": Form(**about["form"])}
             about |= {"pixel_range": PixelRange(**about["pixel_range"]) if about["pixel_range"] else None}
             about |= {"limits": {metric: tuple(ends) for metric, ends in about["limits"].items()}}

@@ -39,6 +39,17 @@ def data_of_run(thing: str, source: str | None) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in _INHERITED}
 
 
+def supernet_of_run(thing: str) -> str | None:
+    """Return the supernet of the search that ``thing`` names; ``None`` if it had none, or it is not there any more.
+
+    Raises:
+        InputError: if the run's configuration cannot be read.
+    """
+    path = _run_of(thing)
+    found = None if path is None else read_config(path, "train").evaluator_options.get("supernet")
+    return found if isinstance(found, str) and is_there(expanded(found)) else None
+
+
 def check_of_run(thing: str) -> Callable[[DataIdentity], None]:
     """Return a check that images are those of the run that ``thing`` names; it raises ``InputError`` if not."""
     path = _run_of(thing)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from nas.core.changes import Changes, laid_over, with_assignments
 from nas.core.errors import InputError
-from nas.core.files import absolute_path
+from nas.core.files import absolute_path, expanded, is_there
 from nas.core.flag import RUN, WHERE, Flag
 from nas.core.section import Section, validated
 from nas.evaluate.data.load import absolute_data
@@ -18,7 +18,7 @@ from nas.evaluate.data.view import View
 from nas.training.history import Metric
 from nas.training.recipe import MODERN, TRANSFER, Recipe, load_recipe, make_recipe, recipe_from_scratch
 from nas.training.supernet.settings import SupernetSettings
-from nas.weights.file import TORCHVISION
+from nas.weights.file import NO_WEIGHTS, TORCHVISION
 
 
 class Processes(Section):
@@ -42,6 +42,10 @@ class Processes(Section):
     """How many times a training continues from its last checkpoint after a process has died."""
 
 
+def _reference(value: object) -> object:
+    return None if value == NO_WEIGHTS else value
+
+
 class TrainConfig(Section):
     """The complete configuration of a training."""
 
@@ -49,9 +53,20 @@ class TrainConfig(Section):
     """The network, or the space of a supernet."""
     init: Annotated[
         str | None,
+        BeforeValidator(_reference),
         Flag("--init", help="Weights to start from: a .safetensors file, a training's folder, torchvision; none."),
     ] = None
     """Weights to start from: a ``.safetensors`` file, a training's folder, or ``torchvision``."""
+    teacher: Annotated[
+        str | None,
+        BeforeValidator(_reference),
+        Flag(
+            "--teacher",
+            help="Network whose outputs are learned too: the folder of a training or a supernet; none.",
+        ),
+    ] = None
+    """Network whose outputs are learned too: a training's folder, a ``.safetensors`` file, ``torchvision/NAME``, or a
+    supernet's folder, whose largest network it is. ``recipe.teacher_weight`` is its share of the loss."""
     resolution: Annotated[int, Flag("--resolution", help="In pixels (default: the network's own).")] = Field(ge=1)
     """Resolution of the network's input, in pixels."""
     seed: Annotated[int, Flag("--seed")] = Field(default=0, ge=0)
@@ -97,7 +112,7 @@ def make_config(changes: Changes, recipe: str | None, assignments: Sequence[str]
         raise InputError("data.resolution: follows from --resolution and the recipe's crops; give --resolution")
     side = given.get("resolution")
     usual = recipe_from_scratch(side) if isinstance(side, int) else MODERN
-    reference = recipe or (TRANSFER if given.get("init") is not None else usual)
+    reference = recipe or (usual if given.get("init") in (None, NO_WEIGHTS) else TRANSFER)
     own = load_recipe(reference)
     make_recipe(own, reference)
     return validate(with_assignments(laid_over({"recipe": own}, changes), assignments), "the command line")
@@ -114,10 +129,10 @@ def validate(data: Mapping[str, Any], source: str) -> TrainConfig:
 
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """Return the configuration with absolute paths, so that the training can be resumed from any working directory."""
-    init = config.init
-    if init is not None and init.partition("/")[0] != TORCHVISION:
-        init = absolute_path(init)
-    changes: dict[str, Any] = {"data": absolute_data(config.data), "init": init}
+    changes: dict[str, Any] = {"data": absolute_data(config.data)}
+    for name, reference in (("init", config.init), ("teacher", config.teacher)):
+        if reference is not None and reference.partition("/")[0] != TORCHVISION and is_there(expanded(reference)):
+            changes[name] = absolute_path(reference)
     if config.supernet is not None and (config.thing.endswith((".yaml", ".yml")) or ".py:" in config.thing):
         changes["thing"] = absolute_path(config.thing)
     return config.model_copy(update=changes)

@@ -20,6 +20,7 @@ from nas.training.curves import write_curves
 from nas.training.history import better, table, value
 from nas.training.judgement import MISTAKES, judge, write_mistakes
 from nas.training.run import CURVES, HISTORY, TrainingRun
+from nas.training.teacher import teacher_of
 from nas.training.trainer import Trainer
 from nas.training.world import World
 from nas.weights.file import RESULT, WEIGHTS, Weights, find_weights, with_norm_of
@@ -59,7 +60,9 @@ def make_trainer(run: TrainingRun, data: ImageData, device: torch.device, world:
         weights.into(module, keep_head=weights.classes == data.classes)
     module = module.to(device).to(memory_format=torch.channels_last)
     normalisation = None if weights is None else (weights.mean, weights.std)
-    trainer = Trainer(module, data, config.recipe, config.resolution, normalisation, config.seed, world, config.metric)
+    teacher = teacher_of(config, data, device)
+    settings = config.recipe, config.resolution, normalisation, config.seed, world, config.metric, teacher
+    trainer = Trainer(module, data, *settings)
     if checkpoint is not None:
         trainer.restore(checkpoint)
     return trainer
@@ -115,6 +118,7 @@ def conclude(run: TrainingRun, data: ImageData, trainer: Trainer[NetworkModule])
         "images": {part: len(getattr(data, part).labels) for part in ("train", "validation", "test")},
         "data": run.config.data.source,
         "init": run.config.init,
+        "teacher": run.config.teacher,
         "seconds": trainer.history[-1]["seconds"],
         "stopped": trainer.stopped,
         "correct": pack(tested.correct),

@@ -66,6 +66,10 @@ class Recipe(Section):
     """Dropout rate in front of the classifier; unset: the network's own, which is higher in larger scaled networks."""
     drop_connect: float | None = Field(default=None, ge=0, lt=1)
     """Drop rate at the end of the linear stochastic-depth ramp; unset: the network's own rate."""
+    teacher_weight: float = Field(default=0.5, ge=0, le=1)
+    """Weight of a teacher's outputs in the loss; the rest is the labels'. A supernet's largest teaches its others."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides the logits of a teacher and of its network; above 1, improbable classes count more."""
     class_weights: bool = False
     """Weigh each class's images in the loss by the inverse of their number, so that rare classes count as much as
     frequent ones."""

@@ -76,6 +76,7 @@ def prepare_training(network: Network, config: TrainConfig, out: Path | None, ca
         way_on = f"Take the split that the weights were trained with (--set {keys}), or leave --init out"
         check_unseen(weights.seen, images, "--init", way_on)
         seen = seen.joined(weights.seen)
+    announce_teacher(config, images, callback)
     identity = DataIdentity.of(images)
     if changed := other_split(config.thing, identity):
         callback.warning(f"the search saw other images: {changed}. Its accuracies and this training's do not compare")
@@ -123,6 +124,25 @@ def load_images(config: TrainConfig, callback: Callback) -> ImageData:
     crops = f", cropped to {config.resolution} px" if config.recipe.crop == "resized" else ""
     announce_images(images, config.data.source, callback, crops)
     return images
+
+
+def announce_teacher(config: TrainConfig, images: ImageData, callback: Callback) -> None:
+    """Check that the teacher of a training fits its images, and tell the callback which network it is.
+
+    Raises:
+        InputError: if there is no such network, or it does not fit.
+    """
+    if config.teacher is None:
+        return
+    from nas.training.teacher import check_teacher, find_teacher, teacher_words
+
+    found = find_teacher(config.teacher)
+    check_teacher(found, images)
+    recipe = config.recipe
+    softened = "" if recipe.temperature == 1 else f", temperature {recipe.temperature:g}"
+    callback.message(
+        f"Teacher  {teacher_words(config.teacher, found)}: {recipe.teacher_weight:.0%} of the loss{softened}"
+    )
 
 
 def _check_fits(weights: Weights, network: Network, classes: tuple[str, ...]) -> None:

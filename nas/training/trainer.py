@@ -24,6 +24,7 @@ from nas.core.errors import InputError, WorkError
 from nas.evaluate.data.image_data import ImageData
 from nas.evaluate.predictions import Predictions
 from nas.evaluate.proxy.augmentation import mix
+from nas.evaluate.proxy.distillation import Distillation, Teacher
 from nas.evaluate.proxy.images import Images, Normalisation
 from nas.evaluate.proxy.loop import predict
 from nas.evaluate.proxy.optimizers import moving_average, set_batch_norm_momentum
@@ -59,6 +60,8 @@ class Trainer(Generic[ModuleType]):
         seed: seed of every random draw.
         world: the processes that train together.
         metric: metric of the best epoch.
+        teacher: a network from whose outputs the module learns too, which takes pixels in 0..255; ``None``: it learns
+            from the labels alone.
 
     Attributes:
         epoch: number of finished epochs.
@@ -80,6 +83,7 @@ class Trainer(Generic[ModuleType]):
         seed: int = 0,
         world: World = World(),  # noqa: B008 (frozen)
         metric: str = "accuracy",
+        teacher: Teacher | None = None,
     ) -> None:
         batches = math.ceil(len(data.train.labels) / recipe.batch_size)
         images = len(data.train.labels) // batches  # of the smallest step: an epoch is split nearly evenly
@@ -89,7 +93,7 @@ class Trainer(Generic[ModuleType]):
             )
         recipe = recipe.model_copy(update={"batch_size": images})  # the learning rate depends on the images of a step
         self.module, self.data, self.recipe, self.resolution = module, data, recipe, resolution
-        self.metric = metric
+        self.metric, self._teacher = metric, teacher
         self.seed, self.world, self.device = seed, world, next(module.parameters()).device
         self._train = Images.load(data.train, self.device)
         self.normalise = (
@@ -162,8 +166,20 @@ class Trainer(Generic[ModuleType]):
     def _make_step(self, weights: Tensor | None) -> EagerStep:
         """Return the training step, with the weight of each class; processes average their gradients in it."""
         module = self.module if self.world.size == 1 else DistributedDataParallel(self.module)
-        settings = self.recipe, len(self.data.classes), self.precision, weights, self.recipe.clip_norm
-        return EagerStep(module, self.optimizer, *settings)
+        return EagerStep(module, self.optimizer, *self._step_settings(weights, self.recipe.clip_norm))
+
+    def _step_settings(self, weights: Tensor | None, most_norm: float | None) -> tuple[Any, ...]:
+        """Return the arguments of a step after its module and its optimizer."""
+        recipe, classes = self.recipe, len(self.data.classes)
+        distillation = Distillation(recipe.teacher_weight, recipe.temperature)
+        teacher = None if self._teacher is None else self._teacher_logits
+        return recipe, classes, self.precision, weights, most_norm, teacher, distillation
+
+    def _teacher_logits(self, images: Tensor) -> Tensor:
+        """Return the teacher's logits for normalised images."""
+        assert self._teacher is not None
+        mean, scale = (one[:, None, None] for one in (self.normalise.mean, self.normalise.scale))
+        return self._teacher(images / scale + mean)
 
     def _gradients(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
         """Compute the gradients of this process's part of a batch, and average them over the processes."""

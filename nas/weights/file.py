@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WEIGHTS, RESULT = "weights.safetensors", "result.json"
 ABOUT, FORMAT = "mnas", "mnas-weights-1"
 TORCHVISION = "torchvision"
-NO_WEIGHTS = "none"  # value of --init
+NO_WEIGHTS = "none"  # value of --init and --teacher
 _HEAD = ("classifier.weight", "classifier.bias")
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
 _IMAGENET_STD = (58.395, 57.12, 57.375)

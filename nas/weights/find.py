@@ -43,6 +43,19 @@ def load_weights(thing: str, weights: str | None) -> Weights | None:
     return found
 
 
+def weights_of(reference: str) -> Weights | None:
+    """Return the weights that a reference names by itself; ``None`` for a network that has none of its own.
+
+    Args:
+        reference: a training's folder, a search with a supernet, a ``.safetensors`` file, or ``torchvision/NAME``.
+
+    Raises:
+        InputError: if there is nothing of that name.
+    """
+    name = reference.removeprefix(f"{TORCHVISION}/")
+    return load_weights(reference, None) if name == reference else find_weights(TORCHVISION, find_network(name))
+
+
 def inherited_weights(thing: str) -> Weights | None:
     """Return the weights that a search with a supernet kept for its network; ``None`` if the THING is none.
 

@@ -50,14 +50,17 @@ def test_from_a_supernet_to_a_fine_tuned_network(place: Path) -> None:
     again = run_nas("train", "run", "--epochs", "1", "--set", "recipe.learning_rate=1.0e-9", "--set",
                     "recipe.ema=null", "--batch-size", "8", "--out", "tuned", cwd=place).stdout  # fmt: skip
     assert "head kept" in again and "run/weights.safetensors" in again
+    assert "Teacher  the largest network of the supernet" in again and "50% of the loss" in again
     (row,) = history(place / "tuned")
     assert float(row["raw_top1"]) == pytest.approx(trial["metrics"]["accuracy"], abs=0.1)
     before, after = (load_file(place / name / "weights.safetensors") for name in ("run", "tuned"))
     assert (after["stem.0.weight"] - before["stem.0.weight"]).abs().max() < 1e-6
     assert "largest difference" in run_nas("export", "run", "onnx", "--out", "out", cwd=place).stdout
-    shown = run_nas("train", "run", "--init", "none", "--epochs", "1", "--batch-size", "8", "--recipe",
-                    "small-images", "--resolution", "16", "--out", "new", cwd=place).stdout  # fmt: skip
-    assert "head kept" not in shown
+    shown = run_nas("train", "run", "--init", "none", "--teacher", "tuned", "--epochs", "1", "--batch-size", "8",
+                    "--recipe", "small-images", "--resolution", "16", "--out", "new", cwd=place).stdout  # fmt: skip
+    assert "head kept" not in shown and "Teacher  'run-baseline' of" in shown
+    refused = run_nas("train", "run", "--teacher", "efficientnet_b0", "--out", "no", cwd=place, check=2)
+    assert "no weights of its own" in refused.stderr and not (place / "no").exists()
     write_images(place / "others", {"blue": 12, "green": 12, "red": 12}, side=16)
     for arguments, told in [
         (("--data", "others"), "--supernet: the images of"),

@@ -35,6 +35,7 @@ _TrainCommand = with_config_options(
     {
         "data.source": _WHAT,
         "init": _WHAT,
+        "teacher": _WHAT,
         "supernet.target_flops": _WHAT,
         "supernet.tolerance": _WHAT,
         "supernet.limits.params": _WHAT,
@@ -134,13 +135,10 @@ def _config(space: str, changes: dict[str, Any], recipe: str | None, assignments
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.recipe import supernet_recipe
     from nas.training.supernet.plan import largest_resolution
-    from nas.weights.file import NO_WEIGHTS
 
     if not changes.get("data", {}).get("source"):
         raise InputError("supernet train: --data is missing: a name that nas data list shows, or a folder or zip")
     resolution = largest_resolution(load_space(space))
     defaults: dict[str, Any] = {"thing": space, "supernet": {}, "resolution": resolution}
-    if changes.get("init") == NO_WEIGHTS:
-        changes = {**changes, "init": None}
     chosen = recipe or supernet_recipe(int(changes.get("resolution", resolution)))
     return with_absolute_paths(make_config(laid_over(defaults, changes), chosen, assignments))

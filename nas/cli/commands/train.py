@@ -34,6 +34,7 @@ TrainCommand = with_config_options(
     {
         "data.source": _WHAT,
         "init": _WHAT,
+        "teacher": _WHAT,
         "resolution": _WHAT,
         "recipe.epochs": _WHAT,
         "recipe.batch_size": _WHAT,
@@ -81,7 +82,8 @@ def train(
 ) -> None:
     """Train a network in full, or fine-tune it from weights; an interrupted training resumes bit for bit.
 
-    The network of a search with a supernet starts from its inherited weights, unless --init none is given.
+    The network of a search with a supernet starts from its inherited weights, unless --init none is given, and learns
+    from the supernet's largest network too, unless --teacher none is given.
 
     Examples:
       nas train runs/NAME --data DIR --recipe modern
@@ -93,7 +95,7 @@ def train(
     from nas.cli.display.output import make_console, say
     from nas.core.changes import laid_over, with_assignments
     from nas.core.errors import InputError
-    from nas.search.run_data import data_of_run
+    from nas.search.run_data import data_of_run, supernet_of_run
     from nas.training.run import TrainingRun
 
     console = make_console()
@@ -114,7 +116,10 @@ def train(
         raise InputError("train: expected a network, such as efficientnet_b0 or a run directory, or --resume FOLDER")
     changes = given(context)
     named = with_assignments(changes, assignments or []).get("data", {}).get("source")
-    changes = laid_over({"data": data_of_run(thing, named)}, changes)
+    known: dict[str, Any] = {"data": data_of_run(thing, named)}
+    if known["data"] and (supernet := supernet_of_run(thing)) is not None:
+        known["teacher"] = supernet
+    changes = laid_over(known, changes)
     if named is None and "source" not in changes["data"]:
         raise InputError("train: --data is missing: a name that nas data list shows, or a folder or zip of images")
     _begin(thing, changes, recipe, assignments or [], out, console)
@@ -134,7 +139,6 @@ def _begin(
     from nas.training.config import make_config, with_absolute_paths
     from nas.training.recipe import finetuning_recipe
     from nas.training.session import prepare_training
-    from nas.weights.file import NO_WEIGHTS
     from nas.weights.find import inherited_weights
 
     if "gpus_per_worker" in changes.get("workers", {}) and not changes["workers"].get("count"):
@@ -144,8 +148,6 @@ def _begin(
     if "init" not in changes and (inherited := inherited_weights(thing)) is not None:
         known |= {"init": thing, "resolution": inherited.network.resolution}
         recipe = recipe or finetuning_recipe(int(changes.get("resolution", known["resolution"])))
-    elif changes.get("init") == NO_WEIGHTS:
-        changes = {**changes, "init": None}
     changes = {**known, **changes}
     config = with_absolute_paths(make_config(changes, recipe, assignments))
     with ConsoleCallback(console) as callback:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.evaluate.supernet.supernet import Supernet
-from nas.scale.find_network import find_network
 from nas.search_spaces.genotype import genotype_of
 from nas.search_spaces.space import SearchSpace
 from nas.search_spaces.stage_table import StageTableSpace
-from nas.weights.file import TORCHVISION, Weights, find_weights
-from nas.weights.find import load_weights
+from nas.weights.file import TORCHVISION, Weights
+from nas.weights.find import weights_of
 
 _HEAD = ("classifier.weight", "classifier.bias")
 
@@ -24,9 +23,7 @@ def initial_weights(reference: str) -> Weights:
     Raises:
         InputError: if there are no such weights.
     """
-    if reference.startswith(f"{TORCHVISION}/"):
-        return find_weights(TORCHVISION, find_network(reference.partition("/")[2]))
-    found = None if reference == TORCHVISION else load_weights(reference, None)
+    found = None if reference == TORCHVISION else weights_of(reference)
     if found is None:
         raise InputError(
             f"--init: expected a training's folder, a .safetensors file or {TORCHVISION}/NAME, got '{reference}'"

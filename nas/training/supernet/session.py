@@ -16,7 +16,7 @@ from nas.evaluate.proxy.evaluator import choose_device
 from nas.training.config import TrainConfig
 from nas.training.estimate import timed_epoch
 from nas.training.run import TrainingRun, check_free
-from nas.training.session import Prepared, check_batch, load_images
+from nas.training.session import Prepared, announce_teacher, check_batch, load_images
 from nas.training.supernet.initial import initial_weights, place_of_weights
 from nas.training.supernet.plan import SupernetPlan
 from nas.training.supernet.trainer import check_recipe
@@ -53,6 +53,7 @@ def prepare_supernet(config: TrainConfig, out: Path | None, callback: Callback) 
         way_on = "Take the split that the weights were trained with, or leave --init out"
         check_unseen(weights.seen, images, "--init", way_on)
         seen = seen.joined(weights.seen)
+    announce_teacher(config, images, callback)
     prepare_device(config, device, World())
     epsilon = None if weights is None else weights.network.norm_epsilon
     trainer = new_trainer(config, images, device, World(), weights, epsilon)

@@ -48,5 +48,3 @@ class SupernetSettings(Section):
         int, Flag("--random-networks", help="Random networks of each step, besides the largest and the smallest.")
     ] = Field(default=2, ge=0)
     """Random networks of each step, besides the largest and the smallest."""
-    teacher_weight: float = Field(default=0.5, ge=0, le=1)
-    """Weight of the largest network's outputs in the loss of the other networks; the rest is the labels'."""

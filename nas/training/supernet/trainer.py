@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nas.core.errors import InputError
 from nas.core.records import Architecture
 from nas.evaluate.data.image_data import ImageData
+from nas.evaluate.proxy.distillation import Teacher
 from nas.evaluate.proxy.images import Images
 from nas.evaluate.proxy.step import EagerStep
 from nas.evaluate.supernet.calibration import calibrated
@@ -41,7 +42,8 @@ class SupernetTrainer(Trainer[Supernet]):
         supernet: the supernet, on its device.
         plan: its networks.
         networks: the networks of each step.
-        data, recipe, resolution, normalisation, seed, world, metric: as of ``Trainer``.
+        data, recipe, resolution, normalisation, seed, world, metric, teacher: as of ``Trainer``; the teacher teaches
+            the largest network.
 
     Raises:
         InputError: if the recipe has settings that need the layers of one network.
@@ -59,10 +61,11 @@ class SupernetTrainer(Trainer[Supernet]):
         seed: int = 0,
         world: World = World(),  # noqa: B008 (frozen)
         metric: str = "accuracy",
+        teacher: Teacher | None = None,
     ) -> None:
         check_recipe(recipe)
         self.plan, self.networks = plan, networks
-        super().__init__(supernet, data, recipe, resolution, normalisation, seed, world, metric)
+        super().__init__(supernet, data, recipe, resolution, normalisation, seed, world, metric, teacher)
         drawn = self._drawn(np.random.default_rng([seed, _SANDWICH]))
         self.judged = {"largest": plan.largest, "smallest": plan.smallest, "random": drawn}
 
@@ -107,11 +110,8 @@ class SupernetTrainer(Trainer[Supernet]):
         ]
 
     def _make_step(self, weights: Tensor | None) -> EagerStep:
-        classes = len(self.data.classes)
-        settings = self.recipe, classes, self.precision, weights, self.recipe.clip_norm or MOST_NORM
-        step = SandwichStep(self.module, self.optimizer, *settings)
-        step.teacher_weight = self.networks.teacher_weight
-        return step
+        settings = self._step_settings(weights, self.recipe.clip_norm or MOST_NORM)
+        return SandwichStep(self.module, self.optimizer, *settings)
 
     def _gradients(self, images: Tensor, targets: Tensor, share: float) -> Tensor:
         """Compute the gradients of a sandwich, whose networks are the same in all processes."""

@@ -26,6 +26,7 @@ from nas.training.supernet.initial import initial_weights, place_of_weights, pla
 from nas.training.supernet.plan import SupernetPlan
 from nas.training.supernet.settings import SupernetSettings
 from nas.training.supernet.trainer import SupernetTrainer
+from nas.training.teacher import teacher_of
 from nas.training.world import World
 from nas.weights.file import RESULT, Weights
 
@@ -89,6 +90,7 @@ def new_trainer(
         config.seed,
         world,
         config.metric,
+        teacher_of(config, data, device),
     )
 
 
@@ -110,6 +112,7 @@ def save_best(run: TrainingRun, data: ImageData, trainer: SupernetTrainer) -> No
         recipe.interpolation,
         data.pixel_range,
         run.config.thing,
+        trainer.plan.largest.genes,
         {limit.metric: (limit.low, limit.high if math.isfinite(limit.high) else None) for limit in trainer.plan.limits},
         run.config.data.model_dump(mode="json") | {"resolution": run.config.data_settings().resolution},
         run.images,

@@ -18,6 +18,7 @@ from nas.evaluate.cost.known_costs import KnownCosts
 from nas.evaluate.cost.make_domain import limited_domain
 from nas.evaluate.cost.table import CostTable
 from nas.evaluate.objective.limits import Limit, Limits
+from nas.evaluate.proxy.distillation import Distillation
 from nas.evaluate.proxy.small_maps import use_small_maps
 from nas.evaluate.supernet.affordable import affordable_parts
 from nas.evaluate.supernet.ends import largest_and_smallest
@@ -285,7 +286,7 @@ def test_a_step_trains_the_largest_on_labels_and_the_others_on_its_outputs_too(s
     labels = torch.tensor([0, 2])
     generators = [torch.manual_seed(3).get_state() for _ in range(2)]
     step = sandwich(supernet, [largest, smallest])
-    step.teacher_weight = share
+    step.distillation = Distillation(weight=share)
     loss = step.gradients(IMAGES, labels)
     gradients = {name: tensor.grad for name, tensor in supernet.named_parameters()}
     supernet.zero_grad()
