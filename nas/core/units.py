@@ -104,6 +104,19 @@ def format_quantity(value: float) -> str:
     return f"{value:g}"
 
 
+def short_quantity(value: float) -> str:
+    """Write a count as people do, with its unit and without trailing zeros; it reads as the same count.
+
+    Examples:
+        >>> short_quantity(4e6), short_quantity(1_830_000_000), short_quantity(960)
+        ('4M', '1.83G', '960')
+    """
+    for unit in ("T", "G", "M", "K"):
+        if abs(value) >= _COUNT[unit]:
+            return f"{value / _COUNT[unit]:.10g}{unit}"
+    return f"{value:g}"
+
+
 def count_words(count: int, noun: str) -> str:
     """Write a count with its noun.
 

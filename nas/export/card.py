@@ -13,7 +13,8 @@ from nas.evaluate.cost.exact import cost_by_part, network_cost
 from nas.export.export import CARD_MARK, Exported
 from nas.search_spaces.network import Network
 from nas.search_spaces.parts import Head, Stage, Stem
-from nas.weights.file import RESULT, WEIGHTS, Weights
+from nas.weights.file import RESULT, Weights
+from nas.weights.names import WEIGHTS
 
 
 def model_card(thing: str, weights: Weights, trained: bool, exported: Sequence[Exported], command: str) -> str:

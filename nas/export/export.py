@@ -28,7 +28,8 @@ from nas.export.python_source import python_source
 from nas.search_spaces.module import build
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_to_yaml
-from nas.weights.file import WEIGHTS, Weights
+from nas.weights.file import Weights
+from nas.weights.names import WEIGHTS
 
 FORMATS = ("onnx", "pt2", "py", "yaml", "torchvision", "timm")
 _ALWAYS = FORMATS[:4]

@@ -55,7 +55,8 @@ class ObjectiveSettings(Section):
     """The targets of the reward, and the limits on costs."""
 
     target_flops: Annotated[
-        Count, Flag("--target-flops", help="Target in MACs at the deployment resolution: 400M, 0.4G, 4e8.")
+        Count,
+        Flag("--target-flops", help="Target in MACs at the deployment resolution: 400M; a list with --supernet."),
     ] = None
     """Target T in MACs at the deployment resolution, for instance ``400M``."""
     tolerance: Annotated[

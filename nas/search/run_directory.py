@@ -178,19 +178,24 @@ class Run:
         state = read_mapping(self.path / "controller.json")
         return state if set(keys) <= set(state) else None
 
-    def write_front(self, front: Sequence[Trial]) -> Path:
-        """Write ``front.csv``: the front's trials with their metrics, genes and choices."""
+    def write_front(self, front: Sequence[Trial], weights: Mapping[int, str] | None = None) -> Path:
+        """Write ``front.csv``: the front's trials with their metrics, genes and choices.
+
+        ``weights`` are the files of their inherited weights, by the trials' numbers; ``None``: there are none.
+        """
         leading = {name: place for place, name in enumerate(("accuracy", "macs", "params"))}
         found = {name for trial in front for name in trial.metrics}
         names = sorted(found, key=lambda name: (leading.get(name, len(leading)), name))
         choices = list(front[0].choices) if front else []
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["number", "reward", *names, "genes", *choices])
+        kept = [] if weights is None else ["weights"]
+        writer.writerow(["number", "reward", *names, *kept, "genes", *choices])
         for trial in front:
             metrics = [trial.metrics.get(name, "") for name in names]
             genes = " ".join(str(gene) for gene in trial.architecture.genes)
-            writer.writerow([trial.number, trial.reward, *metrics, genes, *trial.choices.values()])
+            own = [] if weights is None else [weights.get(trial.number, "")]
+            writer.writerow([trial.number, trial.reward, *metrics, *own, genes, *trial.choices.values()])
         return self.write("front.csv", text.getvalue())
 
     def write(self, name: str, text: str) -> Path:

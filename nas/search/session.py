@@ -6,8 +6,8 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -32,9 +32,17 @@ from nas.search.inputs import keep_inputs, resolve_inputs
 from nas.search.run_directory import Run, check_free
 from nas.search.run_log import LogCallback, log_file, termination_as_interrupt
 from nas.search.run_trials import controller_of, run_trials
-from nas.search.shared_weights import check_images, forget_weights, keep_weights, views_of
+from nas.search.shared_weights import (
+    FRONT_WEIGHTS,
+    check_images,
+    forget_weights,
+    keep_weights,
+    views_of,
+    weights_of_front,
+)
 from nas.search.time_budget import TimeAccount, TimeBudget
 from nas.search_spaces import space as spaces
+from nas.weights.names import WEIGHTS
 
 _log = logging.getLogger("nas")
 _FEW_IMAGES = 100  # with fewer validation images, one image changes accuracies by more than 1%
@@ -44,13 +52,32 @@ class SearchInterrupted(KeyboardInterrupt):
     """Raised when a search was interrupted. Its finished trials are saved, and the callbacks have been called."""
 
 
-def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallback] = ()) -> tuple[Run, Baseline]:
+@dataclass(frozen=True)
+class Together:
+    """What several searches share.
+
+    Attributes:
+        images: their images.
+        pool: returns their workers.
+    """
+
+    images: ImageData | None
+    pool: PoolStarter
+
+
+def begin(
+    config: RunConfig,
+    out: Path | None,
+    callbacks: Sequence[SearchCallback] = (),
+    together: Together | None = None,
+) -> tuple[Run, Baseline]:
     """Begin a run and conclude it.
 
     Args:
         config: the configuration, with absolute paths.
         out: the run's directory, which must be empty or absent; ``None``: ``runs/SPACE-TIME``.
         callbacks: callbacks that observe the search.
+        together: images and workers of several searches; ``None``: the search has its own.
 
     Raises:
         InputError: if the configuration has a mistake, before any work.
@@ -67,7 +94,7 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
         check_free(out)
     controller_of(setup)  # mistakes in its options are reported before anything is written
     _check_time_budget(config)
-    data = read_images(setup, CallbackList(callbacks))
+    data = read_images(setup, CallbackList(callbacks)) if together is None else together.images
     identity = None if data is None else DataIdentity.of(data)
     run = Run.create(
         path if out is not None else claimed_folder(path),
@@ -77,7 +104,7 @@ def begin(config: RunConfig, out: Path | None, callbacks: Sequence[SearchCallbac
         identity,
     )
     try:
-        return run, _run_and_conclude(setup, run, data, callbacks)
+        return run, _run_and_conclude(setup, run, data, callbacks, together)
     except InputError:
         run.discard()
         raise
@@ -89,6 +116,7 @@ def resume(
     callbacks: Sequence[SearchCallback] = (),
     accept_changes: bool = False,
     trust_code: bool = False,
+    together: Together | None = None,
 ) -> tuple[Run, Baseline]:
     """Run the missing trials of a run, and conclude it again.
 
@@ -100,6 +128,7 @@ def resume(
         callbacks: callbacks that observe the search.
         accept_changes: whether to go on with a space, evaluator or controller that was edited since the run began.
         trust_code: whether to run the copies of the user's code in the run's directory if the originals are gone.
+        together: as in ``begin``.
 
     Raises:
         InputError: if there is no run, the changes do not fit it, or its inputs or images have changed.
@@ -122,7 +151,10 @@ def resume(
     count = "" if config.is_open_ended else f" of {config.trials}"
     words = f"; {count_words(again, 'failed trial')} will be run again" if again else ""
     callback.message(f"Resuming {run.path}: {len(run.trials) - again}{count} trials are done{words}")
-    data = read_images(setup, callback, run.keep_images) if left > 0 else None
+    if together is not None:
+        data = together.images
+    else:
+        data = read_images(setup, callback, run.keep_images) if left > 0 else None
     if again:
         run.set_failed_aside()
     if inputs.edited:
@@ -130,7 +162,7 @@ def resume(
     kept = {name: getattr(config, name) for name in ("trials", "budget", "confirm", "control", "report", "tracking")}
     if any(getattr(run.config, name) != value for name, value in kept.items()):
         run.update_config(run.config.model_copy(update=kept))  # changes of ``workers`` hold for this process only
-    return run, _run_and_conclude(setup, run, data, callbacks)
+    return run, _run_and_conclude(setup, run, data, callbacks, together)
 
 
 def read_images(
@@ -237,9 +269,11 @@ def _run_and_conclude(
     run: Run,
     data: ImageData | None,
     callbacks: Sequence[SearchCallback],
+    together: Together | None,
 ) -> Baseline:
     callback = CallbackList([LogCallback(setup.evaluator.is_instant), *callbacks])
-    workers = search_pool(setup, data, callback, run.keep_images)
+    own = nullcontext(together.pool) if together is not None else None
+    workers = own or search_pool(setup, data, callback, run.keep_images)
     with log_file(run, callback), termination_as_interrupt(), workers as pool:
         for line in data.skipped if data else ():
             _log.info("unreadable image left out: %s", line)
@@ -276,13 +310,21 @@ def _run_and_conclude(
 def _with_weights(
     setup: Setup, run: Run, data: ImageData | None, baseline: Baseline, shared: SharedWeightsSettings
 ) -> Baseline:
-    """Write the inherited weights of the baseline, and return it with their file."""
+    """Write the inherited weights of the baseline and of the front, and return the baseline with their files."""
     images = data or read_images(setup, SILENT)
     if images is None or baseline.network is None:
         return baseline
-    device, architecture = setup.config.workers.train_device, baseline.trial.architecture
-    kept = keep_weights(run.path, shared, setup.space, architecture, baseline.network, images, device)
-    return replace(baseline, files=[*baseline.files, kept])
+    names = weights_of_front(baseline.trial, baseline.front)
+    kept = {baseline.trial.number: (baseline.trial.architecture, baseline.network)}
+    for trial in baseline.front:
+        if trial.number not in kept and (network := spaces.decode(setup.space, trial.architecture)) is not None:
+            name = f"{run.path.resolve().name}-trial-{trial.number}"
+            kept[trial.number] = trial.architecture, replace(network, name=name)
+    files = {run.path / names[number]: found for number, found in kept.items()}
+    keep_weights(files, shared, setup.space, images, setup.config.workers.train_device)
+    run.write_front(baseline.front, names)
+    written = [run.path / WEIGHTS, *([run.path / FRONT_WEIGHTS] if len(files) > 1 else [])]
+    return replace(baseline, files=[*baseline.files, *written])
 
 
 def _warn_of_chance(accuracy: float, data: ImageData, callback: Callback) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.core.changes import Changes, laid_over
 from nas.core.errors import InputError
-from nas.core.records import Architecture
+from nas.core.records import Architecture, Trial
 from nas.core.units import format_quantity
 from nas.evaluate.data.identity import DataIdentity, check_same_images
 from nas.evaluate.data.image_data import ImageData
@@ -19,11 +20,15 @@ from nas.evaluate.objective.limits import Limit, Limits
 from nas.evaluate.supernet.settings import SharedWeightsSettings
 from nas.search_spaces.network import Network
 from nas.search_spaces.space import SearchSpace
+from nas.weights.names import WEIGHTS
 
 if TYPE_CHECKING:
     from nas.evaluate.supernet.file import SharedWeights
 
 _KEY = "supernet"
+FRONT_WEIGHTS = "weights"
+"""Folder in a run's directory: the inherited weights of the other networks of its front, by the numbers of their
+trials."""
 
 
 def with_supernet(changes: Changes) -> dict[str, Any]:
@@ -53,10 +58,15 @@ def read_about(reference: str) -> SharedWeights:
 
 
 def forget_weights(folder: Path) -> None:
-    """Remove the weights of an earlier baseline from a run's directory."""
-    from nas.weights.file import WEIGHTS
-
+    """Remove the weights of an earlier baseline and front from a run's directory."""
     (folder / WEIGHTS).unlink(missing_ok=True)
+    shutil.rmtree(folder / FRONT_WEIGHTS, ignore_errors=True)
+
+
+def weights_of_front(baseline: Trial, front: Sequence[Trial]) -> dict[int, str]:
+    """Return the files of the weights of a baseline and a front in the run's directory, by the trials' numbers."""
+    names = {trial.number: f"{FRONT_WEIGHTS}/{trial.number}.safetensors" for trial in front}
+    return {**names, baseline.number: WEIGHTS}
 
 
 def within(weights: SharedWeights, limits: Limits) -> Limits:
@@ -114,53 +124,47 @@ def check_images(settings: SharedWeightsSettings, data: ImageData, source: str) 
 
 
 def keep_weights(
-    folder: Path,
+    files: Mapping[Path, tuple[Architecture, Network]],
     settings: SharedWeightsSettings,
     space: SearchSpace,
-    architecture: Architecture,
-    network: Network,
     data: ImageData,
     device: str = "auto",
-) -> Path:
-    """Write the inherited weights of a network, with statistics of its own, into a run's directory.
+) -> None:
+    """Write the inherited weights of networks, each with statistics of its own.
 
     Args:
-        folder: the run's directory.
+        files: the files to write, each with the network's genotype and its stage table.
         settings: the supernet.
         space: its space.
-        architecture: the network's genotype.
-        network: its stage table.
         data: the images.
         device: ``auto``, ``cpu`` or ``cuda``.
 
-    Returns:
-        The file.
-
     Raises:
-        WorkError: if it cannot be written.
+        WorkError: if one cannot be written.
     """
     from nas.evaluate.supernet.evaluator import SupernetEvaluator
     from nas.evaluate.supernet.file import SharedWeights, supernet_file
-    from nas.weights.file import WEIGHTS, Weights
+    from nas.weights.file import Weights
 
-    weights = SharedWeights.read(supernet_file(settings.supernet))
+    about = SharedWeights.read(supernet_file(settings.supernet), with_tensors=False)
     evaluator = SupernetEvaluator(settings, space, data, device)
-    statistics = evaluator.calibrated(architecture).statistics
-    tensors = {**evaluator.supernet.extract(architecture).state_dict(), **statistics}
-    trained = evaluator.supernet.network(architecture)  # with the supernet's BatchNorm settings
-    head = replace(trained.head, dropout=network.head.dropout)
-    named = replace(trained, name=network.name, drop_connect=network.drop_connect, head=head)
-    Weights(
-        named,
-        tensors,
-        weights.classes,
-        weights.mean,
-        weights.std,
-        weights.crop_share,
-        "the supernet",
-        interpolation=weights.interpolation,
-        pixel_range=weights.pixel_range,
-        images=weights.images,
-        seen=weights.seen,
-    ).save(folder / WEIGHTS)
-    return folder / WEIGHTS
+    for path, (architecture, network) in files.items():
+        statistics = evaluator.calibrated(architecture).statistics
+        tensors = {**evaluator.supernet.extract(architecture).state_dict(), **statistics}
+        trained = evaluator.supernet.network(architecture)  # with the supernet's BatchNorm settings
+        head = replace(trained.head, dropout=network.head.dropout)
+        named = replace(trained, name=network.name, drop_connect=network.drop_connect, head=head)
+        path.parent.mkdir(exist_ok=True)
+        Weights(
+            named,
+            tensors,
+            about.classes,
+            about.mean,
+            about.std,
+            about.crop_share,
+            "the supernet",
+            interpolation=about.interpolation,
+            pixel_range=about.pixel_range,
+            images=about.images,
+            seen=about.seen,
+        ).save(path)

@@ -23,7 +23,8 @@ from nas.training.run import CURVES, HISTORY, TrainingRun
 from nas.training.teacher import teacher_of
 from nas.training.trainer import Trainer
 from nas.training.world import World
-from nas.weights.file import RESULT, WEIGHTS, Weights, find_weights, with_norm_of
+from nas.weights.file import RESULT, Weights, find_weights, with_norm_of
+from nas.weights.names import WEIGHTS
 
 
 def trained_network(network: Network, config: TrainConfig, classes: int, weights: Weights | None) -> Network:

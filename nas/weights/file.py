@@ -20,11 +20,12 @@ from nas.evaluate.data.settings import CROP_SHARE
 from nas.evaluate.data.view import Interpolation
 from nas.search_spaces.network import Network
 from nas.search_spaces.yaml_format import network_from_dict, network_to_dict
+from nas.weights.names import WEIGHTS
 
 if TYPE_CHECKING:
     from nas.search_spaces.module import NetworkModule
 
-WEIGHTS, RESULT = "weights.safetensors", "result.json"
+RESULT = "result.json"
 ABOUT, FORMAT = "mnas", "mnas-weights-1"
 TORCHVISION = "torchvision"
 NO_WEIGHTS = "none"  # value of --init and --teacher

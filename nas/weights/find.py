@@ -7,7 +7,8 @@ from nas.core.files import expanded
 from nas.evaluate.supernet.file import SHARED
 from nas.scale.find_network import find_network
 from nas.search_spaces.module import NetworkModule, build
-from nas.weights.file import TORCHVISION, WEIGHTS, Weights, find_weights, random_weights
+from nas.weights.file import TORCHVISION, Weights, find_weights, random_weights
+from nas.weights.names import WEIGHTS
 
 
 def load_weights(thing: str, weights: str | None) -> Weights | None:

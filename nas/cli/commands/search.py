@@ -67,6 +67,8 @@ def search(
       nas search --target-flops 400M --data DIR --trials 100
 
       nas search --resume runs/NAME --trials 200
+
+      nas search --supernet supernets/NAME --target-flops 4M,8M,16M
     """
     from nas.cli import search_run
     from nas.core.errors import InputError
@@ -84,4 +86,4 @@ def search(
         raise InputError(
             f"--resume: a run keeps its configuration; it takes only {', '.join(taken)}, not {', '.join(wrong)}"
         )
-    search_run.resume(resume, given(context), accept_changes, trust_code)
+    search_run.go_on(resume, given(context), accept_changes, trust_code)

@@ -128,6 +128,48 @@ def train(
     print_supernet_result(run, console)
 
 
+@app.command("family")
+@guarded
+def family(
+    supernet: Annotated[str, typer.Argument(help="The folder of nas supernet train.")],
+    targets: Annotated[str, typer.Option(help="Budgets in MACs: 2M,4M,8M.", rich_help_panel=_WHAT)],
+    out: Annotated[Path, typer.Option(help="A new folder.", rich_help_panel=_RUN)],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Networks that each search scores.", rich_help_panel=_RUN)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Ray workers; 0: this process.", rich_help_panel=_WHERE)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=_RUN)] = 0,
+    quiet: Quiet = False,  # noqa: ARG001 (applied by its callback)
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Find a network for each of several budgets, beside the compound scaling of the smallest.
+
+    It is nas search with a list of targets, which has more options.
+
+    Examples:
+      nas supernet family supernets/mine --targets 2M,4M,8M --out family
+    """
+    import sys
+    from contextlib import nullcontext, redirect_stdout
+
+    from nas.cli import budgets_run
+    from nas.search.budgets import parse_targets
+    from nas.search.config import load_config, with_absolute_paths
+
+    values: dict[str, Any] = {"evaluator": {"supernet": supernet}, "seed": seed}
+    values |= {} if trials is None else {"trials": trials}
+    values |= {} if workers is None else {"workers": {"count": workers}}
+    config = with_absolute_paths(load_config(None, values, []))
+    with redirect_stdout(sys.stderr) if json else nullcontext():
+        members = budgets_run.start(config, parse_targets(targets, "--targets"), out)
+    if json:
+        from nas.cli.display.output import print_json
+
+        print_json([member.row() for member in members])
+
+
 def _config(space: str, changes: dict[str, Any], recipe: str | None, assignments: list[str]) -> Any:
     from nas.core.changes import laid_over
     from nas.core.errors import InputError
