@@ -3,11 +3,14 @@
     python -m benchmarks.worth_it run --folders 5x256 --targets 5M --minutes 30 --seeds 3
     python -m benchmarks.supernet run --folders 5x256 --targets 5M --minutes 30 --seeds 3
     python -m benchmarks.supernet table
+    python -m benchmarks.supernet cost --space small-images --target-flops 4M,8M --data digits
 
 The other arms, the folders and the lines are those of ``benchmarks.worth_it``. The supernet's arm has all cores and the
 whole time for itself: 45% for the training of the supernet of ``own-images`` inside the band of the target, 15% for a
 search by the default controller, the rest for the training of its network from the inherited weights. Both trainings
 have the recipe of ``nas make``; from inherited weights, the learning rate is half of it.
+
+``cost`` compares a step of the supernet with one of its largest network alone, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ from typing import Any
 from benchmarks.worth_it import JOURNAL, compared, key_of, make_folder, rows_of, trained_row
 from nas.core.callback import SILENT
 from nas.core.cores import available_cores
+from nas.search_spaces import space as spaces
 
 _ARM, _SPACE, _RESOLUTION = "supernet", "own-images", 32
 _TRAINING_SHARE, _SEARCH_SHARE = 0.45, 0.15
 _RATE = 0.5  # of the learning rate, from inherited weights
+_WARM_UP, _STEPS = 4, 12  # of a comparison of single steps
 _BESIDE = 1.15  # factor on the time of a process beside which others train
 
 
@@ -132,10 +137,74 @@ def table(arguments: argparse.Namespace) -> None:
         print(text)
 
 
+def cost(arguments: argparse.Namespace) -> None:
+    """Print params, seconds of a step and memory of a supernet and of its largest network alone."""
+    rows = {}
+    for kind in ("supernet", "largest"):
+        command = [sys.executable, "-m", "benchmarks.supernet", "step", "--kind", kind, "--space", arguments.space]
+        command += ["--target-flops", arguments.target_flops, "--data", arguments.data]
+        rows[kind] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        print(kind, json.dumps(rows[kind]), flush=True)
+    ratios = {name: round(rows["supernet"][name] / rows["largest"][name], 2) for name in rows["supernet"]}
+    print("ratio", json.dumps(ratios))
+
+
+def step(arguments: argparse.Namespace) -> None:
+    """Time training steps of one of the two in this process, on one thread, and print a JSON line."""
+    import torch
+
+    from nas.core.cpu_tuning import tune_for_training
+    from nas.evaluate.data.load import load_data
+    from nas.search_spaces.catalogue import load_space
+    from nas.search_spaces.module import build
+    from nas.training.config import make_config
+    from nas.training.recipe import SUPERNET
+    from nas.training.supernet.plan import SupernetPlan, largest_resolution
+    from nas.training.supernet.work import new_trainer
+    from nas.training.trainer import Trainer
+    from nas.training.world import World
+
+    tune_for_training()
+    torch.set_num_threads(1)
+    resolution = largest_resolution(load_space(arguments.space))
+    values = {"thing": arguments.space, "resolution": resolution, "data": {"source": arguments.data}}
+    config = make_config({**values, "supernet": {"target_flops": arguments.target_flops}}, SUPERNET, [])
+    images = load_data(config.data_settings(), views=config.views())
+    assert config.supernet is not None
+    if arguments.kind == "supernet":
+        trainer: Trainer[Any] = new_trainer(config, images, torch.device("cpu"), World())
+    else:
+        plan = SupernetPlan.of(arguments.space, config.supernet)
+        network = spaces.decode(plan.space, plan.largest)
+        assert network is not None
+        module = build(network.at(resolution=resolution, classes=len(images.classes)))
+        recipe = config.recipe
+        trainer = Trainer(module.to(memory_format=torch.channels_last), images, recipe, resolution)
+    trainer.time_steps(_WARM_UP)
+    start = time.perf_counter()
+    trainer.time_steps(_STEPS)
+    seconds = (time.perf_counter() - start) / _STEPS
+    params = sum(parameter.numel() for parameter in trainer.module.parameters())
+    print(json.dumps({"params": params, "step_ms": round(1000 * seconds, 1), "peak_mib": _peak_mib()}))
+
+
+def _peak_mib() -> float:
+    import resource
+
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
+    for name, work in (("cost", cost), ("step", step)):
+        one = commands.add_parser(name)
+        one.set_defaults(work_of=work)
+        one.add_argument("--space", default="small-images")
+        one.add_argument("--target-flops", default="4M,8M")
+        one.add_argument("--data", default="digits")
+        one.add_argument("--kind", default="supernet", choices=["supernet", "largest"])
     for name, work in (("run", run), ("table", table)):
         one = commands.add_parser(name)
         one.set_defaults(work_of=work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from nas.core.records import Trial
 from nas.core.units import count_words, format_quantity
@@ -15,8 +16,11 @@ from nas.report.layout import Page, PageSection, Table
 from nas.report.onward import family_section, grid_section, repeat_section
 from nas.report.random_search import random_search
 from nas.report.search_charts import front_chart, hours_chart, progress_chart
+from nas.report.supernet import supernet_section
 from nas.report.tower import tower_chart
 from nas.search.config_objective import budget
+from nas.search.shared_weights import weights_of_front
+from nas.weights.names import WEIGHTS
 
 _FRONT_ROWS = 60
 _WORDS = {
@@ -37,6 +41,7 @@ def make_page(facts: Facts, version: str, against: Facts | None = None) -> Page:
         _baseline(facts),
         _search(facts, against),
         choices_section(facts),
+        supernet_section(facts),
         trust_section(facts),
         failures_section(facts),
     )
@@ -154,8 +159,11 @@ def _found(facts: Facts) -> PageSection:
     columns = ["trial", "accuracy", *measured, "reward"]
     heads = tuple(_WORDS.get(name, name) for name in columns)
     rows = [[_cell(trial, name) for name in columns] for trial in _spread(front, _FRONT_ROWS)]
+    if facts.config.has_supernet and facts.result is not None:
+        heads, files = (*heads, "weights"), weights_of_front(facts.result.number, front)
+        rows = [[*row, _kept(facts.path / files[int(row[0])])] for row in rows]
     some = "" if len(front) <= _FRONT_ROWS else f": {_FRONT_ROWS} of {len(front)}, evenly spread; all are in front.csv"
-    table = Table(f"The Pareto front{some}", heads, rows, heads[1:], folded=True)
+    table = Table(f"The Pareto front{some}", heads, rows, heads[1 : len(columns)], folded=True)
     tables = (_budget(facts), *((table,) if front else ()))
     return PageSection("front", "Budget and result", charts=(chart,) if chart else (), tables=tables)
 
@@ -167,6 +175,11 @@ def _cell(trial: Trial, name: str) -> str:
         return "" if trial.reward is None else f"{trial.reward:.4f}"
     value = trial.metrics.get(name)
     return "" if value is None else f"{value:.2%}" if name == "accuracy" else _number(value)
+
+
+def _kept(path: Path) -> str:
+    """Return the place of a network's weights in the run's directory; empty if they were not kept."""
+    return "" if not path.is_file() else path.name if path.name == WEIGHTS else f"{path.parent.name}/{path.name}"
 
 
 def _spread(trials: Sequence[Trial], most: int) -> list[Trial]:

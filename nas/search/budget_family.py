@@ -160,7 +160,7 @@ def _front(runs: Mapping[float, Path]) -> list[dict[str, Any]]:
         result, trials = Result.read(path), {trial.number: trial for trial in read_trials(path)}
         assert result is not None
         front = [trials[number] for number in result.front]
-        files = weights_of_front(trials[result.number], front)
+        files = weights_of_front(result.number, front)
         known += [(target, path, files, trial) for trial in front]
     rows = []
     for index in pareto_front([trial.metrics for *_, trial in known]):

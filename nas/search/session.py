@@ -314,7 +314,7 @@ def _with_weights(
     images = data or read_images(setup, SILENT)
     if images is None or baseline.network is None:
         return baseline
-    names = weights_of_front(baseline.trial, baseline.front)
+    names = weights_of_front(baseline.trial.number, baseline.front)
     kept = {baseline.trial.number: (baseline.trial.architecture, baseline.network)}
     for trial in baseline.front:
         if trial.number not in kept and (network := spaces.decode(setup.space, trial.architecture)) is not None:

@@ -63,10 +63,10 @@ def forget_weights(folder: Path) -> None:
     shutil.rmtree(folder / FRONT_WEIGHTS, ignore_errors=True)
 
 
-def weights_of_front(baseline: Trial, front: Sequence[Trial]) -> dict[int, str]:
+def weights_of_front(baseline: int, front: Sequence[Trial]) -> dict[int, str]:
     """Return the files of the weights of a baseline and a front in the run's directory, by the trials' numbers."""
     names = {trial.number: f"{FRONT_WEIGHTS}/{trial.number}.safetensors" for trial in front}
-    return {**names, baseline.number: WEIGHTS}
+    return {**names, baseline: WEIGHTS}
 
 
 def within(weights: SharedWeights, limits: Limits) -> Limits:

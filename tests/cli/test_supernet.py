@@ -40,8 +40,11 @@ def test_from_a_supernet_to_a_fine_tuned_network(place: Path) -> None:
     assert macs["smallest"] < macs["largest"] and macs["smallest"] <= macs["random"] <= macs["largest"]
     shown = run_nas(
         "search", "--supernet", "net", "--trials", "5", "--workers", "0", "--controller", "random", "--out", "run",
-        cwd=place,
+        "--report", cwd=place,
     ).stdout  # fmt: skip
+    page = (place / "run" / "report.html").read_text()
+    assert "All networks were scored with the weights of one supernet" in page and "weights.safetensors" in page
+    assert "has not been measured; nas trust --supernet" in page
     assert "with the supernet's weights; not used by the search" in shown and "run/weights.safetensors" in shown
     assert "train run --data" in shown and "Worth it?" not in shown
     assert all(trial["status"] == "ok" for trial in read_trials(place / "run"))

@@ -130,7 +130,12 @@ def trust(
     if supernet is not None:
         inherited = _inherited(supernet, setup, plan, folder, images, identities[0].digest, callback)
         report["supernet"] = inherited.as_json()
-    write_whole(folder / REPORT, json_library.dumps(report, indent=2) + "\n")
+    text = json_library.dumps(report, indent=2) + "\n"
+    write_whole(folder / REPORT, text)
+    if supernet is not None:
+        from nas.evaluate.supernet.file import supernet_file
+
+        write_whole(supernet_file(str(supernet)).parent / REPORT, text)  # for the pages of searches with it
     if json:
         print_json(report)
         return
