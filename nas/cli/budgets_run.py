@@ -13,6 +13,7 @@ from nas.cli.display.family_table import print_family
 from nas.cli.display.output import make_console, say, say_files, say_next
 from nas.cli.guard import INTERRUPTED
 from nas.core.program import program
+from nas.core.user_code import trusted_run
 from nas.search.budget_family import FamilyMember, family_of, write_tables
 from nas.search.budgets import Budgets, search_budgets
 from nas.search.config import RunConfig
@@ -58,7 +59,8 @@ def run(budgets: Budgets) -> list[FamilyMember]:
     if budgets.config.report:
         from nas.report.several import write_several  # loads matplotlib
 
-        files += write_several(list(runs.values()), budgets.path / _PAGE)
+        with trusted_run():  # the user's own
+            files += write_several(list(runs.values()), budgets.path / _PAGE)
     console.print()
     print_family(members, console)
     say_files(console, [*runs.values(), *files])

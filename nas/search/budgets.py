@@ -79,8 +79,10 @@ class Budgets:
         about = read_mapping(path / BUDGETS)
         if not about:
             return None
-        targets = tuple(float(target) for target in about.get("targets", ()))
-        return cls(path, validate_config(about.get("config", {}), str(path / BUDGETS)), targets)
+        targets, where = about.get("targets"), str(path / BUDGETS)
+        if not isinstance(targets, list) or not targets or not all(isinstance(one, int | float) for one in targets):
+            raise InputError(f"{where}: expected 'targets' in MACs, got {targets!r:.60}; begin a new folder")
+        return cls(path, validate_config(about.get("config", {}), where), tuple(map(float, targets)))
 
 
 def targets_of(changes: Changes) -> tuple[float, ...]:

@@ -183,6 +183,9 @@ class WandbCallback(SearchCallback):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Log the run's tables and files, also after an exception or interrupt."""
+        self._end()
+
+    def _end(self) -> None:
         if self._log is None:
             return
         told = self._log.close([self._log.run.path / name for name in _FILES])
@@ -192,7 +195,9 @@ class WandbCallback(SearchCallback):
             self._outcome.message(told)
 
     def search_prepared(self, setup: Setup, run: Run) -> None:  # noqa: ARG002
-        """Start the log, if the configuration asks for it."""
+        """Start the log, if the configuration asks for it; that of an earlier search ends."""
+        self._end()
+        self._log = None
         if run.config.tracking.wandb:
             self._log = WandbRun(run)
 

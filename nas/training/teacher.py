@@ -87,7 +87,8 @@ def check_teacher(found: Weights | SharedWeights, images: ImageData) -> None:
     if found.classes != images.classes:
         raise InputError(
             f"--teacher: it tells {len(found.classes)} classes apart ({_some(found.classes)}), but the images have "
-            f"{len(images.classes)} ({_some(images.classes)}); train the teacher on these images first"
+            f"{len(images.classes)} ({_some(images.classes)}); train the teacher on these images "
+            "first, or give --teacher none"
         )
     check_unseen(found.seen, images, "--teacher", "Take the split that the teacher was trained with")
 

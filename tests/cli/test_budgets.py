@@ -62,6 +62,8 @@ def test_one_search_for_each_budget_and_one_front(place: Path) -> None:
     assert (first / "trials.jsonl").read_bytes() == kept and read_trials(last)[0]["genes"] == json.loads(
         lost.splitlines()[0]
     )["genes"]
+    (place / "runs" / "report.html").unlink()
+    assert "runs/report.html" in run_nas("report", "runs", cwd=place).stdout
     refused = run_nas("search", "--resume", "runs", "--trials", "9", cwd=place, check=2)
     assert "a search for each of several targets" in refused.stderr
     refused = run_nas(*SEARCH, *flags, "--out", "runs", cwd=place, check=2)

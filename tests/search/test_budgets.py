@@ -37,6 +37,10 @@ def test_the_folder_is_read_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "new" / BUDGETS).write_text('{"targets": [4], "config": {"trials": "many"}}')
     with pytest.raises(InputError, match="trials"):
         Budgets.read(tmp_path / "new")
+    for targets in ("[]", '["many"]', "4"):
+        (tmp_path / "new" / BUDGETS).write_text(f'{{"targets": {targets}, "config": {{}}}}')
+        with pytest.raises(InputError, match="expected 'targets' in MACs"):
+            Budgets.read(tmp_path / "new")
 
 
 def test_several_budgets_need_a_supernet(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ def report(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Run directories, whose searches may still be running, or the folder of nas make or nas train."
+            help="Run directories, whose searches may still be running, or the folder of nas make, nas train "
+            "or a search for several targets."
         ),
     ],
     out: Annotated[
@@ -52,9 +53,12 @@ def report(
     from nas.report.page import FILE, write_report
     from nas.report.several import write_several
     from nas.report.training import is_training, write_training_report
+    from nas.search.budgets import Budgets
 
     target = out / FILE if out is not None and (out.is_dir() or not out.suffix) else out
     console, first = make_console(), runs[0]
+    if len(runs) == 1 and (budgets := Budgets.read(first)) is not None:
+        runs, target = list(budgets.runs.values()), target or first / FILE
     if len(runs) > 1 or is_training(first) or is_made(first):
         if pictures or against is not None:
             raise InputError("report: --pictures and --against apply to the page of one run")
